@@ -1,0 +1,60 @@
+/** The one writer to the console. Results go to standard output, everything else to standard error. */
+
+const LEVELS = ['info', 'warn', 'error'] as const;
+type Level = (typeof LEVELS)[number];
+
+const secrets = new Set<string>();
+let format: 'text' | 'json' = 'text';
+
+/**
+ * Registers a value that must never be printed. Its URL-encoded form is covered too. Values shorter than three
+ * characters are left alone: blanking every "a" of a log would hide the log and still tell the secret.
+ */
+export function registerSecret(value: string): void {
+  if (value.length < 3) return;
+  for (const form of [value, encodeURIComponent(value), encodeURI(value), JSON.stringify(value).slice(1, -1)]) {
+    secrets.add(form);
+  }
+  for (const line of value.split('\n')) if (line.trim().length >= 8) secrets.add(line.trim());
+}
+
+/** The text with every registered secret replaced. */
+export function redact(text: string): string {
+  let clean = text;
+  // the longest first: a secret may be part of another
+  for (const secret of [...secrets].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(secret, '[secret]');
+  return clean;
+}
+
+/** Chooses LOG_FORMAT: lines for people, or one JSON document a line. */
+export function setLogFormat(value: 'text' | 'json'): void {
+  format = value;
+}
+
+function write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
+  const time = new Date().toISOString();
+  const clean = redact(message);
+  if (format === 'json') {
+    const extra = JSON.parse(redact(JSON.stringify(fields))) as Record<string, unknown>;
+    process.stderr.write(`${JSON.stringify({ time, level, message: clean, ...extra })}\n`);
+    return;
+  }
+  const mark = level === 'info' ? '' : `${level}: `;
+  process.stderr.write(`${time.slice(0, 19)}Z ${mark}${clean}\n`);
+}
+
+export const log = {
+  info: (message: string, fields?: Record<string, unknown>) => write('info', message, fields),
+  warn: (message: string, fields?: Record<string, unknown>) => write('warn', message, fields),
+  error: (message: string, fields?: Record<string, unknown>) => write('error', message, fields),
+};
+
+/** Prints a verb's result to standard output. */
+export function print(text: string): void {
+  process.stdout.write(`${redact(text)}\n`);
+}
+
+/** Prints the one JSON document of a `--json` run. */
+export function printJson(document: unknown): void {
+  print(JSON.stringify(document, null, 2));
+}

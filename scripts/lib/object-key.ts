@@ -1,0 +1,126 @@
+import { OperatorError } from './errors.ts';
+
+/**
+ * What an object's name can end in, and what that says of its bytes. `.age` may follow each when encrypted.
+ * An axis of the key contract: a new format is a new row.
+ */
+const EXTENSIONS = {
+  'sql.gz': { format: 'sql', compression: 'gzip' },
+  'sql.zst': { format: 'sql', compression: 'zstd' },
+  sql: { format: 'sql', compression: 'none' },
+  dump: { format: 'custom', compression: 'none' },
+  'tar.gz': { format: 'tar', compression: 'gzip' },
+  'tar.zst': { format: 'tar', compression: 'zstd' },
+  tar: { format: 'tar', compression: 'none' },
+} as const;
+
+export type ObjectFormat = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['format'];
+export type ObjectCompression = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['compression'];
+
+/** The kinds of backup. A kind other than `backup` is marked by an empty object beside the manifest. */
+export const KINDS = ['backup', 'pre-restore'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** The parts of a name below the prefix that say which backup an object belongs to. */
+export interface Stem {
+  /** The source's name, decoded. */
+  readonly source: string;
+  /** From the key, to the second. */
+  readonly createdAt: Date;
+  /** `[prefix/]YYYY/MM/DD/<name>_HHMMSS`: what all objects of one backup share. */
+  readonly stem: string;
+}
+
+/** What an object is, told from its key alone. */
+export type ParsedKey =
+  | (Stem & {
+      readonly role: 'data';
+      readonly format: ObjectFormat;
+      readonly compression: ObjectCompression;
+      readonly encrypted: boolean;
+    })
+  | (Stem & { readonly role: 'manifest' })
+  | (Stem & { readonly role: 'kind'; readonly kind: Kind });
+
+const MANIFEST_SUFFIX = '.json';
+
+/**
+ * A name as it stands in a key: characters other than A–Z a–z 0–9 . _ - are percent-encoded as UTF-8.
+ * A name of dots alone is encoded too, for it would be a path segment with a meaning.
+ */
+export function encodeName(name: string): string {
+  const encoded = encodeURIComponent(name).replace(
+    /[!'()*~]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return /^\.+$/.test(encoded) ? encoded.replaceAll('.', '%2E') : encoded;
+}
+
+/** The inverse of encodeName, or undefined for what encodeName would not have written. */
+export function decodeName(encoded: string): string | undefined {
+  try {
+    const name = decodeURIComponent(encoded);
+    return name !== '' && encodeName(name) === encoded ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `S3_PREFIX` as it starts a key: empty, or ending in one slash. */
+export function normalizePrefix(prefix: string): string {
+  const trimmed = prefix.replace(/^\/+|\/+$/g, '');
+  return trimmed === '' ? '' : `${trimmed}/`;
+}
+
+/** What all objects of one backup share: `[prefix/]YYYY/MM/DD/<name>_HHMMSS`, in UTC. */
+export function stemOf(prefix: string, source: string, createdAt: Date): string {
+  const [day = '', time = ''] = createdAt.toISOString().split('T');
+  return `${normalizePrefix(prefix)}${day.replaceAll('-', '/')}/${encodeName(source)}_${time.slice(0, 8).replaceAll(':', '')}`;
+}
+
+/** The name's ending for a format and compression; throws a defect for a pair that has none. */
+export function extensionOf(format: ObjectFormat, compression: ObjectCompression, encrypted: boolean): string {
+  for (const [extension, means] of Object.entries(EXTENSIONS)) {
+    if (means.format !== format) continue;
+    // a custom-format dump compresses itself; its name says nothing of it
+    if (format === 'custom' || means.compression === compression) return encrypted ? `${extension}.age` : extension;
+  }
+  throw new OperatorError('CONFIG', `there is no object name for format ${format} with compression ${compression}`);
+}
+
+export function dataKey(stem: string, extension: string): string {
+  return `${stem}.${extension}`;
+}
+
+export function manifestKey(stem: string): string {
+  return `${stem}${MANIFEST_SUFFIX}`;
+}
+
+/** The empty object that lets a listing alone tell a backup's kind; undefined for an ordinary backup. */
+export function kindKey(stem: string, kind: Kind): string | undefined {
+  return kind === 'backup' ? undefined : `${stem}.${kind}`;
+}
+
+const SHAPE = /^(\d{4})\/(\d{2})\/(\d{2})\/([A-Za-z0-9._%-]+)_(\d{2})(\d{2})(\d{2})\.([a-z0-9.-]+)$/;
+
+/** Reads a key. Undefined means foreign: not a name that this system writes, never to be touched. */
+export function parseKey(prefix: string, key: string): ParsedKey | undefined {
+  const start = normalizePrefix(prefix);
+  if (!key.startsWith(start)) return undefined;
+  const match = SHAPE.exec(key.slice(start.length));
+  if (!match) return undefined;
+  const [, year, month, day, name = '', hours, minutes, seconds, suffix = ''] = match;
+  const source = decodeName(name);
+  const iso = `${year}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`;
+  const createdAt = new Date(iso);
+  // 2026/02/30 is read by Date as 2 March, 25:00 not at all
+  if (source === undefined || Number.isNaN(createdAt.getTime()) || createdAt.toISOString() !== iso) return undefined;
+  const base = { source, createdAt, stem: key.slice(0, key.length - suffix.length - 1) };
+  if (`.${suffix}` === MANIFEST_SUFFIX) return { ...base, role: 'manifest' };
+  const kind = KINDS.find((k) => k !== 'backup' && k === suffix);
+  if (kind) return { ...base, role: 'kind', kind };
+  const encrypted = suffix.endsWith('.age');
+  const extension = encrypted ? suffix.slice(0, -'.age'.length) : suffix;
+  if (!Object.hasOwn(EXTENSIONS, extension)) return undefined;
+  return { ...base, role: 'data', ...EXTENSIONS[extension as keyof typeof EXTENSIONS], encrypted };
+}
