@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { link, lstat, mkdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { codeOf, OperatorError } from '../errors.ts';
+import { isMissing } from './directory-errors.ts';
+import { syncFolders } from './directory-tree.ts';
+
+/** What file systems without hard links answer: FAT, exFAT, some SMB, FUSE and NFS mounts. */
+const NO_HARD_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV', 'EINVAL']);
+
+/** A folder that another process removes because it is empty, again and again, is not to be expected. */
+const ATTEMPTS = 20;
+
+/**
+ * Gives the finished file `temporary` its final name, durably, and never over an existing one.
+ * @throws OperatorError KEY_EXISTS; anything else as the file system said it
+ */
+export async function publish(
+  root: string,
+  temporary: string,
+  target: string,
+  key: string,
+  hardLinks: boolean,
+): Promise<void> {
+  await inFolderOf(target, async () => {
+    if (!hardLinks) return moveUnlessThere(root, temporary, target, key);
+    try {
+      await link(temporary, target);
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') throw keyExists(root, key);
+      if (!NO_HARD_LINKS.has(codeOf(error) ?? '')) throw error;
+      await moveUnlessThere(root, temporary, target, key);
+    }
+  });
+  try {
+    await syncFolders(root, dirname(target));
+  } catch (error) {
+    // not known to be durable is not stored
+    await unlink(target).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes a folder and those above it, readable for the owner alone. */
+export async function makeFolder(folder: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      return;
+    } catch (error) {
+      // a folder on the way was removed between two steps
+      if (!isMissing(error) || codeOf(error) === 'ENOTDIR' || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * A rename would replace an existing file, so whoever wants the key takes a claim first (making a folder fails when
+ * it is there) and then looks. Not a placeholder under the final name: a run killed in between would leave an empty
+ * file that looks like a backup.
+ */
+async function moveUnlessThere(root: string, temporary: string, target: string, key: string): Promise<void> {
+  const claim = join(
+    dirname(temporary.slice(0, -key.length)),
+    `claim-${createHash('sha256').update(key).digest('hex')}`,
+  );
+  try {
+    await mkdir(claim);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') throw keyExists(root, key);
+    throw error;
+  }
+  try {
+    const there = await lstat(target).then(
+      () => true,
+      (error: unknown) => {
+        if (isMissing(error)) return false;
+        throw error;
+      },
+    );
+    if (there) throw keyExists(root, key);
+    await rename(temporary, target);
+  } finally {
+    await rmdir(claim).catch(() => {});
+  }
+}
+
+/** Makes the folder and does the step; once more when a cleanup removed the folder, still empty, in between. */
+async function inFolderOf(target: string, step: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await makeFolder(dirname(target));
+    try {
+      return await step();
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+function keyExists(root: string, key: string): OperatorError {
+  return new OperatorError('KEY_EXISTS', `${key} is already in ${root}; a backup is never overwritten`, {
+    hint: 'Another run stored it in the same second; run it again.',
+  });
+}
