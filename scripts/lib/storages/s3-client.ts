@@ -1,0 +1,103 @@
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { OperatorError } from '../errors.ts';
+
+export interface S3Settings {
+  /** `http://garage:3900`; unset means AWS itself. */
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly bucket: string;
+  /** Without both, the SDK's default chain: environment, profile, role of the container or machine. */
+  readonly accessKey?: string;
+  readonly secretKey?: string;
+  /** The bucket in the path instead of the host name; by default wherever an endpoint is set. */
+  readonly forcePathStyle?: boolean;
+  /** Bytes of part buffers held in memory at most, by one upload. */
+  readonly memoryBudgetBytes?: number;
+}
+
+/** Bounds of a single request. The part of a slow line may take long, but something must move. */
+const CONNECT_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 120_000;
+const ANSWER_TIMEOUT_MS = 120_000;
+
+/** A wrong address is reported after a second; a store that answered before gets about ten to come back. */
+const ATTEMPTS_AT_FIRST = 5;
+const ATTEMPTS_ONCE_REACHED = 9;
+
+export interface S3Clients {
+  /** For requests that carry the bytes of an object: bounded by silence on the line, not by time. */
+  readonly uploads: S3Client;
+  /** For everything else: bounded by the time to the answer. A download may be paused by its reader for longer. */
+  readonly control: S3Client;
+  readonly endpoint: string;
+  close(): void;
+}
+
+/** @throws OperatorError CONFIG for an endpoint that is no URL, or half of a key pair */
+export function openClients(settings: S3Settings): S3Clients {
+  const { endpoint, region, accessKey, secretKey } = settings;
+  if ((accessKey === undefined) !== (secretKey === undefined)) {
+    throw new OperatorError('CONFIG', 'only one of S3_ACCESS_KEY and S3_SECRET_KEY is set', {
+      hint: 'Set both, or neither to use the role of this machine.',
+    });
+  }
+  const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
+  let reached = false;
+  const config = {
+    region,
+    forcePathStyle: settings.forcePathStyle ?? endpoint !== undefined,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(accessKey === undefined || secretKey === undefined
+      ? {}
+      : { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
+    // Many stores refuse or ignore AWS's newer checksum headers. Nothing is lost: all bodies here are buffers, which
+    // SigV4 signs with their SHA-256 (x-amz-content-sha256) over http and https alike, so that the store checks
+    // every part; and a download is checked against the manifest.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // with it, every part would be sent over a connection of its own
+    expectContinueHeader: false,
+    retryMode: 'standard',
+    maxAttempts: async () => (reached ? ATTEMPTS_ONCE_REACHED : ATTEMPTS_AT_FIRST),
+  } satisfies S3ClientConfig;
+  const uploads = new S3Client({
+    ...config,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: IDLE_TIMEOUT_MS },
+  });
+  const control = new S3Client({
+    ...config,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: ANSWER_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+    },
+  });
+  for (const client of [uploads, control]) {
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args);
+        reached = true;
+        return result;
+      },
+      { step: 'deserialize', name: 'rememberReached', priority: 'high' },
+    );
+  }
+  return {
+    uploads,
+    control,
+    endpoint: address,
+    close() {
+      uploads.destroy();
+      control.destroy();
+    },
+  };
+}
+
+/** The address as it may stand in a message: without a user and password that somebody put into it. */
+function originOf(endpoint: string): string {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin + url.pathname.replace(/\/$/, '');
+  throw new OperatorError('CONFIG', 'S3_ENDPOINT is not an http:// or https:// address', {
+    hint: 'Set S3_ENDPOINT to something like http://garage:3900 or https://s3.eu-central-1.amazonaws.com.',
+  });
+}

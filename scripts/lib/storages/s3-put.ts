@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { messageOf, OperatorError } from '../errors.ts';
+import { control, raw, type S3Context, targetOf } from './s3-context.ts';
+import { attemptsOf, nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
+import { isOurs, type Sent, wholeETag } from './s3-settle.ts';
+import type { UploadCalls } from './s3-upload.ts';
+
+/** What this store can and wants, learned from its refusals. */
+export interface S3Features {
+  /** Honours, or at least ignores, If-None-Match on a write. */
+  conditional: boolean;
+  /** Insists on Content-MD5, as buckets with object lock do. */
+  md5: boolean;
+}
+
+/** Requests that decide whether the object exists are rather finished than cut off when the run is interrupted. */
+const GRACE_MS = 5_000;
+/** Idle lines are ended earlier; this is for an answer that trickles in for ever. */
+const PART_TIMEOUT_MS = 6 * 3_600_000;
+const ABORT_TIMEOUT_MS = 60_000;
+
+/** The requests that upload one object; they need no permission but to write. */
+export function uploadCalls(
+  context: S3Context,
+  features: S3Features,
+  key: string,
+  options: { contentType?: string | undefined; signal?: AbortSignal | undefined },
+): UploadCalls {
+  const { clients, bucket } = context;
+  const purpose = { operation: `store ${key}`, permission: 'write' };
+  const target = targetOf(context, purpose);
+  const object = { Bucket: bucket, Key: key };
+  const kind = options.contentType === undefined ? {} : { ContentType: options.contentType };
+  const { signal } = options;
+  let sentBytes = 0;
+
+  /** Sends, and sends again without (or with) what the store refused (or demanded). */
+  async function adapting<T>(send: (features: S3Features) => Promise<T>): Promise<T> {
+    for (;;) {
+      const used = { ...features };
+      try {
+        return await send(used);
+      } catch (error) {
+        if (used.conditional && refusesCondition(error)) features.conditional = false;
+        else if (!used.md5 && demandsMd5(error)) features.md5 = true;
+        else throw error;
+      }
+    }
+  }
+
+  /** Makes the request after which the object exists; when its outcome is unknown, looks. */
+  async function commit(send: () => Promise<{ ETag?: string | undefined }>, sent: () => Sent): Promise<void> {
+    let answer: { ETag?: string | undefined };
+    try {
+      answer = await send();
+    } catch (error) {
+      const exists = nameOf(error) === 'PreconditionFailed' || nameOf(error) === 'ConditionalRequestConflict';
+      if (isAmbiguous(error) && (await isOurs(context, key, sent())) === true) return;
+      if (signal?.aborted) throw signal.reason;
+      if (exists && attemptsOf(error) === 1) throw keyExists(key, bucket);
+      if (isAmbiguous(error)) throw unknownOutcome(exists ? keyExists(key, bucket) : s3Failure(error, target));
+      throw s3Failure(error, target);
+    }
+    if (!answer.ETag) throw notS3(target, 'the answer to the upload is none of S3’s: it has no ETag');
+  }
+
+  return {
+    async put(bytes) {
+      await commit(
+        () =>
+          raw(
+            clients.uploads,
+            (client, http) =>
+              adapting((use) =>
+                client.send(
+                  new PutObjectCommand({
+                    ...object,
+                    ...kind,
+                    ...conditionFor(use),
+                    ...md5For(use, bytes),
+                    Body: bytes,
+                  }),
+                  http,
+                ),
+              ),
+            { signal, graceMs: GRACE_MS, timeoutMs: PART_TIMEOUT_MS },
+          ),
+        () => ({ sizeBytes: bytes.length, etag: md5(bytes).toString('hex') }),
+      );
+    },
+
+    async create() {
+      // not cut off at once: an upload that was begun and whose id was never learned could not be ended
+      const { UploadId } = await control(
+        context,
+        purpose,
+        (client, http) => client.send(new CreateMultipartUploadCommand({ ...object, ...kind }), http),
+        { signal, graceMs: GRACE_MS },
+      );
+      if (!UploadId) throw notS3(target, 'the answer to CreateMultipartUpload is none of S3’s: it has no upload id');
+      return UploadId;
+    },
+
+    async part(uploadId, number, bytes, stopped) {
+      try {
+        const { ETag } = await raw(
+          clients.uploads,
+          (client, http) =>
+            adapting((use) =>
+              client.send(
+                new UploadPartCommand({
+                  ...object,
+                  UploadId: uploadId,
+                  PartNumber: number,
+                  Body: bytes,
+                  ...md5For(use, bytes),
+                }),
+                http,
+              ),
+            ),
+          { signal: stopped, timeoutMs: PART_TIMEOUT_MS },
+        );
+        if (!ETag) throw notS3(target, `the answer to part ${number} has no ETag`);
+        sentBytes += bytes.length;
+        return ETag;
+      } catch (error) {
+        if (stopped.aborted) throw stopped.reason;
+        throw s3Failure(error, target);
+      }
+    },
+
+    async complete(uploadId, etags) {
+      const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
+      await commit(
+        () =>
+          raw(
+            clients.control,
+            (client, http) =>
+              adapting((use) =>
+                client.send(
+                  new CompleteMultipartUploadCommand({
+                    ...object,
+                    ...conditionFor(use),
+                    UploadId: uploadId,
+                    MultipartUpload: { Parts },
+                  }),
+                  http,
+                ),
+              ),
+            { signal, graceMs: GRACE_MS },
+          ),
+        () => ({ sizeBytes: sentBytes, etag: wholeETag(etags) }),
+      );
+    },
+
+    async abort(uploadId) {
+      try {
+        // its own deadline: what ended the upload must not end this
+        await raw(
+          clients.control,
+          (client, http) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId: uploadId }), http),
+          { timeoutMs: ABORT_TIMEOUT_MS },
+        );
+      } catch (error) {
+        if (nameOf(error) !== 'NoSuchUpload') throw s3Failure(error, { ...target, operation: 'end the upload' });
+      }
+    },
+  };
+}
+
+function conditionFor(use: S3Features): { IfNoneMatch?: '*' } {
+  return use.conditional ? { IfNoneMatch: '*' } : {};
+}
+
+function md5For(use: S3Features, bytes: Uint8Array): { ContentMD5?: string } {
+  return use.md5 ? { ContentMD5: md5(bytes).toString('base64') } : {};
+}
+
+function md5(bytes: Uint8Array): Buffer {
+  return createHash('md5').update(bytes).digest();
+}
+
+function refusesCondition(error: unknown): boolean {
+  if (statusOf(error) === 501 || nameOf(error) === 'NotImplemented') return true;
+  return statusOf(error) === 400 && /if-none-match|conditional/i.test(messageOf(error));
+}
+
+function demandsMd5(error: unknown): boolean {
+  return statusOf(error) === 400 && /content-?md5/i.test(`${nameOf(error)} ${messageOf(error)}`);
+}
+
+/** Whether the store may have done what was asked, although the answer, or an earlier one that was lost, says no. */
+function isAmbiguous(error: unknown): boolean {
+  const status = statusOf(error);
+  if (status === undefined || status >= 500) return !NEVER_SENT.has(nameOf(error));
+  const repeated = ['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchUpload'].includes(nameOf(error));
+  return repeated && attemptsOf(error) > 1;
+}
+
+const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'CredentialsProviderError', 'NotImplemented']);
+
+function unknownOutcome(failure: OperatorError): OperatorError {
+  return new OperatorError(failure.code, `${failure.message}; whether the object was stored after all is not known`, {
+    hint: `${failure.hint} An answer was lost: look with list before the next step.`,
+    cause: failure.cause ?? failure,
+  });
+}
+
+function keyExists(key: string, bucket: string): OperatorError {
+  return new OperatorError('KEY_EXISTS', `${key} is already in s3://${bucket}; a backup is never overwritten`, {
+    hint: 'Another run stored it in the same second; run it again.',
+  });
+}

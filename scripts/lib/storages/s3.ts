@@ -1,0 +1,60 @@
+import { assertKey, assertPrefix } from './keys.ts';
+import { MeasuredBody } from './measure.ts';
+import { planUpload } from './part-size.ts';
+import { openClients, type S3Settings } from './s3-client.ts';
+import type { S3Context } from './s3-context.ts';
+import { type S3Features, uploadCalls } from './s3-put.ts';
+import { getObject, listObjects } from './s3-read.ts';
+import { removeObjects, removeUploads } from './s3-remove.ts';
+import { upload } from './s3-upload.ts';
+import type { Storage } from './storage.ts';
+
+export type { S3Settings } from './s3-client.ts';
+
+/**
+ * A bucket of any S3-compatible store. Nothing is connected to yet.
+ * @throws OperatorError CONFIG for an endpoint that is no URL, or half of a key pair
+ */
+export function openS3(settings: S3Settings): Storage {
+  const clients = openClients(settings);
+  const context: S3Context = { clients, bucket: settings.bucket };
+  const features: S3Features = { conditional: true, md5: false };
+
+  return {
+    description: `s3://${settings.bucket} at ${clients.endpoint}`,
+
+    async put(key, body, { expectedBytes, contentType, signal } = {}) {
+      const measured = new MeasuredBody(body, signal);
+      try {
+        assertKey(key);
+        const plan = planUpload(expectedBytes, settings.memoryBudgetBytes);
+        await upload(measured, uploadCalls(context, features, key, { contentType, signal }), plan);
+        return measured.result();
+      } finally {
+        await measured.close();
+      }
+    },
+
+    async get(key, { signal } = {}) {
+      assertKey(key);
+      return getObject(context, key, signal);
+    },
+
+    async *list(prefix, { signal } = {}) {
+      assertPrefix(prefix);
+      yield* listObjects(context, prefix, signal);
+    },
+
+    async remove(keys, { signal } = {}) {
+      for (const key of keys) assertKey(key);
+      return removeObjects(context, keys, signal);
+    },
+
+    async removeUnfinished(prefix, startedBefore, { signal } = {}) {
+      assertPrefix(prefix);
+      return removeUploads(context, prefix, startedBefore, signal);
+    },
+
+    close: clients.close,
+  };
+}
