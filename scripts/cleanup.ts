@@ -1,0 +1,55 @@
+#!/usr/bin/env tsx
+import type { Backup } from './lib/catalog.ts';
+import { assertDeleted, cleanUp } from './lib/cleanup.ts';
+import { loadConfig } from './lib/config.ts';
+import { EXIT } from './lib/errors.ts';
+import { print, printJson } from './lib/log.ts';
+import { main } from './lib/main.ts';
+import type { RetentionDecision } from './lib/retention.ts';
+import { openStorage } from './lib/storages/index.ts';
+
+const help = `
+cleanup  [--dry-run] [--json]
+
+Deletes the backups that the retention policy (RETENTION_*) keeps no longer, each source by itself, and says why
+each one is kept or goes.
+
+  --dry-run   say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)
+  --json      one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […]}
+
+Exit codes: 0 done, 1 something could not be deleted, 2 wrong usage or configuration.`;
+
+await main({
+  help,
+  options: { 'dry-run': { type: 'boolean' } },
+  allowPositionals: false,
+  run: async ({ options, json, signal }) => {
+    const config = loadConfig();
+    const storage = await openStorage(config.storage);
+    try {
+      const dryRun = options['dry-run'] === true || config.values.RETENTION_DRY_RUN;
+      const { plan, failures } = await cleanUp(config, storage, { dryRun, now: new Date() }, signal);
+      if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row) });
+      else printPlan(plan.keep, plan.remove, dryRun);
+      assertDeleted(failures);
+      return EXIT.done;
+    } finally {
+      storage.close();
+    }
+  },
+});
+
+function row({ backup, reasons }: RetentionDecision<Backup>) {
+  return { key: backup.key, source: backup.source, createdAt: backup.createdAt.toISOString(), reasons };
+}
+
+function printPlan(
+  keep: readonly RetentionDecision<Backup>[],
+  remove: readonly RetentionDecision<Backup>[],
+  dryRun: boolean,
+) {
+  for (const { backup, reasons } of keep) print(`keep    ${backup.key}  (${reasons.join(', ')})`);
+  for (const { backup, reasons } of remove)
+    print(`${dryRun ? 'would delete' : 'deleted'}  ${backup.key}  (${reasons.join(', ')})`);
+  print(`${keep.length} kept, ${remove.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}`);
+}

@@ -1,0 +1,232 @@
+import { basename } from 'node:path/posix';
+import { compressStages } from './codec.ts';
+import type { Config, SourceConfig } from './config.ts';
+import type { DumpSession } from './engines/engine.ts';
+import { engineOf } from './engines/index.ts';
+import { messageOf, OperatorError } from './errors.ts';
+import { withTimeout } from './interrupt.ts';
+import { log } from './log.ts';
+import { type Contents, encodeManifest, type Manifest } from './manifest.ts';
+import { dataKey, extensionOf, type Kind, kindKey, manifestKey, type ObjectCompression, stemOf } from './object-key.ts';
+import { meterStage, readChain, readMeter, startChain } from './process-stream.ts';
+import { formatBytes, formatDuration } from './quantities.ts';
+import type { PutResult, Storage } from './storages/storage.ts';
+
+/** What came of one source. A failed one is data: the run goes on. */
+export interface BackupResult {
+  readonly source: string;
+  readonly ok: boolean;
+  readonly key: string | null;
+  readonly sizeBytes: number | null;
+  readonly rawBytes: number | null;
+  readonly durationMs: number;
+  readonly error?: string;
+  /** The error as it was thrown, for the exit code. */
+  readonly cause?: unknown;
+}
+
+const METER = 'meter';
+
+/**
+ * Backs up the given sources one after the other. Never throws for a source that failed.
+ *
+ * @param names the sources wanted; none means all
+ * @throws OperatorError USAGE for a name that is not configured
+ */
+export async function backUp(
+  config: Config,
+  storage: Storage,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<BackupResult[]> {
+  const results: BackupResult[] = [];
+  for (const configured of selectSources(config.sources, names)) {
+    const started = Date.now();
+    try {
+      for (const source of await expand(configured, signal)) {
+        results.push(await backUpSource(config, storage, source, signal));
+      }
+    } catch (error) {
+      results.push(failure(configured, started, error));
+    }
+  }
+  return results;
+}
+
+async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
+  const engine = await engineOf(source.engine);
+  return engine.expand(source, signal);
+}
+
+/** The configured sources of these names, or all. */
+export function selectSources(sources: readonly SourceConfig[], names: readonly string[]): SourceConfig[] {
+  const known = sources.map((source) => source.name).join(', ');
+  for (const name of names) {
+    if (sources.some((source) => source.name === name)) continue;
+    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(name)}`, { hint: `Configured: ${known}.` });
+  }
+  return sources.filter((source) => names.length === 0 || names.includes(source.name));
+}
+
+function failure(source: SourceConfig, started: number, error: unknown): BackupResult {
+  const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
+  log.error(`backup of ${source.name} failed: ${messageOf(error)}${hint}`);
+  return {
+    source: source.name,
+    ok: false,
+    key: null,
+    sizeBytes: null,
+    rawBytes: null,
+    durationMs: Date.now() - started,
+    error: `${messageOf(error)}${hint}`,
+    cause: error,
+  };
+}
+
+async function backUpSource(
+  config: Config,
+  storage: Storage,
+  source: SourceConfig,
+  signal: AbortSignal,
+): Promise<BackupResult> {
+  const started = Date.now();
+  try {
+    const what = `the backup of ${source.name}`;
+    const { key, manifest } = await withTimeout(signal, config.values.BACKUP_TIMEOUT, what, (limited) =>
+      dumpToStorage({ storage, prefix: config.prefix, source, kind: 'backup', signal: limited }),
+    );
+    const sizeBytes = manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    const durationMs = Date.now() - started;
+    log.info(
+      `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
+    );
+    return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs };
+  } catch (error) {
+    return failure(source, started, error);
+  }
+}
+
+/** What is to be dumped, where to, and as what. */
+export interface DumpOrder {
+  readonly storage: Storage;
+  readonly prefix: string;
+  readonly source: SourceConfig;
+  readonly kind: Kind;
+  /** Dump this database, which a restore has put aside, in the place of the source's own. */
+  readonly putAside?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Dumps one source: the object, then what marks its kind, then the manifest, which makes it a backup.
+ * Nothing remains of a dump that fails.
+ */
+export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
+  const { storage, prefix, source, kind, signal } = order;
+  const startedAt = new Date();
+  const engine = await engineOf(source.engine);
+  const session = await engine.beginDump(source, signal, order.putAside);
+  try {
+    const compression: ObjectCompression = source.format === 'custom' ? 'none' : source.compression.method;
+    const stem = stemOf(prefix, source.name, session.createdAt);
+    const key = dataKey(stem, extensionOf(source.format, compression, false));
+    const { put, rawBytes, contents } = await upload(order, session, key);
+    const manifest: Manifest = {
+      version: 1,
+      source: source.name,
+      engine: source.engine,
+      database: order.putAside ?? source.database,
+      kind,
+      createdAt: session.createdAt.toISOString(),
+      startedAt: startedAt.toISOString(),
+      finishedAt: new Date().toISOString(),
+      ...session.facts,
+      format: source.format,
+      compression: source.compression.method,
+      encryption: null,
+      objects: [{ name: basename(key), sizeBytes: put.sizeBytes, sha256: put.sha256 }],
+      rawBytes,
+      ...contents,
+    };
+    await commit(storage, stem, key, manifest, kind, signal);
+    return { key, manifest };
+  } finally {
+    await session.close();
+  }
+}
+
+/** Streams the dump into the storage while the engine counts what it holds. */
+async function upload(
+  { storage, source, signal: outer }: DumpOrder,
+  session: DumpSession,
+  key: string,
+): Promise<{ put: PutResult; rawBytes: number; contents: Contents }> {
+  // a failed count has to end the upload, and a failed upload the count
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  let rawBytes = 0;
+  const chain = startChain(
+    [session.stage, meterStage(METER), ...(source.format === 'custom' ? [] : compressStages(source.compression))],
+    { stdout: true, signal },
+  );
+  const body = readChain(chain, {
+    signal,
+    verify: (results) => {
+      for (const warning of warningsOf(results[0]?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
+      const meter = readMeter(results, METER);
+      rawBytes = meter.sizeBytes;
+      session.verifyEnd(meter.tail, results);
+    },
+  });
+  const put = storage.put(key, body, { expectedBytes: session.expectedBytes, signal });
+  const contents = session.contents(chain.finished);
+  for (const part of [put, contents]) part.catch((error) => failed.abort(error));
+  const [stored, counted] = await Promise.allSettled([put, contents]);
+  outer.throwIfAborted();
+  // the first failure aborted the other with itself as the reason
+  if (failed.signal.aborted) {
+    if (stored.status === 'fulfilled') await withdraw(storage, [key], failed.signal.reason);
+    throw failed.signal.reason;
+  }
+  if (stored.status === 'rejected') throw stored.reason;
+  if (counted.status === 'rejected') throw counted.reason;
+  return { put: stored.value, rawBytes, contents: counted.value };
+}
+
+function warningsOf(stderr: string): string[] {
+  return stderr.split('\n').filter((line) => line.trim() !== '');
+}
+
+async function commit(
+  storage: Storage,
+  stem: string,
+  key: string,
+  manifest: Manifest,
+  kind: Kind,
+  signal: AbortSignal,
+): Promise<void> {
+  const marker = kindKey(stem, kind);
+  try {
+    if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
+    await storage.put(manifestKey(stem), bytes(encodeManifest(manifest)), { contentType: 'application/json', signal });
+  } catch (error) {
+    await withdraw(storage, [key, ...(marker === undefined ? [] : [marker])], error);
+    throw error;
+  }
+}
+
+async function* bytes(content: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield content;
+}
+
+/** Takes back what a failed run has stored; says so where it has no right to. */
+async function withdraw(storage: Storage, keys: string[], reason: unknown): Promise<void> {
+  const failures = await storage
+    .remove(keys)
+    .catch((error: unknown) => keys.map((key) => ({ key, reason: messageOf(error) })));
+  for (const { key, reason: why } of failures) {
+    log.warn(
+      `${key} was stored, but its backup failed (${messageOf(reason)}) and it could not be deleted: ${why}. It will be listed as a backup without a manifest.`,
+    );
+  }
+}

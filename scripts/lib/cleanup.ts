@@ -1,0 +1,87 @@
+import { type Backup, keysOf, readCatalog } from './catalog.ts';
+import type { Config } from './config.ts';
+import { messageOf, OperatorError } from './errors.ts';
+import { log } from './log.ts';
+import { normalizePrefix, parseKey } from './object-key.ts';
+import { formatBytes } from './quantities.ts';
+import { planRetention, type RetentionPlan } from './retention.ts';
+import type { RemoveFailure, Storage } from './storages/storage.ts';
+
+export interface CleanupResult {
+  readonly dryRun: boolean;
+  readonly plan: RetentionPlan<Backup>;
+  readonly failures: readonly RemoveFailure[];
+}
+
+/**
+ * Applies the retention policy to everything under the prefix. Nothing is deleted unless the listing was read to its
+ * end, and of each backup the manifest goes first.
+ */
+export async function cleanUp(
+  config: Config,
+  storage: Storage,
+  options: { dryRun: boolean; now: Date },
+  signal: AbortSignal,
+): Promise<CleanupResult> {
+  const backups = await readCatalog(storage, config.prefix, signal);
+  const plan = planRetention(backups, config.retention, options.now);
+  if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
+  if (options.dryRun) return { dryRun: true, plan, failures: [] };
+
+  // from here on things are deleted
+  const failures = await removeBackups(
+    storage,
+    plan.remove.map(({ backup }) => backup),
+    signal,
+  );
+  await endAbandonedUploads(config, storage, options.now, signal);
+  return { dryRun: false, plan, failures };
+}
+
+async function removeBackups(
+  storage: Storage,
+  backups: readonly Backup[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  const keys = backups.map((backup) => ({ backup, ...keysOf(backup) }));
+  const kept = await storage.remove(
+    keys.flatMap(({ first }) => first),
+    { signal },
+  );
+  const undeletable = new Set(kept.map(({ key }) => key));
+  // a backup whose manifest stayed is still a backup, and has to stay whole
+  const rest = keys.filter(({ first }) => first.every((key) => !undeletable.has(key)));
+  const failures = await storage.remove(
+    rest.flatMap(({ rest: others }) => others),
+    { signal },
+  );
+  const freed = rest.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
+  if (rest.length > 0) log.info(`deleted ${rest.length} backups, ${formatBytes(freed)}`);
+  return [...kept, ...failures];
+}
+
+/** Uploads that began before any run that may still be going on could have. */
+async function endAbandonedUploads(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<void> {
+  const before = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
+  try {
+    const ended = await storage.removeUnfinished(normalizePrefix(config.prefix), before, { signal });
+    const ours = ended.filter((key) => parseKey(config.prefix, key) !== undefined);
+    if (ours.length > 0) log.info(`ended ${ours.length} uploads that killed runs left unfinished: ${ours.join(', ')}`);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`unfinished uploads could not be looked for: ${messageOf(error)}`);
+  }
+}
+
+/** @throws OperatorError CLEANUP_FAILED naming what could not be deleted */
+export function assertDeleted(failures: readonly RemoveFailure[]): void {
+  const [first] = failures;
+  if (!first) return;
+  throw new OperatorError(
+    'CLEANUP_FAILED',
+    `${failures.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`,
+    {
+      hint: 'The credentials need DeleteObject, and the objects must not be locked. Everything else was done.',
+    },
+  );
+}

@@ -1,0 +1,139 @@
+import * as value from './config-values.ts';
+import { messageOf } from './errors.ts';
+import { registerSecret } from './log.ts';
+
+/** A database to back up, and how. */
+export interface SourceConfig {
+  /** What keys and reports call it. */
+  readonly name: string;
+  readonly engine: EngineName;
+  readonly host: string;
+  readonly port: number;
+  /** The database's name; `*` is every database of the server. */
+  readonly database: string;
+  readonly user: string;
+  readonly password?: string;
+  readonly sslMode: string;
+  readonly sslRootCert?: string;
+  readonly format: DumpFormat;
+  readonly compression: value.Compression;
+  /** The variable that defines it, for messages. */
+  readonly variable: string;
+}
+
+export type EngineName = 'postgres';
+export type DumpFormat = 'sql' | 'custom';
+
+/** What of the other variables a source falls back on. */
+interface Defaults {
+  readonly POSTGRES_HOST: string;
+  readonly POSTGRES_PORT: number;
+  readonly POSTGRES_DB: string;
+  readonly POSTGRES_USER: string;
+  readonly POSTGRES_PASSWORD: string | undefined;
+  readonly PGSSLMODE: string;
+  readonly PGSSLROOTCERT: string | undefined;
+  readonly BACKUP_FORMAT: DumpFormat;
+  readonly BACKUP_COMPRESSION: value.Compression;
+}
+
+const PREFIX = 'BACKUP_SOURCE_';
+const SCHEMES: Readonly<Record<string, { engine: EngineName; port: number }>> = {
+  'postgres:': { engine: 'postgres', port: 5432 },
+  'postgresql:': { engine: 'postgres', port: 5432 },
+};
+
+/** Every source of the environment: the BACKUP_SOURCE_* ones, or the one of POSTGRES_*. Wrong ones become problems. */
+export function readSources(
+  env: Readonly<Record<string, string>>,
+  defaults: Defaults,
+  problems: string[],
+): SourceConfig[] {
+  const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
+  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name));
+  for (const name of names) {
+    const of = name.replace(/_PASSWORD(_FILE)?$/, '');
+    if (of !== name && !urls.includes(of)) problems.push(`${name} is set, but ${of} is not`);
+  }
+  if (urls.length === 0) return [defaultSource(defaults)];
+  const sources: SourceConfig[] = [];
+  for (const variable of urls.sort()) {
+    try {
+      sources.push(readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults));
+    } catch (error) {
+      problems.push(`${variable}: ${messageOf(error)}`);
+    }
+  }
+  for (const source of sources) {
+    const twin = sources.find((other) => other !== source && other.name === source.name);
+    if (twin && twin.variable < source.variable) {
+      problems.push(`${source.variable} and ${twin.variable} are both named ${source.name}; rename one`);
+    }
+  }
+  return sources;
+}
+
+function defaultSource(defaults: Defaults): SourceConfig {
+  return {
+    name: defaults.POSTGRES_DB,
+    engine: 'postgres',
+    host: defaults.POSTGRES_HOST,
+    port: defaults.POSTGRES_PORT,
+    database: defaults.POSTGRES_DB,
+    user: defaults.POSTGRES_USER,
+    ...(defaults.POSTGRES_PASSWORD === undefined ? {} : { password: defaults.POSTGRES_PASSWORD }),
+    ...tls(defaults),
+    format: defaults.BACKUP_FORMAT,
+    compression: defaults.BACKUP_COMPRESSION,
+    variable: 'POSTGRES_DB',
+  };
+}
+
+function tls(defaults: Defaults): Pick<SourceConfig, 'sslMode' | 'sslRootCert'> {
+  return {
+    sslMode: defaults.PGSSLMODE,
+    ...(defaults.PGSSLROOTCERT === undefined ? {} : { sslRootCert: defaults.PGSSLROOTCERT }),
+  };
+}
+
+function readSource(variable: string, text: string, password: string | undefined, defaults: Defaults): SourceConfig {
+  const name = variable.slice(PREFIX.length);
+  if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
+    throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
+  if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
+  const url = new URL(text);
+  const scheme = SCHEMES[url.protocol];
+  if (!scheme) throw new Error(`${url.protocol}// is not a kind of source; there is postgres://`);
+  const database = decodeURIComponent(url.pathname.replace(/^\//, ''));
+  if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
+  if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
+  const urlPassword = decodeURIComponent(url.password);
+  if (urlPassword !== '' && password !== undefined)
+    throw new Error(`holds a password, and ${variable}_PASSWORD is set too; keep one`);
+  if (urlPassword !== '') registerSecret(urlPassword);
+  const secret = urlPassword === '' ? password : urlPassword;
+  return {
+    name: name.toLowerCase().replaceAll('_', '-'),
+    engine: scheme.engine,
+    host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? scheme.port : Number(url.port),
+    database,
+    user: url.username === '' ? defaults.POSTGRES_USER : decodeURIComponent(url.username),
+    ...(secret === undefined ? {} : { password: secret }),
+    ...tls(defaults),
+    ...readQuery(url.searchParams, defaults),
+    variable,
+  };
+}
+
+function readQuery(query: URLSearchParams, defaults: Defaults): Pick<SourceConfig, 'format' | 'compression'> {
+  const known = ['format', 'compression'];
+  const foreign = [...query.keys()].filter((name) => !known.includes(name));
+  if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
+  const format = query.get('format');
+  const compression = query.get('compression');
+  return {
+    format: format === null ? defaults.BACKUP_FORMAT : value.oneOf('sql', 'custom')(format),
+    compression: compression === null ? defaults.BACKUP_COMPRESSION : value.compression(compression),
+  };
+}

@@ -1,0 +1,97 @@
+import { parseDurationMs } from './quantities.ts';
+import { parseSchedule, type Schedule } from './schedule.ts';
+
+/** How a variable's text becomes a value. A parser throws an Error that says what it wanted. */
+export type Parse<T> = (text: string) => T;
+
+export const text: Parse<string> = (value) => value;
+
+export const integer =
+  (minimum: number, maximum = Number.MAX_SAFE_INTEGER): Parse<number> =>
+  (value) => {
+    const number = Number(value);
+    if (!/^-?\d+$/.test(value) || number < minimum || number > maximum) {
+      const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
+      throw new Error(`wants a whole number ${range}`);
+    }
+    return number;
+  };
+
+/** A count of backups to keep; -1 or `unlimited` keeps all of them, as restic has it. */
+export const keepCount: Parse<number> = (value) => {
+  if (value === 'unlimited' || value === '-1') return -1;
+  if (!/^\d+$/.test(value)) throw new Error('wants a whole number, 0 for none, or unlimited');
+  return Number(value);
+};
+
+export const flag: Parse<boolean> = (value) => {
+  if (/^(true|yes|on|1)$/i.test(value)) return true;
+  if (/^(false|no|off|0)$/i.test(value)) return false;
+  throw new Error('wants true or false');
+};
+
+// setTimeout cannot count further, and no run should take so long
+const LONGEST_MS = 24 * 86_400_000;
+
+export const durationMs: Parse<number> = (value) => {
+  const ms = parseDurationMs(value);
+  if (ms === undefined) throw new Error('wants a duration such as 90s, 30m, 26h or 7d');
+  return ms;
+};
+
+export const timeoutMs: Parse<number> = (value) => {
+  const ms = durationMs(value);
+  if (ms > LONGEST_MS) throw new Error('is longer than 24d');
+  return ms;
+};
+
+export const schedule: Parse<Schedule> = (value) => parseSchedule(value);
+
+export const oneOf =
+  <const T extends string>(...choices: readonly T[]): Parse<T> =>
+  (value) => {
+    const choice = choices.find((c) => c === value);
+    if (choice === undefined) throw new Error(`wants one of ${choices.join(', ')}`);
+    return choice;
+  };
+
+export const httpUrl: Parse<string> = (value) => {
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+    throw new Error('wants an http:// or https:// URL');
+  return value.replace(/\/+$/, '');
+};
+
+/** What comes before every key; `..` would climb out of a directory storage. */
+export const keyPrefix: Parse<string> = (value) => {
+  const segments = value.replace(/^\/+|\/+$/g, '').split('/');
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
+    throw new Error('wants a path such as prod/app, without empty, . or .. parts');
+  }
+  return segments.join('/');
+};
+
+export type CompressionMethod = 'gzip' | 'zstd' | 'none';
+
+/** A compression and its level; without a level, the fastest that still compresses well. */
+export interface Compression {
+  readonly method: CompressionMethod;
+  readonly level?: number;
+}
+
+const LEVELS = { gzip: [0, 9], zstd: [1, 19], none: [0, 0] } as const satisfies Record<
+  CompressionMethod,
+  [number, number]
+>;
+
+export const compression: Parse<Compression> = (value) => {
+  const match = /^(gzip|zstd|none)(?::(\d+))?$/.exec(value);
+  const method = match?.[1] as CompressionMethod | undefined;
+  if (!method) throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3');
+  if (match?.[2] === undefined) return { method };
+  const level = Number(match[2]);
+  const [lowest, highest] = LEVELS[method];
+  if (method === 'none' || level < lowest || level > highest) {
+    throw new Error(method === 'none' ? 'none takes no level' : `${method} takes levels ${lowest} to ${highest}`);
+  }
+  return { method, level };
+};

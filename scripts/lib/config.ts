@@ -1,0 +1,203 @@
+import { readFileSync } from 'node:fs';
+import { parse as parseDotenv } from 'dotenv';
+import { readSources, type SourceConfig } from './config-sources.ts';
+import * as value from './config-values.ts';
+import { messageOf, OperatorError } from './errors.ts';
+import { registerSecret, setLogFormat } from './log.ts';
+import { setChildEnvironment } from './process-stream.ts';
+import type { RetentionPolicy } from './retention.ts';
+import type { StorageSettings } from './storages/index.ts';
+
+interface Variable<T> {
+  readonly parse: value.Parse<T>;
+  /** As it would stand in .env; without one the variable is optional. */
+  readonly default?: string;
+  /** Read from `<NAME>_FILE` too, and never printed. */
+  readonly secret?: true;
+}
+
+const required = <T>(parse: value.Parse<T>, defaultText: string) => ({ parse, default: defaultText });
+const optional = <T>(parse: value.Parse<T>) => ({ parse });
+const secret = (parse: value.Parse<string> = value.text) => ({ parse, secret: true as const });
+
+/** Every variable there is, except BACKUP_SOURCE_*. .env.example says what each means. */
+const VARIABLES = {
+  POSTGRES_VERSION: required(value.integer(10, 99), '18'),
+  POSTGRES_HOST: required(value.text, 'postgres'),
+  POSTGRES_PORT: required(value.integer(1, 65_535), '5432'),
+  POSTGRES_DB: required(value.text, 'myapp'),
+  POSTGRES_USER: required(value.text, 'postgres'),
+  POSTGRES_PASSWORD: secret(),
+  PGSSLMODE: required(value.oneOf('disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'), 'prefer'),
+  PGSSLROOTCERT: optional(value.text),
+  BACKUP_SCHEDULE: required(value.schedule, '@hourly'),
+  CLEANUP_SCHEDULE: required(value.schedule, '0 0 1 * * *'),
+  DRILL_SCHEDULE: required(value.schedule, '0 0 4 * * 0'),
+  S3_ENDPOINT: optional(value.httpUrl),
+  S3_REGION: required(value.text, 'garage'),
+  S3_BUCKET: required(value.text, 'backups'),
+  S3_PREFIX: optional(value.keyPrefix),
+  S3_ACCESS_KEY: secret(),
+  S3_SECRET_KEY: secret(),
+  BACKUP_DIR: optional(value.text),
+  RETENTION_KEEP_LAST: required(value.keepCount, '3'),
+  RETENTION_KEEP_HOURLY: required(value.keepCount, '24'),
+  RETENTION_KEEP_DAILY: required(value.keepCount, '7'),
+  RETENTION_KEEP_WEEKLY: required(value.keepCount, '4'),
+  RETENTION_KEEP_MONTHLY: required(value.keepCount, '6'),
+  RETENTION_KEEP_YEARLY: required(value.keepCount, '2'),
+  RETENTION_MIN_BACKUPS: required(value.integer(0), '1'),
+  RETENTION_DRY_RUN: required(value.flag, 'false'),
+  BACKUP_FORMAT: required(value.oneOf('sql', 'custom'), 'sql'),
+  BACKUP_COMPRESSION: required(value.compression, 'gzip'),
+  BACKUP_JOBS: required(value.integer(1, 64), '1'),
+  BACKUP_TIMEOUT: required(value.timeoutMs, '6h'),
+  BACKUP_ON_START: required(value.flag, 'false'),
+  RPO_TARGET: optional(value.durationMs),
+  RTO_TARGET: required(value.durationMs, '1h'),
+  DRILL_MAX_AGE: required(value.durationMs, '8d'),
+  RESTORE_PROTECT_DAYS: required(value.integer(0, 36_500), '7'),
+  HEARTBEAT_URL: secret(),
+  NOTIFY_URL: secret(),
+  NOTIFY_ON: required(value.oneOf('failure', 'always'), 'failure'),
+  LOG_FORMAT: required(value.oneOf('text', 'json'), 'text'),
+} as const satisfies Record<string, Variable<unknown>>;
+
+type Name = keyof typeof VARIABLES;
+type ValueOf<V> = V extends { parse: value.Parse<infer T> }
+  ? V extends { default: string }
+    ? T
+    : T | undefined
+  : never;
+type Values = { readonly [N in Name]: ValueOf<(typeof VARIABLES)[N]> };
+
+/** Everything that the environment decides, checked. */
+export interface Config {
+  readonly values: Values;
+  readonly sources: readonly SourceConfig[];
+  readonly storage: StorageSettings;
+  /** S3_PREFIX without slashes at its ends; empty when there is none. */
+  readonly prefix: string;
+  readonly retention: RetentionPolicy;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the environment and `.env` in the working directory, the former winning, and checks all of it.
+ *
+ * @throws OperatorError CONFIG naming every variable that is wrong
+ */
+export function loadConfig(): Config {
+  return configure({ ...readDotenv('.env'), ...process.env });
+}
+
+/** As loadConfig, from a given environment. */
+export function configure(environment: Environment): Config {
+  setChildEnvironment(environment);
+  const problems: string[] = [];
+  const env = withSecretFiles(environment, problems);
+  const values = readValues(env, problems);
+  const sources = readSources(env, values, problems);
+  if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
+    problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
+  }
+  if (problems.length > 0) {
+    throw new OperatorError('CONFIG', `the configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`, {
+      hint: 'Correct these in .env or the environment; .env.example explains each. Nothing was touched.',
+    });
+  }
+  setLogFormat(values.LOG_FORMAT);
+  return deepFreeze({
+    values,
+    sources,
+    storage: storageSettings(values),
+    prefix: values.S3_PREFIX ?? '',
+    retention: {
+      keepLast: values.RETENTION_KEEP_LAST,
+      keepHourly: values.RETENTION_KEEP_HOURLY,
+      keepDaily: values.RETENTION_KEEP_DAILY,
+      keepWeekly: values.RETENTION_KEEP_WEEKLY,
+      keepMonthly: values.RETENTION_KEEP_MONTHLY,
+      keepYearly: values.RETENTION_KEEP_YEARLY,
+      minBackups: values.RETENTION_MIN_BACKUPS,
+      protectDays: values.RESTORE_PROTECT_DAYS,
+    },
+  });
+}
+
+function readDotenv(path: string): Record<string, string> {
+  try {
+    return parseDotenv(readFileSync(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new OperatorError('CONFIG', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Replaces every `<SECRET>_FILE` by the file's content, without the line break at its end. */
+function withSecretFiles(environment: Environment, problems: string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  // an empty value is how compose passes on what is not set
+  for (const [name, text] of Object.entries(environment)) if (text !== undefined && text !== '') env[name] = text;
+  for (const [fileName, path] of Object.entries(env)) {
+    const name = fileName.slice(0, -'_FILE'.length);
+    if (!fileName.endsWith('_FILE') || !isSecret(name)) continue;
+    if (env[name] !== undefined) {
+      problems.push(`${name} and ${fileName} are both set; keep one`);
+      continue;
+    }
+    try {
+      env[name] = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      problems.push(`${fileName}: ${messageOf(error)}`);
+    }
+  }
+  for (const [name, text] of Object.entries(env)) if (isSecret(name)) registerSecret(text);
+  return env;
+}
+
+function isSecret(name: string): boolean {
+  if (/^BACKUP_SOURCE_.+_PASSWORD$/.test(name)) return true;
+  const variable: Variable<unknown> | undefined = Object.hasOwn(VARIABLES, name) ? VARIABLES[name as Name] : undefined;
+  return variable?.secret === true;
+}
+
+function readValues(env: Record<string, string>, problems: string[]): Values {
+  const values: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
+    const text = env[name] ?? variable.default;
+    if (text === undefined) continue;
+    try {
+      values[name] = variable.parse(text);
+    } catch (error) {
+      const shown = variable.secret ? '' : ` ${JSON.stringify(text)}`;
+      problems.push(`${name}${shown}: ${messageOf(error)}`);
+      // a valid value lets the checks that follow go on, so that all problems are told at once
+      if (variable.default !== undefined) values[name] = variable.parse(variable.default);
+    }
+  }
+  return values as Values;
+}
+
+function storageSettings(values: Values): StorageSettings {
+  if (values.BACKUP_DIR !== undefined) return { kind: 'directory', path: values.BACKUP_DIR };
+  return {
+    kind: 's3',
+    region: values.S3_REGION,
+    bucket: values.S3_BUCKET,
+    ...(values.S3_ENDPOINT === undefined ? {} : { endpoint: values.S3_ENDPOINT }),
+    ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
+    ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
+  };
+}
+
+function deepFreeze<T>(thing: T): T {
+  if (typeof thing === 'object' && thing !== null && !Object.isFrozen(thing)) {
+    Object.freeze(thing);
+    for (const part of Object.values(thing)) deepFreeze(part);
+  }
+  return thing;
+}
+
+export type { SourceConfig } from './config-sources.ts';

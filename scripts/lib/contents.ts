@@ -1,0 +1,41 @@
+import type { Contents } from './manifest.ts';
+
+/**
+ * What was restored held against what was dumped, as sentences; empty when all of it is there. More than was dumped
+ * is a difference only where it was counted.
+ */
+export function compareContents(expected: Contents, found: Contents): string[] {
+  return [
+    ...compareTables(expected, found),
+    ...compareSequences(expected, found),
+    ...compareLargeObjects(expected, found),
+  ];
+}
+
+function compareTables(expected: Contents, found: Contents): string[] {
+  const rowsOf = new Map(found.tables.map(({ table, rows }) => [table, rows]));
+  return expected.tables.flatMap(({ table, rows }) => {
+    const restored = rowsOf.get(table);
+    if (restored === undefined) return [`table ${table} is missing (${rows} rows expected)`];
+    return restored === rows ? [] : [`table ${table} has ${restored} rows, expected ${rows}`];
+  });
+}
+
+function compareSequences(expected: Contents, found: Contents): string[] {
+  const restoredValues = new Map(found.sequences.map(({ sequence, value }) => [sequence, value]));
+  return expected.sequences.flatMap(({ sequence, value, valueAtEnd = value }) => {
+    const restored = restoredValues.get(sequence);
+    if (restored === undefined) return [`sequence ${sequence} is missing`];
+    // pg_dump read it at some moment between the two readings; a sequence may count down
+    const [low, high] = BigInt(value) <= BigInt(valueAtEnd) ? [value, valueAtEnd] : [valueAtEnd, value];
+    const isBetween = BigInt(low) <= BigInt(restored) && BigInt(restored) <= BigInt(high);
+    return isBetween
+      ? []
+      : [`sequence ${sequence} stands at ${restored}, expected ${low === high ? low : `${low} to ${high}`}`];
+  });
+}
+
+function compareLargeObjects(expected: Contents, found: Contents): string[] {
+  if (expected.largeObjects === undefined || expected.largeObjects === found.largeObjects) return [];
+  return [`${found.largeObjects ?? 0} large objects, expected ${expected.largeObjects}`];
+}

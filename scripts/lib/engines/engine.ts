@@ -1,0 +1,81 @@
+import type { SourceConfig } from '../config-sources.ts';
+import type { Contents, Manifest, SourceFacts } from '../manifest.ts';
+import type { Stage, StageResult } from '../process-stream.ts';
+
+/** A dump about to be taken: the source is locked, its state is fixed, nothing has been read yet. */
+export interface DumpSession {
+  /** The moment whose state is dumped, by the source's own clock, to the second. The key's time. */
+  readonly createdAt: Date;
+  readonly facts: SourceFacts;
+  /** An upper estimate of the dump's size as it will be stored. */
+  readonly expectedBytes: number;
+  /** Writes the dump to its standard output. */
+  readonly stage: Stage;
+  /** Called after every process exited with 0, with the dump's last kilobyte. Throws when it is not complete. */
+  verifyEnd(tail: string, results: readonly StageResult[]): void;
+  /**
+   * What the dump holds, counted in the very state that is dumped, beside the dump.
+   * @param dumpEnded settles when the dump has been written; what is outside the snapshot is read again after it
+   */
+  contents(dumpEnded: Promise<unknown>): Promise<Contents>;
+  /**
+   * Lets go of the source. Returns only once the second of createdAt has passed, so that the next run, which
+   * cannot start before, has a key of its own.
+   */
+  close(): Promise<void>;
+}
+
+/** A restore under way: a staging database (or folder) exists beside the live one, which is untouched. */
+export interface RestoreSession {
+  /** What is being filled. */
+  readonly staging: string;
+  /** The staging place was there before and belongs to the operator: it is filled only once the dump has been read whole. */
+  readonly isForeign: boolean;
+  /** Reads the dump from its standard input; nothing in the staging place counts until it exits with 0. */
+  stage(format: string): Promise<Stage>;
+  /** Lines of a plain dump's head that this server would not understand. */
+  readonly droppedLines: readonly string[];
+  /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
+  verifyEnd(tail: string, format: string): void;
+  /** Counts what has been restored. */
+  contents(): Promise<Contents>;
+  /** Makes the staging place ready for use: statistics, settings and grants of the live one. */
+  prepare(): Promise<void>;
+  /** The point of no return: puts the staging place where the live one was, at once. Returns the kept one's name. */
+  commit(): Promise<{ database: string; previousDatabase: string | null }>;
+  /** Undoes everything; the live place is as it was. Does nothing after commit. */
+  discard(): Promise<void>;
+  /** Lets go of the lock and the connections. */
+  close(): Promise<void>;
+}
+
+/** What came of an undo. */
+export interface UndoResult {
+  readonly database: string;
+  /** The database that is live again, under the name that it was kept under. */
+  readonly restoredFrom: string;
+  /** Where the database that was live until now is kept. */
+  readonly keptAs: string;
+}
+
+/** One kind of source. Every engine passes the same tests. */
+export interface Engine {
+  /** The sources that a configured one stands for: itself, or each database of a server (`/*`). */
+  expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]>;
+  /**
+   * Locks the source against a second backup of it and fixes the state to dump.
+   * @param putAside dump this database, which a restore has put aside, as a backup of the source; waits for the lock
+   * @throws OperatorError LOCKED, SOURCE_CONNECT, SOURCE_VERSION, TOOL_MISSING
+   */
+  beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
+  /**
+   * Locks the source against a second restore, removes what a killed one left, and makes the staging place.
+   * @param to restore beside the live database under this name, and swap nothing
+   */
+  beginRestore(
+    source: SourceConfig,
+    options: { to?: string; manifest?: Manifest; signal: AbortSignal },
+  ): Promise<RestoreSession>;
+  /** Swaps the database that the last restore replaced back. */
+  undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
+}

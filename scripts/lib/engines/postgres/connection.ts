@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import type { SourceConfig } from '../../config-sources.ts';
+import { codeOf, messageOf, OperatorError } from '../../errors.ts';
+
+const APPLICATION_NAME = 'compose-db-backup';
+const CONNECT_TIMEOUT_MS = 15_000;
+
+/** A connection to one database. Every failure is an OperatorError that names the source. */
+export interface Connection {
+  query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Closes the connection; never rejects. */
+  close(): Promise<void>;
+  /** The server's version as a number, 180001 for 18.1. */
+  readonly serverVersionNum: number;
+}
+
+/** What libpq programs are told about the server, all of it through their environment. */
+export function libpqEnvironment(source: SourceConfig, database: string): Record<string, string> {
+  return {
+    PGHOST: source.host,
+    PGPORT: String(source.port),
+    PGUSER: source.user,
+    PGDATABASE: database,
+    PGAPPNAME: APPLICATION_NAME,
+    PGCONNECT_TIMEOUT: String(CONNECT_TIMEOUT_MS / 1_000),
+    PGSSLMODE: source.sslMode,
+    ...(source.sslRootCert === undefined ? {} : { PGSSLROOTCERT: source.sslRootCert }),
+    ...(source.password === undefined ? {} : { PGPASSWORD: source.password }),
+  };
+}
+
+/**
+ * Connects to a database of the source's server. An aborted signal breaks the connection off, and with it whatever
+ * the server is doing for it.
+ *
+ * @throws OperatorError SOURCE_CONNECT saying which variable to look at
+ */
+export async function connect(source: SourceConfig, database: string, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
+  let lastError: unknown;
+  for (const ssl of tlsAttempts(source)) {
+    const client = new pg.Client({
+      host: source.host,
+      port: source.port,
+      user: source.user,
+      database,
+      password: source.password,
+      ssl,
+      application_name: APPLICATION_NAME,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    try {
+      await client.connect();
+      return await wrap(client, source, database, signal);
+    } catch (error) {
+      await client.end().catch(() => {});
+      lastError = error;
+      if (!/does not support SSL/.test(messageOf(error))) break;
+    }
+  }
+  throw connectError(source, database, lastError);
+}
+
+/** libpq's sslmode as node-postgres understands it; `prefer` is an attempt with and one without. */
+function tlsAttempts(
+  source: SourceConfig,
+): (false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined })[] {
+  if (source.host.startsWith('/')) return [false];
+  const ca = source.sslRootCert === undefined ? {} : { ca: readFileSync(source.sslRootCert, 'utf8') };
+  const encrypted = { rejectUnauthorized: false };
+  switch (source.sslMode) {
+    case 'disable':
+      return [false];
+    case 'allow':
+    case 'prefer':
+      return [encrypted, false];
+    case 'require':
+      return [encrypted];
+    case 'verify-ca':
+      return [{ rejectUnauthorized: true, ...ca, checkServerIdentity: () => undefined }];
+    default:
+      return [{ rejectUnauthorized: true, ...ca }];
+  }
+}
+
+async function wrap(
+  client: pg.Client,
+  source: SourceConfig,
+  database: string,
+  signal: AbortSignal,
+): Promise<Connection> {
+  let lost: unknown;
+  // a server that goes away is reported to the query under way, or to the next one
+  client.on('error', (error) => {
+    lost ??= error;
+  });
+  const breakOff = () => void client.end().catch(() => {});
+  const destroy = () => {
+    // end() would wait for the query under way; the socket does not
+    const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
+    connection?.stream?.destroy();
+    breakOff();
+  };
+  signal.addEventListener('abort', destroy, { once: true });
+  const query = async <Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]> => {
+    signal.throwIfAborted();
+    if (lost) throw queryError(source, database, lost);
+    try {
+      const result = await client.query<Row>(sql, parameters);
+      // several statements in one text give several results; none of the callers wants those rows
+      return Array.isArray(result) ? [] : result.rows;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw queryError(source, database, error);
+    }
+  };
+  const [row] = await query<{ version: string }>("select current_setting('server_version_num') as version");
+  return {
+    query,
+    serverVersionNum: Number(row?.version),
+    close: async () => {
+      signal.removeEventListener('abort', destroy);
+      await client.end().catch(() => {});
+    },
+  };
+}
+
+/** The SQLSTATE of a failed query, for callers that can do something about it. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
+}
+
+function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+function where(source: SourceConfig, database: string): string {
+  return `${source.host}:${source.port}, database ${JSON.stringify(database)}`;
+}
+
+/** The variable that holds a part of the source, for hints. */
+function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
+  if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
+  return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
+}
+
+function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  const hint = connectHint(source, error);
+  return new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${messageOf(error)}`,
+    { hint, cause: error },
+  );
+}
+
+function connectHint(source: SourceConfig, error: unknown): string {
+  switch (codeOf(error)) {
+    case '28P01':
+      return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
+    case '28000':
+      return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
+    case '3D000':
+      return `There is no such database on this server: check ${variableOf(source, 'DB')}.`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The host name is unknown here: check ${variableOf(source, 'HOST')}, and that both containers share a network.`;
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return `Nothing listens there: is the server running? Check ${variableOf(source, 'HOST')} and ${variableOf(source, 'PORT')}.`;
+    case '57P03':
+      return 'The server is starting up or shutting down; try again in a moment.';
+    case '53300':
+      return 'The server has no connection left: raise max_connections or end idle clients.';
+    default:
+      return `Check ${variableOf(source, 'HOST')} and ${variableOf(source, 'PORT')}, and that the server is reachable from here.`;
+  }
+}
+
+/** Quotes an identifier for SQL. */
+export const quoteIdentifier = (name: string): string => pg.escapeIdentifier(name);
+/** Quotes a literal for SQL, for statements that take no parameters. */
+export const quoteLiteral = (text: string): string => pg.escapeLiteral(text);

@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SourceConfig } from '../../config-sources.ts';
+import { OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import type { Contents, SourceFacts } from '../../manifest.ts';
+import type { Stage } from '../../process-stream.ts';
+import type { DumpSession } from '../engine.ts';
+import { type Connection, connect, libpqEnvironment } from './connection.ts';
+import { countContents, readSequences } from './contents.ts';
+import { type Program, programFor, versionText } from './programs.ts';
+
+/**
+ * An advisory lock's key for a purpose and a name: 64 bits of a digest, so that other users of advisory locks in the
+ * same database do not meet it by chance.
+ */
+export function lockKey(purpose: string, name: string): string {
+  return createHash('sha256').update(`compose-db-backup\0${purpose}\0${name}`).digest().readBigInt64BE().toString();
+}
+
+/**
+ * Locks the source and exports the snapshot that both the dump and the row counts use.
+ *
+ * @param putAside dump this database of the server in the place of the source's own, and wait for the lock
+ */
+export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+  // the lock is always that of the live database: what shares a name shares it
+  const lockHolder = await connect(source, source.database, signal);
+  const dumped = putAside === undefined ? source : { ...source, database: putAside };
+  let connection = lockHolder;
+  try {
+    await lock(lockHolder, source, putAside !== undefined);
+    if (putAside !== undefined) connection = await connect(dumped, putAside, signal);
+    const program = await programFor('pg_dump', connection.serverVersionNum);
+    warnOfNewerClient(program, connection.serverVersionNum);
+    const snapshot = await exportSnapshot(connection);
+    const facts = await readFacts(connection, program);
+    const sequencesBefore = await readSequences(connection);
+    return {
+      createdAt: snapshot.time,
+      facts,
+      expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
+      stage: dumpStage(dumped, program, snapshot.id),
+      verifyEnd: (tail) => {
+        if (source.format === 'sql') assertComplete(tail);
+      },
+      contents: (dumpEnded) => dumpedContents(connection, sequencesBefore, dumpEnded),
+      close: async () => {
+        await secondPassed(connection, snapshot.time, signal);
+        await Promise.all([connection.close(), lockHolder.close()]);
+      },
+    };
+  } catch (error) {
+    await Promise.all([connection.close(), lockHolder.close()]);
+    throw error;
+  }
+}
+
+async function lock(connection: Connection, source: SourceConfig, wait: boolean): Promise<void> {
+  const key = lockKey('backup', source.name);
+  if (wait) {
+    await connection.query('select pg_advisory_lock($1::bigint)', [key]);
+    return;
+  }
+  const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [key]);
+  if (row?.locked) return;
+  throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
+    hint: 'Wait until it has ended (make logs-backup). The lock lives in the database and goes with its holder.',
+  });
+}
+
+function warnOfNewerClient(program: Program, serverVersionNum: number): void {
+  const serverMajor = Math.floor(serverVersionNum / 10_000);
+  if (program.major === serverMajor) return;
+  log.warn(
+    `pg_dump ${program.version} dumps a PostgreSQL ${versionText(serverVersionNum)} server; set POSTGRES_VERSION=${serverMajor} so that dumps restore on that very version`,
+  );
+}
+
+async function exportSnapshot(connection: Connection): Promise<{ id: string; time: Date }> {
+  // limits of the server's or the role's must not end a long dump; names as old as PostgreSQL 9.6 only
+  await connection.query(`
+    set statement_timeout = 0;
+    set lock_timeout = 0;
+    set idle_in_transaction_session_timeout = 0;
+    set row_security = off;
+    set search_path = pg_catalog`);
+  if (connection.serverVersionNum >= 170_000) await connection.query('set transaction_timeout = 0');
+  await connection.query('begin isolation level repeatable read read only');
+  const [row] = await connection.query<{ id: string; seconds: string }>(
+    'select pg_export_snapshot() as id, floor(extract(epoch from transaction_timestamp()))::text as seconds',
+  );
+  if (!row) throw new OperatorError('DUMP_INCOMPLETE', 'the server exported no snapshot');
+  return { id: row.id, time: new Date(Number(row.seconds) * 1_000) };
+}
+
+async function readFacts(connection: Connection, program: Program): Promise<SourceFacts> {
+  // column names of pg_database changed with the versions; a row as JSON has those that there are
+  const [row] = await connection.query<{
+    d: Record<string, string | null>;
+    encoding: string;
+    bytes: string;
+    version: string;
+  }>(`
+    select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(d.encoding) as encoding,
+      pg_database_size(d.oid)::text as bytes, current_setting('server_version') as version
+    from pg_database d where datname = current_database()`);
+  const extensions = await connection.query<{ name: string; version: string }>(
+    'select extname as name, extversion as version from pg_extension order by 1',
+  );
+  const d = row?.d ?? {};
+  const locale = d.datlocale ?? d.daticulocale;
+  return {
+    serverVersion: row?.version ?? versionText(connection.serverVersionNum),
+    clientVersion: program.version,
+    encoding: row?.encoding ?? '',
+    collation: d.datcollate ?? '',
+    characterType: d.datctype ?? '',
+    ...(d.datlocprovider ? { localeProvider: d.datlocprovider } : {}),
+    ...(locale ? { locale } : {}),
+    extensions,
+    databaseBytes: Number(row?.bytes),
+  };
+}
+
+function dumpStage(source: SourceConfig, program: Program, snapshotId: string): Stage {
+  return {
+    name: 'pg_dump',
+    command: program.path,
+    args: [
+      '--no-password',
+      `--snapshot=${snapshotId}`,
+      ...(source.format === 'custom' ? ['--format=custom', customCompression(source, program)] : ['--format=plain']),
+    ],
+    env: libpqEnvironment(source, source.database),
+  };
+}
+
+/** A custom-format archive compresses itself: pg_dump before 16 knows gzip levels alone. */
+function customCompression(source: SourceConfig, program: Program): string {
+  const { method, level } = source.compression;
+  if (program.major >= 16) return `--compress=${method}${level === undefined ? '' : `:${level}`}`;
+  if (method === 'zstd') {
+    throw new OperatorError(
+      'SOURCE_VERSION',
+      `pg_dump ${program.version} cannot write custom-format archives with zstd`,
+      {
+        hint: 'Use BACKUP_COMPRESSION=gzip, or BACKUP_FORMAT=sql, for this server.',
+      },
+    );
+  }
+  return `--compress=${method === 'none' ? 0 : (level ?? 6)}`;
+}
+
+/** pg_dump's last words, followed since August 2025 by the end of its restricted mode. */
+const COMPLETION_MARKER = /\n--\n-- PostgreSQL database dump complete\n--\n\n(?:\\unrestrict \S+\n\n)?$/;
+
+/** @throws OperatorError DUMP_INCOMPLETE when a plain dump does not end as pg_dump ends one */
+export function assertComplete(tail: string): void {
+  if (COMPLETION_MARKER.test(tail)) return;
+  throw new OperatorError(
+    'DUMP_INCOMPLETE',
+    "the dump does not end with pg_dump's completion marker: it is not whole",
+    {
+      hint: "Nothing of it is used. Look at the database server's log for the time of the dump.",
+    },
+  );
+}
+
+async function dumpedContents(
+  connection: Connection,
+  before: Contents['sequences'],
+  dumpEnded: Promise<unknown>,
+): Promise<Contents> {
+  const counts = await countContents(connection);
+  await dumpEnded;
+  const after = new Map((await readSequences(connection)).map((s) => [s.sequence, s.value]));
+  const sequences = before.map((s) => {
+    const valueAtEnd = after.get(s.sequence);
+    return valueAtEnd === undefined || valueAtEnd === s.value ? s : { ...s, valueAtEnd };
+  });
+  return { ...counts, sequences };
+}
+
+async function secondPassed(connection: Connection, time: Date, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const next = time.getTime() + 1_000;
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const rows = await connection
+      .query<{ ms: string }>('select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as ms')
+      .catch(() => []);
+    const now = Number(rows[0]?.ms ?? next);
+    if (now >= next) return;
+    await sleep(Math.min(next - now, 1_000), undefined, { signal }).catch(() => {});
+  }
+}

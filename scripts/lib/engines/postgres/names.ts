@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+
+/** What a restore leaves beside the live database, and for how long: see docs/adr/0004-restore-by-rename.md. */
+export const ROLES = ['restoring', 'previous', 'undone'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** PostgreSQL cuts names at 63 bytes; what is added takes up to 26 of them. */
+const BASE_BYTES = 36;
+
+/** The database's name, or for a long one its start and a digest of the whole, so that two long ones stay apart. */
+function base(database: string): string {
+  if (Buffer.byteLength(database) <= BASE_BYTES) return database;
+  const digest = createHash('sha256').update(database).digest('hex').slice(0, 8);
+  let start = database;
+  while (Buffer.byteLength(start) > BASE_BYTES - 9) start = [...start].slice(0, -1).join('');
+  return `${start}_${digest}`;
+}
+
+/** `myapp_previous_20261121091500`: a database beside `database`, in a role, since a time (UTC, to the second). */
+export function besideName(database: string, role: Role, at: Date): string {
+  return `${base(database)}_${role}_${at.toISOString().replace(/\D/g, '').slice(0, 14)}`;
+}
+
+/** The time in the name when `name` is one that besideName made for this database and role. */
+export function timeOfBeside(name: string, database: string, role: Role): Date | undefined {
+  const start = `${base(database)}_${role}_`;
+  const digits = name.slice(start.length);
+  if (!name.startsWith(start) || !/^\d{14}$/.test(digits)) return undefined;
+  const iso = digits.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
+  const time = new Date(iso);
+  return Number.isNaN(time.getTime()) ? undefined : time;
+}

@@ -1,0 +1,296 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import { OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import type { Contents, Manifest } from '../../manifest.ts';
+import type { Stage } from '../../process-stream.ts';
+import type { RestoreSession, UndoResult } from '../engine.ts';
+import { type Connection, connect, libpqEnvironment, quoteIdentifier, quoteLiteral } from './connection.ts';
+import { countContents, readSequences } from './contents.ts';
+import { carryOver } from './database-settings.ts';
+import { assertComplete } from './dump.ts';
+import { programFor } from './programs.ts';
+import {
+  besideDatabases,
+  connectBeside,
+  dropDatabase,
+  dropLeftovers,
+  freeBesideName,
+  listDatabases,
+  lockRestore,
+} from './server.ts';
+import { swapDatabases } from './swap.ts';
+
+/** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
+const LOADING_OPTIONS = [
+  'synchronous_commit=off',
+  'maintenance_work_mem=256MB',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+]
+  .map((option) => `-c ${option}`)
+  .join(' ');
+
+/** What a newer pg_dump writes at a dump's head and an older server does not know. */
+const HEAD_SETTINGS = [
+  { line: 'SET transaction_timeout = 0;', since: 170_000 },
+  { line: 'SET default_table_access_method = heap;', since: 120_000 },
+] as const;
+
+interface RestoreOptions {
+  readonly to?: string;
+  readonly manifest?: Manifest;
+  readonly signal: AbortSignal;
+}
+
+/** See Engine.beginRestore. */
+export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+  const { to, manifest, signal } = options;
+  const target = to ?? source.database;
+  const connection = await connectBeside(source, signal);
+  try {
+    await lockRestore(connection, { ...source, database: target });
+    await dropLeftovers(connection, target);
+    const databases = await listDatabases(connection);
+    const targetExists = databases.some((row) => row.name === target);
+    warnOfOlderServer(connection, manifest);
+    if (to !== undefined && targetExists) {
+      await assertEmpty(source, to, signal);
+      return session({ connection, source, target, staging: to, isForeign: true, targetExists, signal });
+    }
+    await assertMaySwap(connection, source, target, targetExists);
+    const staging = await freeBesideName(connection, target, 'restoring');
+    // once begun, making it is not to be broken off: what was not made could not be told from what was
+    await connection.query(
+      await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
+    );
+    return session({ connection, source, target, staging, isForeign: false, targetExists, signal });
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+function warnOfOlderServer(connection: Connection, manifest: Manifest | undefined): void {
+  const dumped = Number.parseInt(manifest?.serverVersion ?? '0', 10);
+  const here = Math.floor(connection.serverVersionNum / 10_000);
+  if (dumped > here) {
+    log.warn(
+      `the backup is of PostgreSQL ${manifest?.serverVersion}, this server is ${here}: what the older one does not know will stop the restore`,
+    );
+  }
+}
+
+async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
+  const connection = await connect(source, database, signal);
+  try {
+    const [row] = await connection.query<{ n: string }>(`
+      select (
+        (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))
+        + (select count(*) from pg_largeobject_metadata)
+      )::text as n`);
+    if (row?.n === '0') return;
+  } finally {
+    await connection.close();
+  }
+  throw new OperatorError('RESTORE_REFUSED', `the database ${database} exists and is not empty`, {
+    hint: 'Name a database that does not exist yet, or an empty one. Without --to, the live database is swapped safely.',
+  });
+}
+
+/** Refuses before anything is made when the end could not be reached. */
+async function assertMaySwap(
+  connection: Connection,
+  source: SourceConfig,
+  target: string,
+  exists: boolean,
+): Promise<void> {
+  const [row] = await connection.query<{ super: boolean; createdb: boolean; owns: boolean | null }>(
+    `select r.rolsuper as super, r.rolcreatedb as createdb,
+       (select pg_has_role(current_user, datdba, 'USAGE') from pg_database where datname = $1) as owns
+     from pg_roles r where rolname = current_user`,
+    [target],
+  );
+  if (row?.super) return;
+  const user = source.user;
+  if (!row?.createdb) {
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `the user ${user} may not create databases, which a restore beside the live one needs`,
+      {
+        hint: `As a superuser: ALTER ROLE ${quoteIdentifier(user)} CREATEDB; or restore into an empty database that you made: --to DB.`,
+      },
+    );
+  }
+  if (exists && row.owns !== true) {
+    throw new OperatorError('RESTORE_REFUSED', `the user ${user} does not own ${target} and could not swap it`, {
+      hint: 'Restore as its owner or as a superuser, or beside it: --to DB.',
+    });
+  }
+}
+
+/** CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. */
+async function createStatement(
+  connection: Connection,
+  name: string,
+  like: string,
+  manifest: Manifest | undefined,
+): Promise<string> {
+  const [live] = await connection.query<{ d: Record<string, string | null>; encoding: string; tablespace: string }>(
+    `select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(encoding) as encoding, t.spcname as tablespace
+     from pg_database d join pg_tablespace t on t.oid = d.dattablespace where datname = $1`,
+    [like],
+  );
+  const d = live?.d ?? {};
+  const encoding = live?.encoding ?? manifest?.encoding;
+  const collate = d.datcollate ?? manifest?.collation;
+  const ctype = d.datctype ?? manifest?.characterType;
+  const provider = d.datlocprovider ?? manifest?.localeProvider;
+  const locale = d.datlocale ?? d.daticulocale ?? manifest?.locale;
+  const parts = [
+    `create database ${quoteIdentifier(name)} template template0`,
+    encoding && `encoding ${quoteLiteral(encoding)}`,
+    collate && `lc_collate ${quoteLiteral(collate)}`,
+    ctype && `lc_ctype ${quoteLiteral(ctype)}`,
+    provider === 'i' && locale && `locale_provider icu icu_locale ${quoteLiteral(locale)}`,
+    provider === 'b' && locale && `locale_provider builtin builtin_locale ${quoteLiteral(locale)}`,
+    d.daticurules && `icu_rules ${quoteLiteral(d.daticurules)}`,
+    live && live.tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(live.tablespace)}`,
+  ];
+  return parts.filter(Boolean).join(' ');
+}
+
+interface SessionParts {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly target: string;
+  readonly staging: string;
+  readonly isForeign: boolean;
+  readonly targetExists: boolean;
+  readonly signal: AbortSignal;
+}
+
+function session(parts: SessionParts): RestoreSession {
+  const { connection, source, target, staging, isForeign, targetExists, signal } = parts;
+  let isCommitted = false;
+  return {
+    staging,
+    isForeign,
+    droppedLines: HEAD_SETTINGS.filter(({ since }) => connection.serverVersionNum < since).map(({ line }) => line),
+    stage: (format) => loadStage(source, staging, format, connection.serverVersionNum),
+    verifyEnd: (tail, format) => {
+      if (format === 'sql') assertComplete(tail);
+    },
+    contents: () => restoredContents(source, staging, signal),
+    prepare: async () => {
+      const inside = await connect(source, staging, signal);
+      await inside.query('analyze').finally(() => inside.close());
+      if (!isForeign && targetExists) await carryOver(connection, target, staging);
+    },
+    commit: async () => {
+      isCommitted = true;
+      if (isForeign) return { database: target, previousDatabase: null };
+      const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
+      try {
+        await swapDatabases(
+          connection,
+          source,
+          { live: target, liveExists: targetExists, kept: kept ?? '', next: staging },
+          signal,
+        );
+      } catch (error) {
+        isCommitted = false;
+        throw error;
+      }
+      return { database: target, previousDatabase: kept };
+    },
+    discard: async () => {
+      if (isCommitted || isForeign) return;
+      await discard(source, staging);
+    },
+    close: () => connection.close(),
+  };
+}
+
+/** With a connection of its own: an interrupt has broken the others off. */
+async function discard(source: SourceConfig, staging: string): Promise<void> {
+  try {
+    const connection = await connectBeside(source, AbortSignal.timeout(60_000));
+    await dropDatabase(connection, staging).finally(() => connection.close());
+  } catch (error) {
+    log.warn(
+      `${staging} could not be dropped; the next restore removes it: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+async function loadStage(
+  source: SourceConfig,
+  staging: string,
+  format: string,
+  serverVersionNum: number,
+): Promise<Stage> {
+  const env = { ...libpqEnvironment(source, staging), PGOPTIONS: LOADING_OPTIONS };
+  if (format === 'custom') {
+    const program = await programFor('pg_restore', serverVersionNum);
+    // pg_restore takes the database from its command line alone, and reads a name with = as a connection string
+    const database = `dbname='${staging.replace(/['\\]/g, '\\$&')}'`;
+    return {
+      name: 'pg_restore',
+      command: program.path,
+      args: ['--no-password', '--exit-on-error', '--single-transaction', `--dbname=${database}`],
+      env,
+    };
+  }
+  const program = await programFor('psql', serverVersionNum);
+  return {
+    name: 'psql',
+    command: program.path,
+    args: [
+      '--no-psqlrc',
+      '--no-password',
+      '--quiet',
+      '--single-transaction',
+      '--variable=ON_ERROR_STOP=1',
+      '--output=/dev/null',
+    ],
+    env,
+  };
+}
+
+async function restoredContents(source: SourceConfig, staging: string, signal: AbortSignal): Promise<Contents> {
+  const connection = await connect(source, staging, signal);
+  try {
+    const counts = await countContents(connection);
+    return { ...counts, sequences: await readSequences(connection) };
+  } finally {
+    await connection.close();
+  }
+}
+
+/** See Engine.undo. */
+export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+  const connection = await connectBeside(source, signal);
+  try {
+    await lockRestore(connection, source);
+    const live = source.database;
+    const [previous] = await besideDatabases(connection, live, 'previous');
+    if (!previous) {
+      throw new OperatorError(
+        'RESTORE_REFUSED',
+        `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
+        {
+          hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
+        },
+      );
+    }
+    const liveExists = (await listDatabases(connection)).some((row) => row.name === live);
+    const keptAs = await freeBesideName(connection, live, 'undone');
+    await swapDatabases(connection, source, { live, liveExists, kept: keptAs, next: previous.name }, signal);
+    return { database: live, restoredFrom: previous.name, keptAs };
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,93 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import { OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import { type Connection, quoteIdentifier, sqlState } from './connection.ts';
+import { connectBeside } from './server.ts';
+
+const TERMINATE_EVERY_MS = 100;
+
+/**
+ * Puts the database `next` in the place of `live`, which is kept as `kept`, in one transaction: whoever connects finds
+ * the one or the other, whole. Open connections are told of in the log, then ended; new ones wait for the moment that
+ * the renaming takes.
+ *
+ * PostgreSQL's RENAME locks out new sessions first and then gives the others five seconds to leave; ending those
+ * from a second session meanwhile means that no client, however quick to come back, can get in between.
+ */
+export async function swapDatabases(
+  connection: Connection,
+  source: SourceConfig,
+  names: { live: string; liveExists: boolean; kept: string; next: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { live, liveExists, kept, next } = names;
+  if (liveExists) await tellOfConnections(connection, live);
+  const ending = new AbortController();
+  const helper = await connectBeside(source, signal);
+  const terminating = terminateConnections(helper, [live, next], ending.signal);
+  try {
+    await connection.query('begin');
+    await connection.query("set local lock_timeout = '60s'");
+    if (liveExists)
+      await connection.query(`alter database ${quoteIdentifier(live)} rename to ${quoteIdentifier(kept)}`);
+    await connection.query(`alter database ${quoteIdentifier(next)} rename to ${quoteIdentifier(live)}`);
+    signal.throwIfAborted();
+    await connection.query('commit');
+  } catch (error) {
+    await connection.query('rollback').catch(() => {});
+    throw await explain(helper, live, error);
+  } finally {
+    ending.abort();
+    await terminating;
+    await helper.close();
+  }
+}
+
+interface ClientRow {
+  readonly who: string;
+  readonly n: string;
+}
+
+async function clientsOf(connection: Connection, database: string): Promise<string[]> {
+  const rows = await connection
+    .query<ClientRow>(
+      `select format('%s%s', usename, case when application_name <> '' then ' (' || application_name || ')' end) as who,
+         count(*)::text as n
+       from pg_stat_activity where datname = $1 and backend_type = 'client backend' group by 1 order by 1`,
+      [database],
+    )
+    .catch(() => []);
+  return rows.map(({ who, n }) => `${n} × ${who}`);
+}
+
+async function tellOfConnections(connection: Connection, database: string): Promise<void> {
+  const clients = await clientsOf(connection, database);
+  if (clients.length > 0) log.warn(`ending the connections to ${database}: ${clients.join(', ')}`);
+}
+
+/** Ends every session of the databases, again and again until told to stop. */
+async function terminateConnections(helper: Connection, databases: string[], until: AbortSignal): Promise<void> {
+  while (!until.aborted) {
+    // a session that may not be ended makes the renaming fail, which is then explained
+    await helper
+      .query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and backend_type = 'client backend'",
+        [databases],
+      )
+      .catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, TERMINATE_EVERY_MS));
+  }
+}
+
+async function explain(helper: Connection, live: string, error: unknown): Promise<unknown> {
+  if (sqlState(error) !== '55006') return error;
+  const clients = await clientsOf(helper, live);
+  return new OperatorError(
+    'RESTORE_REFUSED',
+    `${live} could not be swapped: it is in use by ${clients.join(', ') || 'others'}`,
+    {
+      hint: 'Stop these clients, or give the restoring user the role pg_signal_backend, and restore again. The live database is as it was.',
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,200 @@
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SourceConfig } from '../../config-sources.ts';
+import { OperatorError } from '../../errors.ts';
+import { runProgram, type Stage, startChain } from '../../process-stream.ts';
+import { findPrograms, type Program } from './programs.ts';
+
+/** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
+export interface ThrowawayServer {
+  /** The folder of its socket, or with `tcp` 127.0.0.1. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly version: string;
+  /** Stops the server and removes its folder. */
+  stop(): Promise<void>;
+}
+
+export interface ThrowawayOptions {
+  /** The major version wanted; without it, the newest that is installed. */
+  readonly major?: number;
+  /** Listen on 127.0.0.1 too, without a password: for demonstrations and tests, never for real data. */
+  readonly tcp?: boolean;
+  /** More settings of the server, `name=value`. */
+  readonly settings?: readonly string[];
+  readonly encoding?: { encoding?: string; collation?: string; characterType?: string };
+  readonly signal?: AbortSignal;
+}
+
+const START_TIMEOUT_MS = 60_000;
+const USER = 'postgres';
+
+// Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
+const GUARD = `
+dir=$1; shift
+"$@" </dev/null &
+server=$!
+trap 'kill -INT $server 2>/dev/null' TERM INT
+cat >/dev/null
+kill -INT $server 2>/dev/null
+wait $server
+rm -rf -- "$dir"`;
+
+/** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
+export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
+  const program = await serverProgram(options.major);
+  const owner = unprivileged();
+  const directory = mkdtempSync(join(tmpdir(), 'throwaway-postgres-'));
+  chmodSync(directory, 0o700);
+  if (owner) chownSync(directory, owner.uid, owner.gid);
+  const data = join(directory, 'data');
+  const as = { ...owner, cwd: directory };
+  try {
+    await initialize(program, data, options, as);
+    const port = options.tcp ? await freePort() : 5432;
+    const settings = [
+      'fsync=off',
+      'full_page_writes=off',
+      'synchronous_commit=off',
+      'wal_level=minimal',
+      'max_wal_senders=0',
+      `unix_socket_directories=${directory}`,
+      `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
+      ...(options.settings ?? []),
+    ];
+    const guarded: Stage = {
+      name: 'postgres',
+      command: 'bash',
+      args: [
+        '-c',
+        GUARD,
+        'guard',
+        directory,
+        program.path,
+        '-D',
+        data,
+        '-p',
+        String(port),
+        ...settings.flatMap((s) => ['-c', s]),
+      ],
+      ...as,
+    };
+    const chain = startChain([guarded], { stdin: true });
+    const stop = async () => {
+      chain.stdin?.end();
+      await chain.finished;
+      rmSync(directory, { recursive: true, force: true });
+    };
+    try {
+      await untilReady(directory, port, chain.finished, options.signal);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { host: options.tcp ? '127.0.0.1' : directory, port, user: USER, version: program.version, stop };
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** A database of a throwaway server as a source that engines can work with. */
+export function throwawaySource(server: ThrowawayServer, database: string, like: SourceConfig): SourceConfig {
+  const { password: _, sslRootCert: __, ...rest } = like;
+  return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
+}
+
+async function serverProgram(major: number | undefined): Promise<Program> {
+  const programs = await findPrograms('postgres');
+  const fitting = programs.find((program) => major === undefined || program.major === major);
+  if (fitting) return fitting;
+  const wanted = major === undefined ? 'PostgreSQL server' : `PostgreSQL ${major} server`;
+  const here = programs.length === 0 ? 'none is' : `${programs.map((program) => program.version).join(', ')} is`;
+  throw new OperatorError('TOOL_MISSING', `the ${wanted} is not installed here (${here})`, {
+    hint: `Install it (apt-get install postgresql${major === undefined ? '' : `-${major}`}), or run inside the backup image of that version.`,
+  });
+}
+
+/** The account to start the server as, which refuses to run as root; nothing when this is not root. */
+function unprivileged(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  for (const name of ['postgres', 'nobody']) {
+    const match = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm').exec(passwd);
+    if (match) return { uid: Number(match[1]), gid: Number(match[2]) };
+  }
+  throw new OperatorError('TOOL_MISSING', 'PostgreSQL refuses to run as root, and there is no account to run it as', {
+    hint: 'Create the user postgres, or run this as an ordinary user.',
+  });
+}
+
+async function initialize(program: Program, data: string, options: ThrowawayOptions, as: object): Promise<void> {
+  const { encoding = 'UTF8', collation = 'C.UTF-8', characterType = collation } = options.encoding ?? {};
+  const result = await runProgram({
+    name: 'initdb',
+    command: program.path.replace(/postgres$/, 'initdb'),
+    args: [
+      `--pgdata=${data}`,
+      `--username=${USER}`,
+      '--auth=trust',
+      '--no-sync',
+      `--encoding=${encoding}`,
+      `--lc-collate=${collation}`,
+      `--lc-ctype=${characterType}`,
+    ],
+    ...as,
+  });
+  if (result.exitCode === 0) return;
+  throw new OperatorError(
+    'PROCESS_FAILED',
+    `initdb failed: ${result.stderr || result.startError?.message || result.stdout}`,
+    {
+      hint: 'Is there room in the temporary folder (TMPDIR)?',
+    },
+  );
+}
+
+async function untilReady(
+  directory: string,
+  port: number,
+  ended: Promise<readonly { stderr: string }[]>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { default: pg } = await import('pg');
+  let stopped: string | undefined;
+  void ended.then(([result]) => {
+    stopped = result?.stderr ?? '';
+  });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (stopped !== undefined)
+      throw new OperatorError('PROCESS_FAILED', `the throwaway PostgreSQL server did not start: ${stopped}`);
+    const client = new pg.Client({ host: directory, port, user: USER, database: 'template1' });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch {
+      if (Date.now() > deadline)
+        throw new OperatorError('PROCESS_FAILED', 'the throwaway PostgreSQL server did not answer in time');
+      await sleep(50);
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,77 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { EXIT, type ExitCode, messageOf, OperatorError } from './errors.ts';
+import { log, print, printJson } from './log.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** A verb: what its `--help` prints, the options it takes beside `--help` and `--json`, and what it does. */
+export interface Verb<O extends Options> {
+  readonly help: string;
+  readonly options: O;
+  /** Whether words other than options are taken. */
+  readonly allowPositionals: boolean;
+  run(invocation: Invocation<O>): Promise<ExitCode>;
+}
+
+export interface Invocation<O extends Options> {
+  readonly options: ReturnType<typeof parseArgs<{ options: O & typeof COMMON; allowPositionals: true }>>['values'];
+  readonly words: readonly string[];
+  readonly json: boolean;
+  /** Aborts on SIGTERM and SIGINT. */
+  readonly signal: AbortSignal;
+}
+
+const COMMON = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } } as const;
+
+/** The one place that catches, prints and exits. */
+export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // a second one means that whoever sends it will not wait
+      if (controller.signal.aborted) process.exit(EXIT.failed);
+      log.warn(`${name}: stopping; once more to stop at once`);
+      controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
+    });
+  }
+  // whoever reads our output may have gone, as head does
+  process.stdout.on('error', () => {});
+  try {
+    process.exitCode = await parseAndRun(verb, controller.signal);
+  } catch (error) {
+    process.exitCode = report(error, process.argv.includes('--json'));
+  }
+}
+
+async function parseAndRun<O extends Options>(verb: Verb<O>, signal: AbortSignal): Promise<ExitCode> {
+  let parsed: { values: unknown; positionals: string[] };
+  try {
+    parsed = parseArgs({
+      options: { ...verb.options, ...COMMON },
+      allowPositionals: verb.allowPositionals,
+    });
+  } catch (error) {
+    throw new OperatorError('USAGE', messageOf(error), { hint: 'See --help.', cause: error });
+  }
+  const options = parsed.values as Invocation<O>['options'];
+  const common = options as { help?: boolean; json?: boolean };
+  if (common.help) {
+    print(verb.help.trim());
+    return EXIT.done;
+  }
+  return verb.run({ options, words: parsed.positionals, json: common.json === true, signal });
+}
+
+function report(error: unknown, json: boolean): ExitCode {
+  if (error instanceof OperatorError) {
+    log.error(error.message, { code: error.code, hint: error.hint });
+    if (error.hint !== '') log.error(`next: ${error.hint}`);
+    if (json) printJson({ ok: false, error: { code: error.code, message: error.message, hint: error.hint } });
+    return error.exitCode;
+  }
+  log.error(
+    `this is a defect of the program: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  if (json) printJson({ ok: false, error: { code: 'DEFECT', message: messageOf(error), hint: '' } });
+  return EXIT.failed;
+}

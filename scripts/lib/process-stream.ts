@@ -1,0 +1,252 @@
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from './errors.ts';
+import { registerSecret } from './log.ts';
+
+/** One process of a chain. Secrets go into `env`, never into `args`: every user of the machine can read those. */
+export interface Stage {
+  /** What messages call it: `pg_dump`, `igzip`. */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Added to the few variables that every child is given. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cwd?: string;
+}
+
+/** How a stage ended. */
+export interface StageResult {
+  readonly name: string;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The last lines that it wrote to standard error. */
+  readonly stderr: string;
+  /** Set when the program could not be started at all. */
+  readonly startError?: NodeJS.ErrnoException;
+}
+
+export interface Chain {
+  /** The first stage's standard input, when asked for. */
+  readonly stdin: Writable | null;
+  /** The last stage's standard output, when asked for. Ends as the process ends: see `read` for a safe reading. */
+  readonly stdout: Readable | null;
+  /** Resolves when every stage has exited, with their results in order; never rejects. */
+  readonly finished: Promise<StageResult[]>;
+  /** Ends every stage: SIGTERM, then SIGKILL for those that have not gone after the grace time. */
+  kill(): void;
+}
+
+const STDERR_KEPT_BYTES = 8_192;
+const KILL_GRACE_MS = 5_000;
+
+/** What a child is given of this process's environment. Credentials of the storage are not among it. */
+const PASSED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
+
+let inherited: Readonly<Record<string, string>> = {};
+
+/** Tells this module once, from the one reader of the environment, which environment children start from. */
+export function setChildEnvironment(environment: Readonly<Record<string, string | undefined>>): void {
+  inherited = Object.fromEntries(
+    PASSED_ON.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  );
+}
+
+/** The environment of a child: the few inherited variables and what the stage adds. */
+export function childEnvironment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { ...inherited, ...added };
+}
+
+/**
+ * Starts the stages side by side, each one's output being the next one's input through a pipe of the operating
+ * system, so that this process sees only what the last one writes.
+ *
+ * @param options.signal ends every stage when it aborts
+ */
+export function startChain(
+  stages: readonly Stage[],
+  options: { stdin?: boolean; stdout?: boolean; signal?: AbortSignal } = {},
+): Chain {
+  const children: ChildProcess[] = [];
+  for (const [index, stage] of stages.entries()) {
+    const before = children[index - 1];
+    const isLast = index === stages.length - 1;
+    const stdio: StdioOptions = [
+      before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore'),
+      isLast && !options.stdout ? 'ignore' : 'pipe',
+      'pipe',
+    ];
+    children.push(
+      spawn(stage.command, [...stage.args], {
+        stdio,
+        env: childEnvironment(stage.env),
+        ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
+        ...(stage.uid === undefined ? {} : { uid: stage.uid }),
+        ...(stage.gid === undefined ? {} : { gid: stage.gid }),
+      }),
+    );
+    // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
+    before?.stdout?.destroy();
+  }
+  for (const secret of stages.flatMap((stage) => [stage.env?.PGPASSWORD, stage.env?.MYSQL_PWD])) {
+    if (secret) registerSecret(secret);
+  }
+
+  const finished = Promise.all(children.map((child, index) => watch(child, stages[index]?.name ?? '')));
+  const killTimers: NodeJS.Timeout[] = [];
+  const kill = () => {
+    // the last first: a reader that saw its input end before its own signal might take that for success
+    for (const child of children.toReversed()) child.kill('SIGTERM');
+    const timer = setTimeout(() => {
+      for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    }, KILL_GRACE_MS);
+    killTimers.push(timer);
+  };
+  if (options.signal?.aborted) kill();
+  options.signal?.addEventListener('abort', kill, { once: true });
+  void finished.then(() => {
+    options.signal?.removeEventListener('abort', kill);
+    for (const timer of killTimers) clearTimeout(timer);
+  });
+  return {
+    stdin: children[0]?.stdin ?? null,
+    stdout: options.stdout ? (children.at(-1)?.stdout ?? null) : null,
+    finished,
+    kill,
+  };
+}
+
+function watch(child: ChildProcess, name: string): Promise<StageResult> {
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_KEPT_BYTES);
+  });
+  // a reader that went away is told by its own exit status; the write error must not end this process
+  child.stdin?.on('error', () => {});
+  child.stdout?.on('error', () => {});
+  return new Promise((resolve) => {
+    let startError: NodeJS.ErrnoException | undefined;
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid !== undefined) return;
+      startError = error;
+      resolve({ name, exitCode: null, signal: null, stderr: stderr.trim(), startError });
+    });
+    child.once('close', (exitCode, signal) => {
+      resolve({ name, exitCode, signal, stderr: stderr.trim(), ...(startError ? { startError } : {}) });
+    });
+  });
+}
+
+/**
+ * The chain's output, as an iterable that ends only after every stage has exited with 0, and throws otherwise. A
+ * consumer that commits when its input ends can therefore not commit a dump that failed.
+ *
+ * @param verify called with the results after every stage exited with 0; what it throws, the iterable throws
+ * @throws OperatorError TOOL_MISSING or PROCESS_FAILED naming the stage at fault
+ */
+export async function* readChain(
+  chain: Chain,
+  options: { signal?: AbortSignal; verify?: (results: readonly StageResult[]) => void } = {},
+): AsyncGenerator<Uint8Array> {
+  let ended = false;
+  try {
+    if (chain.stdout) yield* chain.stdout as AsyncIterable<Uint8Array>;
+    options.signal?.throwIfAborted();
+    const results = await chain.finished;
+    ended = true;
+    options.signal?.throwIfAborted();
+    assertSucceeded(results);
+    options.verify?.(results);
+  } catch (error) {
+    // whoever stopped us knows better why than the broken pipe that followed
+    options.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    if (!ended) {
+      chain.kill();
+      chain.stdout?.destroy();
+      await chain.finished;
+    }
+  }
+}
+
+/** @throws OperatorError naming the stage that failed first in cause, not the neighbours whose pipe it broke */
+export function assertSucceeded(results: readonly StageResult[]): void {
+  const failed = results.filter((result) => result.exitCode !== 0);
+  const culprit = failed.find((result) => !diedOfBrokenPipe(result)) ?? failed[0];
+  if (culprit) throw stageError(culprit);
+}
+
+function diedOfBrokenPipe(result: StageResult): boolean {
+  return result.signal === 'SIGPIPE' || /broken pipe|EPIPE/i.test(result.stderr);
+}
+
+/** The error that says how a stage failed. */
+export function stageError(result: StageResult): OperatorError {
+  if (result.startError) {
+    const missing = result.startError.code === 'ENOENT';
+    return new OperatorError(
+      missing ? 'TOOL_MISSING' : 'PROCESS_FAILED',
+      missing
+        ? `the program ${result.name} is not installed`
+        : `${result.name} could not be started: ${result.startError.message}`,
+      { hint: missing ? 'Install it, or run inside the backup image, which has it.' : '', cause: result.startError },
+    );
+  }
+  const how = result.signal ? `was ended by ${result.signal}` : `exited with ${result.exitCode}`;
+  const said = result.stderr === '' ? '' : `: ${lastLines(result.stderr)}`;
+  const hint =
+    result.signal === 'SIGKILL' ? 'SIGKILL often means that the machine or container ran out of memory.' : '';
+  return new OperatorError('PROCESS_FAILED', `${result.name} ${how}${said}`, { hint });
+}
+
+function lastLines(text: string): string {
+  return text.split('\n').slice(-6).join(' | ');
+}
+
+/**
+ * A filter that hands its input on unchanged and reports, on standard error, how many bytes passed and the last of
+ * them: what proves that a dump is complete without the raw stream ever entering this process. Perl is part of every
+ * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
+ *
+ * @param droppedLines lines that are left out where they stand in the first 8 KB
+ */
+export function meterStage(name: string, droppedLines: readonly string[] = []): Stage {
+  return { name, command: 'perl', args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines] };
+}
+
+/** What a meter saw: bytes, and the last kilobyte of them as text. */
+export interface MeterReading {
+  readonly sizeBytes: number;
+  readonly tail: string;
+}
+
+/** @throws OperatorError when the meter of that name did not report, which means that it did not see the end */
+export function readMeter(results: readonly StageResult[], name: string): MeterReading {
+  const report = results.find((result) => result.name === name)?.stderr ?? '';
+  const match = /METER (\d+) ([0-9a-f]*)$/.exec(report);
+  if (!match) throw new OperatorError('PROCESS_FAILED', `${name} did not report what passed through it`);
+  return { sizeBytes: Number(match[1]), tail: Buffer.from(match[2] ?? '', 'hex').toString('utf8') };
+}
+
+/** Runs one program to its end. For control, not for data: keeps its output. */
+export async function runProgram(
+  stage: Stage,
+  options: { input?: string; signal?: AbortSignal } = {},
+): Promise<StageResult & { stdout: string }> {
+  const chain = startChain([stage], {
+    stdout: true,
+    stdin: options.input !== undefined,
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  chain.stdin?.end(options.input);
+  let stdout = '';
+  chain.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  const [result] = await chain.finished;
+  if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);
+  return { ...result, stdout };
+}

@@ -1,0 +1,280 @@
+import { dumpToStorage } from './backup.ts';
+import { type Backup, readCatalog, selectBackup } from './catalog.ts';
+import { decompressStages } from './codec.ts';
+import type { Config, SourceConfig } from './config.ts';
+import { compareContents } from './contents.ts';
+import type { RestoreSession, UndoResult } from './engines/engine.ts';
+import { engineOf } from './engines/index.ts';
+import { messageOf, OperatorError } from './errors.ts';
+import { withTimeout } from './interrupt.ts';
+import { log } from './log.ts';
+import type { Contents, Manifest } from './manifest.ts';
+import { assertSucceeded, meterStage, readMeter, type StageResult, startChain } from './process-stream.ts';
+import { formatBytes, formatDuration } from './quantities.ts';
+import type { Storage } from './storages/storage.ts';
+import { readManifest, readVerified } from './verified-read.ts';
+
+/** What the operator asked for. */
+export interface RestoreRequest {
+  /** A key, or `latest`. */
+  readonly wanted: string;
+  readonly source?: string;
+  readonly at?: Date;
+  /** Restore beside the live database under this name, and swap nothing. */
+  readonly to?: string;
+}
+
+export interface RestoreResult {
+  readonly key: string;
+  readonly database: string;
+  /** Under what name the replaced database is kept; null when there was none, or with `to`. */
+  readonly previousDatabase: string | null;
+  /** The key of the dump taken of it afterwards; null when there is none. */
+  readonly safetyBackup: string | null;
+  readonly tables: number;
+  readonly rows: number;
+  /** Until the restored database was in place: what an outage would have taken. */
+  readonly durationMs: number;
+}
+
+const METER = 'meter';
+
+/**
+ * Restores a backup: into a staging database beside the live one, which is compared with the manifest and then put in
+ * its place at once. Whatever fails before that leaves the live database as it was.
+ */
+export async function restore(
+  config: Config,
+  storage: Storage,
+  request: RestoreRequest,
+  signal: AbortSignal,
+): Promise<RestoreResult> {
+  const started = Date.now();
+  const { backup, manifest, source } = await find(config, storage, request, signal);
+  log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
+  if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
+
+  const engine = await engineOf(source.engine);
+  const session = await engine.beginRestore(source, {
+    ...(request.to === undefined ? {} : { to: request.to }),
+    ...(manifest === undefined ? {} : { manifest }),
+    signal,
+  });
+  try {
+    const contents = await stage(storage, backup, manifest, session, signal);
+
+    // from here on the live database changes
+    const { database, previousDatabase } = await session.commit();
+    const durationMs = Date.now() - started;
+    const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
+    log.info(
+      `${database} is restored: ${contents.tables.length} tables, ${rows} rows, in ${formatDuration(durationMs)} (RTO)`,
+    );
+
+    const safetyBackup = await keepSafe(config, storage, source, previousDatabase, signal);
+    return {
+      key: backup.key,
+      database,
+      previousDatabase,
+      safetyBackup,
+      tables: contents.tables.length,
+      rows,
+      durationMs,
+    };
+  } catch (error) {
+    await session.discard();
+    throw error;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Swaps the database that the last restore replaced back in. */
+export async function undo(config: Config, sourceName: string | undefined, signal: AbortSignal): Promise<UndoResult> {
+  const source = selectTarget(config, sourceName, undefined);
+  const engine = await engineOf(source.engine);
+  const result = await engine.undo(source, signal);
+  log.info(`${result.database} is what it was before the restore; the restored one is kept as ${result.keptAs}`);
+  return result;
+}
+
+async function find(
+  config: Config,
+  storage: Storage,
+  request: RestoreRequest,
+  signal: AbortSignal,
+): Promise<{ backup: Backup; manifest: Manifest | undefined; source: SourceConfig }> {
+  const backups = await readCatalog(storage, config.prefix, signal);
+  const isLatest = request.wanted === 'latest';
+  const latestOf = isLatest ? selectTarget(config, request.source, undefined).name : undefined;
+  const backup = selectBackup(backups, config.prefix, {
+    wanted: request.wanted,
+    ...(latestOf === undefined ? {} : { source: latestOf }),
+    ...(request.at === undefined ? {} : { at: request.at }),
+  });
+  const source = selectTarget(config, request.source, backup);
+  if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
+  return { backup, manifest: await readManifest(storage, backup, signal), source };
+}
+
+/** The configured source to restore into: the one named, the backup's own, or the only one there is. */
+function selectTarget(config: Config, name: string | undefined, backup: Backup | undefined): SourceConfig {
+  const known = config.sources.map((source) => source.name).join(', ');
+  const wanted = name ?? backup?.source ?? (config.sources.length === 1 ? config.sources[0]?.name : undefined);
+  if (wanted === undefined) {
+    throw new OperatorError('USAGE', 'there are several sources: say which one', {
+      hint: `--source with one of: ${known}.`,
+    });
+  }
+  const exact = config.sources.find((source) => source.name === wanted);
+  if (exact) return exact;
+  const expanded = config.sources.find((source) => source.database === '*' && wanted.startsWith(`${source.name}.`));
+  if (expanded) return { ...expanded, name: wanted, database: wanted.slice(expanded.name.length + 1) };
+  throw new OperatorError('USAGE', `no source ${JSON.stringify(wanted)} is configured`, {
+    hint: `Configured: ${known}. To restore a backup of another one into one of these: --source NAME.`,
+  });
+}
+
+/** Fills the staging place and proves it good. Changes nothing else. */
+async function stage(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  session: RestoreSession,
+  signal: AbortSignal,
+): Promise<Contents> {
+  // what is not ours cannot be thrown away should the dump prove bad: read all of it first
+  if (session.isForeign) await readToEnd(storage, backup, manifest, signal);
+  await load(storage, backup, manifest, session, signal);
+  const [contents] = await Promise.all([session.contents(), session.prepare()]);
+  if (manifest) {
+    const differences = compareContents(manifest, contents);
+    if (differences.length > 0) {
+      throw new OperatorError(
+        'RESTORE_FAILED',
+        `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
+        {
+          hint: 'The live database is as it was. Restore another backup (make list-backups) and look into this one.',
+        },
+      );
+    }
+  }
+  return contents;
+}
+
+async function readToEnd(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const _ of readVerified(storage, backup, manifest, signal));
+}
+
+async function load(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  session: RestoreSession,
+  signal: AbortSignal,
+): Promise<void> {
+  const chain = startChain(
+    [
+      ...decompressStages(backup.compression),
+      meterStage(METER, session.droppedLines),
+      await session.stage(backup.format),
+    ],
+    { stdin: true, signal },
+  );
+  const { stdin } = chain;
+  if (!stdin) throw new OperatorError('PROCESS_FAILED', 'the restore has no input to write to');
+  let hasEnded = false;
+  void chain.finished.then(() => {
+    hasEnded = true;
+  });
+  let isWhole = true;
+  try {
+    for await (const chunk of readVerified(storage, backup, manifest, signal)) {
+      if (hasEnded || stdin.destroyed) {
+        isWhole = false;
+        break;
+      }
+      if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close'), chain.finished]);
+    }
+    signal.throwIfAborted();
+    // only now may the loading program see an end, take the dump for whole and commit
+    stdin.end();
+    const results = await chain.finished;
+    signal.throwIfAborted();
+    assertLoaded(backup, results);
+    if (!isWhole)
+      throw new OperatorError('RESTORE_FAILED', `${backup.key} was not read to its end by the loading program`);
+    session.verifyEnd(readMeter(results, METER).tail, backup.format);
+  } catch (error) {
+    chain.kill();
+    stdin.destroy();
+    await chain.finished;
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+function once(stream: NodeJS.EventEmitter, event: string): Promise<void> {
+  return new Promise((resolve) => stream.once(event, () => resolve()));
+}
+
+/** A decompressor that gives up means a damaged object, which the operator has to hear in those words. */
+function assertLoaded(backup: Backup, results: readonly StageResult[]): void {
+  try {
+    assertSucceeded(results);
+  } catch (error) {
+    const decompressors = decompressStages(backup.compression).map(({ name }) => name);
+    const isDamaged = results.some(
+      (result) => decompressors.includes(result.name) && result.exitCode !== 0 && result.exitCode !== null,
+    );
+    const isLoaderFine = results.at(-1)?.exitCode === 0;
+    if (isDamaged && isLoaderFine) {
+      throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is damaged: ${messageOf(error)}`, {
+        hint: 'Restore another backup of this source (make list-backups). The live database is as it was.',
+        cause: error,
+      });
+    }
+    throw new OperatorError('RESTORE_FAILED', `${backup.key} could not be restored: ${messageOf(error)}`, {
+      hint: 'The live database is as it was. The message above is the first error; what follows it was not run.',
+      cause: error,
+    });
+  }
+}
+
+/** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */
+async function keepSafe(
+  config: Config,
+  storage: Storage,
+  source: SourceConfig,
+  previousDatabase: string | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (previousDatabase === null) return null;
+  log.info(
+    `the replaced database is kept as ${previousDatabase} (make restore-undo swaps it back); taking a safety backup of it`,
+  );
+  try {
+    const { key } = await withTimeout(signal, config.values.BACKUP_TIMEOUT, 'the safety backup', (limited) =>
+      dumpToStorage({
+        storage,
+        prefix: config.prefix,
+        source,
+        kind: 'pre-restore',
+        putAside: previousDatabase,
+        signal: limited,
+      }),
+    );
+    log.info(`safety backup: ${key}`);
+    return key;
+  } catch (error) {
+    log.warn(
+      `the restore is done, but the safety backup failed: ${messageOf(error)}. The replaced database stays as ${previousDatabase}.`,
+    );
+    return null;
+  }
+}

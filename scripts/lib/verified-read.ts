@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path/posix';
+import type { Backup } from './catalog.ts';
+import { OperatorError } from './errors.ts';
+import { type Manifest, parseManifest } from './manifest.ts';
+import { manifestKey } from './object-key.ts';
+import type { Storage } from './storages/storage.ts';
+
+/** The manifest of a backup, or undefined when it has none. */
+export async function readManifest(
+  storage: Storage,
+  backup: Backup,
+  signal: AbortSignal,
+): Promise<Manifest | undefined> {
+  if (!backup.hasManifest) return undefined;
+  const key = manifestKey(backup.stem);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return parseManifest(key, Buffer.concat(chunks));
+}
+
+/**
+ * The object's bytes, whose iteration throws at the end unless size and digest are those of the manifest. Without a
+ * manifest there is nothing to compare with.
+ *
+ * @throws OperatorError BACKUP_DAMAGED
+ */
+export async function* readVerified(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const expected = manifest?.objects.find((object) => object.name === basename(backup.key));
+  if (manifest && !expected) {
+    throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${backup.key} does not list it`, {
+      hint: 'Restore another backup of this source (make list-backups).',
+    });
+  }
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const chunk of (await storage.get(backup.key, { signal })) as AsyncIterable<Uint8Array>) {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+    yield chunk;
+  }
+  if (!expected) return;
+  const sha256 = hash.digest('hex');
+  if (sizeBytes === expected.sizeBytes && sha256 === expected.sha256) return;
+  const detail =
+    sizeBytes === expected.sizeBytes
+      ? `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`
+      : `it has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
+  throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is not what was stored: ${detail}`, {
+    hint: 'Restore another backup of this source (make list-backups), and look into what changed this one.',
+  });
+}

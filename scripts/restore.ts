@@ -1,0 +1,96 @@
+#!/usr/bin/env tsx
+import { loadConfig } from './lib/config.ts';
+import { EXIT, OperatorError } from './lib/errors.ts';
+import { print, printJson } from './lib/log.ts';
+import { main } from './lib/main.ts';
+import { formatDuration } from './lib/quantities.ts';
+import { type RestoreResult, restore, undo } from './lib/restore.ts';
+import { openStorage } from './lib/storages/index.ts';
+
+const help = `
+restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--json]
+restore --undo      [--source NAME] [--json]
+
+Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
+it in, by renaming. The replaced database is kept, and dumped as a safety backup. Any failure before the swap leaves
+the live database as it was. See list for the keys.
+
+  --source NAME   the source to restore into, and whose latest backup is meant
+  --at TIME       with latest: the newest backup at or before this time (ISO 8601, UTC unless it says otherwise)
+  --to DATABASE   restore beside the live database under this name, and swap nothing
+  --undo          swap the database that the last restore replaced back in
+  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
+
+Exit codes: 0 done, 1 failed (the live database is as it was), 2 wrong usage or configuration, 4 another restore runs.`;
+
+await main({
+  help,
+  options: {
+    source: { type: 'string' },
+    at: { type: 'string' },
+    to: { type: 'string' },
+    undo: { type: 'boolean' },
+  },
+  allowPositionals: true,
+  run: async ({ options, words, json, signal }) => {
+    const [wanted, ...others] = words;
+    if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
+    if (options.undo) {
+      if (wanted !== undefined || options.to !== undefined || options.at !== undefined)
+        throw usage('--undo takes no backup, --at or --to');
+      const result = await undo(loadConfig(), options.source, signal);
+      if (json) printJson(result);
+      return EXIT.done;
+    }
+    if (wanted === undefined || wanted === '') throw usage('which backup? Give a key, or latest');
+    if (options.at !== undefined && wanted !== 'latest') throw usage('--at goes with latest');
+    if (options.to === '') throw usage('--to wants a database name');
+    const config = loadConfig();
+    const storage = await openStorage(config.storage);
+    try {
+      const result = await restore(
+        config,
+        storage,
+        {
+          wanted,
+          ...(options.source === undefined ? {} : { source: options.source }),
+          ...(options.at === undefined ? {} : { at: timeOf(options.at) }),
+          ...(options.to === undefined ? {} : { to: options.to }),
+        },
+        signal,
+      );
+      if (json) printJson(result);
+      else printResult(result);
+      return EXIT.done;
+    } finally {
+      storage.close();
+    }
+  },
+});
+
+function usage(message: string): OperatorError {
+  return new OperatorError('USAGE', message, {
+    hint: 'make restore FILE=<key or latest>; make list-backups shows the keys.',
+  });
+}
+
+/** A time as people write it: a date alone is its midnight, and without a zone it is UTC. */
+function timeOf(text: string): Date {
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text);
+  const iso = text.trim().replace(' ', 'T');
+  const time = new Date(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
+  if (Number.isNaN(time.getTime()))
+    throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
+  return time;
+}
+
+function printResult(result: RestoreResult) {
+  print(`restored   ${result.key}`);
+  print(
+    `into       ${result.database} (${result.tables} tables, ${result.rows} rows) in ${formatDuration(result.durationMs)}`,
+  );
+  if (result.previousDatabase === null) return;
+  print(`replaced   kept as ${result.previousDatabase}`);
+  print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);
+  print('undo       make restore-undo');
+}
