@@ -89,22 +89,23 @@ export function planRetention<T extends RetentionCandidate>(
     return { keep: ordered.map((backup) => ({ backup, reasons: EMPTY_POLICY })), remove: [], policyIsEmpty };
   }
 
-  const ordinary = ordered.filter((backup) => backup.kind === 'backup');
   const kept = new Map<T, readonly string[]>();
-  for (const ofSource of bySource(ordinary)) {
-    applyRules(ofSource, policy, kept);
+  for (const ofSource of bySource(ordered)) {
+    const ordinary = ofSource.filter((backup) => backup.kind === 'backup');
+    applyRules(ordinary, policy, kept);
+    applyFloor(ordinary, policy.minBackups, kept);
+    protectSafetyBackups(ofSource, policy.protectDays, now, kept);
+    // a source that has nothing else left keeps even these
     applyFloor(ofSource, policy.minBackups, kept);
   }
 
   const keep: RetentionDecision<T>[] = [];
   const remove: RetentionDecision<T>[] = [];
+  const expired = [`safety backup past its ${policy.protectDays} ${policy.protectDays === 1 ? 'day' : 'days'}`];
   for (const backup of ordered) {
     const reasons = kept.get(backup);
-    if (backup.kind !== 'backup') {
-      const { isProtected, reason } = judgeSafetyBackup(backup, policy.protectDays, now);
-      (isProtected ? keep : remove).push({ backup, reasons: [reason] });
-    } else if (reasons) keep.push({ backup, reasons });
-    else remove.push({ backup, reasons: NO_RULE });
+    if (reasons) keep.push({ backup, reasons });
+    else remove.push({ backup, reasons: backup.kind === 'backup' ? NO_RULE : expired });
   }
   return { keep, remove, policyIsEmpty };
 }
@@ -186,13 +187,16 @@ function applyFloor<T extends RetentionCandidate>(
   }
 }
 
-function judgeSafetyBackup(
-  backup: RetentionCandidate,
+/** Adds to `kept` the safety backups whose time is not over. */
+function protectSafetyBackups<T extends RetentionCandidate>(
+  backups: readonly T[],
   protectDays: number,
   now: Date,
-): { isProtected: boolean; reason: string } {
-  const until = new Date(Math.min(backup.createdAt.getTime() + protectDays * DAY_MS, LATEST_TIME_MS));
-  return now.getTime() <= until.getTime()
-    ? { isProtected: true, reason: `protected until ${until.toISOString()}` }
-    : { isProtected: false, reason: `safety backup past its ${protectDays} ${protectDays === 1 ? 'day' : 'days'}` };
+  kept: Map<T, readonly string[]>,
+): void {
+  for (const backup of backups) {
+    if (backup.kind === 'backup') continue;
+    const until = new Date(Math.min(backup.createdAt.getTime() + protectDays * DAY_MS, LATEST_TIME_MS));
+    if (now.getTime() <= until.getTime()) kept.set(backup, [`protected until ${until.toISOString()}`]);
+  }
 }

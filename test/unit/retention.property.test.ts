@@ -254,7 +254,7 @@ test('an empty policy removes nothing, and no other policy calls itself empty', 
   );
 });
 
-test('safety backups change nothing for the others and are judged by their age alone', () => {
+test('safety backups change nothing for the others and are judged by their age, or kept for want of anything else', () => {
   fc.assert(
     fc.property(someBackups(), aRealPolicy, (backups, policy) => {
       const plan = planRetention(backups, policy, NOW);
@@ -266,7 +266,10 @@ test('safety backups change nothing for the others and are judged by their age a
       const kept = new Set(keysOf(plan.keep));
       for (const backup of backups.filter((each) => each.kind === 'pre-restore')) {
         const ageDays = (NOW.getTime() - backup.createdAt.getTime()) / DAY_MS;
-        assert.equal(kept.has(backup.key), ageDays <= policy.protectDays);
+        const others = plan.keep.filter(({ backup: other }) => other.source === backup.source).length;
+        if (ageDays <= policy.protectDays) assert.ok(kept.has(backup.key));
+        else if (kept.has(backup.key)) assert.ok(others <= policy.minBackups);
+        else assert.ok(others >= policy.minBackups);
       }
     }),
   );

@@ -235,6 +235,15 @@ test('a safety backup is kept to the last millisecond of its protection and not 
   assert.equal(at('2026-06-02T09:00:00Z', Number.MAX_SAFE_INTEGER).keep.length, 1);
 });
 
+test('the last of a source that has nothing but expired safety backups is kept as the minimum', () => {
+  const older = backup('2026-06-01T09:00:00Z', { kind: 'pre-restore' });
+  const newer = backup('2026-06-02T09:00:00Z', { kind: 'pre-restore' });
+  const policy = { ...NOTHING, keepLast: 1, protectDays: 7, minBackups: 1 };
+  const plan = planRetention([older, newer], policy, new Date('2026-11-01T00:00:00Z'));
+  assert.deepEqual(plan.keep, [{ backup: newer, reasons: ['minimum backups'] }]);
+  assert.deepEqual(plan.remove, [{ backup: older, reasons: ['safety backup past its 7 days'] }]);
+});
+
 test('a backup dated in the future is the newest, and a safety backup from there is protected', () => {
   const plan = planRetention(
     [
