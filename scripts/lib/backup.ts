@@ -10,6 +10,7 @@ import { type Contents, encodeManifest, type Manifest } from './manifest.ts';
 import { dataKey, extensionOf, type Kind, kindKey, manifestKey, type ObjectCompression, stemOf } from './object-key.ts';
 import { meterStage, readChain, readMeter, startChain } from './process-stream.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
+import { expandSources, selectSources } from './sources.ts';
 import type { PutResult, Storage } from './storages/storage.ts';
 
 /** What came of one source. A failed one is data: the run goes on. */
@@ -40,32 +41,12 @@ export async function backUp(
   signal: AbortSignal,
 ): Promise<BackupResult[]> {
   const results: BackupResult[] = [];
-  for (const configured of selectSources(config.sources, names)) {
-    const started = Date.now();
-    try {
-      for (const source of await expand(configured, signal)) {
-        results.push(await backUpSource(config, storage, source, signal));
-      }
-    } catch (error) {
-      results.push(failure(configured, started, error));
-    }
+  for (const { source, problem, cause } of await expandSources(selectSources(config.sources, names), signal)) {
+    results.push(
+      problem === undefined ? await backUpSource(config, storage, source, signal) : failure(source, Date.now(), cause),
+    );
   }
   return results;
-}
-
-async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
-  const engine = await engineOf(source.engine);
-  return engine.expand(source, signal);
-}
-
-/** The configured sources of these names, or all. */
-export function selectSources(sources: readonly SourceConfig[], names: readonly string[]): SourceConfig[] {
-  const known = sources.map((source) => source.name).join(', ');
-  for (const name of names) {
-    if (sources.some((source) => source.name === name)) continue;
-    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(name)}`, { hint: `Configured: ${known}.` });
-  }
-  return sources.filter((source) => names.length === 0 || names.includes(source.name));
 }
 
 function failure(source: SourceConfig, started: number, error: unknown): BackupResult {

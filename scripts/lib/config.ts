@@ -55,6 +55,8 @@ const VARIABLES = {
   BACKUP_ON_START: required(value.flag, 'false'),
   RPO_TARGET: optional(value.durationMs),
   RTO_TARGET: required(value.durationMs, '1h'),
+  DRILL_CHECKS: required(value.text, 'drill-checks'),
+  DRILL_DIR: optional(value.text),
   DRILL_MAX_AGE: required(value.durationMs, '8d'),
   RESTORE_PROTECT_DAYS: required(value.integer(0, 36_500), '7'),
   HEARTBEAT_URL: secret(),
@@ -124,6 +126,33 @@ export function configure(environment: Environment): Config {
       protectDays: values.RESTORE_PROTECT_DAYS,
     },
   });
+}
+
+/** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
+const DOCKER_CLIENT_VARIABLES = /^(DOCKER_\w+|BUILDX_\w+|BUILDKIT_\w+|XDG_\w+|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY)$/i;
+
+/**
+ * What the demonstration takes from the environment. It brings its own database and storage: `.env` is not read, and
+ * no other variable of this project has a say.
+ *
+ * @throws OperatorError CONFIG
+ */
+export function loadDemoSettings(): {
+  mode: 'host' | 'docker' | undefined;
+  dockerEnvironment: Readonly<Record<string, string>>;
+} {
+  setChildEnvironment(process.env);
+  const dockerEnvironment: Record<string, string> = {};
+  for (const [name, text] of Object.entries(process.env)) {
+    if (text !== undefined && DOCKER_CLIENT_VARIABLES.test(name)) dockerEnvironment[name] = text;
+  }
+  const { DEMO_MODE = '' } = process.env;
+  if (DEMO_MODE === '') return { mode: undefined, dockerEnvironment };
+  try {
+    return { mode: value.oneOf('host', 'docker')(DEMO_MODE), dockerEnvironment };
+  } catch (error) {
+    throw new OperatorError('CONFIG', `DEMO_MODE ${JSON.stringify(DEMO_MODE)}: ${messageOf(error)}`);
+  }
 }
 
 function readDotenv(path: string): Record<string, string> {

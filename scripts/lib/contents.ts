@@ -12,7 +12,8 @@ export function compareContents(expected: Contents, found: Contents): string[] {
   ];
 }
 
-function compareTables(expected: Contents, found: Contents): string[] {
+/** Missing tables, and those whose number of rows differs. */
+export function compareTables(expected: Contents, found: Contents): string[] {
   const rowsOf = new Map(found.tables.map(({ table, rows }) => [table, rows]));
   return expected.tables.flatMap(({ table, rows }) => {
     const restored = rowsOf.get(table);
@@ -21,7 +22,8 @@ function compareTables(expected: Contents, found: Contents): string[] {
   });
 }
 
-function compareSequences(expected: Contents, found: Contents): string[] {
+/** Missing sequences, and those that stand elsewhere than the dump can have had them. */
+export function compareSequences(expected: Contents, found: Contents): string[] {
   const restoredValues = new Map(found.sequences.map(({ sequence, value }) => [sequence, value]));
   return expected.sequences.flatMap(({ sequence, value, valueAtEnd = value }) => {
     const restored = restoredValues.get(sequence);
@@ -35,7 +37,8 @@ function compareSequences(expected: Contents, found: Contents): string[] {
   });
 }
 
-function compareLargeObjects(expected: Contents, found: Contents): string[] {
+/** A difference in the number of large objects, where it was counted. */
+export function compareLargeObjects(expected: Contents, found: Contents): string[] {
   if (expected.largeObjects === undefined || expected.largeObjects === found.largeObjects) return [];
   return [`${found.largeObjects ?? 0} large objects, expected ${expected.largeObjects}`];
 }

@@ -25,6 +25,8 @@ const CODES = {
   RESTORE_REFUSED: EXIT.failed,
   RESTORE_FAILED: EXIT.failed,
   CLEANUP_FAILED: EXIT.failed,
+  NO_SPACE: EXIT.failed,
+  DRILL_FAILED: EXIT.failed,
 } as const satisfies Record<string, ExitCode>;
 
 export type ErrorCode = keyof typeof CODES;

@@ -33,6 +33,12 @@ const factsSchema = z.object({
   localeProvider: z.optional(z.string()),
   locale: z.optional(z.string()),
   extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
+  /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
+  roles: z.optional(z.array(z.string())),
+  /** Tablespaces, other than the default, that the database's relations lie in. */
+  tablespaces: z.optional(z.array(z.string())),
+  /** What was NOT VALID or invalid when it was dumped, and may be so again. */
+  invalid: z.optional(z.array(z.string())),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
 });

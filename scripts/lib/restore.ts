@@ -1,15 +1,14 @@
 import { dumpToStorage } from './backup.ts';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
-import { decompressStages } from './codec.ts';
 import type { Config, SourceConfig } from './config.ts';
 import { compareContents } from './contents.ts';
 import type { RestoreSession, UndoResult } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
+import { load } from './load.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
-import { assertSucceeded, meterStage, readMeter, type StageResult, startChain } from './process-stream.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest, readVerified } from './verified-read.ts';
@@ -36,8 +35,6 @@ export interface RestoreResult {
   /** Until the restored database was in place: what an outage would have taken. */
   readonly durationMs: number;
 }
-
-const METER = 'meter';
 
 /**
  * Restores a backup: into a staging database beside the live one, which is compared with the manifest and then put in
@@ -169,81 +166,6 @@ async function readToEnd(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const _ of readVerified(storage, backup, manifest, signal));
-}
-
-async function load(
-  storage: Storage,
-  backup: Backup,
-  manifest: Manifest | undefined,
-  session: RestoreSession,
-  signal: AbortSignal,
-): Promise<void> {
-  const chain = startChain(
-    [
-      ...decompressStages(backup.compression),
-      meterStage(METER, session.droppedLines),
-      await session.stage(backup.format),
-    ],
-    { stdin: true, signal },
-  );
-  const { stdin } = chain;
-  if (!stdin) throw new OperatorError('PROCESS_FAILED', 'the restore has no input to write to');
-  let hasEnded = false;
-  void chain.finished.then(() => {
-    hasEnded = true;
-  });
-  let isWhole = true;
-  try {
-    for await (const chunk of readVerified(storage, backup, manifest, signal)) {
-      if (hasEnded || stdin.destroyed) {
-        isWhole = false;
-        break;
-      }
-      if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close'), chain.finished]);
-    }
-    signal.throwIfAborted();
-    // only now may the loading program see an end, take the dump for whole and commit
-    stdin.end();
-    const results = await chain.finished;
-    signal.throwIfAborted();
-    assertLoaded(backup, results);
-    if (!isWhole)
-      throw new OperatorError('RESTORE_FAILED', `${backup.key} was not read to its end by the loading program`);
-    session.verifyEnd(readMeter(results, METER).tail, backup.format);
-  } catch (error) {
-    chain.kill();
-    stdin.destroy();
-    await chain.finished;
-    signal.throwIfAborted();
-    throw error;
-  }
-}
-
-function once(stream: NodeJS.EventEmitter, event: string): Promise<void> {
-  return new Promise((resolve) => stream.once(event, () => resolve()));
-}
-
-/** A decompressor that gives up means a damaged object, which the operator has to hear in those words. */
-function assertLoaded(backup: Backup, results: readonly StageResult[]): void {
-  try {
-    assertSucceeded(results);
-  } catch (error) {
-    const decompressors = decompressStages(backup.compression).map(({ name }) => name);
-    const isDamaged = results.some(
-      (result) => decompressors.includes(result.name) && result.exitCode !== 0 && result.exitCode !== null,
-    );
-    const isLoaderFine = results.at(-1)?.exitCode === 0;
-    if (isDamaged && isLoaderFine) {
-      throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is damaged: ${messageOf(error)}`, {
-        hint: 'Restore another backup of this source (make list-backups). The live database is as it was.',
-        cause: error,
-      });
-    }
-    throw new OperatorError('RESTORE_FAILED', `${backup.key} could not be restored: ${messageOf(error)}`, {
-      hint: 'The live database is as it was. The message above is the first error; what follows it was not run.',
-      cause: error,
-    });
-  }
 }
 
 /** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */

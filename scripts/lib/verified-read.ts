@@ -16,7 +16,20 @@ export async function readManifest(
   const key = manifestKey(backup.stem);
   const chunks: Uint8Array[] = [];
   for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  return parseManifest(key, Buffer.concat(chunks));
+  const manifest = parseManifest(key, Buffer.concat(chunks));
+  assertBelongs(manifest, backup, key);
+  return manifest;
+}
+
+/** A manifest that was copied here from elsewhere vouches for nothing. */
+function assertBelongs(manifest: Manifest, backup: Backup, key: string): void {
+  const time = backup.createdAt.toISOString();
+  if (manifest.source === backup.source && manifest.createdAt === time) return;
+  throw new OperatorError(
+    'BACKUP_DAMAGED',
+    `${key} belongs to another backup: it says ${manifest.source} at ${manifest.createdAt}, the key says ${backup.source} at ${time}`,
+    { hint: 'Somebody copied or renamed it. Restore another backup of this source (make list-backups).' },
+  );
 }
 
 /**

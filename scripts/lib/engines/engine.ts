@@ -58,6 +58,37 @@ export interface UndoResult {
   readonly keptAs: string;
 }
 
+/** Something that a restore or an undo has put aside, and that `cleanup` removes in time. */
+export interface KeptDatabase {
+  readonly name: string;
+  /** `previous`: replaced by a restore; `undone`: replaced by an undo. */
+  readonly role: 'previous' | 'undone';
+  readonly since: Date;
+  readonly sizeBytes: number;
+}
+
+/** One thing that a drill looked at, and what it saw. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** A throwaway server, reachable by nobody else, on which a restore is rehearsed. */
+export interface Rehearsal {
+  /** The source as it would be on the throwaway server: beginRestore takes it. */
+  readonly source: SourceConfig;
+  /** Looks at what was restored into `staging`, beyond the contents: constraints, indexes, extensions. */
+  inspect(staging: string): Promise<Check[]>;
+  /**
+   * Runs one query of the operator's, which may not write, and returns the first rows that it gives.
+   * @throws OperatorError whose message says what is wrong with the query
+   */
+  query(staging: string, sql: string): Promise<Record<string, unknown>[]>;
+  /** Removes the server and everything of it. */
+  stop(): Promise<void>;
+}
+
 /** One kind of source. Every engine passes the same tests. */
 export interface Engine {
   /** The sources that a configured one stands for: itself, or each database of a server (`/*`). */
@@ -78,4 +109,16 @@ export interface Engine {
   ): Promise<RestoreSession>;
   /** Swaps the database that the last restore replaced back. */
   undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
+  /** What restores and undos have put aside beside the source, the newest first. */
+  kept(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]>;
+  /** Removes of it what is older than `before`, and returns that. */
+  dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
+  /**
+   * Starts a throwaway server of the version that was dumped, in a folder of its own under `directory`.
+   * @throws OperatorError TOOL_MISSING without such a server, NO_SPACE when the disk is too small for the restore
+   */
+  rehearse(
+    source: SourceConfig,
+    options: { directory: string; manifest: Manifest | undefined; storedBytes: number; signal: AbortSignal },
+  ): Promise<Rehearsal>;
 }

@@ -2,7 +2,9 @@ import type { SourceConfig } from '../config-sources.ts';
 import { OperatorError } from '../errors.ts';
 import type { Engine } from './engine.ts';
 import { beginDump } from './postgres/dump.ts';
+import { dropKept, keptDatabases } from './postgres/kept.ts';
 import { ROLES, timeOfBeside } from './postgres/names.ts';
+import { rehearse } from './postgres/rehearsal.ts';
 import { beginRestore, undoRestore } from './postgres/restore.ts';
 import { connectBeside, listDatabases } from './postgres/server.ts';
 
@@ -12,6 +14,9 @@ export const postgres: Engine = {
   beginDump,
   beginRestore,
   undo: undoRestore,
+  kept: keptDatabases,
+  dropKept,
+  rehearse,
 };
 
 /** `*` is every database that can be connected to, but for templates and what restores keep beside the live ones. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
+import Cursor from 'pg-cursor';
 import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
 
@@ -9,6 +10,8 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** A connection to one database. Every failure is an OperatorError that names the source. */
 export interface Connection {
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** The first rows of one statement; a text of several is an error. */
+  firstRows(sql: string, count: number): Promise<Record<string, unknown>[]>;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
   /** The server's version as a number, 180001 for 18.1. */
@@ -117,8 +120,21 @@ async function wrap(
     }
   };
   const [row] = await query<{ version: string }>("select current_setting('server_version_num') as version");
+  const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
+    signal.throwIfAborted();
+    const cursor = client.query(new Cursor<Record<string, unknown>>(sql));
+    try {
+      return await cursor.read(count);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw queryError(source, database, error);
+    } finally {
+      await cursor.close().catch(() => {});
+    }
+  };
   return {
     query,
+    firstRows,
     serverVersionNum: Number(row?.version),
     close: async () => {
       signal.removeEventListener('abort', destroy);

@@ -94,6 +94,33 @@ async function exportSnapshot(connection: Connection): Promise<{ id: string; tim
   return { id: row.id, time: new Date(Number(row.seconds) * 1_000) };
 }
 
+const ROLES = `
+  select distinct r.rolname as name
+  from pg_shdepend s join pg_roles r on r.oid = s.refobjid
+  where s.refclassid = 'pg_authid'::regclass
+    and (s.dbid = (select oid from pg_database where datname = current_database())
+      or s.classid = 'pg_database'::regclass
+        and s.objid = (select oid from pg_database where datname = current_database()))
+    and r.rolname !~ '^pg_'
+  union select pg_get_userbyid(datdba) from pg_database where datname = current_database()
+  union select pg_get_userbyid(relowner) from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+  union select pg_get_userbyid(nspowner) from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+    and nspname <> 'public'
+  order by 1`;
+
+const TABLESPACES = `
+  select distinct t.spcname as name from pg_class c join pg_tablespace t on t.oid = c.reltablespace
+  where c.reltablespace <> 0 and t.spcname !~ '^pg_' order by 1`;
+
+/** Constraints that were never validated, and indexes that a failed CREATE INDEX CONCURRENTLY left. */
+export const INVALID_OBJECTS = `
+  select format('constraint %I on %s', conname, conrelid::regclass) as name
+  from pg_constraint c join pg_namespace n on n.oid = c.connamespace
+  where not convalidated and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  union all
+  select format('index %s', indexrelid::regclass) from pg_index where not indisvalid and indexrelid >= 16384
+  order by 1`;
+
 async function readFacts(connection: Connection, program: Program): Promise<SourceFacts> {
   // column names of pg_database changed with the versions; a row as JSON has those that there are
   const [row] = await connection.query<{
@@ -108,6 +135,7 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
   const extensions = await connection.query<{ name: string; version: string }>(
     'select extname as name, extversion as version from pg_extension order by 1',
   );
+  const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
   const d = row?.d ?? {};
   const locale = d.datlocale ?? d.daticulocale;
   return {
@@ -119,6 +147,9 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
     ...(d.datlocprovider ? { localeProvider: d.datlocprovider } : {}),
     ...(locale ? { locale } : {}),
     extensions,
+    roles: await names(ROLES),
+    tablespaces: await names(TABLESPACES),
+    invalid: await names(INVALID_OBJECTS),
     databaseBytes: Number(row?.bytes),
   };
 }

@@ -24,11 +24,24 @@ export interface ThrowawayOptions {
   readonly major?: number;
   /** Listen on 127.0.0.1 too, without a password: for demonstrations and tests, never for real data. */
   readonly tcp?: boolean;
+  /** Where its folder is made; without it, the system's folder for temporary files. */
+  readonly parent?: string;
+  /** Write as a real server does, so that times measured on it mean something. */
+  readonly durable?: boolean;
   /** More settings of the server, `name=value`. */
   readonly settings?: readonly string[];
   readonly encoding?: { encoding?: string; collation?: string; characterType?: string };
   readonly signal?: AbortSignal;
 }
+
+/** For what may be lost at any time. */
+const CARELESS = [
+  'fsync=off',
+  'full_page_writes=off',
+  'synchronous_commit=off',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+];
 
 const START_TIMEOUT_MS = 60_000;
 const USER = 'postgres';
@@ -48,7 +61,7 @@ rm -rf -- "$dir"`;
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await serverProgram(options.major);
   const owner = unprivileged();
-  const directory = mkdtempSync(join(tmpdir(), 'throwaway-postgres-'));
+  const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'throwaway-postgres-'));
   chmodSync(directory, 0o700);
   if (owner) chownSync(directory, owner.uid, owner.gid);
   const data = join(directory, 'data');
@@ -57,11 +70,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
     await initialize(program, data, options, as);
     const port = options.tcp ? await freePort() : 5432;
     const settings = [
-      'fsync=off',
-      'full_page_writes=off',
-      'synchronous_commit=off',
-      'wal_level=minimal',
-      'max_wal_senders=0',
+      ...(options.durable ? [] : CARELESS),
       `unix_socket_directories=${directory}`,
       `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
       ...(options.settings ?? []),

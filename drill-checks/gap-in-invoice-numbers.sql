@@ -1,0 +1,5 @@
+-- Invoice numbers must have no gap: the tax office asks. Each row is the number before a gap.
+--
+-- select number as last_before_gap, next_number as first_after_gap
+-- from (select number, lead(number) over (order by number) as next_number from invoices) as numbered
+-- where next_number <> number + 1

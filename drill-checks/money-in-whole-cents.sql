@@ -1,0 +1,3 @@
+-- Money is stored in the currency's own unit: no amount has a fraction of a cent.
+--
+-- select id, total from invoices where total <> round(total, 2)

@@ -1,0 +1,5 @@
+-- No row may point at a parent that is not there, even where no foreign key says so.
+--
+-- select child.id, child.order_id
+-- from order_items as child
+-- where not exists (select from orders as parent where parent.id = child.order_id)

@@ -1,0 +1,253 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { type Backup, readCatalog, selectBackup } from './catalog.ts';
+import type { Config, SourceConfig } from './config.ts';
+import { compareLargeObjects, compareSequences, compareTables } from './contents.ts';
+import { checkInvariants, readInvariants } from './drill-checks.ts';
+import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
+import type { Check, Rehearsal } from './engines/engine.ts';
+import { engineOf } from './engines/index.ts';
+import { messageOf, OperatorError } from './errors.ts';
+import { load } from './load.ts';
+import { withLocalLock } from './local-lock.ts';
+import { log } from './log.ts';
+import type { Contents, Manifest } from './manifest.ts';
+import { formatBytes, formatDuration } from './quantities.ts';
+import { expandSources } from './sources.ts';
+import type { Storage } from './storages/storage.ts';
+import { readManifest } from './verified-read.ts';
+
+/** Which backups to rehearse: one by key, or the latest of each source or of one. */
+export interface DrillRequest {
+  readonly wanted?: string;
+  readonly source?: string;
+}
+
+/** What came of one backup's drill, and the key of its record; null when that could not be written. */
+export type DrillResult = DrillRecord & { readonly record: string | null };
+
+/**
+ * Rehearses restores on a throwaway server, one backup after the other, proves each, times it, and writes a record of
+ * it. A drill that fails is data: the run goes on. The live databases are not connected to, but for listing the
+ * databases of a `/*` source.
+ *
+ * @throws OperatorError LOCKED when another drill is running here
+ */
+export async function drill(
+  config: Config,
+  storage: Storage,
+  request: DrillRequest,
+  signal: AbortSignal,
+): Promise<DrillResult[]> {
+  const directory = config.values.DRILL_DIR ?? tmpdir();
+  if (!existsSync(directory)) {
+    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} does not exist`, {
+      hint: 'Make it, or point DRILL_DIR elsewhere.',
+    });
+  }
+  return withLocalLock(directory, 'drill', async () => {
+    const results: DrillResult[] = [];
+    for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
+      const record = backup
+        ? await rehearse({ config, storage, source, backup, directory, signal })
+        : nothingToDrill(source.name, problem ?? 'there is no backup of it');
+      results.push({ ...record, record: await keep(config, storage, record) });
+      signal.throwIfAborted();
+    }
+    return results;
+  });
+}
+
+interface Selected {
+  readonly source: SourceConfig;
+  readonly backup?: Backup;
+  readonly problem?: string;
+}
+
+async function selectDrills(
+  config: Config,
+  storage: Storage,
+  request: DrillRequest,
+  signal: AbortSignal,
+): Promise<Selected[]> {
+  const backups = await readCatalog(storage, config.prefix, signal);
+  if (request.wanted !== undefined && request.wanted !== 'latest') {
+    const backup = selectBackup(backups, config.prefix, { wanted: request.wanted });
+    return [{ source: sourceOf(config, backup.source), backup }];
+  }
+  const known = await expandSources(config.sources, signal);
+  const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
+  if (wanted.length === 0) {
+    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(request.source)}`, {
+      hint: `Configured: ${known.map(({ source }) => source.name).join(', ')}.`,
+    });
+  }
+  return wanted.map(({ source, problem }) => {
+    const backup = backups.find((candidate) => candidate.source === source.name && candidate.kind === 'backup');
+    return { source, ...(backup ? { backup } : {}), ...(problem === undefined ? {} : { problem }) };
+  });
+}
+
+/** A backup's own source, or for one that is no longer configured a stand-in: the throwaway server needs no more. */
+function sourceOf(config: Config, name: string): SourceConfig {
+  const own = config.sources.find((source) => source.name === name);
+  if (own) return own;
+  const [any] = config.sources;
+  if (!any) throw new OperatorError('CONFIG', 'no source is configured');
+  return { ...any, name, database: name };
+}
+
+interface DrillOrder {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly source: SourceConfig;
+  readonly backup: Backup;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+async function rehearse(order: DrillOrder): Promise<DrillRecord> {
+  const { storage, source, backup, directory, signal } = order;
+  const startedAt = new Date();
+  log.info(`drill: restoring ${backup.key} (${formatBytes(backup.sizeBytes)}) on a throwaway server`);
+  const found: Findings = { checks: [], tables: [], rtoMs: null, rawBytes: null };
+  let rehearsal: Rehearsal | undefined;
+  try {
+    const manifest = await readManifest(storage, backup, signal);
+    found.rawBytes = manifest?.rawBytes ?? null;
+    const engine = await engineOf(source.engine);
+    rehearsal = await engine.rehearse(source, { directory, manifest, storedBytes: backup.sizeBytes, signal });
+    await restoreAndCheck(order, rehearsal, manifest, found);
+  } catch (error) {
+    signal.throwIfAborted();
+    const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
+    found.checks.push({ name: 'restored without an error', ok: false, detail: `${messageOf(error)}${hint}` });
+  } finally {
+    await rehearsal?.stop();
+  }
+  return record(source.name, backup, startedAt, found);
+}
+
+/** What a drill has found so far; kept also when it then fails. */
+interface Findings {
+  readonly checks: Check[];
+  tables: DrillRecord['tables'];
+  rtoMs: number | null;
+  rawBytes: number | null;
+}
+
+async function restoreAndCheck(
+  { config, storage, source, backup, signal }: DrillOrder,
+  rehearsal: Rehearsal,
+  manifest: Manifest | undefined,
+  found: Findings,
+): Promise<void> {
+  const engine = await engineOf(source.engine);
+  const asked = Date.now();
+  const session = await engine.beginRestore(rehearsal.source, { ...(manifest ? { manifest } : {}), signal });
+  try {
+    await load(storage, backup, manifest, session, signal);
+    found.checks.push(
+      {
+        name: 'digest',
+        ok: true,
+        detail: manifest ? 'size and SHA-256 as in the manifest' : 'no manifest to compare with',
+      },
+      { name: 'restored without an error', ok: true, detail: 'the dump is complete' },
+    );
+    const [contents] = await Promise.all([session.contents(), session.prepare()]);
+    found.tables = tableRows(manifest, contents);
+    if (manifest) found.checks.push(...checkContents(manifest, contents));
+    found.checks.push(...(await rehearsal.inspect(session.staging)));
+    const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
+    found.checks.push(...(await checkInvariants(rehearsal, session.staging, invariants)));
+    found.rtoMs = Date.now() - asked;
+  } finally {
+    await session.close();
+  }
+}
+
+function checkContents(manifest: Manifest, contents: Contents): Check[] {
+  const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
+  return [
+    outcome('row counts', compareTables(manifest, contents), `${manifest.tables.length} tables, ${rows} rows`),
+    outcome('sequences', compareSequences(manifest, contents), `${manifest.sequences.length} as dumped`),
+    outcome('large objects', compareLargeObjects(manifest, contents), `${contents.largeObjects ?? 0}`),
+  ];
+}
+
+function outcome(name: string, differences: readonly string[], detail: string): Check {
+  return { name, ok: differences.length === 0, detail: differences.length === 0 ? detail : differences.join('; ') };
+}
+
+function tableRows(manifest: Manifest | undefined, contents: Contents): DrillRecord['tables'] {
+  const expected = new Map(manifest?.tables.map(({ table, rows }) => [table, rows]));
+  const restored = new Map(contents.tables.map(({ table, rows }) => [table, rows]));
+  return [...new Set([...expected.keys(), ...restored.keys()])].map((table) => ({
+    table,
+    expected: expected.get(table) ?? null,
+    restored: restored.get(table) ?? null,
+  }));
+}
+
+function record(source: string, backup: Backup, startedAt: Date, found: Findings): DrillRecord {
+  const ok = found.checks.every((check) => check.ok);
+  const { rtoMs, rawBytes } = found;
+  const result: DrillRecord = {
+    version: 1,
+    key: backup.key,
+    source,
+    ok,
+    startedAt: startedAt.toISOString(),
+    finishedAt: new Date().toISOString(),
+    rpoMs: startedAt.getTime() - backup.createdAt.getTime(),
+    rtoMs,
+    sizeBytes: backup.sizeBytes,
+    rawBytes,
+    bytesPerSecond: rtoMs && rawBytes !== null ? Math.round((rawBytes / rtoMs) * 1_000) : null,
+    tables: found.tables,
+    checks: found.checks,
+  };
+  if (ok)
+    log.info(`drill of ${source} passed: RPO ${formatDuration(result.rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}`);
+  else
+    for (const check of found.checks.filter((c) => !c.ok))
+      log.error(`drill of ${source} failed: ${check.name}: ${check.detail}`);
+  return result;
+}
+
+function nothingToDrill(source: string, problem: string): DrillRecord {
+  const now = new Date().toISOString();
+  log.error(`drill of ${source} failed: ${problem}`);
+  return {
+    version: 1,
+    key: null,
+    source,
+    ok: false,
+    startedAt: now,
+    finishedAt: now,
+    rpoMs: null,
+    rtoMs: null,
+    sizeBytes: null,
+    rawBytes: null,
+    bytesPerSecond: null,
+    tables: [],
+    checks: [{ name: 'a backup to restore', ok: false, detail: problem }],
+  };
+}
+
+/** Writes the record. Without it status would not know of the drill, but what the drill found stays true. */
+async function keep(config: Config, storage: Storage, result: DrillRecord): Promise<string | null> {
+  const key = drillKey(config.prefix, result.source, new Date(result.startedAt));
+  try {
+    await storage.put(key, once(encodeRecord(result)), { contentType: 'application/json' });
+    return key;
+  } catch (error) {
+    log.warn(`the drill's record ${key} could not be written, so status will not show it: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

@@ -1,0 +1,201 @@
+import { statfs } from 'node:fs/promises';
+import type { SourceConfig } from '../../config-sources.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import type { Manifest } from '../../manifest.ts';
+import { formatBytes } from '../../quantities.ts';
+import type { Check, Rehearsal } from '../engine.ts';
+import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
+import { INVALID_OBJECTS } from './dump.ts';
+import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
+
+/** A restore writes its tables, their WAL and what sorts of index builds spill. */
+const ROOM_FACTOR = 1.5;
+/** Without a manifest: how much larger a database is than its compressed dump, at most in all likelihood. */
+const UNPACKED_FACTOR = 12;
+const EMPTY_SERVER_BYTES = 64 * 1024 * 1024;
+const SHOWN_ROWS = 5;
+const QUERY_TIMEOUT = '10min';
+
+interface RehearsalOptions {
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  readonly storedBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** See Engine.rehearse. */
+export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+  const { directory, manifest, signal } = options;
+  await assertRoom(options);
+  const major = manifest ? Number.parseInt(manifest.serverVersion, 10) : undefined;
+  const server = await startThrowawayServer({
+    ...(major === undefined ? {} : { major }),
+    parent: directory,
+    durable: true,
+    settings: ['shared_buffers=256MB', 'max_wal_size=4GB', 'autovacuum=off', 'allow_in_place_tablespaces=on'].filter(
+      // a developer setting that came with PostgreSQL 15
+      (setting) => !setting.startsWith('allow_in_place') || (major ?? 0) >= 15,
+    ),
+    ...(manifest?.encoding === undefined ? {} : { encoding: { encoding: manifest.encoding } }),
+    signal,
+  });
+  try {
+    const place = throwawaySource(server, source.database, source);
+    await furnish(place, source, manifest, signal);
+    return {
+      source: place,
+      inspect: (staging) => inspect(place, staging, manifest, signal),
+      query: (staging, sql) => runQuery(place, staging, sql, signal),
+      stop: server.stop,
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions): Promise<void> {
+  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
+    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
+  });
+  const freeBytes = bavail * bsize;
+  const databaseBytes = manifest?.databaseBytes ?? storedBytes * UNPACKED_FACTOR;
+  const neededBytes = Math.ceil(databaseBytes * ROOM_FACTOR) + EMPTY_SERVER_BYTES;
+  if (freeBytes >= neededBytes) return;
+  throw new OperatorError(
+    'NO_SPACE',
+    `${directory} has ${formatBytes(freeBytes)} free; rehearsing this restore needs about ${formatBytes(neededBytes)}`,
+    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was started.' },
+  );
+}
+
+/** Makes what a dump takes for granted on its server: roles and tablespaces. */
+async function furnish(
+  place: SourceConfig,
+  source: SourceConfig,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const connection = await connect(place, 'postgres', signal);
+  try {
+    for (const role of new Set([...(manifest?.roles ?? []), source.user])) {
+      if (role !== place.user) await connection.query(`create role ${quoteIdentifier(role)}`);
+    }
+    for (const tablespace of manifest?.tablespaces ?? []) {
+      await connection.query(`create tablespace ${quoteIdentifier(tablespace)} location ''`);
+    }
+    await assertExtensions(connection, manifest);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function assertExtensions(connection: Connection, manifest: Manifest | undefined): Promise<void> {
+  const rows = await connection.query<{ name: string }>('select name from pg_available_extensions');
+  const available = new Set(rows.map(({ name }) => name));
+  const missing = (manifest?.extensions ?? []).filter(({ name }) => !available.has(name)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  throw new OperatorError(
+    'TOOL_MISSING',
+    `the backup needs extensions that are not installed here: ${missing.join(', ')}`,
+    {
+      hint: 'Add their packages to docker/backup/Dockerfile (for instance postgresql-18-postgis-3), so that restores can be rehearsed.',
+    },
+  );
+}
+
+async function inside<T>(
+  place: SourceConfig,
+  staging: string,
+  signal: AbortSignal,
+  work: (c: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(place, staging, signal);
+  try {
+    await connection.query('set search_path = pg_catalog');
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function inspect(
+  place: SourceConfig,
+  staging: string,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  return inside(place, staging, signal, async (connection) => [
+    await checkValidity(connection, manifest),
+    await checkExtensions(connection, manifest),
+    await checkIndexes(connection),
+  ]);
+}
+
+async function checkValidity(connection: Connection, manifest: Manifest | undefined): Promise<Check> {
+  const name = 'constraints and indexes valid';
+  const invalid = (await connection.query<{ name: string }>(INVALID_OBJECTS)).map((row) => row.name);
+  const before = new Set(manifest?.invalid ?? []);
+  const newly = invalid.filter((object) => !before.has(object));
+  if (newly.length > 0 && manifest?.invalid)
+    return { name, ok: false, detail: `not valid, but was when dumped: ${newly.join(', ')}` };
+  const [row] = await connection.query<{ n: string }>(
+    'select ((select count(*) from pg_constraint where conrelid >= 16384) + (select count(*) from pg_index where indexrelid >= 16384))::text as n',
+  );
+  const also = invalid.length === 0 ? '' : `; not valid, as in the source: ${invalid.join(', ')}`;
+  return { name, ok: true, detail: `${row?.n} looked at${also}` };
+}
+
+async function checkExtensions(connection: Connection, manifest: Manifest | undefined): Promise<Check> {
+  const name = 'extensions';
+  const rows = await connection.query<{ name: string; version: string }>(
+    'select extname as name, extversion as version from pg_extension',
+  );
+  const here = new Map(rows.map((row) => [row.name, row.version]));
+  const expected = manifest?.extensions ?? [];
+  const missing = expected.filter((extension) => !here.has(extension.name));
+  if (missing.length > 0)
+    return { name, ok: false, detail: `missing: ${missing.map((extension) => extension.name).join(', ')}` };
+  const other = expected.filter((extension) => here.get(extension.name) !== extension.version);
+  const detail = other.map((e) => `${e.name} is ${here.get(e.name)} here and ${e.version} at the source`).join(', ');
+  return { name, ok: true, detail: detail || `${expected.length} as at the source` };
+}
+
+/** amcheck walks every B-tree and tells a broken one; it is part of PostgreSQL's own contrib. */
+async function checkIndexes(connection: Connection): Promise<Check> {
+  const name = 'amcheck';
+  try {
+    await connection.query('create schema drill_amcheck; create extension amcheck with schema drill_amcheck');
+  } catch (error) {
+    return { name, ok: true, detail: `left out: ${messageOf(error)}` };
+  }
+  try {
+    const rows = await connection.query<{ n: string }>(`
+      select count(drill_amcheck.bt_index_check(c.oid)::text)::text as n
+      from pg_class c join pg_am a on a.oid = c.relam join pg_index i on i.indexrelid = c.oid
+      where a.amname = 'btree' and c.relkind = 'i' and c.oid >= 16384 and i.indisvalid`);
+    return { name, ok: true, detail: `${rows[0]?.n} B-tree indexes sound` };
+  } catch (error) {
+    return { name, ok: false, detail: messageOf(error) };
+  }
+}
+
+async function runQuery(
+  place: SourceConfig,
+  staging: string,
+  sql: string,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>[]> {
+  const connection = await connect(place, staging, signal);
+  try {
+    await connection.query(`set default_transaction_read_only = on; set statement_timeout = '${QUERY_TIMEOUT}'`);
+    // one statement only, which keeps a file from leaving the read-only transaction
+    return await connection.firstRows(sql, SHOWN_ROWS);
+  } catch (error) {
+    const reason = messageOf(error instanceof OperatorError ? (error.cause ?? error) : error);
+    const what = sqlState(error) === '25006' ? 'it tries to write, which a check may not' : reason;
+    throw new OperatorError('DRILL_FAILED', what, { cause: error });
+  } finally {
+    await connection.close();
+  }
+}
