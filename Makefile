@@ -1,0 +1,107 @@
+# What you can do here: make help. Works with GNU make 3.81 and newer.
+
+# What the user typed reaches a recipe through the environment and as "$$FILE", and nowhere else: as a make variable it
+# would be expanded, and pasted into a shell line it would be run. $(value) takes it as it was typed.
+override FILE := $(value FILE)
+override TO := $(value TO)
+override SOURCE := $(value SOURCE)
+override AT := $(value AT)
+export FILE TO SOURCE AT
+
+SHELL := /bin/bash
+MODULES := node_modules/.package-lock.json
+TSX := node_modules/.bin/tsx
+VERB := @scripts/run-verb.sh
+
+# options that are only there when their variable is
+SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
+SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
+TO_OPTION = $(if $(TO),--to="$$TO")
+AT_OPTION = $(if $(AT),--at="$$AT")
+
+.DEFAULT_GOAL := help
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
+  cleanup cleanup-dry-run test test-retention check bench engine
+
+help: ## This list
+	@awk -f scripts/help.awk $(MAKEFILE_LIST)
+
+##@ The stack
+
+up: engine ## Start everything (again, after a change of .env), and wait until it is healthy
+	@test -f .env || { echo 'There is no .env yet: cp .env.example .env, then change the secrets in it.' >&2; exit 1; }
+	docker compose up --build --detach --wait || { docker compose logs --tail=20; exit 1; }
+	@scripts/warn-of-examples.sh
+
+down: engine ## Stop everything; data and backups stay
+	docker compose --profile '*' down
+
+logs: engine ## What all containers say (with a terminal: as they say it)
+	@docker compose logs --tail=200 $$(test -t 1 && echo --follow)
+
+logs-backup: engine ## What backups, scheduled and started by hand, say
+	@docker compose logs --tail=200 $$(test -t 1 && echo --follow) backup ofelia
+
+clean: engine ## Remove everything, also the databases and the backups in the local Garage
+	@test ! -t 0 || { read -r -p 'This deletes the databases and the local backups of this stack. Type yes: ' a && test "$$a" = yes; }
+	docker compose --profile '*' down --volumes --remove-orphans --rmi local
+
+shell-postgres: engine ## psql on the example database
+	@docker compose exec postgres sh -c 'exec psql -U "$$POSTGRES_USER" -d "$$POSTGRES_DB"'
+
+shell-backup: engine ## A shell in the backup container
+	@docker compose exec backup bash
+
+##@ Backups
+
+demo: $(MODULES) ## The main job from start to finish, on real databases, in a minute
+	@docker info >/dev/null 2>&1 || scripts/prepare-host.sh
+	@$(TSX) scripts/demo.ts
+
+backup: ## Back up now [SOURCE=name]
+	$(VERB) backup -- $(SOURCE_WORD)
+
+list-backups: ## Every backup there is
+	$(VERB) list
+
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one]
+	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
+	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) -- "$$FILE"
+
+restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
+	$(VERB) restore --undo $(SOURCE_OPTION)
+
+cleanup: ## Remove what the retention rules no longer keep
+	$(VERB) cleanup
+
+cleanup-dry-run: ## Show what cleanup would remove, and why
+	$(VERB) cleanup --dry-run
+
+##@ Development
+
+test: $(MODULES) ## Every test that this machine can run
+	@scripts/prepare-host.sh || true
+	@test/run.sh
+
+test-retention: $(MODULES) ## The retention rules alone; needs no server
+	@node --import tsx --test test/unit/retention*.test.ts
+
+check: $(MODULES) ## Types, lint, format, shell scripts, compose file
+	@node_modules/.bin/tsc --noEmit
+	@node_modules/.bin/biome check .
+	@! command -v shellcheck >/dev/null || shellcheck $$(git ls-files '*.sh' .ci/run)
+	@! command -v hadolint >/dev/null || hadolint docker/backup/Dockerfile
+	@! docker compose version >/dev/null 2>&1 || docker compose --env-file .env.example config --quiet
+
+bench: $(MODULES) ## Side by side with what one would use instead
+	@$(TSX) bench/run.ts
+
+# ---- what the targets above build on
+
+$(MODULES): package.json package-lock.json
+	@command -v npm >/dev/null || { echo 'Node 20 or newer is needed: https://nodejs.org/en/download' >&2; exit 1; }
+	@npm ci --loglevel=error
+	@touch $@
+
+engine:
+	@docker info >/dev/null 2>&1 || { echo 'This needs Docker, and no engine answers here.' >&2; exit 1; }

@@ -1,0 +1,20 @@
+#!/bin/sh
+# run-verb.sh VERB [ARGUMENT…]: runs a verb where it belongs. With a Docker engine that is the backup container of the
+# running stack, without one this machine.
+set -eu
+cd "$(dirname "$0")/.."
+verb=$1
+
+if docker info >/dev/null 2>&1; then
+  if [ -z "$(docker compose ps --quiet --status running backup)" ]; then
+    echo 'The backup container is not running. Start the stack: make up' >&2
+    exit 1
+  fi
+  # with a terminal of its own the verb hears Ctrl-C; without one nothing may mix its two outputs or read our input
+  if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then exec docker compose exec backup "$@"; fi
+  exec docker compose exec --no-TTY backup "$@" </dev/null
+fi
+
+shift
+"${MAKE:-make}" --no-print-directory --silent node_modules/.package-lock.json >&2
+exec node_modules/.bin/tsx "scripts/$verb.ts" "$@"
