@@ -81,6 +81,8 @@ export interface Config {
   /** S3_PREFIX without slashes at its ends; empty when there is none. */
   readonly prefix: string;
   readonly retention: RetentionPolicy;
+  /** RPO_TARGET, or twice the longest time between two scheduled backups. */
+  readonly rpoTargetMs: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -115,6 +117,7 @@ export function configure(environment: Environment): Config {
     sources,
     storage: storageSettings(values),
     prefix: values.S3_PREFIX ?? '',
+    rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
     retention: {
       keepLast: values.RETENTION_KEEP_LAST,
       keepHourly: values.RETENTION_KEEP_HOURLY,

@@ -121,11 +121,25 @@ async function rehearse(order: DrillOrder): Promise<DrillRecord> {
   } catch (error) {
     signal.throwIfAborted();
     const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
-    found.checks.push({ name: 'restored without an error', ok: false, detail: `${messageOf(error)}${hint}` });
+    found.checks.push({ name: failedCheck(error), ok: false, detail: `${messageOf(error)}${hint}` });
   } finally {
     await rehearsal?.stop();
   }
   return record(source.name, backup, startedAt, found);
+}
+
+/** What a drill was proving when it failed. */
+function failedCheck(error: unknown): string {
+  switch (error instanceof OperatorError ? error.code : undefined) {
+    case 'BACKUP_DAMAGED':
+      return 'digest';
+    case 'NO_SPACE':
+      return 'room for the restore';
+    case 'TOOL_MISSING':
+      return 'a server to restore on';
+    default:
+      return 'restored without an error';
+  }
 }
 
 /** What a drill has found so far; kept also when it then fails. */

@@ -14,11 +14,16 @@ export async function readManifest(
 ): Promise<Manifest | undefined> {
   if (!backup.hasManifest) return undefined;
   const key = manifestKey(backup.stem);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  const manifest = parseManifest(key, Buffer.concat(chunks));
+  const manifest = parseManifest(key, await readSmall(storage, key, signal));
   assertBelongs(manifest, backup, key);
   return manifest;
+}
+
+/** A whole object, for those that are documents. */
+export async function readSmall(storage: Storage, key: string, signal: AbortSignal): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** A manifest that was copied here from elsewhere vouches for nothing. */
