@@ -1,6 +1,7 @@
 import { basename } from 'node:path/posix';
 import { compressStages } from './codec.ts';
 import type { Config, SourceConfig } from './config.ts';
+import { guardAgainstDrift } from './drift-guard.ts';
 import type { DumpSession } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
@@ -21,6 +22,8 @@ export interface BackupResult {
   readonly sizeBytes: number | null;
   readonly rawBytes: number | null;
   readonly durationMs: number;
+  /** What is unlike the backups before: told, never a failure. */
+  readonly warnings?: readonly string[];
   readonly error?: string;
   /** The error as it was thrown, for the exit code. */
   readonly cause?: unknown;
@@ -50,7 +53,7 @@ export async function backUp(
 }
 
 function failure(source: SourceConfig, started: number, error: unknown): BackupResult {
-  const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
+  const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
   log.error(`backup of ${source.name} failed: ${messageOf(error)}${hint}`);
   return {
     source: source.name,
@@ -81,7 +84,9 @@ async function backUpSource(
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
     );
-    return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs };
+    const warnings = await guardAgainstDrift(storage, config.prefix, { key, manifest }, signal);
+    for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
+    return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs, warnings };
   } catch (error) {
     return failure(source, started, error);
   }

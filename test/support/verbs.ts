@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
+const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
+const LOADER = import.meta.resolve('tsx');
+
+export type Verb = 'backup' | 'list' | 'restore' | 'cleanup';
+export type Environment = Readonly<Record<string, string>>;
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What `--json` printed; reading it without that option, or when there is more than one document, throws. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads documents of every shape
+  readonly json: any;
+}
+
+export interface VerbOptions {
+  /** The text of a `.env` in the working directory. */
+  readonly dotenv?: string;
+  /** As users start it, through the tsx command, which is a process of its own; else node loads tsx itself. */
+  readonly viaTsx?: boolean;
+}
+
+/** A verb under way, in a session of its own. */
+export interface Running {
+  readonly pid: number;
+  readonly outcome: Promise<Outcome>;
+  /** Every process that it started, directly or not, and that still runs. */
+  processes(): SessionProcess[];
+  /** Resolves with the first process of that name as soon as it runs. */
+  process(name: string): Promise<SessionProcess>;
+  signal(name: NodeJS.Signals): void;
+  /** What it has written to standard error so far. */
+  stderr(): string;
+}
+
+export interface SessionProcess {
+  readonly pid: number;
+  readonly name: string;
+  readonly commandLine: string;
+}
+
+/**
+ * Starts a verb's script with nothing but the given environment, in an empty working directory: what the developer
+ * has in the environment or in .env must not decide a test.
+ */
+export function startVerb(
+  verb: Verb,
+  args: readonly string[],
+  env: Environment,
+  { dotenv, viaTsx = false }: VerbOptions = {},
+): Running {
+  const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
+  if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
+  const script = join(SCRIPTS, `${verb}.ts`);
+  const [command, ...before] = viaTsx ? [TSX] : [process.execPath, '--import', LOADER];
+  const child = spawn(command ?? '', [...before, script, ...args], {
+    cwd,
+    detached: true,
+    env: { PATH: process.env.PATH ?? '', HOME: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const pid = child.pid ?? 0;
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const outcome = ended(child, () => stderr, args).finally(() => rmSync(cwd, { recursive: true, force: true }));
+  return {
+    pid,
+    outcome,
+    processes: () => processesOfSession(pid),
+    process: (name) =>
+      until(`${verb} runs ${name}`, () => processesOfSession(pid).find((process) => process.name === name)),
+    signal: (name) => process.kill(pid, name),
+    stderr: () => stderr,
+  };
+}
+
+export function runVerb(
+  verb: Verb,
+  args: readonly string[],
+  env: Environment,
+  options?: VerbOptions,
+): Promise<Outcome> {
+  return startVerb(verb, args, env, options).outcome;
+}
+
+function ended(child: ChildProcess, stderr: () => string, args: readonly string[]): Promise<Outcome> {
+  let stdout = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      resolve({
+        code,
+        signal,
+        stdout,
+        stderr: stderr(),
+        get json() {
+          if (!args.includes('--json')) throw new Error('this run was not asked for --json');
+          try {
+            return JSON.parse(stdout);
+          } catch (error) {
+            throw new Error(`not one JSON document: ${JSON.stringify(stdout)}\n${stderr()}`, { cause: error });
+          }
+        },
+      });
+    });
+  });
+}
+
+/** The living processes of a session; those that have ended and wait for their parent are not among them. */
+export function processesOfSession(session: number): SessionProcess[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        const program = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+        const [state, , , of] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (Number(of) !== session || state === 'Z') return [];
+        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return [{ pid: Number(name), name: program, commandLine }];
+      } catch {
+        // it ended between the two readings
+        return [];
+      }
+    });
+}
+
+const WAIT_MS = 30_000;
+
+/** Asks again and again until there is an answer. */
+export async function until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  for (const deadline = Date.now() + WAIT_MS; ; ) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`waited ${WAIT_MS} ms in vain: ${what}`);
+    await sleep(25);
+  }
+}
