@@ -32,15 +32,36 @@ export interface Backup {
  * is left out. A listing that fails throws; it never returns a part.
  */
 export async function readCatalog(storage: Storage, prefix: string, signal: AbortSignal): Promise<Backup[]> {
-  const data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[] = [];
-  const manifests = new Set<string>();
-  const kinds = new Map<string, Kind>();
-  for await (const object of storage.list(normalizePrefix(prefix), { signal })) {
-    const parsed = parseKey(prefix, object.key);
-    if (parsed?.role === 'data') data.push({ object, parsed });
-    else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
-    else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
-  }
+  const parts = newParts();
+  for await (const object of storage.list(normalizePrefix(prefix), { signal })) sortIn(parts, prefix, object);
+  return assemble(parts);
+}
+
+/** The backups among these objects, the newest first. */
+export function catalogOf(objects: Iterable<StoredObject>, prefix: string): Backup[] {
+  const parts = newParts();
+  for (const object of objects) sortIn(parts, prefix, object);
+  return assemble(parts);
+}
+
+interface Parts {
+  readonly data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[];
+  readonly manifests: Set<string>;
+  readonly kinds: Map<string, Kind>;
+}
+
+function newParts(): Parts {
+  return { data: [], manifests: new Set(), kinds: new Map() };
+}
+
+function sortIn({ data, manifests, kinds }: Parts, prefix: string, object: StoredObject): void {
+  const parsed = parseKey(prefix, object.key);
+  if (parsed?.role === 'data') data.push({ object, parsed });
+  else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
+  else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
+}
+
+function assemble({ data, manifests, kinds }: Parts): Backup[] {
   return data
     .map(({ object, parsed }) => ({
       key: object.key,

@@ -1,0 +1,61 @@
+import type { Backup } from './catalog.ts';
+import { catalogOf } from './catalog.ts';
+import { contentDrift, sizeDrift } from './drift.ts';
+import { messageOf } from './errors.ts';
+import { log } from './log.ts';
+import type { Manifest } from './manifest.ts';
+import { normalizePrefix, parseKey } from './object-key.ts';
+import type { Storage, StoredObject } from './storages/storage.ts';
+import { readManifest } from './verified-read.ts';
+
+const DAY_MS = 86_400_000;
+/** How far back earlier backups are looked for, a listing a day, until enough are found. */
+const DAYS_BACK = 35;
+const ENOUGH = 10;
+
+let hasSaidWhy = false;
+
+/**
+ * Holds a backup just taken against the ones before it, as `status` does. Warns, never throws: a backup is a backup
+ * whatever came before it, and credentials that may only write are enough to take one.
+ */
+export async function guardAgainstDrift(
+  storage: Storage,
+  prefix: string,
+  taken: { key: string; manifest: Manifest },
+  signal: AbortSignal,
+): Promise<string[]> {
+  try {
+    const earlier = await earlierBackups(storage, prefix, taken, signal);
+    const [previous] = earlier;
+    if (!previous) return [];
+    const sizeBytes = taken.manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    const size = sizeDrift({ sizeBytes }, earlier);
+    const before = await readManifest(storage, previous, signal);
+    return [...(size === undefined ? [] : [size]), ...(before ? contentDrift(before, taken.manifest) : [])];
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!hasSaidWhy) log.info(`not compared with earlier backups: ${messageOf(error)}`);
+    hasSaidWhy = true;
+    return [];
+  }
+}
+
+async function earlierBackups(
+  storage: Storage,
+  prefix: string,
+  { key, manifest }: { key: string; manifest: Manifest },
+  signal: AbortSignal,
+): Promise<Backup[]> {
+  const found: Backup[] = [];
+  const taken = new Date(manifest.createdAt).getTime();
+  for (let days = 0; days < DAYS_BACK && found.length < ENOUGH; days += 1) {
+    const day = new Date(taken - days * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '/');
+    const objects: StoredObject[] = [];
+    for await (const object of storage.list(`${normalizePrefix(prefix)}${day}/`, { signal })) {
+      if (parseKey(prefix, object.key)?.source === manifest.source) objects.push(object);
+    }
+    found.push(...catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.key !== key));
+  }
+  return found.filter((backup) => backup.createdAt.getTime() < taken);
+}
