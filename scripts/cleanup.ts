@@ -12,7 +12,7 @@ const help = `
 cleanup  [--dry-run] [--json]
 
 Deletes the backups that the retention policy (RETENTION_*) keeps no longer, each source by itself, and says why
-each one is kept or goes.
+each one is kept or goes. Drops the databases that restores put aside RESTORE_PROTECT_DAYS ago.
 
   --dry-run   say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)
   --json      one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […]}
@@ -28,9 +28,9 @@ await main({
     const storage = await openStorage(config.storage);
     try {
       const dryRun = options['dry-run'] === true || config.values.RETENTION_DRY_RUN;
-      const { plan, failures } = await cleanUp(config, storage, { dryRun, now: new Date() }, signal);
-      if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row) });
-      else printPlan(plan.keep, plan.remove, dryRun);
+      const { plan, failures, databases } = await cleanUp(config, storage, { dryRun, now: new Date() }, signal);
+      if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), databases });
+      else printPlan(plan.keep, plan.remove, databases, dryRun);
       assertDeleted(failures);
       return EXIT.done;
     } finally {
@@ -46,10 +46,13 @@ function row({ backup, reasons }: RetentionDecision<Backup>) {
 function printPlan(
   keep: readonly RetentionDecision<Backup>[],
   remove: readonly RetentionDecision<Backup>[],
+  databases: readonly { name: string; since: string }[],
   dryRun: boolean,
 ) {
   for (const { backup, reasons } of keep) print(`keep    ${backup.key}  (${reasons.join(', ')})`);
   for (const { backup, reasons } of remove)
     print(`${dryRun ? 'would delete' : 'deleted'}  ${backup.key}  (${reasons.join(', ')})`);
+  for (const { name, since } of databases)
+    print(`${dryRun ? 'would drop' : 'dropped'}  database ${name}  (put aside ${since})`);
   print(`${keep.length} kept, ${remove.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}`);
 }

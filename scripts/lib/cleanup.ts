@@ -1,16 +1,23 @@
 import { type Backup, keysOf, readCatalog } from './catalog.ts';
-import type { Config } from './config.ts';
+import type { Config, SourceConfig } from './config.ts';
+import type { Engine, KeptDatabase } from './engines/engine.ts';
+import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { log } from './log.ts';
 import { normalizePrefix, parseKey } from './object-key.ts';
 import { formatBytes } from './quantities.ts';
 import { planRetention, type RetentionPlan } from './retention.ts';
+import { expandSources } from './sources.ts';
 import type { RemoveFailure, Storage } from './storages/storage.ts';
+
+const DAY_MS = 86_400_000;
 
 export interface CleanupResult {
   readonly dryRun: boolean;
   readonly plan: RetentionPlan<Backup>;
   readonly failures: readonly RemoveFailure[];
+  /** Databases that restores and undos had put aside and whose time is over: dropped, or with a dry run to be. */
+  readonly databases: readonly { readonly name: string; readonly since: string }[];
 }
 
 /**
@@ -26,7 +33,17 @@ export async function cleanUp(
   const backups = await readCatalog(storage, config.prefix, signal);
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
-  if (options.dryRun) return { dryRun: true, plan, failures: [] };
+  const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
+  if (options.dryRun) {
+    return {
+      dryRun: true,
+      plan,
+      failures: [],
+      databases: await forEachServer(config, signal, (engine, source) =>
+        engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
+      ),
+    };
+  }
 
   // from here on things are deleted
   const failures = await removeBackups(
@@ -35,7 +52,28 @@ export async function cleanUp(
     signal,
   );
   await endAbandonedUploads(config, storage, options.now, signal);
-  return { dryRun: false, plan, failures };
+  const databases = await forEachServer(config, signal, (engine, source) => engine.dropKept(source, before, signal));
+  return { dryRun: false, plan, failures, databases };
+}
+
+/** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */
+async function forEachServer(
+  config: Config,
+  signal: AbortSignal,
+  look: (engine: Engine, source: SourceConfig) => Promise<KeptDatabase[]>,
+): Promise<{ name: string; since: string }[]> {
+  const found: { name: string; since: string }[] = [];
+  for (const { source, problem } of await expandSources(config.sources, signal)) {
+    try {
+      if (problem !== undefined) throw new Error(problem);
+      const kept = await look(await engineOf(source.engine), source);
+      found.push(...kept.map(({ name, since }) => ({ name, since: since.toISOString() })));
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(`databases that restores of ${source.name} put aside could not be looked for: ${messageOf(error)}`);
+    }
+  }
+  return found;
 }
 
 async function removeBackups(

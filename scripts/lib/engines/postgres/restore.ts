@@ -8,6 +8,7 @@ import { type Connection, connect, libpqEnvironment, quoteIdentifier, quoteLiter
 import { countContents, readSequences } from './contents.ts';
 import { carryOver } from './database-settings.ts';
 import { assertComplete } from './dump.ts';
+import { assertRestorable } from './preflight.ts';
 import { programFor } from './programs.ts';
 import {
   besideDatabases,
@@ -58,7 +59,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
       await assertEmpty(source, to, signal);
       return session({ connection, source, target, staging: to, isForeign: true, targetExists, signal });
     }
-    await assertMaySwap(connection, source, target, targetExists);
+    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
     await connection.query(
@@ -98,37 +99,6 @@ async function assertEmpty(source: SourceConfig, database: string, signal: Abort
   throw new OperatorError('RESTORE_REFUSED', `the database ${database} exists and is not empty`, {
     hint: 'Name a database that does not exist yet, or an empty one. Without --to, the live database is swapped safely.',
   });
-}
-
-/** Refuses before anything is made when the end could not be reached. */
-async function assertMaySwap(
-  connection: Connection,
-  source: SourceConfig,
-  target: string,
-  exists: boolean,
-): Promise<void> {
-  const [row] = await connection.query<{ super: boolean; createdb: boolean; owns: boolean | null }>(
-    `select r.rolsuper as super, r.rolcreatedb as createdb,
-       (select pg_has_role(current_user, datdba, 'USAGE') from pg_database where datname = $1) as owns
-     from pg_roles r where rolname = current_user`,
-    [target],
-  );
-  if (row?.super) return;
-  const user = source.user;
-  if (!row?.createdb) {
-    throw new OperatorError(
-      'RESTORE_REFUSED',
-      `the user ${user} may not create databases, which a restore beside the live one needs`,
-      {
-        hint: `As a superuser: ALTER ROLE ${quoteIdentifier(user)} CREATEDB; or restore into an empty database that you made: --to DB.`,
-      },
-    );
-  }
-  if (exists && row.owns !== true) {
-    throw new OperatorError('RESTORE_REFUSED', `the user ${user} does not own ${target} and could not swap it`, {
-      hint: 'Restore as its owner or as a superuser, or beside it: --to DB.',
-    });
-  }
 }
 
 /** CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. */
