@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+import { cpuSecondsOf, memoryOf, treeOf } from './process-tree.ts';
+
+/** What one run of a candidate took. */
+export interface Measurement {
+  readonly wallS: number;
+  /** Of the command and everything that it started, on this machine; not of the servers that it talks to. */
+  readonly cpuS: number;
+  /** Of the database server, over the same time. */
+  readonly serverCpuS: number;
+  /** The largest sum of resident memory over the command and everything that it started; shared pages count twice. */
+  readonly treePeakBytes: number;
+  /** The high-water mark of the largest node process; 0 when there was none. */
+  readonly nodePeakBytes: number;
+  readonly stdout: string;
+}
+
+export interface Command {
+  /** Run by bash with pipefail: a broken pipeline must not look like a fast one. */
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** The process whose CPU seconds count as the server's. */
+  readonly serverPid?: number;
+}
+
+const SAMPLE_MS = 25;
+const TIMES = /^BENCH-TIMES (\S+) (\S+)$/m;
+
+const running = new Set<number>();
+
+/** @throws Error with what the command wrote to standard error when it fails */
+export async function measure(command: Command): Promise<Measurement> {
+  const serverBefore = command.serverPid === undefined ? 0 : cpuSecondsOf(command.serverPid);
+  const started = performance.now();
+  // TIMEFORMAT: bash reports what all its waited-for descendants used
+  const script = `set -o pipefail; TIMEFORMAT='BENCH-TIMES %U %S'; time { ${command.script}\n}`;
+  const child = spawn('bash', ['-c', script], {
+    cwd: command.cwd,
+    env: { ...command.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const pid = child.pid;
+  if (pid === undefined) throw new Error('bash could not be started');
+  running.add(pid);
+  const peaks = { tree: 0, node: 0 };
+  const timer = setInterval(() => sample(pid, peaks), SAMPLE_MS);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-20_000);
+  });
+  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const wallS = (performance.now() - started) / 1_000;
+  clearInterval(timer);
+  running.delete(pid);
+  const times = TIMES.exec(stderr);
+  if (exitCode !== 0 || !times) throw new Error(`exit ${exitCode}: ${command.script}\n${stderr.trim()}`);
+  return {
+    wallS,
+    cpuS: Number(times[1]) + Number(times[2]),
+    serverCpuS: command.serverPid === undefined ? 0 : cpuSecondsOf(command.serverPid) - serverBefore,
+    treePeakBytes: peaks.tree,
+    nodePeakBytes: peaks.node,
+    stdout,
+  };
+}
+
+/** Ends what is being measured: this program is being ended itself. */
+export function endAll(): void {
+  for (const pid of running) {
+    try {
+      process.kill(-pid, 'SIGTERM');
+    } catch {
+      // it ended by itself
+    }
+  }
+}
+
+function sample(pid: number, peaks: { tree: number; node: number }): void {
+  let sum = 0;
+  for (const member of treeOf(pid)) {
+    const memory = memoryOf(member);
+    if (!memory) continue;
+    sum += memory.rssBytes;
+    if (memory.name === 'node' || memory.name === 'MainThread') peaks.node = Math.max(peaks.node, memory.peakBytes);
+  }
+  peaks.tree = Math.max(peaks.tree, sum);
+}

@@ -1,0 +1,27 @@
+import { join } from 'node:path';
+import { PROJECT, type S3, type TestBed } from './test-bed.ts';
+
+/** A verb as the image runs it: one process of node. */
+export function verb(name: string, ...args: string[]): string {
+  const loader = join(PROJECT, 'node_modules/tsx/dist/loader.mjs');
+  return ['node', '--import', `file://${loader}`, join(PROJECT, `scripts/${name}.ts`), ...args]
+    .map((word) => `'${word}'`)
+    .join(' ');
+}
+
+/** The project's variables for a database of the bench's server. */
+export function source(bed: TestBed, database: string): Record<string, string> {
+  return { POSTGRES_HOST: bed.host, POSTGRES_PORT: String(bed.port), POSTGRES_DB: database, POSTGRES_USER: 'postgres' };
+}
+
+/** The project's variables for an S3-compatible store. */
+export function bucket(s3: S3, prefix = ''): Record<string, string> {
+  return {
+    S3_ENDPOINT: s3.endpoint,
+    S3_REGION: s3.region,
+    S3_BUCKET: s3.bucket,
+    S3_ACCESS_KEY: s3.accessKey,
+    S3_SECRET_KEY: s3.secretKey,
+    S3_PREFIX: prefix,
+  };
+}

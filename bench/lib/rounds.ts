@@ -1,0 +1,43 @@
+import { log } from '../../scripts/lib/log.ts';
+import type { Measurement } from './measure.ts';
+
+export interface Runs {
+  readonly name: string;
+  readonly runs: readonly Measurement[];
+}
+
+/**
+ * Runs the candidates in turns (A B C A B C …), so that what else happens on the machine falls on all of them. The
+ * first turn warms the caches and does not count.
+ */
+export async function inTurns<C extends { readonly name: string }>(
+  candidates: readonly C[],
+  rounds: number,
+  run: (candidate: C) => Promise<Measurement>,
+): Promise<Runs[]> {
+  const runs = new Map<string, Measurement[]>(candidates.map(({ name }) => [name, []]));
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const candidate of candidates) {
+      const measured = await run(candidate);
+      log.info(`${round === 0 ? 'warm-up' : `round ${round}`}: ${candidate.name}: ${measured.wallS.toFixed(2)} s`);
+      if (round > 0) runs.get(candidate.name)?.push(measured);
+    }
+  }
+  return [...runs].map(([name, measured]) => ({ name, runs: measured }));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
+}
+
+export function of(runs: Runs, figure: (run: Measurement) => number): number {
+  return median(runs.runs.map(figure));
+}
+
+/** How many times as long as the other: the median over the rounds of what the two took in the same round. */
+export function ratio(runs: Runs, to: Runs, figure: (run: Measurement) => number = ({ wallS }) => wallS): number {
+  return median(runs.runs.map((run, round) => figure(run) / figure(to.runs[round] ?? run)));
+}

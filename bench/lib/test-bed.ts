@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import pg from 'pg';
+import { programFor } from '../../scripts/lib/engines/postgres/programs.ts';
+import { startThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
+import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
+import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
+import { hasEngine, startGarage } from '../../test/support/garage.ts';
+import { type Measurement, measure } from './measure.ts';
+
+export const PROJECT = resolve(import.meta.dirname, '../..');
+
+/** PostgreSQL's own defaults, so that commits and checkpoints cost what they do in use, and less of the tuning noise. */
+const SERVER_SETTINGS = [
+  'fsync=on',
+  'full_page_writes=on',
+  'synchronous_commit=on',
+  'wal_level=replica',
+  'shared_buffers=512MB',
+  'max_wal_size=4GB',
+  'autovacuum=off',
+];
+
+export type S3 = Required<Pick<S3Settings, 'endpoint' | 'region' | 'bucket' | 'accessKey' | 'secretKey'>>;
+
+/** What every candidate works on: one server, a folder, and an S3-compatible store where there is one. */
+export interface TestBed {
+  readonly folder: string;
+  /** The database, and what its plain dump really measures. */
+  readonly host: string;
+  readonly port: number;
+  readonly serverVersion: string;
+  readonly s3: S3 | undefined;
+  /** PATH (with the server's own client programs first) and libpq's variables. */
+  readonly env: Readonly<Record<string, string>>;
+  query<Row extends pg.QueryResultRow>(database: string, sql: string): Promise<Row[]>;
+  /** Runs a candidate. Nothing but `env` and what is added reaches it. */
+  run(script: string, env?: Record<string, string>): Promise<Measurement>;
+  has(program: string): boolean;
+  /** A new, empty folder of this name. */
+  empty(name: string): string;
+  close(): Promise<void>;
+}
+
+export async function setUp(): Promise<TestBed> {
+  setChildEnvironment(process.env);
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  const server = await startThrowawayServer({ tcp: true, settings: SERVER_SETTINGS });
+  const garage = hasEngine() ? await startGarage() : undefined;
+  const major = Number.parseInt(server.version, 10);
+  const programs = dirname((await programFor('pg_dump', major * 10_000)).path);
+  const path = [programs, dirname(process.execPath), process.env.PATH ?? ''].join(delimiter);
+  const env = { PATH: path, HOME: folder, LANG: 'C.UTF-8', PGHOST: server.host, PGPORT: String(server.port) };
+
+  const query: TestBed['query'] = async (database, sql) => {
+    const client = new pg.Client({ host: server.host, port: server.port, user: server.user, database });
+    await client.connect();
+    try {
+      return (await client.query(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  const [row] = await query<{ data_directory: string }>('postgres', 'show data_directory');
+  const serverPid = Number.parseInt(readFileSync(join(row?.data_directory ?? '', 'postmaster.pid'), 'utf8'), 10);
+
+  return {
+    folder,
+    host: server.host,
+    port: server.port,
+    serverVersion: server.version,
+    s3: garage?.settings as S3 | undefined,
+    env: { ...env, PGUSER: server.user },
+    query,
+    run: (script, added = {}) =>
+      measure({ script, env: { ...env, PGUSER: server.user, ...added }, cwd: folder, serverPid }),
+    has: (program) => path.split(delimiter).some((directory) => existsSync(join(directory, program))),
+    empty(name) {
+      const emptied = join(folder, name);
+      rmSync(emptied, { recursive: true, force: true });
+      mkdirSync(emptied, { recursive: true });
+      return emptied;
+    },
+    async close() {
+      await garage?.stop();
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The first line that a program says of its version, or nothing. */
+export function versionLine(bed: TestBed, program: string, args: string[] = ['--version']): string {
+  const { stdout, stderr } = spawnSync(program, args, { env: { ...bed.env }, encoding: 'utf8' });
+  return `${stdout ?? ''}${stderr ?? ''}`.split('\n')[0]?.trim() ?? '';
+}
