@@ -1,10 +1,16 @@
 /** The one writer to the console. Results go to standard output, everything else to standard error. */
 
+import { inBytes, keepEnd } from './cut.ts';
+
 const LEVELS = ['info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
 
 const secrets = new Set<string>();
 let format: 'text' | 'json' = 'text';
+
+const TAIL_LINES = 100;
+const TAIL_BYTES = 10_000;
+const tail: string[] = [];
 
 /**
  * Registers a value that must never be printed. Its URL-encoded form is covered too. Values shorter than three
@@ -34,13 +40,22 @@ export function setLogFormat(value: 'text' | 'json'): void {
 function write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
   const time = new Date().toISOString();
   const clean = redact(message);
+  const mark = level === 'info' ? '' : `${level}: `;
+  const line = `${time.slice(0, 19)}Z ${mark}${clean}`;
+  tail.push(keepEnd(line, TAIL_BYTES));
+  if (tail.length > TAIL_LINES) tail.shift();
   if (format === 'json') {
     const extra = JSON.parse(redact(JSON.stringify(fields))) as Record<string, unknown>;
     process.stderr.write(`${JSON.stringify({ time, level, message: clean, ...extra })}\n`);
     return;
   }
-  const mark = level === 'info' ? '' : `${level}: `;
-  process.stderr.write(`${time.slice(0, 19)}Z ${mark}${clean}\n`);
+  process.stderr.write(`${line}\n`);
+}
+
+/** The end of what has been logged, for people who are told elsewhere: at most 100 messages and 10 kB, redacted. */
+export function logTail(): string {
+  // once more: a secret may have been registered after the line was written
+  return keepEnd(redact(tail.join('\n')), TAIL_BYTES, inBytes);
 }
 
 export const log = {
