@@ -4,6 +4,8 @@ import { readSources, type SourceConfig } from './config-sources.ts';
 import * as value from './config-values.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { registerSecret, setLogFormat } from './log.ts';
+import { parseHeartbeatUrl } from './notify/heartbeat.ts';
+import { parseNotifyUrls } from './notify/targets.ts';
 import { setChildEnvironment } from './process-stream.ts';
 import type { RetentionPolicy } from './retention.ts';
 import type { StorageSettings } from './storages/index.ts';
@@ -18,7 +20,8 @@ interface Variable<T> {
 
 const required = <T>(parse: value.Parse<T>, defaultText: string) => ({ parse, default: defaultText });
 const optional = <T>(parse: value.Parse<T>) => ({ parse });
-const secret = (parse: value.Parse<string> = value.text) => ({ parse, secret: true as const });
+const secretOf = <T>(parse: value.Parse<T>) => ({ parse, secret: true as const });
+const secret = () => secretOf(value.text);
 
 /** Every variable there is, except BACKUP_SOURCE_*. .env.example says what each means. */
 const VARIABLES = {
@@ -59,8 +62,8 @@ const VARIABLES = {
   DRILL_DIR: optional(value.text),
   DRILL_MAX_AGE: required(value.durationMs, '8d'),
   RESTORE_PROTECT_DAYS: required(value.integer(0, 36_500), '7'),
-  HEARTBEAT_URL: secret(),
-  NOTIFY_URL: secret(),
+  HEARTBEAT_URL: secretOf(parseHeartbeatUrl),
+  NOTIFY_URL: secretOf(parseNotifyUrls),
   NOTIFY_ON: required(value.oneOf('failure', 'always'), 'failure'),
   LOG_FORMAT: required(value.oneOf('text', 'json'), 'text'),
 } as const satisfies Record<string, Variable<unknown>>;

@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatDuration } from '../quantities.ts';
+
+/** How long whoever is told may take, so that telling never holds up a run. */
+export interface Limits {
+  /** For one attempt. */
+  readonly timeoutMs: number;
+  /** Between the first attempt and the second. */
+  readonly retryDelayMs: number;
+}
+
+export const LIMITS: Limits = { timeoutMs: 10_000, retryDelayMs: 1_000 };
+
+/** A failure that a second attempt would only repeat. */
+export class Refusal extends Error {}
+
+/** Does it within the limits, twice at most. */
+export async function attempt(action: (signal: AbortSignal) => Promise<void>, limits: Limits): Promise<void> {
+  try {
+    await attemptOnce(action, limits.timeoutMs);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    await sleep(limits.retryDelayMs);
+    await attemptOnce(action, limits.timeoutMs);
+  }
+}
+
+/** Does it within the time, also when the action does not heed its signal. */
+export async function attemptOnce(action: (signal: AbortSignal) => Promise<void>, timeoutMs: number): Promise<void> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new Error(`no answer within ${formatDuration(timeoutMs)}`);
+      reject(error);
+      controller.abort(error);
+    }, timeoutMs);
+  });
+  try {
+    await Promise.race([action(controller.signal), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
