@@ -14,6 +14,7 @@ TSX := node_modules/.bin/tsx
 VERB := @scripts/run-verb.sh
 
 # options that are only there when their variable is
+FILE_WORD = $(if $(FILE),"$$FILE")
 SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
@@ -21,7 +22,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run test test-retention check bench engine
+  cleanup cleanup-dry-run drill status test test-retention check bench engine
 
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
@@ -76,6 +77,12 @@ cleanup: ## Remove what the retention rules no longer keep
 
 cleanup-dry-run: ## Show what cleanup would remove, and why
 	$(VERB) cleanup --dry-run
+
+drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name]
+	$(VERB) drill $(SOURCE_OPTION) -- $(FILE_WORD)
+
+status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
+	$(VERB) status
 
 ##@ Development
 
