@@ -1,10 +1,15 @@
 #!/usr/bin/env tsx
 import { type BackupResult, backUp } from './lib/backup.ts';
-import { loadConfig } from './lib/config.ts';
+import { type Config, loadConfig } from './lib/config.ts';
+import { earlierBackups } from './lib/drift-guard.ts';
 import { EXIT, type ExitCode, OperatorError } from './lib/errors.ts';
 import { printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
+import type { NoticeItem } from './lib/notify/notify.ts';
+import { formatBytes } from './lib/quantities.ts';
+import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
+import type { Storage } from './lib/storages/storage.ts';
 
 const help = `
 backup [source…]  [--json]
@@ -25,7 +30,12 @@ await main({
     const config = loadConfig();
     const storage = await openStorage(config.storage);
     try {
-      const results = await backUp(config, storage, words, signal);
+      const results = await reported(
+        config,
+        'backup',
+        { pings: true, reportOf: (done: readonly BackupResult[]) => reportOf(config, storage, done) },
+        () => backUp(config, storage, words, signal),
+      );
       if (json) printJson({ results: results.map(({ cause: _, ...result }) => result) });
       return exitCodeOf(results);
     } finally {
@@ -33,6 +43,40 @@ await main({
     }
   },
 });
+
+/** What to tell people: of a failed source since when it has no backup, of a good one what it is unlike. */
+async function reportOf(config: Config, storage: Storage, results: readonly BackupResult[]): Promise<Report> {
+  const items = await Promise.all(
+    results.map(async ({ source, ok, key, sizeBytes, error, warnings = [] }): Promise<NoticeItem[]> => {
+      if (ok && warnings.length === 0) return [{ source, what: `backed up: ${key}, ${formatBytes(sizeBytes ?? 0)}` }];
+      if (ok) {
+        const next = 'Look into the source; make status shows how it stands. The backup itself is whole.';
+        return warnings.map((what) => ({ source, what, next }));
+      }
+      const since = await lastGood(config, storage, source);
+      const next = 'make backup, once the cause is mended; make logs-backup shows the whole log.';
+      return [{ source, what: error ?? 'failed', next, ...(since === undefined ? {} : { since }) }];
+    }),
+  );
+  const failed = results.some(({ ok }) => !ok);
+  const warned = results.some(({ warnings = [] }) => warnings.length > 0);
+  return { outcome: failed ? 'failure' : warned ? 'warning' : 'success', items: items.flat() };
+}
+
+/** The time of the last good backup, when the storage can be asked. */
+async function lastGood(config: Config, storage: Storage, source: string): Promise<Date | undefined> {
+  try {
+    const earlier = await earlierBackups(
+      storage,
+      config.prefix,
+      { source, before: new Date() },
+      AbortSignal.timeout(15_000),
+    );
+    return earlier[0]?.createdAt;
+  } catch {
+    return undefined;
+  }
+}
 
 function exitCodeOf(results: readonly BackupResult[]): ExitCode {
   const failed = results.filter((result) => !result.ok);

@@ -1,10 +1,11 @@
 #!/usr/bin/env tsx
 import type { Backup } from './lib/catalog.ts';
-import { assertDeleted, cleanUp } from './lib/cleanup.ts';
+import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup.ts';
 import { loadConfig } from './lib/config.ts';
 import { EXIT } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
+import { type Report, reported } from './lib/reporting.ts';
 import type { RetentionDecision } from './lib/retention.ts';
 import { openStorage } from './lib/storages/index.ts';
 
@@ -28,7 +29,9 @@ await main({
     const storage = await openStorage(config.storage);
     try {
       const dryRun = options['dry-run'] === true || config.values.RETENTION_DRY_RUN;
-      const { plan, failures, databases } = await cleanUp(config, storage, { dryRun, now: new Date() }, signal);
+      const run = () => cleanUp(config, storage, { dryRun, now: new Date() }, signal);
+      // nobody wants to hear of a look
+      const { plan, failures, databases } = dryRun ? await run() : await reported(config, 'cleanup', { reportOf }, run);
       if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), databases });
       else printPlan(plan.keep, plan.remove, databases, dryRun);
       assertDeleted(failures);
@@ -38,6 +41,20 @@ await main({
     }
   },
 });
+
+function reportOf({ plan, failures }: CleanupResult): Report {
+  const [first] = failures;
+  if (!first)
+    return {
+      outcome: 'success',
+      items: [{ source: 'all', what: `${plan.remove.length} backups deleted, ${plan.keep.length} kept` }],
+    };
+  const what = `${failures.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
+  return {
+    outcome: 'failure',
+    items: [{ source: 'all', what, next: 'Check that the credentials may delete; then make cleanup.' }],
+  };
+}
 
 function row({ backup, reasons }: RetentionDecision<Backup>) {
   return { key: backup.key, source: backup.source, createdAt: backup.createdAt.toISOString(), reasons };

@@ -4,7 +4,9 @@ import { type DrillResult, drill } from './lib/drill.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
+import type { NoticeItem } from './lib/notify/notify.ts';
 import { formatDuration } from './lib/quantities.ts';
+import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
 
 const help = `
@@ -33,15 +35,11 @@ await main({
     const config = loadConfig();
     const storage = await openStorage(config.storage);
     try {
-      const results = await drill(
-        config,
-        storage,
-        {
-          ...(wanted === undefined || wanted === '' ? {} : { wanted }),
-          ...(options.source === undefined ? {} : { source: options.source }),
-        },
-        signal,
-      );
+      const request = {
+        ...(wanted === undefined || wanted === '' ? {} : { wanted }),
+        ...(options.source === undefined ? {} : { source: options.source }),
+      };
+      const results = await reported(config, 'drill', { reportOf }, () => drill(config, storage, request, signal));
       const ok = results.every((result) => result.ok);
       if (json) printJson({ ok, results });
       else results.forEach(printResult);
@@ -51,6 +49,17 @@ await main({
     }
   },
 });
+
+function reportOf(results: readonly DrillResult[]): Report {
+  const items = results.map(({ source, ok, key, rpoMs, rtoMs, checks }): NoticeItem => {
+    if (ok)
+      return { source, what: `${key} restores: RPO ${formatDuration(rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}` };
+    const failed = checks.filter((check) => !check.ok).map(({ name, detail }) => `${name}: ${detail}`);
+    const next = 'Treat it as no backup: make backup now, then make drill, and find out what happened to this one.';
+    return { source, what: `${key ?? 'no backup'} does not restore. ${failed.join('; ')}`, next };
+  });
+  return { outcome: results.every(({ ok }) => ok) ? 'success' : 'failure', items };
+}
 
 function printResult(result: DrillResult) {
   print(`${result.source}: ${result.ok ? 'PASSED' : 'FAILED'}  ${result.key ?? '(no backup)'}`);

@@ -4,6 +4,7 @@ import { EXIT, OperatorError } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
 import { formatDuration } from './lib/quantities.ts';
+import { type Report, reported } from './lib/reporting.ts';
 import { type RestoreResult, restore, undo } from './lib/restore.ts';
 import { openStorage } from './lib/storages/index.ts';
 
@@ -48,17 +49,13 @@ await main({
     const config = loadConfig();
     const storage = await openStorage(config.storage);
     try {
-      const result = await restore(
-        config,
-        storage,
-        {
-          wanted,
-          ...(options.source === undefined ? {} : { source: options.source }),
-          ...(options.at === undefined ? {} : { at: timeOf(options.at) }),
-          ...(options.to === undefined ? {} : { to: options.to }),
-        },
-        signal,
-      );
+      const request = {
+        wanted,
+        ...(options.source === undefined ? {} : { source: options.source }),
+        ...(options.at === undefined ? {} : { at: timeOf(options.at) }),
+        ...(options.to === undefined ? {} : { to: options.to }),
+      };
+      const result = await reported(config, 'restore', { reportOf }, () => restore(config, storage, request, signal));
       if (json) printJson(result);
       else printResult(result);
       return EXIT.done;
@@ -67,6 +64,14 @@ await main({
     }
   },
 });
+
+function reportOf({ key, database, previousDatabase, safetyBackup, durationMs }: RestoreResult): Report {
+  const what = `${key} restored into ${database} in ${formatDuration(durationMs)}`;
+  if (previousDatabase === null || safetyBackup !== null)
+    return { outcome: 'success', items: [{ source: database, what }] };
+  const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is mended.`;
+  return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
+}
 
 function usage(message: string): OperatorError {
   return new OperatorError('USAGE', message, {

@@ -84,7 +84,7 @@ async function backUpSource(
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
     );
-    const warnings = await guardAgainstDrift(storage, config.prefix, { key, manifest }, signal);
+    const warnings = await guardAgainstDrift(storage, config.prefix, { manifest }, signal);
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
     return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs, warnings };
   } catch (error) {

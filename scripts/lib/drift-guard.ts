@@ -1,5 +1,4 @@
-import type { Backup } from './catalog.ts';
-import { catalogOf } from './catalog.ts';
+import { type Backup, catalogOf } from './catalog.ts';
 import { contentDrift, sizeDrift } from './drift.ts';
 import { messageOf } from './errors.ts';
 import { log } from './log.ts';
@@ -22,11 +21,12 @@ let hasSaidWhy = false;
 export async function guardAgainstDrift(
   storage: Storage,
   prefix: string,
-  taken: { key: string; manifest: Manifest },
+  taken: { manifest: Manifest },
   signal: AbortSignal,
 ): Promise<string[]> {
   try {
-    const earlier = await earlierBackups(storage, prefix, taken, signal);
+    const { source, createdAt } = taken.manifest;
+    const earlier = await earlierBackups(storage, prefix, { source, before: new Date(createdAt) }, signal);
     const [previous] = earlier;
     if (!previous) return [];
     const sizeBytes = taken.manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
@@ -41,21 +41,24 @@ export async function guardAgainstDrift(
   }
 }
 
-async function earlierBackups(
+/**
+ * The newest ten or so backups of a source before a time, the newest first, looked for day by day: a listing of
+ * everything would be dear where there are years of them.
+ */
+export async function earlierBackups(
   storage: Storage,
   prefix: string,
-  { key, manifest }: { key: string; manifest: Manifest },
+  { source, before }: { source: string; before: Date },
   signal: AbortSignal,
 ): Promise<Backup[]> {
   const found: Backup[] = [];
-  const taken = new Date(manifest.createdAt).getTime();
   for (let days = 0; days < DAYS_BACK && found.length < ENOUGH; days += 1) {
-    const day = new Date(taken - days * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '/');
+    const day = new Date(before.getTime() - days * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '/');
     const objects: StoredObject[] = [];
     for await (const object of storage.list(`${normalizePrefix(prefix)}${day}/`, { signal })) {
-      if (parseKey(prefix, object.key)?.source === manifest.source) objects.push(object);
+      if (parseKey(prefix, object.key)?.source === source) objects.push(object);
     }
-    found.push(...catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.key !== key));
+    found.push(...catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.createdAt < before));
   }
-  return found.filter((backup) => backup.createdAt.getTime() < taken);
+  return found;
 }
