@@ -24,7 +24,7 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
     const env = { ...postgres.env(database), BACKUP_DIR: folder, S3_PREFIX: '/prod/my app/' };
     const backup = await runVerb('backup', ['--json'], env);
     const { key } = backup.json.results[0];
-    assert.match(key, /^prod\/my app\/\d{4}\/\d\d\/\d\d\/shop\d+_\d{6}\.sql\.gz$/);
+    assert.match(key, /^prod\/my app\/\d{4}\/\d\d\/\d\d\/shop_\d+__\d{6}\.sql\.gz$/);
     assert.deepEqual(
       (await runVerb('list', ['--json'], env)).json.map((row: { key: string }) => row.key),
       [key],

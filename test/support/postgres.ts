@@ -137,7 +137,8 @@ async function wrap(server: ThrowawayServer): Promise<Postgres> {
     stop: () => server.stop(),
     freshName: () => {
       names += 1;
-      return `shop${names}`;
+      // none is the beginning of another
+      return `shop_${names}_`;
     },
     create: async (name, content = 'example') => {
       if (content === 'example') {

@@ -82,16 +82,24 @@ function warnOfOlderServer(connection: Connection, manifest: Manifest | undefine
   }
 }
 
+// everything that somebody made, but for what came with an extension
+const OBJECTS_OF_USERS = `
+  with own as (
+    select 'pg_class'::regclass as class, oid, relnamespace as schema from pg_class
+    union all select 'pg_proc'::regclass, oid, pronamespace from pg_proc
+    union all select 'pg_type'::regclass, oid, typnamespace from pg_type where typtype in ('d', 'e', 'r')
+    union all select 'pg_namespace'::regclass, oid, oid from pg_namespace where nspname <> 'public')
+  select (
+    (select count(*) from own join pg_namespace n on n.oid = own.schema
+     where n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+       and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i')))
+    + (select count(*) from pg_largeobject_metadata)
+  )::text as n`;
+
 async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
   const connection = await connect(source, database, signal);
   try {
-    const [row] = await connection.query<{ n: string }>(`
-      select (
-        (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
-           and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))
-        + (select count(*) from pg_largeobject_metadata)
-      )::text as n`);
+    const [row] = await connection.query<{ n: string }>(OBJECTS_OF_USERS);
     if (row?.n === '0') return;
   } finally {
     await connection.close();

@@ -6,6 +6,9 @@ import { connectBeside } from './server.ts';
 
 const TERMINATE_EVERY_MS = 100;
 
+// what kind of session another role's is may be hidden from this one, but not that it is a role's
+const IS_CLIENT = "coalesce(backend_type, 'client backend') = 'client backend' and usesysid is not null";
+
 /**
  * Puts the database `next` in the place of `live`, which is kept as `kept`, in one transaction: whoever connects finds
  * the one or the other, whole. Open connections are told of in the log, then ended; new ones wait for the moment that
@@ -53,7 +56,7 @@ async function clientsOf(connection: Connection, database: string): Promise<stri
     .query<ClientRow>(
       `select format('%s%s', usename, case when application_name <> '' then ' (' || application_name || ')' end) as who,
          count(*)::text as n
-       from pg_stat_activity where datname = $1 and backend_type = 'client backend' group by 1 order by 1`,
+       from pg_stat_activity where datname = $1 and ${IS_CLIENT} group by 1 order by 1`,
       [database],
     )
     .catch(() => []);
@@ -70,10 +73,9 @@ async function terminateConnections(helper: Connection, databases: string[], unt
   while (!until.aborted) {
     // a session that may not be ended makes the renaming fail, which is then explained
     await helper
-      .query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and backend_type = 'client backend'",
-        [databases],
-      )
+      .query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and ${IS_CLIENT}`, [
+        databases,
+      ])
       .catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, TERMINATE_EVERY_MS));
   }

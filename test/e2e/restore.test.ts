@@ -1,0 +1,489 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { filesIn, handMadeDump, place, temporaryFolder } from '../support/folders.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { ACCESS_KEY, startS3Double } from '../support/s3-double.ts';
+import { runVerb, startVerb, until } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres();
+
+/** A database with a backup of it, which has lost its customers since. */
+async function damagedShop() {
+  const database = postgres.freshName();
+  await postgres.create(database);
+  const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+  const backup = await runVerb('backup', ['--json'], env);
+  assert.equal(backup.code, 0, backup.stderr);
+  const contents = await postgres.contents(database);
+  await postgres.sql(database, 'truncate customers cascade; refresh materialized view revenue');
+  return { database, env, contents, key: backup.json.results[0].key as string };
+}
+
+/** A database and a storage with hand-made dumps in it, each of which makes the table `made` with its key's number. */
+async function handMadeShop(times: readonly string[]) {
+  const database = postgres.freshName();
+  await postgres.create(database, 'empty');
+  await postgres.sql(database, "create table live as select 'live' as state");
+  const folder = temporaryFolder();
+  const keys = times.map((time, n) => {
+    const key = `${time.slice(0, 10).replaceAll('-', '/')}/${database}_${time.slice(11).replaceAll(':', '')}.sql`;
+    place(folder, key, handMadeDump(`create table made as select ${n} as n;`));
+    return key;
+  });
+  return { database, folder, keys, env: { ...postgres.env(database), BACKUP_DIR: folder } };
+}
+
+/** A dump that is loaded only once there is a role of that name. */
+function waitingDump(role: string): string {
+  return handMadeDump(`create table made ();
+    do $$ begin
+      while not exists (select from pg_roles where rolname = '${role}') loop perform pg_sleep(0.05); end loop;
+    end $$;`);
+}
+
+describe('restore', { skip: missing, concurrency: 3 }, () => {
+  test('swaps the restored database in, keeps the old one, and takes a safety backup of that', async () => {
+    const { database, env, contents, key } = await damagedShop();
+    const before = await postgres.fingerprint(database);
+    const outcome = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    const { json } = outcome;
+    assert.equal(json.key, key);
+    assert.equal(json.database, database);
+    assert.ok(json.durationMs > 0);
+    assert.match(json.previousDatabase, new RegExp(`^${database}_previous_\\d{14}$`));
+    assert.deepEqual(await postgres.beside(database), [database, json.previousDatabase]);
+    assert.deepEqual(await postgres.contents(database), contents);
+    assert.deepEqual(await postgres.fingerprint(json.previousDatabase), before);
+
+    const list = await runVerb('list', ['--json'], env);
+    assert.deepEqual(
+      list.json.map((row: Record<string, unknown>) => [row.key, row.kind, row.manifest]),
+      [
+        [json.safetyBackup, 'pre-restore', true],
+        [key, 'backup', true],
+      ],
+    );
+    // the safety backup holds what was replaced
+    const copy = `${database}_copy`;
+    assert.equal((await runVerb('restore', [json.safetyBackup, '--to', copy], env)).code, 0);
+    assert.deepEqual(await postgres.contents(copy), before.contents);
+    // and is not what latest means, though it is the newest
+    const again = await runVerb('restore', ['latest', '--json', '--to', `${database}_again`], env);
+    assert.equal(again.json.key, key);
+  });
+
+  test('prints what it did, for people, and what to do next', async () => {
+    const { database, env, key } = await damagedShop();
+    const { code, stdout, stderr } = await runVerb('restore', [key], env);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^restored +${key}\ninto +${database} \\(12 tables, 853 rows\\)`));
+    assert.match(
+      stdout,
+      /replaced +kept as \S+_previous_\d{14}\n.*safety backup .*sql\.gz\nundo +make restore-undo\n$/,
+    );
+    assert.match(stderr, /\(RTO\)/);
+  });
+
+  test('is undone, with the restored database kept; there is nothing to undo twice', async () => {
+    const { database, env, contents } = await damagedShop();
+    const lossy = await postgres.fingerprint(database);
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.deepEqual(await postgres.contents(database), contents);
+    const undo = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(undo.code, 0, undo.stderr);
+    assert.equal(undo.json.database, database);
+    assert.equal(undo.json.restoredFrom, restore.json.previousDatabase);
+    assert.deepEqual(await postgres.fingerprint(database), lossy);
+    assert.deepEqual(await postgres.contents(undo.json.keptAs), contents);
+    const twice = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(twice.code, 1);
+    assert.match(twice.json.error.message, /nothing to undo/);
+    assert.deepEqual(await postgres.fingerprint(database), lossy);
+  });
+
+  test('ends open clients, says which, and they come back to the restored rows', async () => {
+    const { database, env } = await damagedShop();
+    const client = await postgres.connect(database);
+    await client.query("set application_name = 'webshop'; begin; select from customers");
+    const wasEnded = new Promise((resolve) => client.once('error', resolve));
+    // one that comes back at once, again and again, all the while
+    let isInsisting = true;
+    const errors: string[] = [];
+    const insisting = (async () => {
+      while (isInsisting) {
+        const again = await postgres.connect(database).catch((error: Error) => void errors.push(error.message));
+        await again?.query('select pg_sleep(0.02)').catch((error: Error) => void errors.push(error.message));
+        await again?.end().catch(() => {});
+      }
+    })();
+    const outcome = await runVerb('restore', ['latest', '--json'], env);
+    isInsisting = false;
+    await insisting;
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(
+      outcome.stderr,
+      new RegExp(`ending the connections to ${database}: .*1 × ${postgres.user} \\(webshop\\)`),
+    );
+    await wasEnded;
+    assert.deepEqual(
+      errors.filter(
+        (message) => !/terminating connection|Connection terminated|does not exist|ECONNRESET/.test(message),
+      ),
+      [],
+    );
+    const back = await postgres.connect(database);
+    assert.deepEqual((await back.query('select count(*)::int as n from customers')).rows, [{ n: 200 }]);
+    await back.end();
+  });
+
+  test('carries over what belongs to the database as a whole', async () => {
+    const { database, env } = await damagedShop();
+    const q = `"${database}"`;
+    const role = `${database} "role"`;
+    const quotedRole = `"${role.replaceAll('"', '""')}"`;
+    await postgres.sql(
+      database,
+      `create role ${quotedRole}; create role ${database}_owner;
+       alter database ${q} set timezone to 'Asia/Tokyo';
+       alter database ${q} set search_path to "Back Office", public, "we ird,""name", "$user";
+       alter database ${q} set "myapp.setting" to 'it''s = "a" \\ value';
+       alter database ${q} set work_mem to '7MB';
+       alter database ${q} set default_transaction_read_only to off;
+       alter role ${quotedRole} in database ${q} set search_path to '';
+       alter role ${quotedRole} in database ${q} set statement_timeout to '17s';
+       revoke connect on database ${q} from public;
+       grant connect, create on database ${q} to ${quotedRole} with grant option;
+       alter database ${q} connection limit 17;
+       comment on database ${q} is 'It''s "the" shop: \\ größe';
+       alter database ${q} owner to ${database}_owner`,
+    );
+    const properties = async () =>
+      postgres.sql(
+        'postgres',
+        `select datname, encoding, datcollate, datconnlimit, pg_get_userbyid(datdba) as owner,
+           shobj_description(oid, 'pg_database') as comment,
+           (select array_agg(format('%s %s %s %s', grantor, grantee, privilege_type, is_grantable) order by 1)
+             from (select (aclexplode(datacl)).* ) a) as acl,
+           (select array_agg(coalesce(pg_get_userbyid(nullif(setrole, 0)), '') || ' ' || setting order by 1)
+             from (select setrole, unnest(setconfig) as setting from pg_db_role_setting where setdatabase = d.oid) s) as settings
+         from pg_database d where datname = $1`,
+        [database],
+      );
+    const before = await properties();
+    const outcome = await runVerb('restore', ['latest'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    const after = await properties();
+    const sorted = ([row]: { settings: string[]; acl: string[] }[]) => ({
+      ...row,
+      settings: row?.settings.toSorted(),
+      acl: row?.acl.toSorted(),
+    });
+    assert.equal(before[0].settings.length, 7);
+    assert.deepEqual(sorted(after), sorted(before));
+  });
+
+  test('into another name leaves the live database alone, and makes the other', async () => {
+    const { database, env, contents, key } = await damagedShop();
+    const before = await postgres.fingerprint(database);
+    const other = `${database} Kopie`;
+    const outcome = await runVerb('restore', [key, '--to', other, '--json'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.equal(outcome.json.database, other);
+    assert.equal(outcome.json.previousDatabase, null);
+    assert.equal(outcome.json.safetyBackup, null);
+    assert.deepEqual(await postgres.contents(other), contents);
+    assert.deepEqual(await postgres.fingerprint(database), before);
+    assert.deepEqual(await postgres.beside(database), [database, other]);
+    assert.equal(filesIn(env.BACKUP_DIR).length, 2);
+
+    // it is not empty now
+    const again = await runVerb('restore', [key, '--to', other, '--json'], env);
+    assert.equal(again.code, 1);
+    assert.equal(again.json.error.code, 'RESTORE_REFUSED');
+    assert.match(again.json.error.message, /exists and is not empty/);
+    assert.deepEqual(await postgres.contents(other), contents);
+  });
+
+  for (const [what, sql] of [
+    ['a table without rows', 'create table t ()'],
+    ['a large object', "select lo_from_bytea(0, '')"],
+    ['a function', 'create function f() returns int language sql as $$select 1$$'],
+    ['a type', 'create type mood as enum ()'],
+    ['a schema', 'create schema s'],
+  ] as const) {
+    test(`into a database with ${what} is refused, and it stays`, async () => {
+      const { env } = await handMadeShop(['2026-01-01T00:00:00']);
+      const other = postgres.freshName();
+      await postgres.create(other, 'empty');
+      await postgres.sql(other, sql);
+      const before = await postgres.dump(other);
+      const outcome = await runVerb('restore', ['latest', '--to', other, '--json'], env);
+      assert.equal(outcome.code, 1, outcome.stderr);
+      assert.equal(outcome.json.error.code, 'RESTORE_REFUSED');
+      assert.equal(await postgres.dump(other), before);
+    });
+  }
+
+  test('without the right to make a database fills an empty one, and refuses the live one before anything is made', async () => {
+    const { database, env, key } = await damagedShop();
+    const role = `${database}_small`;
+    const other = `${database}_other`;
+    await postgres.sql('postgres', `create role ${role} login; alter database "${database}" owner to ${role}`);
+    const before = await postgres.fingerprint(database);
+    const refused = await runVerb('restore', [key, '--json'], { ...env, POSTGRES_USER: role });
+    assert.equal(refused.code, 1);
+    assert.equal(refused.json.error.code, 'RESTORE_REFUSED');
+    assert.match(refused.json.error.message, new RegExp(`${role} may not create databases`));
+    assert.match(refused.json.error.hint, new RegExp(`ALTER ROLE "${role}" CREATEDB`));
+    assert.deepEqual(await postgres.beside(database), [database]);
+    assert.deepEqual(await postgres.fingerprint(database), before);
+
+    const { env: plain } = await handMadeShop(['2026-01-01T00:00:00']);
+    await postgres.sql('postgres', `create database ${other} owner ${role}`);
+    const filled = await runVerb('restore', ['latest', '--to', other], { ...plain, POSTGRES_USER: role });
+    assert.equal(filled.code, 0, filled.stderr);
+    assert.deepEqual((await postgres.contents(other))['public.made'], ['(0)']);
+    assert.deepEqual(await postgres.beside(other), [other]);
+  });
+
+  test('of a damaged backup into an empty database fills nothing', async () => {
+    const { database, env, key } = await damagedShop();
+    place(env.BACKUP_DIR, key, 'no gzip');
+    const other = `${database}_other`;
+    await postgres.create(other, 'empty');
+    const outcome = await runVerb('restore', [key, '--to', other, '--json'], env);
+    assert.equal(outcome.json.error.code, 'BACKUP_DAMAGED');
+    assert.deepEqual(Object.keys(await postgres.contents(other)), ['large objects']);
+  });
+
+  test('works for an owner who is no superuser but may make databases', async () => {
+    const { database, env } = await handMadeShop(['2026-01-01T00:00:00']);
+    const role = `${database}_owner`;
+    await postgres.sql('postgres', `create role ${role} login createdb; alter database "${database}" owner to ${role}`);
+    await postgres.sql(database, `alter table live owner to ${role}`);
+    const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: role });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.notEqual(outcome.json.safetyBackup, null);
+    assert.deepEqual((await postgres.contents(database))['public.made'], ['(0)']);
+    assert.equal((await runVerb('restore', ['--undo'], { ...env, POSTGRES_USER: role })).code, 0);
+    assert.deepEqual((await postgres.contents(database))['public.live'], ['(live)']);
+  });
+
+  test('gives up when a client that may not be ended stays, and names it', async () => {
+    const { database, env } = await handMadeShop(['2026-01-01T00:00:00']);
+    const role = `${database}_owner`;
+    await postgres.sql('postgres', `create role ${role} login createdb; alter database "${database}" owner to ${role}`);
+    const before = await postgres.fingerprint(database);
+    const client = await postgres.connect(database);
+    await client.query("set application_name = 'the boss'");
+    const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: role });
+    assert.equal(outcome.code, 1);
+    assert.equal(outcome.json.error.code, 'RESTORE_REFUSED');
+    assert.match(outcome.json.error.message, /in use by 1 × \S+ \(the boss\)/);
+    await client.end();
+    assert.deepEqual(await postgres.fingerprint(database), before);
+    assert.deepEqual(await postgres.beside(database), [database]);
+  });
+
+  test('ends the clients of others where its role may', async () => {
+    const { database, env } = await handMadeShop(['2026-01-01T00:00:00']);
+    const [owner, other] = [`${database}owner`, `${database}other`];
+    await postgres.sql(
+      'postgres',
+      `create role ${owner} login createdb; create role ${other} login; grant pg_signal_backend to ${owner};
+       alter database "${database}" owner to ${owner}`,
+    );
+    await postgres.sql(database, `alter table live owner to ${owner}`);
+    const client = await postgres.connect(database, other);
+    const wasEnded = new Promise((resolve) => client.once('error', resolve));
+    const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: owner });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome.stderr, new RegExp(`ending the connections to ${database}: 1 × ${other}`));
+    await wasEnded;
+  });
+
+  test('takes the newest backup at or before a time', async () => {
+    const { database, keys, env } = await handMadeShop([
+      '2026-01-01T00:00:00',
+      '2026-01-02T10:00:00',
+      '2026-01-02T10:00:01',
+    ]);
+    for (const [n, at] of [
+      [0, '2026-01-02'],
+      [0, '2026-01-02T09:59:59Z'],
+      [1, '2026-01-02 10:00:00'],
+      [1, '2026-01-02T12:00:00+02:00'],
+      [2, '2026-01-02T10:00:01Z'],
+      [2, '2027-01-01T00:00:00Z'],
+    ] as const) {
+      const to = `${database}_at_${at}`;
+      const outcome = await runVerb('restore', ['latest', '--at', at, '--to', to, '--json'], env);
+      assert.equal(outcome.code, 0, outcome.stderr);
+      assert.equal(outcome.json.key, keys[n], at);
+      assert.deepEqual((await postgres.contents(to))['public.made'], [`(${n})`]);
+    }
+    const early = await runVerb('restore', ['latest', '--at', '2025-12-31T23:59:59Z', '--json'], env);
+    assert.equal(early.code, 1);
+    assert.match(early.json.error.message, /no backup .*at or before 2025-12-31T23:59:59/);
+    const wrong = await runVerb('restore', ['latest', '--at', 'yesterday', '--json'], env);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.json.error.message, /"yesterday" is not a time/);
+    for (const args of [[keys[0] ?? '', '--at', '2026-01-02'], ['--undo', 'latest'], [], ['latest', 'latest']]) {
+      assert.equal((await runVerb('restore', args, env)).code, 2, args.join(' '));
+    }
+    assert.deepEqual((await postgres.contents(database))['public.live'], ['(live)']);
+  });
+
+  test('of a backup without a manifest says what it cannot compare', async () => {
+    const { database, env, contents, key } = await damagedShop();
+    rmSync(join(env.BACKUP_DIR, key.replace('.sql.gz', '.json')));
+    const list = await runVerb('list', [], env);
+    assert.match(list.stdout, new RegExp(`^${key} .*no manifest\n$`));
+    const outcome = await runVerb('restore', [key, '--json'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome.stderr, /no manifest: its digest and row counts cannot be compared/);
+    assert.deepEqual(await postgres.contents(database), contents);
+  });
+
+  test('makes the live database when it is gone', async () => {
+    const { database, env, contents, key } = await damagedShop();
+    await postgres.sql('postgres', `drop database "${database}"`);
+    const outcome = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.equal(outcome.json.previousDatabase, null);
+    assert.equal(outcome.json.safetyBackup, null);
+    assert.deepEqual(await postgres.contents(database), contents);
+    assert.deepEqual(await postgres.beside(database), [database]);
+    assert.equal(outcome.json.key, key);
+  });
+
+  test('stops at the first error of the dump: nothing after it is run, the live database stays', async () => {
+    const { database, folder, env } = await handMadeShop([]);
+    const key = `2026/01/01/${database}_000000.sql`;
+    place(
+      folder,
+      key,
+      handMadeDump(`create table one (); insert into nowhere values (1);
+        create role ${database}_intruder; drop database "${database}";`),
+    );
+    const before = await postgres.fingerprint(database);
+    const outcome = await runVerb('restore', [key, '--json'], env);
+    assert.equal(outcome.code, 1);
+    assert.equal(outcome.json.error.code, 'RESTORE_FAILED');
+    assert.match(outcome.json.error.message, /relation "nowhere" does not exist/);
+    assert.deepEqual(await postgres.fingerprint(database), before);
+    assert.deepEqual(await postgres.beside(database), [database]);
+    assert.deepEqual(
+      await postgres.sql('postgres', 'select from pg_roles where rolname = $1', [`${database}_intruder`]),
+      [],
+    );
+  });
+
+  test('that was killed leaves a staging database, which the next restore removes', async () => {
+    const { database, folder, keys, env } = await handMadeShop(['2026-01-01T00:00:00']);
+    const slow = `2026/01/02/${database}_000000.sql`;
+    place(folder, slow, handMadeDump('create table made (); select pg_sleep(120);'));
+    const before = await postgres.fingerprint(database);
+    const running = startVerb('restore', [slow], env);
+    await until('the dump is loading', async () => {
+      const rows = await postgres.sql(
+        'postgres',
+        "select 1 from pg_stat_activity where query ~ 'pg_sleep.120' and datname ~ $1",
+        [`^${database}_`],
+      );
+      return rows.length > 0 ? true : undefined;
+    });
+    running.signal('SIGKILL');
+    assert.equal((await running.outcome).signal, 'SIGKILL');
+    const [, leftover = ''] = await postgres.beside(database);
+    assert.match(leftover, /_restoring_\d{14}$/);
+    assert.deepEqual(await postgres.fingerprint(database), before);
+    for (const { pid } of running.processes()) process.kill(pid, 'SIGKILL');
+    const outcome = await runVerb('restore', [keys[0] ?? '', '--json'], env);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome.stderr, new RegExp(`removing ${leftover}`));
+    assert.deepEqual(await postgres.beside(database), [database, outcome.json.previousDatabase]);
+  });
+
+  test('beside another restore of the same database ends with 4, and the first goes on', async () => {
+    const { database, folder, env } = await handMadeShop([]);
+    const key = `2026/01/02/${database}_000000.sql`;
+    place(folder, key, waitingDump(`${database}go`));
+    const first = startVerb('restore', [key], env);
+    await until('the first has its staging database', async () => (await postgres.beside(database))[1]);
+    const second = await runVerb('restore', [key, '--json'], env);
+    assert.equal(second.code, 4, second.stderr);
+    assert.match(second.json.error.message, /another restore of shop_\d+_ is running/);
+    assert.equal((await runVerb('restore', ['--undo'], env)).code, 4);
+    await postgres.sql('postgres', `create role ${database}go`);
+    const { code, stderr } = await first.outcome;
+    assert.equal(code, 0, stderr);
+  });
+
+  test('counts though the safety backup fails, says so, and the replaced database stays', async () => {
+    const double = await startS3Double();
+    const database = postgres.freshName();
+    await postgres.create(database);
+    const env = {
+      ...postgres.env(database),
+      S3_ENDPOINT: double.settings.endpoint,
+      S3_ACCESS_KEY: ACCESS_KEY,
+      S3_SECRET_KEY: double.settings.secretKey,
+    };
+    assert.equal((await runVerb('backup', [], env)).code, 0);
+    const before = await postgres.fingerprint(database);
+    double.change({ allow: ['ListObjectsV2', 'GetObject'] });
+    const outcome = await runVerb('restore', ['latest', '--json'], env);
+    await double.close();
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.equal(outcome.json.safetyBackup, null);
+    assert.match(outcome.stderr, /warn: the restore is done, but the safety backup failed: .*AccessDenied/);
+    assert.deepEqual(await postgres.fingerprint(outcome.json.previousDatabase), before);
+    assert.equal(double.objects.size, 2);
+  });
+
+  for (const [name, code] of [
+    ['SIGTERM', 1],
+    ['SIGINT', 1],
+  ] as const) {
+    test(`ended by ${name} while it loads leaves the live database, no staging one, and no process`, async () => {
+      const { database, folder, env } = await handMadeShop([]);
+      const key = `2026/01/02/${database}_000000.sql`;
+      place(folder, key, handMadeDump('create table made (); select pg_sleep(120);'));
+      const before = await postgres.fingerprint(database);
+      const running = startVerb('restore', [key], env, { viaTsx: true });
+      await running.process('psql');
+      await sleep(300);
+      running.signal(name);
+      const outcome = await running.outcome;
+      assert.equal(outcome.code, code, outcome.stderr);
+      assert.match(outcome.stderr, new RegExp(`stopped by ${name}`));
+      assert.deepEqual(running.processes(), []);
+      assert.deepEqual(await postgres.beside(database), [database]);
+      assert.deepEqual(await postgres.fingerprint(database), before);
+    });
+  }
+
+  test('refuses a source that is not configured, and restores into another one only when told to', async () => {
+    const { database, key, env, contents } = await damagedShop();
+    const url = `postgres://${postgres.user}@${postgres.host}:${postgres.port}/${database}`;
+    const { BACKUP_DIR } = env;
+    const renamed = { BACKUP_DIR, BACKUP_SOURCE_OTHER: url };
+    const refused = await runVerb('restore', [key, '--json'], renamed);
+    assert.equal(refused.code, 2);
+    assert.match(refused.json.error.message, new RegExp(`no source "${database}" is configured`));
+    assert.match(refused.json.error.hint, /--source/);
+    const two = { ...renamed, BACKUP_SOURCE_THIRD: url };
+    const which = await runVerb('restore', ['latest', '--json'], two);
+    assert.equal(which.code, 2);
+    assert.match(which.json.error.hint, /other, third/);
+    const outcome = await runVerb('restore', [key, '--source', 'other', '--json'], renamed);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome.stderr, /is restored into source other/);
+    assert.deepEqual(await postgres.contents(database), contents);
+  });
+});
