@@ -11,7 +11,10 @@ import { deliver, type Notice, notify } from '../../scripts/lib/notify/notify.ts
 import { parseNotifyUrls } from '../../scripts/lib/notify/targets.ts';
 import { type Answer, standardErrorOf, startHttpReceiver, startSmtpReceiver } from '../support/notify-receivers.ts';
 
-const QUICK = { timeoutMs: 300, retryDelayMs: 20 };
+/** Where everybody answers, on however busy a machine. */
+const PATIENT = { timeoutMs: 20_000, retryDelayMs: 20 };
+/** Where somebody does not. */
+const QUICK = { timeoutMs: 1_000, retryDelayMs: 20 };
 const NOTICE: Notice = {
   verb: 'drill',
   outcome: 'failure',
@@ -45,8 +48,8 @@ async function smtp(t: TestContext, password = '', options: Parameters<typeof st
   return receiver;
 }
 
-function send(urls: string, notice = NOTICE) {
-  return deliver(parseNotifyUrls(urls), notice, QUICK);
+function send(urls: string, notice = NOTICE, limits = PATIENT) {
+  return deliver(parseNotifyUrls(urls), notice, limits);
 }
 
 test('a generic webhook gets the documented JSON', async (t) => {
@@ -196,7 +199,7 @@ test('a password is sent after STARTTLS to a certificate that is trusted, or as 
 test('a wrong password is said once, and not repeated in the log', async (t) => {
   const mailbox = await smtp(t, 'right');
   const url = `smtp://backup:wrong-pass-77@${mailbox.host}/?from=a@example.com&to=b@example.com&starttls=optional`;
-  const output = await standardErrorOf(() => notify({ urls: parseNotifyUrls(url), on: 'failure' }, NOTICE, QUICK));
+  const output = await standardErrorOf(() => notify({ urls: parseNotifyUrls(url), on: 'failure' }, NOTICE, PATIENT));
   assert.match(output, /warn: could not notify smtp \(127\.0\.0\.1:\d+\): .*no such login: backup \[secret\]/);
   assert.doesNotMatch(output, /wrong-pass-77/);
   assert.equal(mailbox.logins.length, 1);
@@ -223,9 +226,9 @@ test('a webhook and a mail server that hang are given up within the bound, and t
   const output = await standardErrorOf(async () => {
     assert.equal(await notify({ urls, on: 'failure' }, NOTICE, QUICK), undefined);
   });
-  assert.ok(performance.now() - startedMs < 2 * QUICK.timeoutMs + QUICK.retryDelayMs + 1_000);
-  assert.match(output, new RegExp(`could not notify webhook \\(${hanging.host}\\): no answer within 300ms`));
-  assert.match(output, new RegExp(`could not notify smtp \\(${mute.host}\\): no answer within 300ms`));
+  assert.ok(performance.now() - startedMs < 2 * QUICK.timeoutMs + QUICK.retryDelayMs + 8_000);
+  assert.match(output, new RegExp(`could not notify webhook \\(${hanging.host}\\): no answer within 1.0s`));
+  assert.match(output, new RegExp(`could not notify smtp \\(${mute.host}\\): no answer within 1.0s`));
   assert.doesNotMatch(output, /very-secret/);
   assert.equal(hanging.requests.length, 2);
   assert.equal(good.requests.length, 1);
@@ -233,8 +236,8 @@ test('a webhook and a mail server that hang are given up within the bound, and t
 
 test('an answer that trickles in for ever is given up too', async (t) => {
   const receiver = await http(t, { status: 200, headers: { 'content-length': '100000' }, body: 'x' });
-  const [delivery] = await send(`http://${receiver.host}/`);
-  assert.match(delivery?.error ?? '', /no answer within 300ms|closed|terminated|mismatch/i);
+  const [delivery] = await send(`http://${receiver.host}/`, NOTICE, QUICK);
+  assert.match(delivery?.error ?? '', /no answer within 1.0s|closed|terminated|mismatch/i);
 });
 
 const FAILURES = {
@@ -280,7 +283,7 @@ test('a host that does not exist, a closed port and an untrusted certificate are
       ].join(),
     ),
     NOTICE,
-    { timeoutMs: 5_000, retryDelayMs: 20 },
+    PATIENT,
   );
   const errors = deliveries.map(({ error = '' }) => error);
   assert.match(errors[0] ?? '', /ENOTFOUND|EAI_AGAIN/);
@@ -294,7 +297,7 @@ test('what a service repeats of the request does not bring its secrets into the 
   const echo = { status: 400, body: 'no: /bot110:AAH-secret_y/sendMessage Authorization: Basic dXNlcjpodXNoLWh1c2g=' };
   const receiver = await http(t, echo);
   const urls = `telegram+http://110:AAH-secret_y@${receiver.host}?chats=1,ntfy+http://user:hush-hush@${receiver.host}/t`;
-  const output = await standardErrorOf(() => notify({ urls: parseNotifyUrls(urls), on: 'always' }, NOTICE, QUICK));
+  const output = await standardErrorOf(() => notify({ urls: parseNotifyUrls(urls), on: 'always' }, NOTICE, PATIENT));
   assert.equal(output.match(/could not notify/g)?.length, 2);
   assert.doesNotMatch(output, /AAH-secret_y|dXNlcjpodXNoLWh1c2g/);
 });
@@ -304,7 +307,7 @@ test('NOTIFY_ON=failure tells failures and warnings, always tells everything, an
   const urls = parseNotifyUrls(`http://${receiver.host}/`);
   for (const on of ['failure', 'always'] as const) {
     for (const outcome of ['success', 'warning', 'failure'] as const)
-      await notify({ urls, on }, { ...NOTICE, outcome }, QUICK);
+      await notify({ urls, on }, { ...NOTICE, outcome }, PATIENT);
   }
   const told = receiver.requests.map((_, index) => receiver.json(index).outcome);
   assert.deepEqual(told, ['warning', 'failure', 'success', 'warning', 'failure']);
@@ -315,17 +318,17 @@ test('NOTIFY_ON=failure tells failures and warnings, always tells everything, an
 test('a notice that cannot be put in words is logged, and thrown at nobody', async (t) => {
   const receiver = await http(t);
   const urls = parseNotifyUrls(`http://${receiver.host}/`);
-  const output = await standardErrorOf(() => notify({ urls, on: 'always' }, { ...NOTICE, at: new Date('?') }, QUICK));
+  const output = await standardErrorOf(() => notify({ urls, on: 'always' }, { ...NOTICE, at: new Date('?') }, PATIENT));
   assert.match(output, /could not notify webhook/);
 });
 
 test('a heartbeat tells the beginning and the end of one run, and keeps the query', async (t) => {
   const receiver = await http(t);
   await standardErrorOf(async () => log.info('what the run said last'));
-  const beat = heartbeat(`http://${receiver.host}/ping/my-check/?create=1`, QUICK);
+  const beat = heartbeat(`http://${receiver.host}/ping/my-check/?create=1`, PATIENT);
   void beat.start();
   await beat.success();
-  const failing = heartbeat(`http://${receiver.host}/ping/my-check`, QUICK);
+  const failing = heartbeat(`http://${receiver.host}/ping/my-check`, PATIENT);
   await failing.start();
   await failing.fail(`${'€'.repeat(9_000)} the end`);
   const paths = receiver.requests.map(({ path }) => path.replace(/rid=[0-9a-f-]{36}$/, 'rid=…'));
@@ -354,14 +357,15 @@ test('a heartbeat that hangs, fails or is of no check is logged without its path
   const output = await standardErrorOf(async () => {
     for (const { host } of [hanging, failing, unknown]) {
       const beat = heartbeat(`http://${host}/secret-id`, QUICK);
-      await beat.start();
       await beat.fail();
     }
+    await heartbeat(`http://${hanging.host}/secret-id`, QUICK).start();
     await heartbeat(undefined).start();
     await heartbeat('nonsense').success();
   });
-  assert.ok(performance.now() - startedMs < 3_000);
-  assert.match(output, new RegExp(`the heartbeat to ${hanging.host} failed: no answer within 150ms`));
+  assert.ok(performance.now() - startedMs < 10_000);
+  assert.match(output, new RegExp(`the heartbeat to ${hanging.host} failed: no answer within 1.0s`));
+  assert.match(output, new RegExp(`the heartbeat to ${hanging.host} failed: no answer within 500ms`));
   assert.match(output, new RegExp(`the heartbeat to ${failing.host} failed: answered HTTP 500`));
   assert.match(output, new RegExp(`the heartbeat to ${unknown.host} failed: the monitor answered "not found"`));
   assert.doesNotMatch(output, /secret-id/);
@@ -411,7 +415,7 @@ test('notify-test with a webhook that hangs ends by itself, exits 1, and still t
     NOTIFY_URL: `http://${hanging.host}/hush-hush-hush-hush,http://${good.host}/`,
   });
   assert.equal(result.exitCode, 1);
-  assert.ok(result.durationMs < 30_000);
+  assert.ok(result.durationMs < 45_000);
   assert.deepEqual(
     JSON.parse(result.stdout).results.map(({ ok }: { ok: boolean }) => ok),
     [false, true],
