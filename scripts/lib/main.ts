@@ -23,13 +23,22 @@ export interface Invocation<O extends Options> {
 
 const COMMON = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } } as const;
 
+/** Within this time, a signal and its repetition are one. */
+const SAME_SIGNAL_MS = 500;
+
 /** The one place that catches, prints and exits. */
 export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
   const controller = new AbortController();
+  let stoppedAt = 0;
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(name, () => {
-      // a second one means that whoever sends it will not wait
-      if (controller.signal.aborted) process.exit(EXIT.failed);
+      if (controller.signal.aborted) {
+        // tsx passes on what the terminal has sent already: that is the same one
+        if (Date.now() - stoppedAt < SAME_SIGNAL_MS) return;
+        // a second one means that whoever sends it will not wait
+        process.exit(EXIT.failed);
+      }
+      stoppedAt = Date.now();
       log.warn(`${name}: stopping; once more to stop at once`);
       controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
     });
