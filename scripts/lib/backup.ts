@@ -1,6 +1,6 @@
 import { basename } from 'node:path/posix';
-import { compressStages } from './codec.ts';
-import type { Config, SourceConfig } from './config.ts';
+import { compressStages, encryptStages } from './codec.ts';
+import type { Config, Encryption, SourceConfig } from './config.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
 import type { DumpSession } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
@@ -11,6 +11,7 @@ import { type Contents, encodeManifest, type Manifest } from './manifest.ts';
 import { dataKey, extensionOf, type Kind, kindKey, manifestKey, type ObjectCompression, stemOf } from './object-key.ts';
 import { meterStage, readChain, readMeter, startChain } from './process-stream.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
+import { sealText } from './sealed-text.ts';
 import { expandSources, selectSources } from './sources.ts';
 import type { PutResult, Storage } from './storages/storage.ts';
 
@@ -77,14 +78,26 @@ async function backUpSource(
   try {
     const what = `the backup of ${source.name}`;
     const { key, manifest } = await withTimeout(signal, config.values.BACKUP_TIMEOUT, what, (limited) =>
-      dumpToStorage({ storage, prefix: config.prefix, source, kind: 'backup', signal: limited }),
+      dumpToStorage({
+        storage,
+        prefix: config.prefix,
+        encryption: config.encryption,
+        source,
+        kind: 'backup',
+        signal: limited,
+      }),
     );
     const sizeBytes = manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
     const durationMs = Date.now() - started;
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
     );
-    const warnings = await guardAgainstDrift(storage, config.prefix, { manifest }, signal);
+    const warnings = await guardAgainstDrift(
+      storage,
+      config.prefix,
+      { manifest, identity: config.encryption.identity },
+      signal,
+    );
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
     return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs, warnings };
   } catch (error) {
@@ -96,6 +109,7 @@ async function backUpSource(
 export interface DumpOrder {
   readonly storage: Storage;
   readonly prefix: string;
+  readonly encryption: Encryption;
   readonly source: SourceConfig;
   readonly kind: Kind;
   /** Dump this database, which a restore has put aside, in the place of the source's own. */
@@ -108,14 +122,14 @@ export interface DumpOrder {
  * Nothing remains of a dump that fails.
  */
 export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
-  const { storage, prefix, source, kind, signal } = order;
+  const { prefix, encryption, source, kind, signal } = order;
   const startedAt = new Date();
   const engine = await engineOf(source.engine);
   const session = await engine.beginDump(source, signal, order.putAside);
   try {
     const compression: ObjectCompression = source.format === 'custom' ? 'none' : source.compression.method;
     const stem = stemOf(prefix, source.name, session.createdAt);
-    const key = dataKey(stem, extensionOf(source.format, compression, false));
+    const key = dataKey(stem, extensionOf(source.format, compression, encryption.recipients.length > 0));
     const { put, rawBytes, contents } = await upload(order, session, key);
     const manifest: Manifest = {
       version: 1,
@@ -129,12 +143,12 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
       ...session.facts,
       format: source.format,
       compression: source.compression.method,
-      encryption: null,
+      encryption: encryption.recipients.length > 0 ? 'age' : null,
       objects: [{ name: basename(key), sizeBytes: put.sizeBytes, sha256: put.sha256 }],
       rawBytes,
       ...contents,
     };
-    await commit(storage, stem, key, manifest, kind, signal);
+    await commit(order, stem, key, manifest);
     return { key, manifest };
   } finally {
     await session.close();
@@ -143,7 +157,7 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
 
 /** Streams the dump into the storage while the engine counts what it holds. */
 async function upload(
-  { storage, source, signal: outer }: DumpOrder,
+  { storage, source, encryption, signal: outer }: DumpOrder,
   session: DumpSession,
   key: string,
 ): Promise<{ put: PutResult; rawBytes: number; contents: Contents }> {
@@ -152,7 +166,12 @@ async function upload(
   const signal = AbortSignal.any([outer, failed.signal]);
   let rawBytes = 0;
   const chain = startChain(
-    [session.stage, meterStage(METER), ...(source.format === 'custom' ? [] : compressStages(source.compression))],
+    [
+      session.stage,
+      meterStage(METER),
+      ...(source.format === 'custom' ? [] : compressStages(source.compression)),
+      ...encryptStages(encryption.recipients),
+    ],
     { stdout: true, signal },
   );
   const body = readChain(chain, {
@@ -184,17 +203,19 @@ function warningsOf(stderr: string): string[] {
 }
 
 async function commit(
-  storage: Storage,
+  { storage, encryption, kind, signal }: DumpOrder,
   stem: string,
   key: string,
   manifest: Manifest,
-  kind: Kind,
-  signal: AbortSignal,
 ): Promise<void> {
   const marker = kindKey(stem, kind);
   try {
     if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
-    await storage.put(manifestKey(stem), bytes(encodeManifest(manifest)), { contentType: 'application/json', signal });
+    const plain = encodeManifest(manifest);
+    const content = encryption.privateManifest
+      ? Buffer.from(await sealText(plain.toString('utf8'), encryption.recipients, signal))
+      : plain;
+    await storage.put(manifestKey(stem), bytes(content), { contentType: 'application/json', signal });
   } catch (error) {
     await withdraw(storage, [key, ...(marker === undefined ? [] : [marker])], error);
     throw error;

@@ -31,7 +31,25 @@ export function compressStages({ method, level }: Compression): Stage[] {
   }
 }
 
-/** The inverse; each of these checks the checksums of its format and refuses a truncated stream. */
+/** The process that encrypts to age recipients, or none without recipients. */
+export function encryptStages(recipients: readonly string[]): Stage[] {
+  if (recipients.length === 0) return [];
+  return [{ name: 'age', command: 'age', args: ['--encrypt', ...recipients.flatMap((key) => ['--recipient', key])] }];
+}
+
+/** The inverse. The identity reaches age through a pipe: age takes it from a file alone, and it belongs on no disk. */
+export function decryptStages(identity: string): Stage[] {
+  return [
+    {
+      name: 'age --decrypt',
+      command: 'bash',
+      args: ['-c', 'exec age --decrypt --identity <(cat <&3)'],
+      files: [`${identity}\n`],
+    },
+  ];
+}
+
+/** The inverse of compressStages; each of these checks the checksums of its format and refuses a truncated stream. */
 export function decompressStages(compression: ObjectCompression): Stage[] {
   switch (compression) {
     case 'none':

@@ -95,3 +95,32 @@ export const compression: Parse<Compression> = (value) => {
   }
   return { method, level };
 };
+
+/**
+ * Public keys to encrypt to: age's own, or SSH's; one a line, or with commas between them.
+ * https://github.com/FiloSottile/age#recipients
+ */
+export const ageRecipients: Parse<readonly string[]> = (value) => {
+  const keys = value
+    .split(/[,\n]/)
+    .map((key) => key.trim())
+    .filter((key) => key !== '' && !key.startsWith('#'));
+  for (const key of keys) {
+    const isKey = /^age1[ac-hj-np-z02-9]{58}$/.test(key) || /^ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?$/.test(key);
+    if (isKey) continue;
+    const isSecret = /^AGE-SECRET-KEY-/i.test(key);
+    throw new Error(
+      isSecret
+        ? 'holds an identity, which is secret; it wants the public key that belongs to it (age1…)'
+        : `${JSON.stringify(key.slice(0, 20))}… is no age public key (age1…) and no SSH public key (ssh-ed25519 …, ssh-rsa …)`,
+    );
+  }
+  if (keys.length === 0) throw new Error('holds no public key');
+  return keys;
+};
+
+/** Identities as age-keygen writes them, or an SSH private key. */
+export const ageIdentity: Parse<string> = (value) => {
+  if (/^AGE-SECRET-KEY-1[0-9A-Z]+\s*$/m.test(value) || value.includes('PRIVATE KEY-----')) return value;
+  throw new Error('wants an age identity (AGE-SECRET-KEY-1…) or an SSH private key');
+};

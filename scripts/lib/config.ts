@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { readSources, type SourceConfig } from './config-sources.ts';
 import * as value from './config-values.ts';
@@ -56,6 +57,9 @@ const VARIABLES = {
   BACKUP_JOBS: required(value.integer(1, 64), '1'),
   BACKUP_TIMEOUT: required(value.timeoutMs, '6h'),
   BACKUP_ON_START: required(value.flag, 'false'),
+  BACKUP_AGE_RECIPIENTS: optional(value.ageRecipients),
+  BACKUP_AGE_IDENTITY: secretOf(value.ageIdentity),
+  BACKUP_MANIFEST_PRIVATE: required(value.flag, 'false'),
   RPO_TARGET: optional(value.durationMs),
   RTO_TARGET: required(value.durationMs, '1h'),
   DRILL_CHECKS: required(value.text, 'drill-checks'),
@@ -81,11 +85,23 @@ export interface Config {
   readonly values: Values;
   readonly sources: readonly SourceConfig[];
   readonly storage: StorageSettings;
+  /** How backups are encrypted, and decrypted where the identity is at hand. */
+  readonly encryption: Encryption;
   /** S3_PREFIX without slashes at its ends; empty when there is none. */
   readonly prefix: string;
   readonly retention: RetentionPolicy;
   /** RPO_TARGET, or twice the longest time between two scheduled backups. */
   readonly rpoTargetMs: number;
+}
+
+/** age keys: those to encrypt to, and the one that opens what was encrypted. */
+export interface Encryption {
+  readonly recipients: readonly string[];
+  readonly identity?: string;
+  /** The identity's file lies in BACKUP_DIR: whoever takes the backups takes the key to them too. */
+  readonly identityBesideBackups: boolean;
+  /** BACKUP_MANIFEST_PRIVATE: the manifest names tables, which may tell too much. */
+  readonly privateManifest: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -109,6 +125,9 @@ export function configure(environment: Environment): Config {
   if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }
+  if (values.BACKUP_MANIFEST_PRIVATE && values.BACKUP_AGE_RECIPIENTS === undefined) {
+    problems.push('BACKUP_MANIFEST_PRIVATE: there is nobody to encrypt the manifest to; set BACKUP_AGE_RECIPIENTS');
+  }
   if (problems.length > 0) {
     throw new OperatorError('CONFIG', `the configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`, {
       hint: 'Correct these in .env or the environment; .env.example explains each. Nothing was touched.',
@@ -119,6 +138,12 @@ export function configure(environment: Environment): Config {
     values,
     sources,
     storage: storageSettings(values),
+    encryption: {
+      recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
+      privateManifest: values.BACKUP_MANIFEST_PRIVATE,
+      identityBesideBackups: isInside(environment.BACKUP_AGE_IDENTITY_FILE, values.BACKUP_DIR),
+      ...(values.BACKUP_AGE_IDENTITY === undefined ? {} : { identity: values.BACKUP_AGE_IDENTITY }),
+    },
     prefix: values.S3_PREFIX ?? '',
     rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
     retention: {
@@ -225,6 +250,11 @@ function storageSettings(values: Values): StorageSettings {
     ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
     ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
   };
+}
+
+function isInside(path: string | undefined, directory: string | undefined): boolean {
+  if (!path || !directory) return false;
+  return !relative(resolve(directory), resolve(path)).startsWith('..');
 }
 
 function deepFreeze<T>(thing: T): T {

@@ -21,7 +21,7 @@ let hasSaidWhy = false;
 export async function guardAgainstDrift(
   storage: Storage,
   prefix: string,
-  taken: { manifest: Manifest },
+  taken: { manifest: Manifest; identity: string | undefined },
   signal: AbortSignal,
 ): Promise<string[]> {
   try {
@@ -31,7 +31,7 @@ export async function guardAgainstDrift(
     if (!previous) return [];
     const sizeBytes = taken.manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
     const size = sizeDrift({ sizeBytes }, earlier);
-    const before = await readManifest(storage, previous, signal);
+    const before = await readManifest(storage, previous, taken.identity, signal);
     return [...(size === undefined ? [] : [size]), ...(before ? contentDrift(before, taken.manifest) : [])];
   } catch (error) {
     signal.throwIfAborted();

@@ -13,6 +13,7 @@ import { withLocalLock } from './local-lock.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
+import { requireIdentity } from './sealed-text.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
@@ -107,13 +108,14 @@ interface DrillOrder {
 }
 
 async function rehearse(order: DrillOrder): Promise<DrillRecord> {
-  const { storage, source, backup, directory, signal } = order;
+  const { config, storage, source, backup, directory, signal } = order;
   const startedAt = new Date();
   log.info(`drill: restoring ${backup.key} (${formatBytes(backup.sizeBytes)}) on a throwaway server`);
   const found: Findings = { checks: [], tables: [], rtoMs: null, rawBytes: null };
   let rehearsal: Rehearsal | undefined;
   try {
-    const manifest = await readManifest(storage, backup, signal);
+    if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
+    const manifest = await readManifest(storage, backup, config.encryption.identity, signal);
     found.rawBytes = manifest?.rawBytes ?? null;
     const engine = await engineOf(source.engine);
     rehearsal = await engine.rehearse(source, { directory, manifest, storedBytes: backup.sizeBytes, signal });
@@ -160,7 +162,7 @@ async function restoreAndCheck(
   const asked = Date.now();
   const session = await engine.beginRestore(rehearsal.source, { ...(manifest ? { manifest } : {}), signal });
   try {
-    await load(storage, backup, manifest, session, signal);
+    await load(storage, backup, manifest, session, config.encryption.identity, signal);
     found.checks.push(
       {
         name: 'digest',

@@ -1,9 +1,10 @@
 import type { Backup } from './catalog.ts';
-import { decompressStages } from './codec.ts';
+import { decompressStages, decryptStages } from './codec.ts';
 import type { RestoreSession } from './engines/engine.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import { assertSucceeded, meterStage, readMeter, type StageResult, startChain } from './process-stream.ts';
+import { requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 import { readVerified } from './verified-read.ts';
 
@@ -20,10 +21,12 @@ export async function load(
   backup: Backup,
   manifest: Manifest | undefined,
   session: RestoreSession,
+  identity: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const chain = startChain(
     [
+      ...(backup.encrypted ? decryptStages(requireIdentity(identity, backup.key)) : []),
       ...decompressStages(backup.compression),
       meterStage(METER, session.droppedLines),
       await session.stage(backup.format),
@@ -72,7 +75,11 @@ function assertLoaded(backup: Backup, results: readonly StageResult[]): void {
   try {
     assertSucceeded(results);
   } catch (error) {
-    const decompressors = decompressStages(backup.compression).map(({ name }) => name);
+    const stranger = results
+      .map(({ stderr }) => wrongIdentity(backup.key, stderr))
+      .find((found) => found !== undefined);
+    if (stranger) throw stranger;
+    const decompressors = [...decryptStages(''), ...decompressStages(backup.compression)].map(({ name }) => name);
     const isDamaged = results.some(
       (result) => decompressors.includes(result.name) && result.exitCode !== 0 && result.exitCode !== null,
     );

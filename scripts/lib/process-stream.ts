@@ -12,6 +12,8 @@ export interface Stage {
   readonly args: readonly string[];
   /** Added to the few variables that every child is given. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Can be read from the descriptors 3, 4, …: for secrets that a program takes neither from its input nor environment. */
+  readonly files?: readonly string[];
   readonly uid?: number;
   readonly gid?: number;
   readonly cwd?: string;
@@ -77,16 +79,21 @@ export function startChain(
       before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore'),
       isLast && !options.stdout ? 'ignore' : 'pipe',
       'pipe',
+      ...(stage.files ?? []).map(() => 'pipe' as const),
     ];
-    children.push(
-      spawn(stage.command, [...stage.args], {
-        stdio,
-        env: childEnvironment(stage.env),
-        ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
-        ...(stage.uid === undefined ? {} : { uid: stage.uid }),
-        ...(stage.gid === undefined ? {} : { gid: stage.gid }),
-      }),
-    );
+    const child = spawn(stage.command, [...stage.args], {
+      stdio,
+      env: childEnvironment(stage.env),
+      ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
+      ...(stage.uid === undefined ? {} : { uid: stage.uid }),
+      ...(stage.gid === undefined ? {} : { gid: stage.gid }),
+    });
+    children.push(child);
+    for (const [i, content] of (stage.files ?? []).entries()) {
+      const stream = child.stdio[3 + i] as Writable | null | undefined;
+      stream?.on('error', () => {});
+      stream?.end(content);
+    }
     // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
     before?.stdout?.destroy();
   }

@@ -10,6 +10,7 @@ import { load } from './load.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
+import { requireIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest, readVerified } from './verified-read.ts';
 
@@ -58,7 +59,7 @@ export async function restore(
     signal,
   });
   try {
-    const contents = await stage(storage, backup, manifest, session, signal);
+    const contents = await stage(storage, backup, manifest, session, config.encryption.identity, signal);
 
     // from here on the live database changes
     const { database, previousDatabase } = await session.commit();
@@ -110,8 +111,9 @@ async function find(
     ...(request.at === undefined ? {} : { at: request.at }),
   });
   const source = selectTarget(config, request.source, backup);
+  if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
   if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
-  return { backup, manifest: await readManifest(storage, backup, signal), source };
+  return { backup, manifest: await readManifest(storage, backup, config.encryption.identity, signal), source };
 }
 
 /** The configured source to restore into: the one named, the backup's own, or the only one there is. */
@@ -138,11 +140,12 @@ async function stage(
   backup: Backup,
   manifest: Manifest | undefined,
   session: RestoreSession,
+  identity: string | undefined,
   signal: AbortSignal,
 ): Promise<Contents> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) await readToEnd(storage, backup, manifest, signal);
-  await load(storage, backup, manifest, session, signal);
+  await load(storage, backup, manifest, session, identity, signal);
   const [contents] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) {
     const differences = compareContents(manifest, contents);
@@ -185,6 +188,7 @@ async function keepSafe(
       dumpToStorage({
         storage,
         prefix: config.prefix,
+        encryption: config.encryption,
         source,
         kind: 'pre-restore',
         putAside: previousDatabase,

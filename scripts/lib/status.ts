@@ -114,8 +114,11 @@ async function sourceStatus(
     ok: reasons.length === 0,
     reasons,
     warnings: [
-      ...(await drifts(storage, backups, signal)),
+      ...(await drifts(storage, backups, config.encryption.identity, signal)),
       ...kept.warnings,
+      ...(config.encryption.identityBesideBackups
+        ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
+        : []),
       ...(backups.length > 0 && !drillKey ? ['no drill yet: make drill'] : []),
     ],
     lastBackup: last
@@ -180,14 +183,19 @@ function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[
   return reasons;
 }
 
-async function drifts(storage: Storage, backups: readonly Backup[], signal: AbortSignal): Promise<string[]> {
+async function drifts(
+  storage: Storage,
+  backups: readonly Backup[],
+  identity: string | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
   const [last, previous] = backups;
   if (!last || !previous) return [];
   const size = sizeDrift(last, backups.slice(1));
   try {
     const [current, before] = await Promise.all([
-      readManifest(storage, last, signal),
-      readManifest(storage, previous, signal),
+      readManifest(storage, last, identity, signal),
+      readManifest(storage, previous, identity, signal),
     ]);
     return [...(size === undefined ? [] : [size]), ...(current && before ? contentDrift(before, current) : [])];
   } catch (error) {

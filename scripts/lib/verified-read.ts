@@ -4,17 +4,27 @@ import type { Backup } from './catalog.ts';
 import { OperatorError } from './errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey } from './object-key.ts';
+import { isSealed, openText } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 
-/** The manifest of a backup, or undefined when it has none. */
+/**
+ * The manifest of a backup, or undefined when it has none.
+ * @param identity opens a manifest that is encrypted (BACKUP_MANIFEST_PRIVATE)
+ */
 export async function readManifest(
   storage: Storage,
   backup: Backup,
+  identity: string | undefined,
   signal: AbortSignal,
 ): Promise<Manifest | undefined> {
   if (!backup.hasManifest) return undefined;
   const key = manifestKey(backup.stem);
-  const manifest = parseManifest(key, await readSmall(storage, key, signal));
+  const stored = await readSmall(storage, key, signal);
+  const text = stored.toString('utf8');
+  const manifest = parseManifest(
+    key,
+    isSealed(text) ? Buffer.from(await openText(text, key, identity, signal)) : stored,
+  );
   assertBelongs(manifest, backup, key);
   return manifest;
 }
