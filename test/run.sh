@@ -8,9 +8,7 @@ trap 'rm -f "$results"' EXIT
 
 # none of these paths has a space
 files=$(find test -name '*.test.ts' -not -path 'test/faults/*' | sort)
-# most tests wait for servers and containers more than they compute
-concurrency=$(($(getconf _NPROCESSORS_ONLN) * 2))
-((concurrency <= 8)) || concurrency=8
+concurrency=$(getconf _NPROCESSORS_ONLN)
 
 status=0
 # shellcheck disable=SC2086
