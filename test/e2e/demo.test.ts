@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadDemoSettings } from '../../scripts/lib/config.ts';
+import { inPlace } from '../../scripts/lib/demo/bring-up.ts';
+import { fingerprint } from '../../scripts/lib/demo/fingerprint.ts';
+import { DATABASE } from '../../scripts/lib/demo/place.ts';
+import { tellStory } from '../../scripts/lib/demo/story.ts';
+import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { hasEngine } from '../support/garage.ts';
+import { until } from '../support/verbs.ts';
+
+const SCRIPT = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url));
+const SHOP = fileURLToPath(new URL('../../scripts/lib/demo/shop.sql', import.meta.url));
+const NO_ENGINE = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
+const NEVER = new AbortController().signal;
+
+interface Demo {
+  readonly child: ChildProcess;
+  readonly temporary: string;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+  stdout(): string;
+}
+
+/** Starts the demonstration in a folder of its own, with a temporary folder whose name has a space. */
+function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Demo {
+  const folder = temporaryFolder();
+  const temporary = join(folder, 'a b');
+  mkdirSync(temporary);
+  // the server's account has to get through the one, and into the other as into /tmp
+  chmodSync(folder, 0o755);
+  chmodSync(temporary, 0o1777);
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), SCRIPT, ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? folder, TMPDIR: temporary, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<Awaited<Demo['ended']>>((resolve) => {
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, temporary, ended, stdout: () => stdout };
+}
+
+/** What is left in the temporary folder; tsx keeps its cache there. */
+const leftIn = (folder: string) => readdirSync(folder).filter((name) => !name.startsWith('tsx-'));
+
+function assertStory(stdout: string, steps: readonly string[]): void {
+  const headings = [...stdout.matchAll(/^\d+\. (.*)$/gm)].map(([, title]) => title);
+  assert.deepEqual(headings, steps);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the absence of one is the point
+  assert.doesNotMatch(stdout, /\u001b/, 'no colour');
+  const tooLong = stdout.split('\n').filter((line) => [...line].length > 80 && !line.includes('$ '));
+  assert.deepEqual(tooLong, [], '80 columns');
+  const digests = [...stdout.matchAll(/^ +([0-9a-f]{64})$/gm)].map(([, digest]) => digest);
+  const [whole, restored, undone, again] = digests;
+  assert.equal(restored, whole);
+  assert.notEqual(undone, whole);
+  assert.equal(again, whole);
+  assert.match(stdout, /DELETE 35520/);
+  assert.match(stdout, /\(RTO\)/);
+  assert.match(stdout, /What this left out[\s\S]*Ofelia/);
+  assert.match(stdout, /What to do next[\s\S]*cp \.env\.example \.env[\s\S]*make up/);
+}
+
+const STEPS = [
+  'Bring up a database',
+  'Fill it with data',
+  'Back it up',
+  'See what there is',
+  'Make a mistake',
+  'Restore',
+  'The proof',
+  'Undo the restore',
+  'And restore again, by its key',
+];
+
+describe('the demonstration on the host', () => {
+  test('tells the whole story, heeds no settings of the user, and leaves nothing', async () => {
+    const ours = temporaryFolder();
+    const demo = start([], {
+      ...NO_ENGINE,
+      BACKUP_DIR: ours,
+      POSTGRES_HOST: 'production.example',
+      POSTGRES_DB: 'precious',
+      BACKUP_SOURCE_PRECIOUS: 'postgres://production.example/precious',
+      PGHOST: 'production.example',
+    });
+    writeFileSync(join(demo.temporary, '../.env'), 'POSTGRES_PORT=nonsense\n');
+    const { code, stdout, stderr } = await demo.ended;
+    assert.equal(code, 0, stderr);
+    assertStory(stdout, [...STEPS, 'Without this tool']);
+    assert.match(stdout, /Garage/);
+    assert.doesNotMatch(stdout, /precious/);
+    assert.deepEqual(filesIn(ours), []);
+    assert.deepEqual(leftIn(demo.temporary), []);
+  });
+
+  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+    test(`leaves nothing when it is ended by ${signal}`, async () => {
+      const demo = start(['--host']);
+      await until('the restore begins', () => (demo.stdout().includes('make restore') ? true : undefined));
+      demo.child.kill(signal);
+      const { code, stderr } = await demo.ended;
+      if (signal === 'SIGINT') {
+        assert.equal(code, 1);
+        assert.match(stderr, /stopped by SIGINT/);
+        assert.deepEqual(leftIn(demo.temporary), []);
+      }
+      await until('nothing is left', () => (leftIn(demo.temporary).length === 0 ? true : undefined));
+    });
+  }
+
+  test('takes a restore for failed that brings one thing back otherwise', async () => {
+    const { mode: _, ...settings } = loadDemoSettings();
+    let stopped = false;
+    const story = inPlace({ ...settings, mode: 'host' }, NEVER, async (place) => {
+      await tellStory({
+        ...place,
+        verb: async (name, args) => {
+          const printed = await place.verb(name, args);
+          if (name === 'restore') await place.psql(DATABASE, "update products set name = name || ' ' where id = 7");
+          return printed;
+        },
+      }).finally(() => {
+        stopped = true;
+      });
+    });
+    await assert.rejects(story, /did not show that the shop is as it was before the mistake: the digest is/);
+    assert.ok(stopped);
+  });
+});
+
+test('the fingerprint sees every kind of loss', async () => {
+  const { mode: _, ...settings } = loadDemoSettings();
+  await inPlace({ ...settings, mode: 'host' }, NEVER, async (place) => {
+    await place.psql(DATABASE, readFileSync(SHOP, 'utf8'));
+    const whole = await fingerprint(place, DATABASE);
+    const digests = new Set([whole.digest]);
+    const losses = [
+      "update customers set name = 'Zoe Astrom' where id = 20",
+      "update products set attributes = attributes - 'discontinued' where id = 1",
+      'delete from order_items where order_id = 1000',
+      "select setval('invoice_numbers', 1)",
+      'alter table customers alter id restart',
+      'select lo_unlink(900400)',
+      "select lo_put(900001, 3, '\\x00')",
+      'alter table orders drop constraint orders_customer_id_fkey',
+      'drop index orders_by_customer',
+      'drop trigger note_price on products',
+      'drop view turnover',
+      'alter table audit_log alter id drop identity',
+    ];
+    for (const loss of losses) {
+      await place.psql(DATABASE, loss);
+      const { digest } = await fingerprint(place, DATABASE);
+      assert.ok(!digests.has(digest), `not seen: ${loss}`);
+      digests.add(digest);
+    }
+    assert.equal(whole.largeObjects, 4);
+  });
+});
+
+describe('the demonstration, asked for what it cannot do', () => {
+  const cases = [
+    { args: ['--host', '--docker'], code: 2, says: /--host or --docker, not both/ },
+    { args: ['--json'], code: 2, says: /no --json/ },
+    { args: [], env: { DEMO_MODE: 'cloud' }, code: 2, says: /DEMO_MODE "cloud": wants one of host, docker/ },
+    { args: [], env: { ...NO_ENGINE, DEMO_MODE: 'docker' }, code: 1, says: /no Docker engine[\s\S]*DEMO_MODE=host/ },
+  ] satisfies { args: string[]; env?: Record<string, string>; code: number; says: RegExp }[];
+  for (const { args, env, code, says } of cases) {
+    test(`${[...args, ...Object.entries(env ?? {}).flat()].join(' ')} ends with ${code} and says why`, async () => {
+      const demo = start(args, env);
+      const outcome = await demo.ended;
+      assert.equal(outcome.code, code, outcome.stderr);
+      assert.match(outcome.stderr, says);
+      assert.deepEqual(leftIn(demo.temporary), []);
+    });
+  }
+});
+
+describe('the demonstration in Docker', { skip: hasEngine() ? false : 'no Docker engine' }, () => {
+  const ours = (...args: string[]) =>
+    execFileSync('docker', args, { encoding: 'utf8' })
+      .split('\n')
+      .filter((name) => name.startsWith('compose-db-backup-demo-'));
+  const everything = () => [
+    ...ours('ps', '--all', '--format={{.Names}}'),
+    ...ours('volume', 'ls', '--format={{.Name}}'),
+    ...ours('network', 'ls', '--format={{.Name}}'),
+    ...ours('image', 'ls', '--format={{.Repository}}'),
+  ];
+
+  test('tells the whole story and leaves nothing', { timeout: 10 * 60_000 }, async (t) => {
+    const demo = start(['--docker']);
+    const { code, stdout, stderr } = await demo.ended;
+    if (/docker compose build exited/.test(stderr)) {
+      t.skip(`the image could not be built: ${stderr}`);
+      return;
+    }
+    assert.equal(code, 0, stderr);
+    assertStory(stdout, STEPS);
+    const project = /the compose project\s+(\S+)\.\n/.exec(stdout)?.[1] ?? 'the project is not named';
+    assert.match(project, /^compose-db-backup-demo-[0-9a-f]{8}$/);
+    assert.deepEqual(
+      everything().filter((name) => name.startsWith(project)),
+      [],
+    );
+    assert.ok(existsSync(demo.temporary));
+    assert.deepEqual(leftIn(demo.temporary), []);
+  });
+});
