@@ -1,4 +1,5 @@
-import { basename } from 'node:path/posix';
+import { basename, dirname, join } from 'node:path/posix';
+import { gzipSync } from 'node:zlib';
 import { compressStages, encryptStages } from './codec.ts';
 import type { Config, Encryption, SourceConfig } from './config.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
@@ -7,8 +8,17 @@ import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
 import { log } from './log.ts';
-import { type Contents, encodeManifest, type Manifest } from './manifest.ts';
-import { dataKey, extensionOf, type Kind, kindKey, manifestKey, type ObjectCompression, stemOf } from './object-key.ts';
+import { type Contents, dumpBytes, encodeManifest, type Manifest } from './manifest.ts';
+import {
+  dataKey,
+  extensionOf,
+  globalsKey,
+  type Kind,
+  kindKey,
+  manifestKey,
+  type ObjectCompression,
+  stemOf,
+} from './object-key.ts';
 import { meterStage, readChain, readMeter, startChain } from './process-stream.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { sealText } from './sealed-text.ts';
@@ -87,7 +97,7 @@ async function backUpSource(
         signal: limited,
       }),
     );
-    const sizeBytes = manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    const sizeBytes = dumpBytes(manifest);
     const durationMs = Date.now() - started;
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
@@ -131,6 +141,7 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     const stem = stemOf(prefix, source.name, session.createdAt);
     const key = dataKey(stem, extensionOf(source.format, compression, encryption.recipients.length > 0));
     const { put, rawBytes, contents } = await upload(order, session, key);
+    const beside = await putGlobals(order, session, stem, key);
     const manifest: Manifest = {
       version: 1,
       source: source.name,
@@ -144,11 +155,11 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
       format: source.format,
       compression: source.compression.method,
       encryption: encryption.recipients.length > 0 ? 'age' : null,
-      objects: [{ name: basename(key), sizeBytes: put.sizeBytes, sha256: put.sha256 }],
+      objects: [{ name: basename(key), ...put }, ...beside],
       rawBytes,
       ...contents,
     };
-    await commit(order, stem, key, manifest);
+    await commit(order, stem, manifest);
     return { key, manifest };
   } finally {
     await session.close();
@@ -205,7 +216,6 @@ function warningsOf(stderr: string): string[] {
 async function commit(
   { storage, encryption, kind, signal }: DumpOrder,
   stem: string,
-  key: string,
   manifest: Manifest,
 ): Promise<void> {
   const marker = kindKey(stem, kind);
@@ -217,9 +227,44 @@ async function commit(
       : plain;
     await storage.put(manifestKey(stem), bytes(content), { contentType: 'application/json', signal });
   } catch (error) {
-    await withdraw(storage, [key, ...(marker === undefined ? [] : [marker])], error);
+    const stored = manifest.objects.map(({ name }) => join(dirname(stem), name));
+    await withdraw(storage, [...stored, ...(marker === undefined ? [] : [marker])], error);
     throw error;
   }
+}
+
+/** Stores beside the dump what the database needs of its server. Takes the dump back when that fails. */
+async function putGlobals(
+  { storage, encryption, signal }: DumpOrder,
+  session: DumpSession,
+  stem: string,
+  dump: string,
+): Promise<Manifest['objects']> {
+  try {
+    const sql = await session.globals();
+    if (sql === undefined) return [];
+    const key = globalsKey(stem, encryption.recipients.length > 0);
+    const stored = await storage.put(key, sealed(gzipSync(sql), encryption.recipients, signal), { signal });
+    return [{ name: basename(key), ...stored }];
+  } catch (error) {
+    await withdraw(storage, [dump], error);
+    throw error;
+  }
+}
+
+async function* sealed(
+  content: Uint8Array,
+  recipients: readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const stages = encryptStages(recipients);
+  if (stages.length === 0) {
+    yield content;
+    return;
+  }
+  const chain = startChain(stages, { stdin: true, stdout: true, signal });
+  chain.stdin?.end(content);
+  yield* readChain(chain, { signal });
 }
 
 async function* bytes(content: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -25,6 +25,8 @@ export interface Backup {
   readonly format: ObjectFormat;
   readonly compression: ObjectCompression;
   readonly encrypted: boolean;
+  /** The object beside it that holds what the database needs of its server, where there is one. */
+  readonly globalsKey: string | undefined;
 }
 
 /**
@@ -48,20 +50,22 @@ interface Parts {
   readonly data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[];
   readonly manifests: Set<string>;
   readonly kinds: Map<string, Kind>;
+  readonly globals: Map<string, string>;
 }
 
 function newParts(): Parts {
-  return { data: [], manifests: new Set(), kinds: new Map() };
+  return { data: [], manifests: new Set(), kinds: new Map(), globals: new Map() };
 }
 
-function sortIn({ data, manifests, kinds }: Parts, prefix: string, object: StoredObject): void {
+function sortIn({ data, manifests, kinds, globals }: Parts, prefix: string, object: StoredObject): void {
   const parsed = parseKey(prefix, object.key);
   if (parsed?.role === 'data') data.push({ object, parsed });
   else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
   else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
+  else if (parsed?.role === 'globals') globals.set(parsed.stem, object.key);
 }
 
-function assemble({ data, manifests, kinds }: Parts): Backup[] {
+function assemble({ data, manifests, kinds, globals }: Parts): Backup[] {
   return data
     .map(({ object, parsed }) => ({
       key: object.key,
@@ -74,6 +78,7 @@ function assemble({ data, manifests, kinds }: Parts): Backup[] {
       format: parsed.format,
       compression: parsed.compression,
       encrypted: parsed.encrypted,
+      globalsKey: globals.get(parsed.stem),
     }))
     .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.key < b.key ? 1 : -1));
 }
@@ -137,6 +142,10 @@ export function keysOf(backup: Backup): { first: string[]; rest: string[] } {
   const marker = kindKey(backup.stem, backup.kind);
   return {
     first: backup.hasManifest ? [manifestKey(backup.stem)] : [],
-    rest: [backup.key, ...(marker === undefined ? [] : [marker])],
+    rest: [
+      backup.key,
+      ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
+      ...(marker === undefined ? [] : [marker]),
+    ],
   };
 }

@@ -2,7 +2,7 @@ import { type Backup, catalogOf } from './catalog.ts';
 import { contentDrift, sizeDrift } from './drift.ts';
 import { messageOf } from './errors.ts';
 import { log } from './log.ts';
-import type { Manifest } from './manifest.ts';
+import { dumpBytes, type Manifest } from './manifest.ts';
 import { normalizePrefix, parseKey } from './object-key.ts';
 import type { Storage, StoredObject } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
@@ -29,7 +29,7 @@ export async function guardAgainstDrift(
     const earlier = await earlierBackups(storage, prefix, { source, before: new Date(createdAt) }, signal);
     const [previous] = earlier;
     if (!previous) return [];
-    const sizeBytes = taken.manifest.objects.reduce((sum, object) => sum + object.sizeBytes, 0);
+    const sizeBytes = dumpBytes(taken.manifest);
     const size = sizeDrift({ sizeBytes }, earlier);
     const before = await readManifest(storage, previous, taken.identity, signal);
     return [...(size === undefined ? [] : [size]), ...(before ? contentDrift(before, taken.manifest) : [])];

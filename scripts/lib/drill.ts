@@ -16,7 +16,7 @@ import { formatBytes, formatDuration } from './quantities.ts';
 import { requireIdentity } from './sealed-text.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
-import { readManifest } from './verified-read.ts';
+import { readGlobals, readManifest } from './verified-read.ts';
 
 /** Which backups to rehearse: one by key, or the latest of each source or of one. */
 export interface DrillRequest {
@@ -117,9 +117,16 @@ async function rehearse(order: DrillOrder): Promise<DrillRecord> {
     if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
     const manifest = await readManifest(storage, backup, config.encryption.identity, signal);
     found.rawBytes = manifest?.rawBytes ?? null;
+    const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
     const engine = await engineOf(source.engine);
-    rehearsal = await engine.rehearse(source, { directory, manifest, storedBytes: backup.sizeBytes, signal });
-    await restoreAndCheck(order, rehearsal, manifest, found);
+    rehearsal = await engine.rehearse(source, {
+      directory,
+      manifest,
+      hasGlobals: globals !== undefined,
+      storedBytes: backup.sizeBytes,
+      signal,
+    });
+    await restoreAndCheck(order, rehearsal, { manifest, globals }, found);
   } catch (error) {
     signal.throwIfAborted();
     const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
@@ -155,12 +162,16 @@ interface Findings {
 async function restoreAndCheck(
   { config, storage, source, backup, signal }: DrillOrder,
   rehearsal: Rehearsal,
-  manifest: Manifest | undefined,
+  { manifest, globals }: { manifest: Manifest | undefined; globals: string | undefined },
   found: Findings,
 ): Promise<void> {
   const engine = await engineOf(source.engine);
   const asked = Date.now();
-  const session = await engine.beginRestore(rehearsal.source, { ...(manifest ? { manifest } : {}), signal });
+  const session = await engine.beginRestore(rehearsal.source, {
+    ...(manifest ? { manifest } : {}),
+    ...(globals === undefined ? {} : { globals }),
+    signal,
+  });
   try {
     await load(storage, backup, manifest, session, config.encryption.identity, signal);
     found.checks.push(

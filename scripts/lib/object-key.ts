@@ -39,10 +39,13 @@ export type ParsedKey =
       readonly compression: ObjectCompression;
       readonly encrypted: boolean;
     })
+  | (Stem & { readonly role: 'globals'; readonly encrypted: boolean })
   | (Stem & { readonly role: 'manifest' })
   | (Stem & { readonly role: 'kind'; readonly kind: Kind });
 
 const MANIFEST_SUFFIX = '.json';
+/** What a database needs of its server, beside its dump. */
+const GLOBALS = 'globals.sql.gz';
 
 /**
  * A name as it stands in a key: characters other than A–Z a–z 0–9 . _ - are percent-encoded as UTF-8.
@@ -96,6 +99,10 @@ export function manifestKey(stem: string): string {
   return `${stem}${MANIFEST_SUFFIX}`;
 }
 
+export function globalsKey(stem: string, encrypted: boolean): string {
+  return `${stem}.${GLOBALS}${encrypted ? '.age' : ''}`;
+}
+
 /** The empty object that lets a listing alone tell a backup's kind; undefined for an ordinary backup. */
 export function kindKey(stem: string, kind: Kind): string | undefined {
   return kind === 'backup' ? undefined : `${stem}.${kind}`;
@@ -121,6 +128,7 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (kind) return { ...base, role: 'kind', kind };
   const encrypted = suffix.endsWith('.age');
   const extension = encrypted ? suffix.slice(0, -'.age'.length) : suffix;
+  if (extension === GLOBALS) return { ...base, role: 'globals', encrypted };
   if (!Object.hasOwn(EXTENSIONS, extension)) return undefined;
   return { ...base, role: 'data', ...EXTENSIONS[extension as keyof typeof EXTENSIONS], encrypted };
 }

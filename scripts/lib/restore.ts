@@ -12,7 +12,7 @@ import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { requireIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
-import { readManifest, readVerified } from './verified-read.ts';
+import { readGlobals, readManifest, readVerified } from './verified-read.ts';
 
 /** What the operator asked for. */
 export interface RestoreRequest {
@@ -52,10 +52,12 @@ export async function restore(
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
 
+  const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
   const engine = await engineOf(source.engine);
   const session = await engine.beginRestore(source, {
     ...(request.to === undefined ? {} : { to: request.to }),
     ...(manifest === undefined ? {} : { manifest }),
+    ...(globals === undefined ? {} : { globals }),
     signal,
   });
   try {

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path/posix';
 import type { Backup } from './catalog.ts';
+import { decompressStages, decryptStages } from './codec.ts';
 import { OperatorError } from './errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey } from './object-key.ts';
-import { isSealed, openText } from './sealed-text.ts';
+import { readChain, startChain } from './process-stream.ts';
+import { isSealed, openText, requireIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 
 /**
@@ -59,15 +61,61 @@ export async function* readVerified(
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const expected = manifest?.objects.find((object) => object.name === basename(backup.key));
+  yield* readObject(storage, backup.key, manifest, signal);
+}
+
+/**
+ * What the database needs of its server, as it was stored beside the dump; undefined when nothing was.
+ * @throws OperatorError BACKUP_DAMAGED, or CONFIG when it is encrypted and there is no identity
+ */
+export async function readGlobals(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  identity: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const key = backup.globalsKey;
+  // without a manifest nothing vouches for it, and it is run with the rights to make roles
+  if (key === undefined || !manifest) return undefined;
+  const object = readObject(storage, key, manifest, signal);
+  const stages = [
+    ...(backup.encrypted ? decryptStages(requireIdentity(identity, key)) : []),
+    ...decompressStages('gzip'),
+  ];
+  const chain = startChain(stages, { stdin: true, stdout: true, signal });
+  const chunks: Uint8Array[] = [];
+  const reading = (async () => {
+    for await (const chunk of readChain(chain, { signal })) chunks.push(chunk);
+  })();
+  // a failure to feed is the cause of the failure to read, and is thrown in its place
+  reading.catch(() => {});
+  try {
+    for await (const chunk of object) chain.stdin?.write(chunk);
+    chain.stdin?.end();
+  } catch (error) {
+    chain.kill();
+    throw error;
+  }
+  await reading;
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function* readObject(
+  storage: Storage,
+  key: string,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const expected = manifest?.objects.find((object) => object.name === basename(key));
   if (manifest && !expected) {
-    throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${backup.key} does not list it`, {
+    throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${key} does not list it`, {
       hint: 'Restore another backup of this source (make list-backups).',
     });
   }
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of (await storage.get(backup.key, { signal })) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) {
     hash.update(chunk);
     sizeBytes += chunk.length;
     yield chunk;
@@ -79,7 +127,7 @@ export async function* readVerified(
     sizeBytes === expected.sizeBytes
       ? `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`
       : `it has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
-  throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is not what was stored: ${detail}`, {
+  throw new OperatorError('BACKUP_DAMAGED', `${key} is not what was stored: ${detail}`, {
     hint: 'Restore another backup of this source (make list-backups), and look into what changed this one.',
   });
 }

@@ -18,6 +18,8 @@ export interface DumpSession {
    * @param dumpEnded settles when the dump has been written; what is outside the snapshot is read again after it
    */
   contents(dumpEnded: Promise<unknown>): Promise<Contents>;
+  /** What the database needs of its server and no dump of it holds, as SQL; undefined when the engine has none. */
+  globals(): Promise<string | undefined>;
   /**
    * Lets go of the source. Returns only once the second of createdAt has passed, so that the next run, which
    * cannot start before, has a key of its own.
@@ -101,11 +103,12 @@ export interface Engine {
   beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
   /**
    * Locks the source against a second restore, removes what a killed one left, and makes the staging place.
-   * @param to restore beside the live database under this name, and swap nothing
+   * @param options.to restore beside the live database under this name, and swap nothing
+   * @param options.globals as DumpSession.globals had it: makes what the server lacks, changes nothing that it has
    */
   beginRestore(
     source: SourceConfig,
-    options: { to?: string; manifest?: Manifest; signal: AbortSignal },
+    options: { to?: string; manifest?: Manifest; globals?: string; signal: AbortSignal },
   ): Promise<RestoreSession>;
   /** Swaps the database that the last restore replaced back. */
   undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
@@ -119,6 +122,13 @@ export interface Engine {
    */
   rehearse(
     source: SourceConfig,
-    options: { directory: string; manifest: Manifest | undefined; storedBytes: number; signal: AbortSignal },
+    options: {
+      directory: string;
+      manifest: Manifest | undefined;
+      /** The backup brings what its server needs; otherwise the rehearsal makes roles of the right names. */
+      hasGlobals: boolean;
+      storedBytes: number;
+      signal: AbortSignal;
+    },
   ): Promise<Rehearsal>;
 }

@@ -23,14 +23,28 @@ function settingValue(name: string, stored: string): string {
  * of a role in it, grants, connection limit, comment and owner.
  */
 export async function carryOver(connection: Connection, from: string, to: string): Promise<void> {
-  const target = quoteIdentifier(to);
-  for (const statement of [
+  for (const statement of await databaseStatements(connection, from, quoteIdentifier(to))) {
+    await connection.query(statement);
+  }
+}
+
+/**
+ * What belongs to the database as a whole, as statements that give it to another one.
+ * @param target that other one, as it is to stand in SQL
+ */
+export async function databaseStatements(connection: Connection, from: string, target: string): Promise<string[]> {
+  return [
     ...(await settings(connection, from, target)),
     ...(await grants(connection, from, target)),
     ...(await properties(connection, from, target)),
-  ]) {
-    await connection.query(statement);
-  }
+  ];
+}
+
+/** `"name" to value`, of a setting as the catalogs keep it: `name=value`. */
+export function settingAssignment(setting: string): string {
+  const [name = '', ...rest] = setting.split('=');
+  // an extension's setting has a dot, and each side of it is a name
+  return `${name.split('.').map(quoteIdentifier).join('.')} to ${settingValue(name, rest.join('='))}`;
 }
 
 async function settings(connection: Connection, from: string, target: string): Promise<string[]> {
@@ -40,12 +54,9 @@ async function settings(connection: Connection, from: string, target: string): P
     [from],
   );
   return rows.map(({ role, setting }) => {
-    const [name = '', ...rest] = setting.split('=');
     const subject =
       role === null ? `alter database ${target}` : `alter role ${quoteIdentifier(role)} in database ${target}`;
-    // an extension's setting has a dot, and each side of it is a name
-    const quoted = name.split('.').map(quoteIdentifier).join('.');
-    return `${subject} set ${quoted} to ${settingValue(name, rest.join('='))}`;
+    return `${subject} set ${settingAssignment(setting)}`;
   });
 }
 
@@ -67,9 +78,8 @@ async function grants(connection: Connection, from: string, target: string): Pro
 }
 
 async function properties(connection: Connection, from: string, target: string): Promise<string[]> {
-  const [row] = await connection.query<{ owner: string; limit: number; comment: string | null; mine: boolean }>(
-    `select pg_get_userbyid(datdba) as owner, datconnlimit as limit, shobj_description(oid, 'pg_database') as comment,
-       pg_get_userbyid(datdba) = current_user as mine
+  const [row] = await connection.query<{ owner: string; limit: number; comment: string | null }>(
+    `select pg_get_userbyid(datdba) as owner, datconnlimit as limit, shobj_description(oid, 'pg_database') as comment
      from pg_database where datname = $1`,
     [from],
   );
@@ -77,6 +87,6 @@ async function properties(connection: Connection, from: string, target: string):
   return [
     ...(row.limit === -1 ? [] : [`alter database ${target} connection limit ${row.limit}`]),
     ...(row.comment === null ? [] : [`comment on database ${target} is ${quoteLiteral(row.comment)}`]),
-    ...(row.mine ? [] : [`alter database ${target} owner to ${quoteIdentifier(row.owner)}`]),
+    `alter database ${target} owner to ${quoteIdentifier(row.owner)}`,
   ];
 }

@@ -8,6 +8,7 @@ import type { Stage } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
 import { type Connection, connect, libpqEnvironment } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
+import { readGlobals } from './globals.ts';
 import { type Program, programFor, versionText } from './programs.ts';
 
 /**
@@ -45,6 +46,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
         if (source.format === 'sql') assertComplete(tail);
       },
       contents: (dumpEnded) => dumpedContents(connection, sequencesBefore, dumpEnded),
+      globals: () => readGlobals(connection, dumped.database, facts.roles ?? []),
       close: async () => {
         await secondPassed(connection, snapshot.time, signal);
         await Promise.all([connection.close(), lockHolder.close()]);

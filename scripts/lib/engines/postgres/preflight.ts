@@ -65,8 +65,13 @@ async function missing(connection: Connection, sql: string, wanted: readonly str
   return wanted.filter((name) => !here.has(name));
 }
 
+/** The roles that the backup needs and the server lacks. */
+export function missingRoles(connection: Connection, manifest: Manifest | undefined): Promise<string[]> {
+  return missing(connection, 'select rolname as name from pg_roles', manifest?.roles ?? []);
+}
+
 async function assertRoles(connection: Connection, { manifest }: RestorePlan): Promise<void> {
-  const roles = await missing(connection, 'select rolname as name from pg_roles', manifest?.roles ?? []);
+  const roles = await missingRoles(connection, manifest);
   if (roles.length === 0) return;
   const statements = roles.map((role) => `CREATE ROLE ${quoteIdentifier(role)};`).join(' ');
   throw refused(

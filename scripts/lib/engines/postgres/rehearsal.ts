@@ -19,6 +19,7 @@ const QUERY_TIMEOUT = '10min';
 interface RehearsalOptions {
   readonly directory: string;
   readonly manifest: Manifest | undefined;
+  readonly hasGlobals: boolean;
   readonly storedBytes: number;
   readonly signal: AbortSignal;
 }
@@ -41,7 +42,7 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
   });
   try {
     const place = throwawaySource(server, source.database, source);
-    await furnish(place, source, manifest, signal);
+    await furnish(place, source, options);
     return {
       source: place,
       inspect: (staging) => inspect(place, staging, manifest, signal),
@@ -73,12 +74,11 @@ async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions
 async function furnish(
   place: SourceConfig,
   source: SourceConfig,
-  manifest: Manifest | undefined,
-  signal: AbortSignal,
+  { manifest, hasGlobals, signal }: RehearsalOptions,
 ): Promise<void> {
   const connection = await connect(place, 'postgres', signal);
   try {
-    for (const role of new Set([...(manifest?.roles ?? []), source.user])) {
+    for (const role of hasGlobals ? [] : new Set([...(manifest?.roles ?? []), source.user])) {
       if (role !== place.user) await connection.query(`create role ${quoteIdentifier(role)}`);
     }
     for (const tablespace of manifest?.tablespaces ?? []) {

@@ -1,14 +1,15 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { OperatorError } from '../../errors.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
-import type { Stage } from '../../process-stream.ts';
+import { runProgram, type Stage, stageError } from '../../process-stream.ts';
 import type { RestoreSession, UndoResult } from '../engine.ts';
 import { type Connection, connect, libpqEnvironment, quoteIdentifier, quoteLiteral } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
 import { carryOver } from './database-settings.ts';
 import { assertComplete } from './dump.ts';
-import { assertRestorable } from './preflight.ts';
+import { HASHES_UNREAD } from './globals.ts';
+import { assertRestorable, missingRoles } from './preflight.ts';
 import { programFor } from './programs.ts';
 import {
   besideDatabases,
@@ -41,12 +42,13 @@ const HEAD_SETTINGS = [
 interface RestoreOptions {
   readonly to?: string;
   readonly manifest?: Manifest;
+  readonly globals?: string;
   readonly signal: AbortSignal;
 }
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, signal } = options;
+  const { to, manifest, globals, signal } = options;
   const target = to ?? source.database;
   const connection = await connectBeside(source, signal);
   try {
@@ -57,15 +59,16 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     warnOfOlderServer(connection, manifest);
     if (to !== undefined && targetExists) {
       await assertEmpty(source, to, signal);
-      return session({ connection, source, target, staging: to, isForeign: true, targetExists, signal });
+      return session({ connection, source, target, staging: to, isForeign: true, targetExists, globals, signal });
     }
+    if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
     await connection.query(
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({ connection, source, target, staging, isForeign: false, targetExists, signal });
+    return session({ connection, source, target, staging, isForeign: false, targetExists, globals, signal });
   } catch (error) {
     await connection.close();
     throw error;
@@ -95,6 +98,64 @@ const OBJECTS_OF_USERS = `
        and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i')))
     + (select count(*) from pg_largeobject_metadata)
   )::text as n`;
+
+/** Makes the roles that the backup needs and the server lacks; those that it has stay as they are. */
+async function makeMissingRoles(
+  connection: Connection,
+  source: SourceConfig,
+  manifest: Manifest | undefined,
+  globals: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const missing = await missingRoles(connection, manifest);
+  if (missing.length === 0) return;
+  try {
+    const beside = source.database === 'postgres' ? 'template1' : 'postgres';
+    await runGlobals(source, beside, globals, connection.serverVersionNum, ['--variable=roles_only=1'], signal);
+    log.info(`made the roles that the server lacked: ${missing.join(', ')}`);
+    if (!globals.includes(HASHES_UNREAD)) return;
+    const [without] = await connection.query<{ names: string | null }>(
+      "select string_agg(rolname, ', ' order by rolname) as names from pg_roles where rolname = any($1) and not rolcanlogin",
+      [missing],
+    );
+    if (without?.names)
+      log.warn(`these roles may not log in: ${without.names}. Where they should: ALTER ROLE … LOGIN PASSWORD '…'`);
+  } catch (error) {
+    signal.throwIfAborted();
+    // assertRestorable names the roles, and what to do
+    log.warn(`the missing roles could not be made: ${messageOf(error)}`);
+  }
+}
+
+/** Owner, settings and grants as the backup has them. A user who may not give them restores the data all the same. */
+async function giveOwnSettings(
+  source: SourceConfig,
+  staging: string,
+  globals: string,
+  serverVersionNum: number,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await runGlobals(source, staging, globals, serverVersionNum, [], signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`owner, settings and grants of the database could not be set as they were: ${messageOf(error)}`);
+  }
+}
+
+/** Runs the SQL of a backup's globals through psql, whose variables it uses. */
+async function runGlobals(
+  source: SourceConfig,
+  database: string,
+  globals: string,
+  serverVersionNum: number,
+  variables: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const stage = await loadStage(source, database, 'sql', serverVersionNum);
+  const result = await runProgram({ ...stage, args: [...stage.args, ...variables] }, { input: globals, signal });
+  if (result.exitCode !== 0) throw stageError(result);
+}
 
 async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
   const connection = await connect(source, database, signal);
@@ -147,11 +208,12 @@ interface SessionParts {
   readonly staging: string;
   readonly isForeign: boolean;
   readonly targetExists: boolean;
+  readonly globals: string | undefined;
   readonly signal: AbortSignal;
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, signal } = parts;
+  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = parts;
   let isCommitted = false;
   return {
     staging,
@@ -165,7 +227,11 @@ function session(parts: SessionParts): RestoreSession {
     prepare: async () => {
       const inside = await connect(source, staging, signal);
       await inside.query('analyze').finally(() => inside.close());
-      if (!isForeign && targetExists) await carryOver(connection, target, staging);
+      if (isForeign) return;
+      if (targetExists) await carryOver(connection, target, staging);
+      // there is no live one to take owner, settings and grants from: those of the backup
+      else if (globals !== undefined)
+        await giveOwnSettings(source, staging, globals, connection.serverVersionNum, signal);
     },
     commit: async () => {
       isCommitted = true;
