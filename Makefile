@@ -22,7 +22,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status test test-retention check bench engine
+  cleanup cleanup-dry-run drill status notify-test keygen test test-retention check bench engine
 
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
@@ -83,6 +83,13 @@ drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] 
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status
+
+notify-test: ## Send a test message to everybody in NOTIFY_URL
+	$(VERB) notify-test
+
+keygen: ## Make an age key pair to encrypt backups with; the identity goes to age-identity.txt
+	@test ! -e age-identity.txt || { echo 'age-identity.txt exists; it is not overwritten.' >&2; exit 1; }
+	@(umask 077; scripts/run-verb.sh keygen >age-identity.txt) || { rm -f age-identity.txt; exit 1; }
 
 ##@ Development
 
