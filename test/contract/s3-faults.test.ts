@@ -32,7 +32,10 @@ function nothingThere(): void {
   assert.deepEqual([...double.uploads.keys()], []);
 }
 
-const big = () => generated(70 * MIB, MIB);
+/** An object of five parts, the last one shorter. */
+const BIG = 36 * MIB;
+const big = () => generated(BIG, MIB);
+const putBig = (key = 'a/b') => storage.put(key, big(), { expectedBytes: BIG });
 
 // uploads
 
@@ -44,9 +47,9 @@ for (const [title, fault] of [
 ] as const) {
   for (const operation of ['PutObject', 'UploadPart', 'CompleteMultipartUpload'] as const) {
     test(`survives ${title} on ${operation}, twice, and stores the right bytes`, async () => {
-      const sizeBytes = operation === 'PutObject' ? MIB : 70 * MIB;
+      const sizeBytes = operation === 'PutObject' ? MIB : BIG;
       breaking(operation, fault, 1, 2);
-      await storage.put('a/b', generated(sizeBytes, MIB));
+      await storage.put('a/b', generated(sizeBytes, MIB), { expectedBytes: sizeBytes });
       assert.ok((await collect(await storage.get('a/b'))).equals(await collect(generated(sizeBytes, MIB))));
       assert.equal(double.uploads.size, 0);
     });
@@ -55,7 +58,7 @@ for (const [title, fault] of [
 
 test('ends the upload, and says what to check, when access is refused half way', async () => {
   breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 3, Infinity);
-  await assert.rejects(storage.put('a/b', big()), {
+  await assert.rejects(putBig(), {
     code: 'STORAGE_DENIED',
     message: /^cannot store a\/b in s3:\/\/backups at http:\/\/127\.0\.0\.1:\d+: AccessDenied$/,
     hint: /S3_ACCESS_KEY and S3_SECRET_KEY.* may write .*S3_BUCKET/,
@@ -66,13 +69,13 @@ test('ends the upload, and says what to check, when access is refused half way',
 
 test('says that the store is full, and ends the upload', async () => {
   breaking('UploadPart', { status: 507, code: 'XMinioStorageFull' }, 2, Infinity);
-  await assert.rejects(storage.put('a/b', big()), { code: 'STORAGE', hint: /no room/ });
+  await assert.rejects(putBig(), { code: 'STORAGE', hint: /no room/ });
   nothingThere();
 });
 
 test('waits for the parts under way before it ends the upload', async () => {
   breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 2);
-  await assert.rejects(storage.put('a/b', big()), { code: 'STORAGE_DENIED' });
+  await assert.rejects(putBig(), { code: 'STORAGE_DENIED' });
   assert.equal(double.requests.at(-1)?.operation, 'AbortMultipartUpload');
   nothingThere();
 });
@@ -85,7 +88,7 @@ test('rejects when the store goes away for good half way, and names the upload t
       return 'reset';
     },
   });
-  const put = storage.put('a/b', big());
+  const put = putBig();
   const failed = await put.then(
     () => assert.fail('it claims to have stored it'),
     (error: unknown) => error as Error & { code: string; hint: string },
@@ -111,21 +114,21 @@ test('goes on when the store is away for a second half way', async () => {
       return 'reset';
     },
   });
-  await storage.put('a/b', big());
-  assert.equal(double.objects.get('a/b')?.sizeBytes, 70 * MIB);
+  await putBig();
+  assert.equal(double.objects.get('a/b')?.sizeBytes, BIG);
   assert.equal(double.uploads.size, 0);
 });
 
 test('fails when the upload is gone at completion, and leaves nothing', async () => {
   breaking('CompleteMultipartUpload', { status: 404, code: 'NoSuchUpload' });
-  await assert.rejects(storage.put('a/b', big()), { code: 'STORAGE', message: /NoSuchUpload/ });
+  await assert.rejects(putBig(), { code: 'STORAGE', message: /NoSuchUpload/ });
   nothingThere();
 });
 
 test('fails when the completion is answered with 200 and an error in the body', async () => {
   const body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>';
   breaking('CompleteMultipartUpload', { body }, 1, Infinity);
-  await assert.rejects(storage.put('a/b', big()), { name: 'OperatorError' });
+  await assert.rejects(putBig(), { name: 'OperatorError' });
   nothingThere();
 });
 
@@ -135,7 +138,7 @@ test('fails when a part that was reported as stored is not there', async () => {
     return operation === 'UploadPart' && nth < 0 ? ('reset' as const) : undefined;
   };
   double.change({ fault });
-  await assert.rejects(storage.put('a/b', big()), { code: 'STORAGE', message: /InvalidPart/ });
+  await assert.rejects(putBig(), { code: 'STORAGE', message: /InvalidPart/ });
   nothingThere();
 });
 
@@ -144,7 +147,7 @@ test('does not take a web page for a stored object', async () => {
   double.change({ fault: () => page });
   const expected = { code: 'STORAGE', hint: /S3_ENDPOINT/ };
   await assert.rejects(storage.put('a/b', generated(1, 1)), expected);
-  await assert.rejects(storage.put('a/b', big()), expected);
+  await assert.rejects(putBig(), expected);
   await assert.rejects(keysOf(storage, ''), expected);
   await assert.rejects(storage.get('a/b'), expected);
   await assert.rejects(storage.removeUnfinished('', new Date()), expected);
@@ -152,7 +155,7 @@ test('does not take a web page for a stored object', async () => {
 });
 
 test('signs the bytes of every part, so that the store can check them', async () => {
-  await storage.put('a/b', big());
+  await putBig();
   const parts = double.requests.filter(({ operation }) => operation === 'UploadPart');
   assert.equal(parts.length, 5);
   for (const { headers } of parts) assert.match(String(headers['x-amz-content-sha256']), /^[0-9a-f]{64}$/);
@@ -167,7 +170,7 @@ test('sends Content-MD5 to a bucket that demands it, as those with object lock d
         ? { status: 400, code: 'InvalidRequest', message }
         : undefined,
   });
-  await storage.put('a/b', big());
+  await putBig();
   await storage.put('a/c', generated(5, 5));
   assert.equal(double.objects.size, 2);
 });
@@ -206,7 +209,7 @@ for (const [operation, sizeBytes] of [
 test('needs no permission but to write, and asks for nothing else', async () => {
   double.change({ allow: ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload'] });
   await storage.put('a/b', generated(5, 5));
-  await storage.put('a/c', big());
+  await putBig('a/c');
   assert.deepEqual([...new Set(double.requests.map(({ operation }) => operation))].sort(), [
     'CompleteMultipartUpload',
     'CreateMultipartUpload',
@@ -220,7 +223,7 @@ test('needs no permission but to write, and asks for nothing else', async () => 
 test('is ended within seconds while the store hangs', async () => {
   breaking('UploadPart', 'hang', 1, Infinity);
   const reason = new Error('BACKUP_TIMEOUT');
-  const put = storage.put('a/b', big(), { signal: AbortSignal.timeout(500) });
+  const put = storage.put('a/b', big(), { expectedBytes: BIG, signal: AbortSignal.timeout(500) });
   await assert.rejects(put, { name: 'TimeoutError' });
   nothingThere();
   breaking('PutObject', 'hang', 1, Infinity);

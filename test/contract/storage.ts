@@ -34,8 +34,8 @@ export function storageContract(
     for (const [title, sizeBytes, chunkBytes] of [
       ['an empty object', 0, 1],
       ['a few bytes', 11, 3],
-      ['one part exactly', 16 * MIB, MIB],
-      ['one part and a byte', 16 * MIB + 1, MIB + 7],
+      ['a whole part or two exactly', 16 * MIB, MIB],
+      ['that and a byte', 16 * MIB + 1, MIB + 7],
       ['several parts in large chunks', 41 * MIB + 123, 19 * MIB],
     ] as const) {
       test(`stores ${title} and gives back the same bytes`, async () => {

@@ -8,12 +8,14 @@ const GIB = 1024 ** 3;
 
 for (const [expectedBytes, partMiB, concurrency] of [
   [undefined, 16, 4],
-  [0, 16, 4],
-  [10, 16, 4],
-  [15 * GIB, 16, 4],
+  [0, 8, 4],
+  [10, 8, 4],
+  [7 * GIB, 8, 4],
+  [8 * GIB, 9, 4],
+  [11 * GIB, 12, 4],
   [16 * GIB, 17, 3],
-  [20 * GIB, 21, 3],
   [30 * GIB, 31, 2],
+  [40 * GIB, 41, 1],
   [62 * GIB, 64, 1],
   [600 * GIB, 64, 1],
   [640 * GIB, 66, 1],

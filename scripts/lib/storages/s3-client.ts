@@ -1,5 +1,7 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { OperatorError } from '../errors.ts';
+import { statusOf } from './s3-errors.ts';
+import { Patience } from './s3-retry.ts';
 
 export interface S3Settings {
   /** `http://garage:3900`; unset means AWS itself. */
@@ -20,9 +22,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 120_000;
 const ANSWER_TIMEOUT_MS = 120_000;
 
-/** A wrong address is reported after a second; a store that answered before gets about ten to come back. */
-const ATTEMPTS_AT_FIRST = 5;
-const ATTEMPTS_ONCE_REACHED = 9;
+/** Where a middleware sees every single attempt, answered or failed. */
+export const INSIDE_RETRIES = { step: 'finalizeRequest', priority: 'low' } as const;
 
 export interface S3Clients {
   /** For requests that carry the bytes of an object: bounded by silence on the line, not by time. */
@@ -42,7 +43,7 @@ export function openClients(settings: S3Settings): S3Clients {
     });
   }
   const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
-  let reached = false;
+  const patience = new Patience();
   const config = {
     region,
     forcePathStyle: settings.forcePathStyle ?? endpoint !== undefined,
@@ -57,8 +58,7 @@ export function openClients(settings: S3Settings): S3Clients {
     responseChecksumValidation: 'WHEN_REQUIRED',
     // with it, every part would be sent over a connection of its own
     expectContinueHeader: false,
-    retryMode: 'standard',
-    maxAttempts: async () => (reached ? ATTEMPTS_ONCE_REACHED : ATTEMPTS_AT_FIRST),
+    retryStrategy: patience,
   } satisfies S3ClientConfig;
   const uploads = new S3Client({
     ...config,
@@ -75,11 +75,16 @@ export function openClients(settings: S3Settings): S3Clients {
   for (const client of [uploads, control]) {
     client.middlewareStack.add(
       (next) => async (args) => {
-        const result = await next(args);
-        reached = true;
-        return result;
+        try {
+          const result = await next(args);
+          patience.reached();
+          return result;
+        } catch (error) {
+          if ((statusOf(error) ?? 500) < 500) patience.reached();
+          throw error;
+        }
       },
-      { step: 'deserialize', name: 'rememberReached', priority: 'high' },
+      INSIDE_RETRIES,
     );
   }
   return {

@@ -52,10 +52,23 @@ const TLS: Meaning = {
     `Check S3_ENDPOINT (http or https?) and the certificate of ${endpoint}; for a private CA set NODE_EXTRA_CA_CERTS.`,
 };
 const BUSY: Meaning = { code: 'STORAGE', hint: () => 'The store is overloaded or restarting: run it again later.' };
-export const NOT_S3: Meaning = {
+const NOT_S3: Meaning = {
   code: 'STORAGE',
   hint: ({ endpoint }) =>
     `Check that S3_ENDPOINT (${endpoint}) is the S3 API, not a web console, a website or a proxy's login page.`,
+};
+const ENDED: Meaning = {
+  code: 'STORAGE',
+  hint: () => 'The store ended the upload: a cleanup, a lifecycle rule, or a store that lost it. Run it again.',
+};
+const CHANGED: Meaning = {
+  code: 'STORAGE',
+  hint: () =>
+    'The store did not get the bytes that were sent, or lost some: run it again, and look at the store’s log.',
+};
+const REFUSED: Meaning = {
+  code: 'STORAGE',
+  hint: ({ endpoint }) => `The store (${endpoint}) refuses the request itself: its documentation or log says why.`,
 };
 const MISSING: Meaning = { code: 'NO_SUCH_BACKUP', hint: () => 'list shows what there is.' };
 
@@ -84,7 +97,10 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
       ],
       [TLS, 'EPROTO DEPTH_ZERO_SELF_SIGNED_CERT CERT_HAS_EXPIRED CERT_NOT_YET_VALID ERR_TLS_CERT_ALTNAME_INVALID'],
       [BUSY, 'SlowDown Throttling TooManyRequests ServiceUnavailable InternalError RequestTimeout'],
-      [MISSING, 'NoSuchKey NotFound'],
+      [ENDED, 'NoSuchUpload'],
+      [CHANGED, 'InvalidPart InvalidPartOrder BadDigest XAmzContentSHA256Mismatch InvalidDigest IncompleteBody'],
+      [NOT_S3, 'NotFound MethodNotAllowed'],
+      [MISSING, 'NoSuchKey'],
     ] satisfies [Meaning, string][]
   ).flatMap(([meaning, names]) => names.split(' ').map((name): [string, Meaning] => [name, meaning])),
 );
@@ -92,8 +108,11 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
 const BY_STATUS: ReadonlyMap<number, Meaning> = new Map([
   [301, WRONG_REGION],
   [307, WRONG_REGION],
+  [400, REFUSED],
   [401, WRONG_KEY],
   [403, WRONG_KEY],
+  [404, NOT_S3],
+  [405, NOT_S3],
   [429, BUSY],
   [500, BUSY],
   [502, BUSY],
@@ -108,6 +127,7 @@ const UNREADABLE: ReadonlyMap<string, string> = new Map([
   ['EAI_AGAIN', 'the name service does not answer'],
   ['ECONNRESET', 'the connection was cut'],
   ['EPIPE', 'the connection was cut'],
+  ['EPROTO', 'it does not speak TLS'],
 ]);
 
 /**
@@ -120,7 +140,8 @@ export function s3Failure(error: unknown, target: S3Target): OperatorError {
   const status = statusOf(error);
   const meaning =
     MEANINGS.get(name) ?? byPattern(name, error) ?? (status === undefined ? undefined : BY_STATUS.get(status));
-  const detail = UNREADABLE.get(name) ?? messageOf(error);
+  const message = messageOf(error);
+  const detail = UNREADABLE.get(name) ?? (message === 'UnknownError' ? `it answered with HTTP ${status}` : message);
   const says = detail.includes(name) ? detail : `${detail} (${name})`;
   return failureOf(meaning ?? { code: 'STORAGE', hint: UNREACHABLE.hint }, says, target, error);
 }
@@ -141,16 +162,7 @@ export function nameOf(error: unknown): string {
 
 /** The HTTP status of the answer, if there was one. */
 export function statusOf(error: unknown): number | undefined {
-  return metadataOf(error)?.httpStatusCode;
-}
-
-/** How often the request was sent. */
-export function attemptsOf(error: unknown): number {
-  return metadataOf(error)?.attempts ?? 1;
-}
-
-function metadataOf(error: unknown): { httpStatusCode?: number; attempts?: number } | undefined {
-  return (error as { $metadata?: { httpStatusCode?: number; attempts?: number } } | undefined)?.$metadata;
+  return (error as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
 }
 
 function byPattern(name: string, error: unknown): Meaning | undefined {

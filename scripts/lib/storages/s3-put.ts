@@ -7,9 +7,10 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { messageOf, OperatorError } from '../errors.ts';
+import { INSIDE_RETRIES } from './s3-client.ts';
 import { control, raw, type S3Context, targetOf } from './s3-context.ts';
-import { attemptsOf, nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
-import { isOurs, type Sent, wholeETag } from './s3-settle.ts';
+import { nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
+import { Attempts, isOurs, type Sent, wholeETag } from './s3-settle.ts';
 import type { UploadCalls } from './s3-upload.ts';
 
 /** What this store can and wants, learned from its refusals. */
@@ -56,17 +57,20 @@ export function uploadCalls(
   }
 
   /** Makes the request after which the object exists; when its outcome is unknown, looks. */
-  async function commit(send: () => Promise<{ ETag?: string | undefined }>, sent: () => Sent): Promise<void> {
+  async function commit(
+    send: (attempts: Attempts) => Promise<{ ETag?: string | undefined }>,
+    sent: () => Sent,
+  ): Promise<void> {
+    const attempts = new Attempts();
     let answer: { ETag?: string | undefined };
     try {
-      answer = await send();
+      answer = await send(attempts);
     } catch (error) {
-      const exists = nameOf(error) === 'PreconditionFailed' || nameOf(error) === 'ConditionalRequestConflict';
-      if (isAmbiguous(error) && (await isOurs(context, key, sent())) === true) return;
+      const ours = attempts.mayHaveSucceeded ? await isOurs(context, key, sent()) : false;
+      if (ours === true) return;
+      const failure = isTaken(error) ? keyExists(key, bucket) : s3Failure(error, target);
       if (signal?.aborted) throw signal.reason;
-      if (exists && attemptsOf(error) === 1) throw keyExists(key, bucket);
-      if (isAmbiguous(error)) throw unknownOutcome(exists ? keyExists(key, bucket) : s3Failure(error, target));
-      throw s3Failure(error, target);
+      throw ours === undefined ? unknownOutcome(failure) : failure;
     }
     if (!answer.ETag) throw notS3(target, 'the answer to the upload is none of S3’s: it has no ETag');
   }
@@ -74,22 +78,16 @@ export function uploadCalls(
   return {
     async put(bytes) {
       await commit(
-        () =>
+        (attempts) =>
           raw(
             clients.uploads,
             (client, http) =>
-              adapting((use) =>
-                client.send(
-                  new PutObjectCommand({
-                    ...object,
-                    ...kind,
-                    ...conditionFor(use),
-                    ...md5For(use, bytes),
-                    Body: bytes,
-                  }),
-                  http,
-                ),
-              ),
+              adapting((use) => {
+                const adapted = { ...conditionFor(use), ...md5For(use, bytes) };
+                const command = new PutObjectCommand({ ...object, ...kind, ...adapted, Body: bytes });
+                command.middlewareStack.add(attempts.middleware, INSIDE_RETRIES);
+                return client.send(command, http);
+              }),
             { signal, graceMs: GRACE_MS, timeoutMs: PART_TIMEOUT_MS },
           ),
         () => ({ sizeBytes: bytes.length, etag: md5(bytes).toString('hex') }),
@@ -139,21 +137,16 @@ export function uploadCalls(
     async complete(uploadId, etags) {
       const Parts = etags.map((ETag, index) => ({ ETag, PartNumber: index + 1 }));
       await commit(
-        () =>
+        (attempts) =>
           raw(
             clients.control,
             (client, http) =>
-              adapting((use) =>
-                client.send(
-                  new CompleteMultipartUploadCommand({
-                    ...object,
-                    ...conditionFor(use),
-                    UploadId: uploadId,
-                    MultipartUpload: { Parts },
-                  }),
-                  http,
-                ),
-              ),
+              adapting((use) => {
+                const upload = { ...object, UploadId: uploadId, MultipartUpload: { Parts } };
+                const command = new CompleteMultipartUploadCommand({ ...upload, ...conditionFor(use) });
+                command.middlewareStack.add(attempts.middleware, INSIDE_RETRIES);
+                return client.send(command, http);
+              }),
             { signal, graceMs: GRACE_MS },
           ),
         () => ({ sizeBytes: sentBytes, etag: wholeETag(etags) }),
@@ -196,15 +189,9 @@ function demandsMd5(error: unknown): boolean {
   return statusOf(error) === 400 && /content-?md5/i.test(`${nameOf(error)} ${messageOf(error)}`);
 }
 
-/** Whether the store may have done what was asked, although the answer, or an earlier one that was lost, says no. */
-function isAmbiguous(error: unknown): boolean {
-  const status = statusOf(error);
-  if (status === undefined || status >= 500) return !NEVER_SENT.has(nameOf(error));
-  const repeated = ['PreconditionFailed', 'ConditionalRequestConflict', 'NoSuchUpload'].includes(nameOf(error));
-  return repeated && attemptsOf(error) > 1;
+function isTaken(error: unknown): boolean {
+  return nameOf(error) === 'PreconditionFailed' || nameOf(error) === 'ConditionalRequestConflict';
 }
-
-const NEVER_SENT = new Set(['ENOTFOUND', 'EAI_AGAIN', 'CredentialsProviderError', 'NotImplemented']);
 
 function unknownOutcome(failure: OperatorError): OperatorError {
   return new OperatorError(failure.code, `${failure.message}; whether the object was stored after all is not known`, {

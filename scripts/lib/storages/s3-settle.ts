@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { raw, type S3Context } from './s3-context.ts';
-import { statusOf } from './s3-errors.ts';
+import { nameOf, statusOf } from './s3-errors.ts';
 
 /** What was sent, to be recognised again. */
 export interface Sent {
@@ -40,4 +40,30 @@ export function wholeETag(partETags: readonly string[]): string | undefined {
     hash.update(Buffer.from(hex, 'hex'));
   }
   return `${hash.digest('hex')}-${partETags.length}`;
+}
+
+/** Failures before the store can have received the request. */
+const NEVER_ARRIVED =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|EPROTO|CredentialsProviderError|ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
+
+/**
+ * The attempts of one request, retries included. One whose answer was lost may have been carried out, and then a
+ * later one fails because of it: the key is taken, by ourselves, or the upload is gone, because it is complete.
+ */
+export class Attempts {
+  mayHaveSucceeded = false;
+
+  readonly middleware =
+    <A, R>(next: (args: A) => Promise<R>) =>
+    async (args: A): Promise<R> => {
+      try {
+        return await next(args);
+      } catch (error) {
+        const status = statusOf(error);
+        // 503 is a refusal; other 5xx, and silence, leave it open
+        const isOpen = status === undefined ? !NEVER_ARRIVED.test(nameOf(error)) : status >= 500 && status !== 503;
+        if (isOpen && status !== 501 && status !== 507) this.mayHaveSucceeded = true;
+        throw error;
+      }
+    };
 }
