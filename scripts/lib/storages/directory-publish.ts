@@ -22,7 +22,7 @@ export async function publish(
   key: string,
   hardLinks: boolean,
 ): Promise<void> {
-  await inFolderOf(target, async () => {
+  await inFolderOf(root, target, async () => {
     if (!hardLinks) return moveUnlessThere(root, temporary, target, key);
     try {
       await link(temporary, target);
@@ -41,16 +41,30 @@ export async function publish(
   }
 }
 
-/** Makes a folder and those above it, readable for the owner alone. */
-export async function makeFolder(folder: string): Promise<void> {
+/** Makes a folder and those above it, down from `root` which is there, for the owner alone. */
+export async function makeFolder(root: string, folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let path = folder; path !== root && path.startsWith(root); path = dirname(path)) missing.unshift(path);
   for (let attempt = 1; ; attempt++) {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      // one by one: node's own recursive mkdir reports a read-only disk as ENOENT
+      for (const path of missing) await makeOne(path);
       return;
     } catch (error) {
-      // a folder on the way was removed between two steps
-      if (!isMissing(error) || codeOf(error) === 'ENOTDIR' || attempt === ATTEMPTS) throw error;
+      // a cleanup removed the one above, still empty, in between
+      if (codeOf(error) !== 'ENOENT' || attempt === ATTEMPTS) throw error;
     }
+  }
+}
+
+async function makeOne(path: string): Promise<void> {
+  try {
+    await mkdir(path, 0o700);
+  } catch (error) {
+    // a file of that name shows when something is made inside it; a read-only disk says so even of what is there
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) === 'EROFS' && (await lstat(path).catch(() => undefined))?.isDirectory()) return;
+    throw error;
   }
 }
 
@@ -86,9 +100,9 @@ async function moveUnlessThere(root: string, temporary: string, target: string, 
 }
 
 /** Makes the folder and does the step; once more when a cleanup removed the folder, still empty, in between. */
-async function inFolderOf(target: string, step: () => Promise<void>): Promise<void> {
+async function inFolderOf(root: string, target: string, step: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    await makeFolder(dirname(target));
+    await makeFolder(root, dirname(target));
     try {
       return await step();
     } catch (error) {

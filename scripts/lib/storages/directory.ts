@@ -64,7 +64,7 @@ export function openDirectory(path: string, options: DirectoryOptions = {}): Sto
         const target = pathOf(key);
         await assertRoot(`store ${key}`);
         const temporary = join(draft, key);
-        await makeFolder(dirname(temporary));
+        await makeFolder(root, dirname(temporary));
         await write(temporary, measured);
         measured.signal.throwIfAborted();
         await publish(root, temporary, target, key, options.hardLinks ?? true);
@@ -140,6 +140,7 @@ export function openDirectory(path: string, options: DirectoryOptions = {}): Sto
 
     async removeUnfinished(prefix, startedBefore, { signal } = {}) {
       assertPrefix(prefix);
+      await assertRoot('remove unfinished uploads');
       const removed: string[] = [];
       try {
         for (const draft of await draftsOf(incomplete)) {
