@@ -12,7 +12,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --rounds 5     how often each candidate runs; the medians are shown (BENCH_ROUNDS)
   --parts …      what is measured (BENCH_PARTS)
   --only TEXT    only candidates whose name holds this, beside the first of each table (BENCH_ONLY)
-  --keys 200000  the most keys that list and cleanup are shown (BENCH_KEYS)
+  --keys 200000  the most keys that list, cleanup and status are shown (BENCH_KEYS)
   --write        store the tables in docs/performance.md
 
 It takes about fifteen minutes at 1 GB on two cores and eight times the size in the temporary folder (TMPDIR).
