@@ -1,11 +1,11 @@
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { runProgram, type Stage, startChain } from '../../process-stream.ts';
+import { freePort, guarded, unprivileged } from '../throwaway.ts';
 import { findPrograms, type Program } from './programs.ts';
 
 /** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -46,21 +46,10 @@ const CARELESS = [
 const START_TIMEOUT_MS = 60_000;
 const USER = 'postgres';
 
-// Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
-const GUARD = `
-dir=$1; shift
-"$@" </dev/null &
-server=$!
-trap 'kill -INT $server 2>/dev/null' TERM INT
-cat >/dev/null
-kill -INT $server 2>/dev/null
-wait $server
-rm -rf -- "$dir"`;
-
 /** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await serverProgram(options.major);
-  const owner = unprivileged();
+  const owner = unprivileged('PostgreSQL', ['postgres', 'nobody']);
   const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'throwaway-postgres-'));
   chmodSync(directory, 0o700);
   if (owner) chownSync(directory, owner.uid, owner.gid);
@@ -75,24 +64,9 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
       `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
       ...(options.settings ?? []),
     ];
-    const guarded: Stage = {
-      name: 'postgres',
-      command: 'bash',
-      args: [
-        '-c',
-        GUARD,
-        'guard',
-        directory,
-        program.path,
-        '-D',
-        data,
-        '-p',
-        String(port),
-        ...settings.flatMap((s) => ['-c', s]),
-      ],
-      ...as,
-    };
-    const chain = startChain([guarded], { stdin: true });
+    const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
+    const server: Stage = { name: 'postgres', ...guarded('INT', directory, command), ...as };
+    const chain = startChain([server], { stdin: true });
     const stop = async () => {
       chain.stdin?.end();
       await chain.finished;
@@ -125,19 +99,6 @@ async function serverProgram(major: number | undefined): Promise<Program> {
   const here = programs.length === 0 ? 'none is' : `${programs.map((program) => program.version).join(', ')} is`;
   throw new OperatorError('TOOL_MISSING', `the ${wanted} is not installed here (${here})`, {
     hint: `Install it (apt-get install postgresql${major === undefined ? '' : `-${major}`}), or run inside the backup image of that version.`,
-  });
-}
-
-/** The account to start the server as, which refuses to run as root; nothing when this is not root. */
-function unprivileged(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const passwd = readFileSync('/etc/passwd', 'utf8');
-  for (const name of ['postgres', 'nobody']) {
-    const match = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm').exec(passwd);
-    if (match) return { uid: Number(match[1]), gid: Number(match[2]) };
-  }
-  throw new OperatorError('TOOL_MISSING', 'PostgreSQL refuses to run as root, and there is no account to run it as', {
-    hint: 'Create the user postgres, or run this as an ordinary user.',
   });
 }
 
@@ -195,15 +156,4 @@ async function untilReady(
       await sleep(50);
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

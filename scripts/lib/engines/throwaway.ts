@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { OperatorError } from '../errors.ts';
+
+// Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
+const GUARD = `
+signal=$1; dir=$2; shift 2
+"$@" </dev/null &
+server=$!
+trap 'kill -$signal $server 2>/dev/null' TERM INT
+cat >/dev/null
+kill -$signal $server 2>/dev/null
+wait $server
+rm -rf -- "$dir"`;
+
+/**
+ * The command that runs a throwaway server until its standard input ends, and then removes its folder.
+ * @param signal what makes the server stop at once: `INT`, `KILL`
+ */
+export function guarded(
+  signal: string,
+  directory: string,
+  command: readonly string[],
+): { command: string; args: string[] } {
+  return { command: 'bash', args: ['-c', GUARD, 'guard', signal, directory, ...command] };
+}
+
+/** The account to start a server as that refuses to run as root; nothing when this is not root. */
+export function unprivileged(product: string, accounts: readonly string[]): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  for (const name of accounts) {
+    const match = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm').exec(passwd);
+    if (match) return { uid: Number(match[1]), gid: Number(match[2]) };
+  }
+  throw new OperatorError('TOOL_MISSING', `${product} refuses to run as root, and there is no account to run it as`, {
+    hint: `Create the user ${accounts[0]}, or run this as an ordinary user.`,
+  });
+}
+
+/** A port of 127.0.0.1 that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
