@@ -109,8 +109,8 @@ async function showVerb(place: Place, command: string, verb: string, args: reado
 }
 
 async function showCustomers(place: Place): Promise<void> {
-  const sql = "select name, preferences->'tags' as tags from customers limit 4;";
-  page.typed(`psql ${DATABASE} -c "${sql}"`);
+  const sql = 'select name, email, country from customers limit 4;';
+  page.typed(`psql ${DATABASE} -c '${sql}'`);
   page.output(await place.psql(DATABASE, sql));
 }
 
