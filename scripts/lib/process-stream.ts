@@ -233,7 +233,7 @@ export interface MeterReading {
 /** @throws OperatorError when the meter of that name did not report, which means that it did not see the end */
 export function readMeter(results: readonly StageResult[], name: string): MeterReading {
   const report = results.find((result) => result.name === name)?.stderr ?? '';
-  const match = /METER (\d+) ([0-9a-f]*)$/.exec(report);
+  const match = /METER (\d+) ?([0-9a-f]*)$/.exec(report);
   if (!match) throw new OperatorError('PROCESS_FAILED', `${name} did not report what passed through it`);
   return { sizeBytes: Number(match[1]), tail: Buffer.from(match[2] ?? '', 'hex').toString('utf8') };
 }

@@ -120,7 +120,14 @@ async function wrap(server: ThrowawayServer): Promise<Postgres> {
   };
   // one at a time: a template must not be in use
   let creating: Promise<unknown> = Promise.resolve();
-  const contents = (database: string) => contentsOf((text) => sql(database, text));
+  const contents = async (database: string) => {
+    const client = await connect(database);
+    try {
+      return await contentsOf(async (text) => (await client.query(text)).rows);
+    } finally {
+      await client.end();
+    }
+  };
   const databases = async () =>
     (await sql('postgres', 'select datname as name from pg_database order by datname collate "C"')).map(
       ({ name }) => name as string,
