@@ -2,52 +2,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
+import {
+  type DoubleOptions,
+  type DoubleRequest,
+  type Fault,
+  type Operation,
+  operationOf,
+} from './s3-double-requests.ts';
 import { listingOf, textOf, uploadsOf, xml } from './s3-double-xml.ts';
-
-export type Operation =
-  | 'PutObject'
-  | 'CreateMultipartUpload'
-  | 'UploadPart'
-  | 'CompleteMultipartUpload'
-  | 'AbortMultipartUpload'
-  | 'ListMultipartUploads'
-  | 'ListObjectsV2'
-  | 'GetObject'
-  | 'HeadObject'
-  | 'DeleteObject'
-  | 'DeleteObjects';
-
-export interface DoubleRequest {
-  readonly operation: Operation;
-  readonly key: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingMessage['headers'];
-  /** Counts the requests of this operation, from 1. */
-  readonly nth: number;
-}
-
-/**
- * What goes wrong with a request. `reset`: the connection is cut before anything is done. `lost`: done, and the
- * connection is cut instead of an answer. `hang`: no answer ever. `status`: refused with that S3 error.
- * `body`: this instead of the answer, with status 200. `truncateAt`: a download is cut after so many bytes.
- */
-export type Fault =
-  | 'reset'
-  | 'lost'
-  | 'hang'
-  | { status: number; code: string; message?: string }
-  | { body: string }
-  | { truncateAt: number };
-
-export interface DoubleOptions {
-  fault?: (request: DoubleRequest) => Fault | undefined;
-  /** What the key may do; everything when unset. */
-  allow?: readonly Operation[];
-  /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */
-  conditional?: 'honoured' | 'ignored' | 'refused';
-  /** Forgets the bytes it is given: for what is about the sender's memory. */
-  forgetful?: boolean;
-}
 
 interface Upload {
   readonly key: string;
@@ -130,12 +92,7 @@ export async function startS3Double(initial: DoubleOptions = {}) {
     }
     const md5 = request.headers['content-md5'];
     if (md5 !== undefined && md5 !== digest('md5', body).toString('base64')) return refuse(response, 400, 'BadDigest');
-    serve[operation](
-      seen,
-      body,
-      response,
-      typeof fault === 'object' && 'truncateAt' in fault ? fault.truncateAt : undefined,
-    );
+    serve[operation](seen, body, response, typeof fault === 'object' ? fault : undefined);
   }
 
   /** Whether the write may go on; else it has been answered. */
@@ -153,7 +110,7 @@ export async function startS3Double(initial: DoubleOptions = {}) {
 
   const serve: Record<
     Operation,
-    (request: DoubleRequest, body: Buffer, response: ServerResponse, truncateAt?: number) => void
+    (request: DoubleRequest, body: Buffer, response: ServerResponse, fault?: Exclude<Fault, string>) => void
   > = {
     PutObject(request, body, response) {
       if (!mayWrite(request, response)) return;
@@ -217,12 +174,17 @@ export async function startS3Double(initial: DoubleOptions = {}) {
       response.end(listingOf(BUCKET, sorted, (key) => objects.get(key)?.sizeBytes ?? 0, query));
     },
 
-    GetObject({ key }, _body, response, truncateAt) {
+    GetObject({ key }, _body, response, fault) {
       const object = objects.get(key);
       if (!object) return refuse(response, 404, 'NoSuchKey', 'The specified key does not exist.');
       response.writeHead(200, { ETag: `"${object.etag}"`, 'Content-Length': object.sizeBytes });
-      if (truncateAt === undefined) return void response.end(object.bytes);
-      response.write(object.bytes.subarray(0, truncateAt), () => response.destroy());
+      if (fault && 'truncateAt' in fault) {
+        response.write(object.bytes.subarray(0, fault.truncateAt), () => response.destroy());
+      } else if (fault && 'stallAt' in fault) {
+        response.write(object.bytes.subarray(0, fault.stallAt));
+      } else {
+        response.end(object.bytes);
+      }
     },
 
     HeadObject({ key }, _body, response) {
@@ -289,18 +251,6 @@ export async function startS3Double(initial: DoubleOptions = {}) {
 }
 
 export type S3Double = Awaited<ReturnType<typeof startS3Double>>;
-
-function operationOf(method: string, key: string, query: URLSearchParams): Operation {
-  if (key === '') {
-    if (method === 'POST' && query.has('delete')) return 'DeleteObjects';
-    return query.has('uploads') ? 'ListMultipartUploads' : 'ListObjectsV2';
-  }
-  const inUpload = query.has('uploadId');
-  if (method === 'PUT') return inUpload ? 'UploadPart' : 'PutObject';
-  if (method === 'POST') return inUpload ? 'CompleteMultipartUpload' : 'CreateMultipartUpload';
-  if (method === 'DELETE') return inUpload ? 'AbortMultipartUpload' : 'DeleteObject';
-  return method === 'HEAD' ? 'HeadObject' : 'GetObject';
-}
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];

@@ -70,6 +70,7 @@ export function openClients(settings: S3Settings): S3Clients {
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: ANSWER_TIMEOUT_MS,
       throwOnRequestTimeout: true,
+      socketTimeout: 0,
     },
   });
   for (const client of [uploads, control]) {

@@ -54,7 +54,7 @@ function guarded(
   });
   const watch = setInterval(() => {
     // a reader that builds an index meanwhile is not the store's silence
-    if (stream.writableNeedDrain) movedAt = Date.now();
+    if (stream.readableLength > 0 || stream.writableLength > 0 || body.readableEnded) movedAt = Date.now();
     if (Date.now() - movedAt < idleTimeoutMs) return;
     const error = new Error(`no byte came for ${idleTimeoutMs / 1000} s, ${received} came before`);
     error.name = 'TimeoutError';
