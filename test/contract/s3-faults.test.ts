@@ -16,7 +16,7 @@ let storage: Storage;
 
 beforeEach(async () => {
   double = await startS3Double({ conditional: 'honoured' });
-  storage = openS3(double.settings);
+  storage = openS3({ ...double.settings, retryDelayMs: 5 });
 });
 afterEach(async () => {
   storage.close();

@@ -2,6 +2,7 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { OperatorError } from '../errors.ts';
 import { statusOf } from './s3-errors.ts';
 import { Patience } from './s3-retry.ts';
+import { inSlices, SIGNED } from './s3-slices.ts';
 
 export interface S3Settings {
   /** `http://garage:3900`; unset means AWS itself. */
@@ -15,6 +16,8 @@ export interface S3Settings {
   readonly forcePathStyle?: boolean;
   /** Bytes of part buffers held in memory at most, by one upload. */
   readonly memoryBudgetBytes?: number;
+  /** Before a failed request is sent again for the first time; 100 by default. */
+  readonly retryDelayMs?: number;
 }
 
 /** Bounds of a single request. The part of a slow line may take long, but something must move. */
@@ -43,7 +46,7 @@ export function openClients(settings: S3Settings): S3Clients {
     });
   }
   const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
-  const patience = new Patience();
+  const patience = new Patience(settings.retryDelayMs);
   const config = {
     region,
     forcePathStyle: settings.forcePathStyle ?? endpoint !== undefined,
@@ -73,6 +76,7 @@ export function openClients(settings: S3Settings): S3Clients {
       socketTimeout: 0,
     },
   });
+  uploads.middlewareStack.add(inSlices, SIGNED);
   for (const client of [uploads, control]) {
     client.middlewareStack.add(
       (next) => async (args) => {

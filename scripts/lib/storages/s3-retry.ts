@@ -1,7 +1,8 @@
-/** How a request is repeated: waiting longer each time, so that a store that restarts is found again. */
-const BASE_DELAY_MS = 100;
-const THROTTLED_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 3_200;
+/** Before the first repetition; each further one waits twice as long, so that a store that restarts is found again. */
+const FIRST_DELAY_MS = 100;
+const MAX_DOUBLINGS = 5;
+/** How much longer when the store says that it is asked too much. */
+const THROTTLED_FACTOR = 10;
 /** A store may ask for more time than that with Retry-After, up to this. */
 const MAX_ASKED_DELAY_MS = 20_000;
 
@@ -26,7 +27,12 @@ interface RetryErrorInfo {
  */
 export class Patience {
   readonly mode = 'standard';
+  readonly #firstDelayMs: number;
   #reached = false;
+
+  constructor(firstDelayMs: number = FIRST_DELAY_MS) {
+    this.#firstDelayMs = firstDelayMs;
+  }
 
   /** Something of this store has answered. */
   reached(): void {
@@ -46,17 +52,18 @@ export class Patience {
       this.#reached = false;
       throw new Error('repeated often enough');
     }
-    return tokenOf(count, delayMs(count, info));
+    return tokenOf(count, delayMs(this.#firstDelayMs, count, info));
   }
 
   recordSuccess(): void {}
 }
 
-function delayMs(count: number, { errorType, retryAfterHint }: RetryErrorInfo): number {
-  const base = errorType === 'THROTTLING' ? THROTTLED_DELAY_MS : BASE_DELAY_MS;
+function delayMs(firstDelayMs: number, count: number, { errorType, retryAfterHint }: RetryErrorInfo): number {
+  const longestMs = firstDelayMs * 2 ** MAX_DOUBLINGS;
+  const firstMs = firstDelayMs * (errorType === 'THROTTLING' ? THROTTLED_FACTOR : 1);
   // parts that failed together do not come back together
   const jitter = 0.75 + Math.random() / 2;
-  const ownMs = Math.min(base * 2 ** (count - 1), MAX_DELAY_MS) * jitter;
+  const ownMs = Math.min(firstMs * 2 ** (count - 1), longestMs) * jitter;
   const askedMs = retryAfterHint ? retryAfterHint.getTime() - Date.now() : 0;
   return Math.max(ownMs, Math.min(askedMs, MAX_ASKED_DELAY_MS));
 }
