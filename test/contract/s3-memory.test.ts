@@ -9,6 +9,7 @@ const MIB = 1024 * 1024;
 
 test('needs no more memory for a large object than for a small one', async (t) => {
   const double = await startS3Double({ forgetful: true });
+  t.after(() => double.close());
   const peakOf = async (sizeBytes: number) => {
     const script = fileURLToPath(new URL('../support/put-generated.ts', import.meta.url));
     const settings = JSON.stringify(double.settings);
@@ -23,7 +24,6 @@ test('needs no more memory for a large object than for a small one', async (t) =
   };
   const small = await peakOf(128 * MIB);
   const large = await peakOf(640 * MIB);
-  await double.close();
   t.diagnostic(
     `peak of the whole process: ${Math.round(small / MIB)} MiB for 128 MiB, ${Math.round(large / MIB)} MiB for 640`,
   );
