@@ -108,13 +108,13 @@ check: $(MODULES) ## Types, lint, format, shell scripts, compose file
 	@! docker compose version >/dev/null 2>&1 || docker compose --env-file .env.example config --quiet
 
 bench: $(MODULES) ## Side by side with what one would use instead
-	@$(TSX) bench/run.ts
+	@$(TSX) bench/bench.ts
 
 # ---- what the targets above build on
 
 $(MODULES): package.json package-lock.json
 	@command -v npm >/dev/null || { echo 'Node 20 or newer is needed: https://nodejs.org/en/download' >&2; exit 1; }
-	@npm ci --loglevel=error
+	@npm ci --loglevel=error --no-update-notifier
 	@touch $@
 
 engine:

@@ -12,7 +12,7 @@ concurrency=$(getconf _NPROCESSORS_ONLN)
 
 status=0
 # shellcheck disable=SC2086
-node --import tsx --test --test-concurrency="$concurrency" \
+node --import tsx --test --test-concurrency="$concurrency" --test-timeout=600000 \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$results" \
   $files || status=$?
