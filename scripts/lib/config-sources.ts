@@ -21,7 +21,7 @@ export interface SourceConfig {
   readonly variable: string;
 }
 
-export type EngineName = 'postgres';
+export type EngineName = 'mariadb' | 'postgres';
 export type DumpFormat = 'sql' | 'custom';
 
 /** What of the other variables a source falls back on. */
@@ -39,6 +39,8 @@ interface Defaults {
 
 const PREFIX = 'BACKUP_SOURCE_';
 const SCHEMES: Readonly<Record<string, { engine: EngineName; port: number }>> = {
+  'mariadb:': { engine: 'mariadb', port: 3306 },
+  'mysql:': { engine: 'mariadb', port: 3306 },
   'postgres:': { engine: 'postgres', port: 5432 },
   'postgresql:': { engine: 'postgres', port: 5432 },
 };
@@ -103,7 +105,7 @@ function readSource(variable: string, text: string, password: string | undefined
   if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
   const url = new URL(text);
   const scheme = SCHEMES[url.protocol];
-  if (!scheme) throw new Error(`${url.protocol}// is not a kind of source; there is postgres://`);
+  if (!scheme) throw new Error(`${url.protocol}// is not a kind of source; there are postgres:// and mariadb://`);
   const database = decodeURIComponent(url.pathname.replace(/^\//, ''));
   if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
   if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
@@ -118,22 +120,39 @@ function readSource(variable: string, text: string, password: string | undefined
     host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, ''),
     port: url.port === '' ? scheme.port : Number(url.port),
     database,
-    user: url.username === '' ? defaults.POSTGRES_USER : decodeURIComponent(url.username),
+    user: url.username === '' ? userOf(scheme.engine, defaults) : decodeURIComponent(url.username),
     ...(secret === undefined ? {} : { password: secret }),
-    ...tls(defaults),
-    ...readQuery(url.searchParams, defaults),
+    ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
+    ...readQuery(scheme.engine, url.searchParams, defaults),
     variable,
   };
 }
 
-function readQuery(query: URLSearchParams, defaults: Defaults): Pick<SourceConfig, 'format' | 'compression'> {
-  const known = ['format', 'compression'];
+function userOf(engine: EngineName, defaults: Defaults): string {
+  return engine === 'mariadb' ? 'root' : defaults.POSTGRES_USER;
+}
+
+/** PGSSLMODE speaks of PostgreSQL: a MariaDB source says it in its URL. */
+function mariadbTls(query: URLSearchParams): Pick<SourceConfig, 'sslMode' | 'sslRootCert'> {
+  const sslRootCert = query.get('sslrootcert');
+  const modes = value.oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full');
+  return { sslMode: modes(query.get('sslmode') ?? 'prefer'), ...(sslRootCert === null ? {} : { sslRootCert }) };
+}
+
+function readQuery(
+  engine: EngineName,
+  query: URLSearchParams,
+  defaults: Defaults,
+): Pick<SourceConfig, 'format' | 'compression'> {
+  const known = ['format', 'compression', ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert'] : [])];
   const foreign = [...query.keys()].filter((name) => !known.includes(name));
   if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
-  const format = query.get('format');
   const compression = query.get('compression');
+  const format = value.oneOf('sql', 'custom')(query.get('format') ?? defaults.BACKUP_FORMAT);
+  if (engine === 'mariadb' && format !== 'sql')
+    throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {
-    format: format === null ? defaults.BACKUP_FORMAT : value.oneOf('sql', 'custom')(format),
+    format,
     compression: compression === null ? defaults.BACKUP_COMPRESSION : value.compression(compression),
   };
 }

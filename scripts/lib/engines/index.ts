@@ -3,6 +3,7 @@ import type { Engine } from './engine.ts';
 
 /** Each engine is loaded when a source needs it. */
 const ENGINES = {
+  mariadb: async () => (await import('./mariadb.ts')).mariadb,
   postgres: async () => (await import('./postgres.ts')).postgres,
 } as const satisfies Record<EngineName, () => Promise<Engine>>;
 

@@ -1,0 +1,35 @@
+import type { SourceConfig } from '../config-sources.ts';
+import { OperatorError } from '../errors.ts';
+import type { Engine } from './engine.ts';
+import { connect } from './mariadb/connection.ts';
+import { beginDump } from './mariadb/dump.ts';
+import { dropKept, keptDatabases } from './mariadb/kept.ts';
+import { rehearse } from './mariadb/rehearsal.ts';
+import { beginRestore, undoRestore } from './mariadb/restore.ts';
+import { isBeside, listDatabases } from './mariadb/server.ts';
+
+/** MariaDB, and MySQL as far as MariaDB's own mariadb-dump and mariadb serve it. */
+export const mariadb: Engine = {
+  expand,
+  beginDump,
+  beginRestore,
+  undo: undoRestore,
+  kept: keptDatabases,
+  dropKept,
+  rehearse,
+};
+
+/** `*` is every database but the server's own and what restores keep beside the live ones. */
+async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
+  if (source.database !== '*') return [source];
+  const connection = await connect(source, signal);
+  try {
+    const all = await listDatabases(connection);
+    const names = all.filter((name) => !isBeside(name, all));
+    if (names.length === 0)
+      throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: the server has no databases`);
+    return names.map((database) => ({ ...source, database, name: `${source.name}.${database}` }));
+  } finally {
+    await connection.close();
+  }
+}

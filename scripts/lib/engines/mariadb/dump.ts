@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { SourceConfig } from '../../config-sources.ts';
+import { OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import type { Contents } from '../../manifest.ts';
+import type { Stage, StageResult } from '../../process-stream.ts';
+import type { DumpSession } from '../engine.ts';
+import { type Connection, clientArguments, clientEnvironment, connect, seriesOf } from './connection.ts';
+import { displayName, readSequences } from './contents.ts';
+import { readFacts } from './facts.ts';
+import { takeLock } from './locks.ts';
+import { isOlder, type Program, programFor } from './programs.ts';
+import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
+import { assertNotHalfSwapped } from './swap-journal.ts';
+
+const COUNTER = fileURLToPath(new URL('./counted-dump.pl', import.meta.url));
+const NAME = 'mariadb-dump';
+
+/** Locks the source and looks at what is about to be dumped. */
+export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+  const connection = await connect(source, signal);
+  const dumped = putAside === undefined ? source : { ...source, database: putAside };
+  const folder = mkdtempSync(join(tmpdir(), 'mariadb-counts-'));
+  const close = async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await connection.close();
+  };
+  try {
+    await assertExists(connection, dumped);
+    await takeLock(connection, { purpose: 'backup', name: source.name, waits: putAside !== undefined });
+    await assertNotHalfSwapped(connection, source);
+    const program = await programFor(NAME);
+    warnOfOtherVersion(program, connection);
+    await assertSeesEverything(connection, dumped);
+    await warnOfWhatIsLost(connection, dumped);
+    const facts = await readFacts(connection, dumped.database, program);
+    const sequencesBefore = await readSequences(connection, dumped.database);
+    const createdAt = await serverTime(connection);
+    const report = join(folder, 'rows');
+    return {
+      createdAt: new Date(Math.floor(createdAt / 1_000) * 1_000),
+      facts,
+      expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
+      stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
+      verifyEnd: (tail) => assertComplete(tail),
+      contents: (dumpEnded) => dumpedContents({ connection, source: dumped, report, sequencesBefore, dumpEnded }),
+      globals: async () => undefined,
+      close: async () => {
+        await secondPassed(connection, createdAt, signal);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assertExists(connection: Connection, source: SourceConfig): Promise<void> {
+  const rows = await connection.query('select 1 from information_schema.schemata where schema_name = ?', [
+    source.database,
+  ]);
+  if (rows.length > 0) return;
+  throw new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${source.name}: the server has no database ${JSON.stringify(source.database)} that ${source.user} may see`,
+    { hint: `Check the database's name in ${source.variable}, and that the user has rights on it.` },
+  );
+}
+
+function warnOfOtherVersion(program: Program, { server }: Connection): void {
+  if (!server.isMariaDb) {
+    log.warn(`the server is MySQL ${server.text}: mariadb-dump ${program.version.text} dumps what both know`);
+  } else if (isOlder(program, server)) {
+    log.warn(
+      `mariadb-dump ${program.version.text} is older than the server (MariaDB ${server.text}): kinds of objects that came with ${seriesOf(server.number)} would not be in the dump`,
+    );
+  }
+}
+
+function dumpStage(
+  source: SourceConfig,
+  connection: Connection,
+  program: Program,
+  report: string,
+  ignored: readonly string[],
+): Stage {
+  return {
+    name: NAME,
+    command: 'perl',
+    args: [
+      COUNTER,
+      report,
+      program.path,
+      ...clientArguments(source, connection),
+      '--single-transaction',
+      '--quick',
+      '--routines',
+      '--triggers',
+      '--events',
+      '--hex-blob',
+      '--no-tablespaces',
+      '--max-allowed-packet=1G',
+      ...ignored.map((view) => `--ignore-table=${source.database}.${view}`),
+      '--',
+      source.database,
+    ],
+    env: clientEnvironment(source),
+  };
+}
+
+/** @throws OperatorError DUMP_INCOMPLETE when a dump does not end as mariadb-dump ends one */
+export function assertComplete(tail: string): void {
+  if (/\n-- Dump completed(?: on [^\n]*)?\n$/.test(tail)) return;
+  throw new OperatorError(
+    'DUMP_INCOMPLETE',
+    "the dump does not end with mariadb-dump's completion marker: it is not whole",
+    { hint: "Nothing of it is used. Look at the database server's log for the time of the dump." },
+  );
+}
+
+interface Dumped {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly report: string;
+  readonly sequencesBefore: Contents['sequences'];
+  readonly dumpEnded: Promise<unknown>;
+}
+
+async function dumpedContents({ connection, source, report, sequencesBefore, dumpEnded }: Dumped): Promise<Contents> {
+  const results = await dumpEnded;
+  // whoever reads the dump tells of its failure; there is nothing to count in it
+  if ((results as readonly StageResult[])[0]?.exitCode !== 0) return { tables: [], sequences: [] };
+  const after = new Map((await readSequences(connection, source.database)).map((s) => [s.sequence, s.value]));
+  const sequences = sequencesBefore.map((s) => {
+    const valueAtEnd = after.get(s.sequence);
+    return valueAtEnd === undefined || valueAtEnd === s.value ? s : { ...s, valueAtEnd };
+  });
+  return { tables: parseCounts(await readFile(report, 'utf8'), source), sequences };
+}
+
+function parseCounts(report: string, source: SourceConfig): Contents['tables'] {
+  const lines = report.trimEnd().split('\n');
+  if (lines.at(-1) !== 'end') {
+    log.warn(
+      `${source.name}: this mariadb-dump writes rows in a form that cannot be counted; the manifest has no counts`,
+    );
+    return [];
+  }
+  return lines.slice(0, -1).map((line) => {
+    const [name = '', rows] = line.split(' ');
+    return { table: displayName(Buffer.from(name, 'hex').toString('utf8')), rows: Number(rows) };
+  });
+}
+
+/** The server's clock in milliseconds. */
+async function serverTime(connection: Connection): Promise<number> {
+  const [row] = await connection.query<{ ms: string }>(
+    'select cast(floor(unix_timestamp(now(3)) * 1000) as char) as ms',
+  );
+  return Number(row?.ms);
+}
+
+async function secondPassed(connection: Connection, time: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const next = (Math.floor(time / 1_000) + 1) * 1_000;
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const now = await serverTime(connection).catch(() => next);
+    if (now >= next) return;
+    await sleep(Math.min(next - now, 1_000), undefined, { signal }).catch(() => {});
+  }
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env perl
+# Hands a dump on to the mariadb client that loads it into a staging database, and sees to it that it touches nothing
+# else: arguments are the staging database and the command. Data passes as it is.
+#  - A trigger is named with its database where its author wrote it so; here it means the staging one.
+#  - ALTER DATABASE around routines with another collation means the staging database too.
+#  - Events must not run in the staging database: those that would are made as on a replica.
+#  - What changes to another database is refused.
+use strict;
+use warnings;
+
+use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20 };
+
+my ($staging, @command) = @ARGV;
+(my $quoted = $staging) =~ s/`/``/g;
+my $pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
+for my $name (qw(TERM INT HUP)) {
+  $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+}
+# a client that has gone has said why; its exit status is ours
+$SIG{PIPE} = 'IGNORE';
+fcntl($_, F_SETPIPE_SZ, BLOCK) for *STDIN, $out;
+
+my $word = qr/(?:`(?:[^`]|``)*`|[^\s.`(\/]+)/;
+my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
+my $END_OF_DATA = "\nUNLOCK TABLES;";
+
+my ($buffer, $is_data, $code, $is_over) = ('', 0, undef, 0);
+until ($is_over) {
+  my $read = sysread(STDIN, $buffer, BLOCK, length $buffer);
+  defined $read or die "reading: $!\n";
+  $is_over = $read == 0;
+  1 while take();
+}
+put($code) if defined $code;
+put($buffer) if $buffer ne '';
+finish();
+
+# Takes what can be taken from the buffer; false when that is nothing.
+sub take {
+  if ($is_data) {
+    my $end = index($buffer, $END_OF_DATA);
+    if ($end >= 0) {
+      put(substr($buffer, 0, $end + 1, ''));
+      $is_data = 0;
+      return 1;
+    }
+    my $sure = length($buffer) - length($END_OF_DATA);
+    put(substr($buffer, 0, $sure, '')) if $sure > 0;
+    return 0;
+  }
+  my $end = index($buffer, "\n");
+  return 0 if $end < 0;
+  my $line = substr($buffer, 0, $end + 1, '');
+  if (defined $code) {
+    $code .= $line;
+    if ($line eq "DELIMITER ;\n") { put(code($code)); undef $code }
+  }
+  elsif ($line =~ /^LOCK TABLES `/) {
+    # the line break stays: the data may be none
+    put(substr($line, 0, -1));
+    $buffer = "\n$buffer";
+    $is_data = 1;
+  }
+  elsif ($line eq "DELIMITER ;;\n") { $code = $line }
+  else { put(plain($line)) }
+  return 1;
+}
+
+sub plain {
+  my ($line) = @_;
+  # a line of newer dumps that older clients take for a command
+  return '' if $line =~ m{^/\*M?!999999\\- };
+  refuse("it changes to another database: $line") if $line =~ m{^\s*(?:USE\s|(?:/\*!\d+\s*)?(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b)}i;
+  return in_staging($line);
+}
+
+sub in_staging {
+  my ($text) = @_;
+  $text =~ s/^ALTER DATABASE `(?:[^`]|``)*` (CHARACTER SET \w+ COLLATE \w+)/ALTER DATABASE `$quoted` $1/mg;
+  return $text;
+}
+
+# Takes what stands between two DELIMITER lines.
+sub code {
+  my ($text) = in_staging($_[0]);
+  if ($text =~ m{^/\*!50003 CREATE\*/ .*?/\*!50003 TRIGGER\b}ims) {
+    my $start = $+[0];
+    my $event = qr/(?:INSERT|UPDATE|DELETE)/i;
+    my $rest = substr($text, $start);
+    $rest =~ s{^($space+(?:IF$space+NOT$space+EXISTS$space+)?)(?:$word$space*\.$space*)?($word$space+(?:BEFORE|AFTER)$space+$event(?:$space+OR$space+$event)*(?:$space+OF$space.*?)?$space+ON$space+)(?:$word$space*\.$space*)?($word$space+FOR$space+EACH$space+ROW\b)}{$1$2$3}is
+      or refuse('a trigger has a form that is not known: ' . substr($rest, 0, 200));
+    $text = substr($text, 0, $start) . $rest;
+  }
+  if ($text =~ m{^/\*!50106 CREATE\*/ .*?/\*!50106 EVENT\b}ms) {
+    $text =~ s{^(/\*!50106 CREATE\*/ [^\n]*?/\*!50106 EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)\b}{"$1 " . ($2 eq 'ENABLE' ? 'DISABLE ON SLAVE' : $2)}gmse
+      or refuse('an event has a form that is not known');
+  }
+  return $text;
+}
+
+sub refuse {
+  my ($why) = @_;
+  chomp $why;
+  print STDERR "this dump is not loaded: $why\n";
+  kill 'TERM', $pid;
+  waitpid $pid, 0;
+  exit 1;
+}
+
+sub put {
+  my $done = 0;
+  my $length = length $_[0];
+  while ($done < $length) {
+    my $written = syswrite($out, $_[0], $length - $done, $done);
+    finish(1) unless defined $written;
+    $done += $written;
+  }
+}
+
+# Takes whether the client has left before the end.
+sub finish {
+  my ($is_early) = @_;
+  close $out;
+  kill $? & 127, $$ if $? & 127;
+  exit($? >> 8 || ($is_early ? 1 : 0));
+}

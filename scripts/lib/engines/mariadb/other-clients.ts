@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from './connection.ts';
+
+const KILL_EVERY_MS = 50;
+
+interface Client {
+  readonly id: number;
+  readonly user: string;
+}
+
+/** Sessions that are in one of the databases. Those of other users are seen with the privilege PROCESS. */
+export async function clientsOf(
+  connection: Connection,
+  databases: readonly string[],
+  except: number,
+): Promise<Client[]> {
+  return connection.query<Client>(
+    `select id, user from information_schema.processlist
+     where db in (${databases.map(() => '?').join(', ')}) and id not in (?, connection_id())
+       and user not in ('system user', 'event_scheduler') and command not in ('Daemon', 'Binlog Dump', 'Slave_SQL', 'Slave_IO', 'Killed')
+     order by user`,
+    [...databases, except],
+  );
+}
+
+/** Ends every session of the databases, again and again until told to stop. */
+export function keepOthersOut(
+  helper: Connection,
+  databases: readonly string[],
+  except: number,
+): { stop(): Promise<void> } {
+  let isOver = false;
+  const run = async () => {
+    while (!isOver) {
+      const clients = await clientsOf(helper, databases, except).catch(() => []);
+      // one that may not be ended makes the renaming fail, which is then explained
+      for (const { id } of clients) await helper.query(`kill connection ${Number(id)}`).catch(() => {});
+      await sleep(KILL_EVERY_MS);
+    }
+  };
+  const running = run();
+  return {
+    stop: () => {
+      isOver = true;
+      return running;
+    },
+  };
+}

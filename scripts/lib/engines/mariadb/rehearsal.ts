@@ -1,0 +1,198 @@
+import { statfs } from 'node:fs/promises';
+import type { SourceConfig } from '../../config-sources.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import type { Manifest } from '../../manifest.ts';
+import { formatBytes } from '../../quantities.ts';
+import type { Check, Rehearsal } from '../engine.ts';
+import { listCode } from './code-objects.ts';
+import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';
+import { displayName, listTables } from './contents.ts';
+import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
+
+/** A restore writes its tables, their redo log, and what sorts of index builds spill. */
+const ROOM_FACTOR = 1.5;
+/** Without a manifest: how much larger a database is than its compressed dump, at most in all likelihood. */
+const UNPACKED_FACTOR = 12;
+const EMPTY_SERVER_BYTES = 256 * 1024 * 1024;
+const SHOWN_ROWS = 5;
+const QUERY_TIMEOUT_SECONDS = 600;
+
+interface RehearsalOptions {
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  readonly hasGlobals: boolean;
+  readonly storedBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/** See Engine.rehearse. There is one MariaDB server in the image: it stands in for those of other versions. */
+export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+  const { directory, manifest, signal } = options;
+  await assertRoom(options);
+  const server = await startThrowawayServer({
+    parent: directory,
+    durable: true,
+    settings: [
+      '--innodb-buffer-pool-size=256M',
+      '--innodb-log-file-size=256M',
+      '--max-allowed-packet=1G',
+      '--event-scheduler=OFF',
+      '--local-infile=OFF',
+    ],
+    signal,
+  });
+  const place = throwawaySource(server, source);
+  return {
+    source: place,
+    inspect: (staging) => inspect(place, staging, manifest, signal),
+    query: (staging, sql) => runQuery(place, staging, sql, signal),
+    stop: server.stop,
+  };
+}
+
+async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions): Promise<void> {
+  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
+    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
+  });
+  const freeBytes = bavail * bsize;
+  const databaseBytes = manifest?.databaseBytes ?? storedBytes * UNPACKED_FACTOR;
+  const neededBytes = Math.ceil(databaseBytes * ROOM_FACTOR) + EMPTY_SERVER_BYTES;
+  if (freeBytes >= neededBytes) return;
+  throw new OperatorError(
+    'NO_SPACE',
+    `${directory} has ${formatBytes(freeBytes)} free; rehearsing this restore needs about ${formatBytes(neededBytes)}`,
+    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was started.' },
+  );
+}
+
+async function inspect(
+  place: SourceConfig,
+  staging: string,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<Check[]> {
+  const connection = await connect(place, signal, staging);
+  try {
+    return [
+      versionCheck(connection, manifest),
+      await checkTables(connection, staging),
+      await checkForeignKeys(connection, staging),
+      await checkViews(connection, staging),
+      await checkCode(connection, staging),
+    ];
+  } finally {
+    await connection.close();
+  }
+}
+
+function versionCheck({ server }: Connection, manifest: Manifest | undefined): Check {
+  const name = 'server version';
+  if (!manifest) return { name, ok: true, detail: `rehearsed on ${server.text}` };
+  const isSame = Math.floor(parseVersion(manifest.serverVersion).number / 100) === Math.floor(server.number / 100);
+  return {
+    name,
+    ok: true,
+    detail: isSame
+      ? `${server.text}, of the series that was dumped`
+      : `dumped from ${manifest.serverVersion}, rehearsed on ${server.text}: whether the former takes it back is not proved by this`,
+  };
+}
+
+async function checkTables(connection: Connection, staging: string): Promise<Check> {
+  const name = 'CHECK TABLE';
+  const tables = (await listTables(connection, staging)).filter(({ kind }) => kind === 'table');
+  const problems: string[] = [];
+  for (const table of tables) {
+    const rows = await connection.query<{ Msg_type: string; Msg_text: string }>(
+      `check table ${quoteIdentifier(staging)}.${quoteIdentifier(table.name)} extended`,
+    );
+    const bad = rows.filter(({ Msg_type: type }) => type.toLowerCase() === 'error' || type.toLowerCase() === 'warning');
+    problems.push(...bad.map(({ Msg_text: text }) => `${displayName(table.name)}: ${text}`));
+  }
+  return {
+    name,
+    ok: problems.length === 0,
+    detail: problems.join('; ') || `${tables.length} tables sound, with their indexes`,
+  };
+}
+
+/** A load leaves foreign keys unchecked: rows that refer to nothing are looked for here. */
+async function checkForeignKeys(connection: Connection, staging: string): Promise<Check> {
+  const name = 'foreign keys';
+  const columns = await connection.query<{ table: string; key: string; own: string; parent: string; their: string }>(
+    `select table_name as \`table\`, constraint_name as \`key\`, column_name as own,
+       referenced_table_name as parent, referenced_column_name as their
+     from information_schema.key_column_usage
+     where table_schema = ? and referenced_table_schema = ? and referenced_table_name is not null
+     order by binary table_name, binary constraint_name, ordinal_position`,
+    [staging, staging],
+  );
+  const keys = new Map<string, typeof columns>();
+  for (const column of columns) {
+    const id = JSON.stringify([column.table, column.key]);
+    keys.set(id, [...(keys.get(id) ?? []), column]);
+  }
+  const broken: string[] = [];
+  for (const parts of keys.values()) {
+    const [first] = parts;
+    if (!first) continue;
+    const pairs = parts.map(({ own, their }) => `p.${quoteIdentifier(their)} = c.${quoteIdentifier(own)}`);
+    const present = parts.map(({ own }) => `c.${quoteIdentifier(own)} is not null`);
+    const rows = await connection.query(
+      `select 1 from ${quoteIdentifier(first.table)} c where ${present.join(' and ')}
+       and not exists (select 1 from ${quoteIdentifier(first.parent)} p where ${pairs.join(' and ')}) limit 1`,
+    );
+    if (rows.length > 0) broken.push(`${displayName(first.table)} (${first.key})`);
+  }
+  return {
+    name,
+    ok: broken.length === 0,
+    detail: broken.length > 0 ? `rows that refer to nothing: ${broken.join(', ')}` : `${keys.size} hold for every row`,
+  };
+}
+
+async function checkViews(connection: Connection, staging: string): Promise<Check> {
+  const name = 'views';
+  const views = (await listTables(connection, staging)).filter(({ kind }) => kind === 'view');
+  const problems: string[] = [];
+  for (const view of views) {
+    try {
+      await connection.query(`select * from ${quoteIdentifier(view.name)} limit 0`);
+    } catch (error) {
+      // an account that this server does not have says nothing of the view
+      if (errorName(error) === 'ER_NO_SUCH_USER') continue;
+      problems.push(`${displayName(view.name)}: ${serverMessage((error as Error).cause ?? error)}`);
+    }
+  }
+  return { name, ok: problems.length === 0, detail: problems.join('; ') || `${views.length} can be read` };
+}
+
+async function checkCode(connection: Connection, staging: string): Promise<Check> {
+  const counts = new Map<string, number>();
+  for (const { kind } of await listCode(connection, staging)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const named = [...counts].map(([kind, n]) => `${n} ${kind}${n === 1 ? '' : 's'}`).join(', ');
+  return { name: 'code', ok: true, detail: named || 'none' };
+}
+
+async function runQuery(
+  place: SourceConfig,
+  staging: string,
+  sql: string,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>[]> {
+  const connection = await connect(place, signal, staging);
+  try {
+    // what is no transaction, such as DDL, is refused in a read-only one too
+    await connection.query(`set session max_statement_time = ${QUERY_TIMEOUT_SECONDS}`);
+    await connection.query('start transaction read only');
+    return await connection.firstRows(sql, SHOWN_ROWS);
+  } catch (error) {
+    const writes = errorName(error) === 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION';
+    const reason = serverMessage(error instanceof OperatorError ? (error.cause ?? error) : error);
+    throw new OperatorError('DRILL_FAILED', writes ? 'it tries to write, which a check may not' : reason, {
+      cause: error,
+    });
+  } finally {
+    await connection.close();
+  }
+}

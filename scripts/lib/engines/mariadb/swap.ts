@@ -1,0 +1,338 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import { type CodeKind, type CodeObject, createAll, createCode, dropCode, readCode } from './code-objects.ts';
+import { type Connection, connect, errorName, quoteIdentifier } from './connection.ts';
+import { displayName, listTables } from './contents.ts';
+import { readDefaults } from './facts.ts';
+import { clientsOf, keepOthersOut } from './other-clients.ts';
+import { dropDatabase, LOCK_WAIT_SECONDS } from './server.ts';
+import {
+  isJournal,
+  recordState,
+  removeJournal,
+  type SwapPlan,
+  type SwappedTable,
+  type SwapState,
+  type Unfinished,
+  writeJournal,
+} from './swap-journal.ts';
+
+/** Told of every step before it is taken. */
+export type Observer = (step: string) => void;
+
+const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
+const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
+
+export interface SwapOrder {
+  readonly live: string;
+  readonly next: string;
+  /** The new name of what is live now; null when nothing is. */
+  readonly old: string | null;
+  readonly runsEvents: boolean;
+  readonly undoes: boolean;
+}
+
+/**
+ * Puts the contents of the database `next` in the place of those of `live`, which are kept in `old`. Tables change
+ * places in one statement; see docs/adr/0012-mariadb-swap.md for what cannot be so, and for what happens when this
+ * breaks off half way.
+ */
+export async function swapDatabases(
+  connection: Connection,
+  source: SourceConfig,
+  order: SwapOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = await planSwap(connection, order);
+  if (plan.old !== null) await tellOfConnections(connection, plan.live);
+  signal.throwIfAborted();
+  await writeJournal(connection, plan);
+  await complete(connection, source, { plan, state: 'begun' });
+}
+
+/** Completes a swap that broke off, from where it stopped. */
+export async function resumeSwap(connection: Connection, source: SourceConfig, unfinished: Unfinished): Promise<void> {
+  const { plan } = unfinished;
+  log.warn(`${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} broke off while it swapped: completing it first`);
+  await complete(connection, source, unfinished);
+}
+
+async function complete(connection: Connection, source: SourceConfig, { plan, state }: Unfinished): Promise<void> {
+  // once begun, only going on or going back leaves a whole database: an interrupt does not end this
+  const helper = await connect(source, new AbortController().signal);
+  const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
+  try {
+    await advance(
+      connection,
+      plan,
+      state,
+      () => {},
+      () => others.stop(),
+    );
+  } catch (error) {
+    if (await takeBack(connection, plan)) throw await explain(helper, plan, error);
+    throw new OperatorError('RESTORE_FAILED', `the swap of ${plan.live} stopped half way: ${messageOf(error)}`, {
+      hint: 'make restore-undo or make restore: either first completes it from where it stopped.',
+      cause: error,
+    });
+  } finally {
+    await others.stop();
+    await helper.close();
+  }
+}
+
+/** Reads both sides and writes down what is to happen to each thing. */
+export async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapPlan> {
+  const { live, next, old } = order;
+  const defaults = await readDefaults(connection, next);
+  if (!defaults) throw new OperatorError('RESTORE_FAILED', `the database ${next} is gone`);
+  const nextCode = await readCode(connection, next);
+  const liveCode = old === null ? [] : await readCode(connection, live);
+  const digits = /\d+$/.exec(next)?.[0] ?? '';
+  return {
+    version: 1,
+    ...order,
+    defaults,
+    oldDefaults: old === null ? null : ((await readDefaults(connection, live)) ?? null),
+    nextTables: await swappedTables(connection, next, nextCode, `_swap${digits}_new`),
+    liveTables: old === null ? [] : await swappedTables(connection, live, liveCode, `_swap${digits}_old`),
+    nextCode,
+    liveCode,
+  };
+}
+
+async function swappedTables(
+  connection: Connection,
+  database: string,
+  code: readonly CodeObject[],
+  hiddenPrefix: string,
+): Promise<SwappedTable[]> {
+  const withTriggers = new Set(code.flatMap(({ table }) => (table === undefined ? [] : [table])));
+  return (await listTables(connection, database))
+    .filter(({ name, kind }) => kind !== 'view' && !isJournal(name))
+    .map(({ name }, i) => (withTriggers.has(name) ? { name, hidden: `${hiddenPrefix}${i}` } : { name }));
+}
+
+/** Takes every step that has not been taken, in order. Each may have been taken in part. */
+export async function advance(
+  connection: Connection,
+  plan: SwapPlan,
+  from: SwapState,
+  observe: Observer,
+  isLive: () => Promise<void> | void = () => {},
+): Promise<void> {
+  await connection.query(
+    `set session lock_wait_timeout = ${LOCK_WAIT_SECONDS}, session foreign_key_checks = 0, session sql_mode = ''`,
+  );
+  if (from === 'begun') {
+    await moveTables(connection, plan, observe);
+    observe('record that the tables have changed places');
+    await recordState(connection, plan, 'moved');
+  }
+  if (from !== 'live') {
+    await furnishLive(connection, plan, observe);
+    observe('record that the live database is whole');
+    await recordState(connection, plan, 'live');
+  }
+  await isLive();
+  await furnishOld(connection, plan, observe);
+  observe('drop what is empty now');
+  await dropDatabase(connection, plan.next);
+}
+
+async function tablesOf(connection: Connection, database: string): Promise<Set<string>> {
+  return new Set(
+    (await listTables(connection, database)).filter(({ kind }) => kind !== 'view').map(({ name }) => name),
+  );
+}
+
+type Rename = readonly [fromDatabase: string, from: string, toDatabase: string, to: string];
+
+/** All of them or none: the server undoes what it has renamed when one fails. */
+async function rename(connection: Connection, pairs: readonly Rename[]): Promise<void> {
+  if (pairs.length === 0) return;
+  const texts = pairs.map(([a, from, b, to]) => `${qualified(a, from)} to ${qualified(b, to)}`);
+  await connection.query(`rename table ${texts.join(', ')}`);
+}
+
+async function moveTables(connection: Connection, plan: SwapPlan, observe: Observer): Promise<void> {
+  const { live, next, old } = plan;
+  observe('make the databases');
+  const [into, defaults] = old === null ? [live, plan.defaults] : [old, plan.oldDefaults ?? plan.defaults];
+  await connection.query(
+    `create database if not exists ${quoteIdentifier(into)} character set ${defaults.encoding} collate ${defaults.collation}`,
+  );
+  observe('drop the triggers of the restored tables, which could not be moved with them');
+  await dropCode(connection, next, ['trigger']);
+  if (old !== null) {
+    observe('stop the events of the live database');
+    await dropCode(connection, live, ['event']);
+    const kept = await tablesOf(connection, old);
+    let here = await tablesOf(connection, live);
+    observe('hide the live tables that have triggers');
+    await rename(
+      connection,
+      plan.liveTables.flatMap(({ name, hidden }) =>
+        hidden !== undefined && !kept.has(name) && !here.has(hidden) && here.has(name)
+          ? [[live, name, live, hidden]]
+          : [],
+      ),
+    );
+    observe('drop their triggers');
+    await dropCode(connection, live, ['trigger']);
+    observe('drop the views of the live database');
+    await dropCode(connection, live, ['view']);
+    here = await tablesOf(connection, live);
+    const waiting = await tablesOf(connection, next);
+    observe('let the tables change places');
+    await rename(connection, [
+      ...plan.liveTables.flatMap(({ name, hidden = name }): Rename[] =>
+        !kept.has(name) && here.has(hidden) ? [[live, hidden, old, name]] : [],
+      ),
+      ...movesIn(plan, waiting),
+    ]);
+    return;
+  }
+  const waiting = await tablesOf(connection, next);
+  observe('move the tables');
+  await rename(connection, movesIn(plan, waiting));
+}
+
+function movesIn({ live, next, nextTables }: SwapPlan, waiting: ReadonlySet<string>): Rename[] {
+  return nextTables.flatMap(({ name, hidden = name }): Rename[] =>
+    waiting.has(name) ? [[next, name, live, hidden]] : [],
+  );
+}
+
+async function createTriggers(
+  connection: Connection,
+  database: string,
+  code: readonly CodeObject[],
+  tables: readonly { readonly of: string; readonly at: string }[],
+): Promise<void> {
+  for (const { of, at } of tables) {
+    for (const trigger of code.filter(({ kind, table }) => kind === 'trigger' && table === of)) {
+      await connection.query(`drop trigger if exists ${qualified(database, trigger.name)}`);
+      await createCode(connection, database, trigger, { table: at });
+    }
+  }
+}
+
+async function furnishLive(connection: Connection, plan: SwapPlan, observe: Observer): Promise<void> {
+  const { live, nextTables, nextCode } = plan;
+  const here = await tablesOf(connection, live);
+  const hidden = nextTables.flatMap((table) =>
+    table.hidden !== undefined && here.has(table.hidden) ? [{ of: table.name, at: table.hidden }] : [],
+  );
+  observe('make the triggers of the restored tables');
+  await createTriggers(connection, live, nextCode, hidden);
+  observe('make the routines');
+  await dropCode(connection, live, ROUTINES);
+  for (const routine of nextCode.filter(({ kind }) => ROUTINES.includes(kind)))
+    await createCode(connection, live, routine);
+  observe('show the restored tables that have triggers');
+  await rename(
+    connection,
+    hidden.map(({ of, at }): Rename => [live, at, live, of]),
+  );
+  observe('make the views');
+  await dropCode(connection, live, ['view']);
+  const failed = await createAll(
+    connection,
+    live,
+    nextCode.filter(({ kind }) => kind === 'view'),
+  );
+  for (const { object, reason } of failed)
+    log.warn(`the view ${displayName(object.name)} could not be made: ${reason}`);
+  observe('set what new tables are made with');
+  await connection.query(
+    `alter database ${quoteIdentifier(live)} character set ${plan.defaults.encoding} collate ${plan.defaults.collation}`,
+  );
+  observe('start the events');
+  await dropCode(connection, live, ['event']);
+  for (const event of nextCode.filter(({ kind }) => kind === 'event'))
+    await createCode(connection, live, event, { asleep: !plan.runsEvents });
+}
+
+/** The replaced database keeps its code too. What of it was broken before must not stop the restore that mends it. */
+async function furnishOld(connection: Connection, { old, liveCode }: SwapPlan, observe: Observer): Promise<void> {
+  if (old === null) return;
+  observe('give the replaced database its code');
+  await dropCode(connection, old, ['event', 'trigger', 'view', ...ROUTINES]);
+  const rest = liveCode.filter(({ kind }) => kind === 'event' || kind === 'trigger');
+  const failed = await createAll(
+    connection,
+    old,
+    liveCode.filter((object) => !rest.includes(object)),
+  );
+  for (const object of rest) {
+    await createCode(connection, old, object, { asleep: true }).catch((error: unknown) => {
+      failed.push({ object, reason: messageOf(error) });
+    });
+  }
+  for (const { object, reason } of failed) {
+    log.warn(`the ${object.kind} ${displayName(object.name)} of the replaced database could not be kept: ${reason}`);
+  }
+}
+
+/**
+ * Undoes what a swap has done as long as no table has changed places.
+ * @returns false when that is over: then only going on leads to a whole database
+ */
+async function takeBack(connection: Connection, plan: SwapPlan): Promise<boolean> {
+  const { live, next, old } = plan;
+  try {
+    const waiting = await tablesOf(connection, next);
+    const kept = old === null ? new Set<string>() : await tablesOf(connection, old);
+    if (kept.size > 0 || plan.nextTables.some(({ name }) => !waiting.has(name))) return false;
+    const here = await tablesOf(connection, live);
+    const hidden = plan.liveTables.flatMap((table) =>
+      table.hidden !== undefined && here.has(table.hidden) ? [{ of: table.name, at: table.hidden }] : [],
+    );
+    await createTriggers(connection, live, plan.liveCode, hidden);
+    await rename(
+      connection,
+      hidden.map(({ of, at }): Rename => [live, at, live, of]),
+    );
+    const there = new Set((await readCode(connection, live)).map(({ kind, name }) => `${kind} ${name}`));
+    const isGone = ({ kind, name }: CodeObject) => !there.has(`${kind} ${name}`);
+    await createAll(
+      connection,
+      live,
+      plan.liveCode.filter((object) => object.kind === 'view' && isGone(object)),
+    );
+    for (const event of plan.liveCode.filter((object) => object.kind === 'event' && isGone(object)))
+      await createCode(connection, live, event);
+    await createTriggers(
+      connection,
+      next,
+      plan.nextCode,
+      plan.nextTables.flatMap(({ name, hidden: has }) => (has === undefined ? [] : [{ of: name, at: name }])),
+    );
+    await dropDatabase(connection, old ?? live);
+    await removeJournal(connection, plan);
+    return true;
+  } catch (error) {
+    log.warn(`the swap could not be taken back: ${messageOf(error)}`);
+    return false;
+  }
+}
+
+async function tellOfConnections(connection: Connection, database: string): Promise<void> {
+  const clients = await clientsOf(connection, [database], connection.id);
+  if (clients.length === 0) return;
+  const counts = new Map<string, number>();
+  for (const { user } of clients) counts.set(user, (counts.get(user) ?? 0) + 1);
+  log.warn(`ending the connections to ${database}: ${[...counts].map(([user, n]) => `${n} × ${user}`).join(', ')}`);
+}
+
+async function explain(helper: Connection, { live }: SwapPlan, error: unknown): Promise<unknown> {
+  if (errorName(error) !== 'ER_LOCK_WAIT_TIMEOUT') return error;
+  const clients = await clientsOf(helper, [live], helper.id).catch(() => []);
+  const named = [...new Set(clients.map(({ user }) => user))].join(', ');
+  return new OperatorError('RESTORE_REFUSED', `${live} could not be swapped: it is in use by ${named || 'others'}`, {
+    hint: 'Stop these clients, or give the restoring user CONNECTION ADMIN (before MariaDB 10.5: SUPER) and PROCESS, and restore again. The live database is as it was.',
+    cause: error,
+  });
+}
