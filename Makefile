@@ -31,7 +31,7 @@ help: ## This list
 
 up: engine ## Start everything (again, after a change of .env), and wait until it is healthy
 	@test -f .env || { echo 'There is no .env yet: cp .env.example .env, then change the secrets in it.' >&2; exit 1; }
-	docker compose up --build --detach --wait || { docker compose logs --tail=20; exit 1; }
+	docker compose up --build --detach --wait || { scripts/why-not-up.sh; exit 1; }
 	@scripts/warn-of-examples.sh
 
 down: engine ## Stop everything; data and backups stay
