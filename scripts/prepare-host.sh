@@ -17,7 +17,15 @@ for pair in igzip:isal zstd:zstd age:age perl:perl bash:bash; do
   command -v "${pair%:*}" >/dev/null 2>&1 || want "${pair#*:}"
 done
 packages=${packages# }
-[ -n "$packages" ] || exit 0
+
+# MariaDB sources, and the tests of them, want these. Nobody else does: without them this goes on, and nothing that is
+# installed is removed for them.
+optional=''
+if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && ! command -v mysql >/dev/null 2>&1; then
+  command -v mariadb-dump >/dev/null 2>&1 || optional='mariadb-client'
+  [ -x /usr/sbin/mariadbd ] || optional="$optional mariadb-server-core"
+fi
+[ -n "$packages$optional" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "Missing on this machine: $packages (named as in Debian). Install them with your package manager." >&2
@@ -28,7 +36,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 
-echo "Installing what is missing on this machine: $packages" >&2
+echo "Installing what is missing on this machine:" $packages $optional >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Debian's package makes and starts a server of its own unless told not to; only the programs are wanted here
@@ -38,9 +46,15 @@ if [ ! -e "$settings" ]; then
   echo 'create_main_cluster = false' >"$settings"
 fi
 export DEBIAN_FRONTEND=noninteractive
+install() { apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"; }
 # shellcheck disable=SC2086 # a list of words
-if ! { apt-get update && apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold $packages; } >"$log" 2>&1; then
+if ! { apt-get update && { [ -z "$packages" ] || install $packages; }; } >"$log" 2>&1; then
+  [ -n "$packages" ] || exit 0
   tail -n 20 "$log" >&2
   echo "apt could not install them. By hand: apt-get install --no-install-recommends $packages" >&2
   exit 1
+fi
+# shellcheck disable=SC2086
+if [ -n "$optional" ] && ! install --no-remove $optional >"$log" 2>&1; then
+  echo "Not installed, and only MariaDB sources need it:" $optional >&2
 fi
