@@ -36,7 +36,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 
-echo "Installing what is missing on this machine:" $packages $optional >&2
+echo "Installing what is missing on this machine: $packages${packages:+${optional:+ }}$optional" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Debian's package makes and starts a server of its own unless told not to; only the programs are wanted here
@@ -56,5 +56,5 @@ if ! { apt-get update && { [ -z "$packages" ] || install $packages; }; } >"$log"
 fi
 # shellcheck disable=SC2086
 if [ -n "$optional" ] && ! install --no-remove $optional >"$log" 2>&1; then
-  echo "Not installed, and only MariaDB sources need it:" $optional >&2
+  echo "Not installed, and only MariaDB sources need it: $optional" >&2
 fi
