@@ -28,6 +28,8 @@ export interface StageResult {
   readonly stderr: string;
   /** Set when the program could not be started at all. */
   readonly startError?: NodeJS.ErrnoException;
+  /** It was ended because a later stage had failed. */
+  readonly isConsequence?: true;
 }
 
 export interface Chain {
@@ -63,7 +65,8 @@ export function childEnvironment(added: Readonly<Record<string, string>> = {}): 
 
 /**
  * Starts the stages side by side, each one's output being the next one's input through a pipe of the operating
- * system, so that this process sees only what the last one writes.
+ * system, so that this process sees only what the last one writes. When a stage fails, those before it are ended:
+ * they would notice only at their next write, which a dump that waits for a lock may not come to for hours.
  *
  * @param options.signal ends every stage when it aborts
  */
@@ -101,16 +104,27 @@ export function startChain(
     if (secret) registerSecret(secret);
   }
 
-  const finished = Promise.all(children.map((child, index) => watch(child, stages[index]?.name ?? '')));
   const killTimers: NodeJS.Timeout[] = [];
-  const kill = () => {
+  const end = (some: readonly ChildProcess[]) => {
     // the last first: a reader that saw its input end before its own signal might take that for success
-    for (const child of children.toReversed()) child.kill('SIGTERM');
+    for (const child of some.toReversed()) child.kill('SIGTERM');
     const timer = setTimeout(() => {
-      for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      for (const child of some) if (isRunning(child)) child.kill('SIGKILL');
     }, KILL_GRACE_MS);
     killTimers.push(timer);
   };
+  const kill = () => end(children);
+  const consequences = new Set<ChildProcess>();
+  const finished = Promise.all(
+    children.map(async (child, index) => {
+      const result = await watch(child, stages[index]?.name ?? '');
+      if (consequences.has(child)) return { ...result, isConsequence: true as const };
+      const feeding = result.exitCode === 0 ? [] : children.slice(0, index).filter(isRunning);
+      for (const before of feeding) consequences.add(before);
+      if (feeding.length > 0) end(feeding);
+      return result;
+    }),
+  );
   if (options.signal?.aborted) kill();
   options.signal?.addEventListener('abort', kill, { once: true });
   void finished.then(() => {
@@ -123,6 +137,10 @@ export function startChain(
     finished,
     kill,
   };
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
 function watch(child: ChildProcess, name: string): Promise<StageResult> {
@@ -182,7 +200,8 @@ export async function* readChain(
 /** @throws OperatorError naming the stage that failed first in cause, not the neighbours whose pipe it broke */
 export function assertSucceeded(results: readonly StageResult[]): void {
   const failed = results.filter((result) => result.exitCode !== 0);
-  const culprit = failed.find((result) => !diedOfBrokenPipe(result)) ?? failed[0];
+  const causes = failed.filter((result) => !result.isConsequence);
+  const culprit = causes.find((result) => !diedOfBrokenPipe(result)) ?? causes[0] ?? failed[0];
   if (culprit) throw stageError(culprit);
 }
 

@@ -6,7 +6,7 @@ import { backUp } from '../../scripts/lib/backup.ts';
 import { configure } from '../../scripts/lib/config.ts';
 import { openDirectory } from '../../scripts/lib/storages/directory.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
-import { filesIn, place, temporaryFolder } from '../support/folders.ts';
+import { filesIn, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb, startVerb } from '../support/verbs.ts';
 
@@ -48,7 +48,7 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
       keys.push(result?.key);
     }
     assert.equal(new Set(keys).size, 4, keys.join());
-    assert.equal(filesIn(folder).length, 8);
+    assert.equal(manifestsIn(folder).length, 4);
   });
 
   for (const [what, isTaken] of [
@@ -96,7 +96,7 @@ describe('two backups at once', { skip: missing, concurrency: 2 }, () => {
     await held.release();
     const { code, stderr } = await first.outcome;
     assert.equal(code, 0, stderr);
-    assert.equal(filesIn(env.BACKUP_DIR).length, 2);
+    assert.equal(manifestsIn(env.BACKUP_DIR).length, 1);
   });
 
   test('end with 4 when every source is locked, and with 1 when another one fails as well', async () => {
@@ -146,7 +146,7 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
     assert.equal(results[1].key, null);
     assert.match(results[1].error, /"not_there".*BACKUP_SOURCE_B/);
     assert.match(results[2].key, /\/c_\d{6}\.sql\.zst$/);
-    assert.equal(filesIn(folder).length, 4);
+    assert.equal(manifestsIn(folder).length, 2);
 
     const list = await runVerb('list', ['--json', '--source', 'a-shop'], env);
     assert.deepEqual(
@@ -168,7 +168,7 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
     const unknown = await runVerb('backup', ['one', 'tow'], env);
     assert.equal(unknown.code, 2);
     assert.match(unknown.stderr, /no source "tow".*\n.*one, two/);
-    assert.equal(filesIn(env.BACKUP_DIR).length, 2);
+    assert.equal(manifestsIn(env.BACKUP_DIR).length, 1);
   });
 
   test('`/*` is every database of the server, each a source that can be restored by itself', async () => {

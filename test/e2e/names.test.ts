@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { manifestsIn, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb } from '../support/verbs.ts';
 
@@ -43,7 +43,7 @@ describe('a database can be backed up, listed, restored and restored back whose 
       assert.equal(source, name);
       if (inKey !== '') assert.equal(key.slice('YYYY/MM/DD/'.length).replace(/_\d{6}\.[a-z.]+$/, ''), inKey);
       assert.match(key, /^\d{4}\/\d\d\/\d\d\/[A-Za-z0-9._%-]+_\d{6}\.(sql\.gz|dump)$/);
-      assert.equal(filesIn(folder).length, 2);
+      assert.equal(manifestsIn(folder).length, 1);
       assert.deepEqual(
         (await runVerb('list', ['--json'], env)).json.map((row: Record<string, unknown>) => [row.source, row.database]),
         [[name, name]],

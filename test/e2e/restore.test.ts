@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { filesIn, handMadeDump, place, temporaryFolder } from '../support/folders.ts';
+import { handMadeDump, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { ACCESS_KEY, startS3Double } from '../support/s3-double.ts';
 import { runVerb, startVerb, until } from '../support/verbs.ts';
@@ -198,7 +198,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     assert.deepEqual(await postgres.contents(other), contents);
     assert.deepEqual(await postgres.fingerprint(database), before);
     assert.deepEqual(await postgres.beside(database), [database, other]);
-    assert.equal(filesIn(env.BACKUP_DIR).length, 2);
+    assert.equal(manifestsIn(env.BACKUP_DIR).length, 1);
 
     // it is not empty now
     const again = await runVerb('restore', [key, '--to', other, '--json'], env);

@@ -94,15 +94,19 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
     });
   }
 
-  test('leave nothing in the storage but the object and its manifest, for the owner alone to read', async () => {
+  test('leave nothing in the storage but the dump, what it needs of the server, and the manifest, for the owner alone to read', async () => {
     const database = postgres.freshName();
     await postgres.create(database);
     const folder = temporaryFolder();
     const { json } = await runVerb('backup', ['--json'], { ...postgres.env(database), BACKUP_DIR: folder });
     const { key } = json.results[0];
-    assert.deepEqual(filesIn(folder), [key.replace('.sql.gz', '.json'), key]);
+    assert.deepEqual(filesIn(folder), [
+      key.replace('.sql.gz', '.globals.sql.gz'),
+      key.replace('.sql.gz', '.json'),
+      key,
+    ]);
     const modes = execFileSync('stat', ['-c', '%a', ...filesIn(folder)], { cwd: folder, encoding: 'utf8' });
-    assert.equal(modes, '600\n600\n');
+    assert.equal(modes, '600\n600\n600\n');
     assert.doesNotThrow(() => JSON.parse(readFileSync(join(folder, key.replace('.sql.gz', '.json')), 'utf8')));
   });
 

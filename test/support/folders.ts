@@ -25,6 +25,11 @@ export function filesIn(folder: string): string[] {
     .sort();
 }
 
+/** The manifests below: one a backup, whatever else belongs to it. */
+export function manifestsIn(folder: string): string[] {
+  return filesIn(folder).filter((name) => name.endsWith('.json'));
+}
+
 /** Writes a file and the folders above it. */
 export function place(folder: string, key: string, content: string | Uint8Array = ''): string {
   const path = join(folder, key);

@@ -58,6 +58,11 @@ export interface Postgres {
   holdDump(database: string): Promise<HeldDump>;
 }
 
+/** The server processes of dumps of the current database that wait where holdDump makes them. */
+export const WAITING_DUMPS = `
+  select pid from pg_locks l join pg_database d on d.oid = l.database
+  where not granted and datname = current_database() and relation = 'pg_catalog.pg_largeobject'::regclass`;
+
 export interface HeldDump {
   /** Resolves when a dump has come to the point and waits. */
   reached(): Promise<void>;
@@ -184,9 +189,7 @@ async function wrap(server: ThrowawayServer): Promise<Postgres> {
       return {
         reached: () =>
           until(`a dump of ${database} has come half way`, async () => {
-            const { rows } = await client.query(
-              "select 1 from pg_locks where not granted and relation = 'pg_catalog.pg_largeobject'::regclass",
-            );
+            const { rows } = await client.query(`select from (${WAITING_DUMPS}) waiting`);
             return rows.length > 0 ? true : undefined;
           }).then(() => {}),
         release: () => client.end(),

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -9,7 +10,16 @@ const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
 const LOADER = import.meta.resolve('tsx');
 
-export type Verb = 'backup' | 'list' | 'restore' | 'cleanup';
+/** No run of a test's takes so long; one that does has hung, and the test has to fail and not to wait for ever. */
+const HUNG_AFTER_MS = 120_000;
+
+const started: number[] = [];
+// a test that failed half way has left its verb waiting for what never comes
+after(() => {
+  for (const { pid } of started.flatMap(processesOfSession)) process.kill(pid, 'SIGKILL');
+});
+
+export type Verb = 'backup' | 'list' | 'restore' | 'cleanup' | 'drill' | 'status' | 'keygen';
 export type Environment = Readonly<Record<string, string>>;
 
 export interface Outcome {
@@ -69,11 +79,19 @@ export function startVerb(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const pid = child.pid ?? 0;
+  started.push(pid);
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const outcome = ended(child, () => stderr, args).finally(() => rmSync(cwd, { recursive: true, force: true }));
+  const hung = setTimeout(() => {
+    stderr += `\nHUNG: ended by the test after ${HUNG_AFTER_MS} ms\n`;
+    for (const { pid: one } of processesOfSession(pid)) process.kill(one, 'SIGKILL');
+  }, HUNG_AFTER_MS);
+  const outcome = ended(child, () => stderr, args).finally(() => {
+    clearTimeout(hung);
+    rmSync(cwd, { recursive: true, force: true });
+  });
   return {
     pid,
     outcome,

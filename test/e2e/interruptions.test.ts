@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { filesIn, manifestsIn, temporaryFolder } from '../support/folders.ts';
+import { type HeldDump, startPostgres, WAITING_DUMPS } from '../support/postgres.ts';
+import { ACCESS_KEY, type S3Double, startS3Double } from '../support/s3-double.ts';
+import { type Outcome, type Running, runVerb, startVerb } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres();
+
+/** 40 MiB of rows that come before the large objects, so that parts are under way when a dump is held. */
+const BIG = `create table bulk as select n, repeat(md5(n::text), 32) as text from generate_series(1, 40000) n;
+  select lo_from_bytea(0, 'x')`;
+
+function s3Env(double: S3Double): Record<string, string> {
+  return {
+    S3_ENDPOINT: double.settings.endpoint,
+    S3_ACCESS_KEY: ACCESS_KEY,
+    S3_SECRET_KEY: double.settings.secretKey,
+    BACKUP_COMPRESSION: 'none',
+  };
+}
+
+/** A backup into a directory that has come half way and waits. */
+async function heldBackup(more: Readonly<Record<string, string>> = {}) {
+  const database = postgres.freshName();
+  await postgres.create(database);
+  const folder = temporaryFolder();
+  const env: Record<string, string> = { ...postgres.env(database), BACKUP_DIR: folder, ...more };
+  const held = await postgres.holdDump(database);
+  const running = startVerb('backup', ['--json'], env);
+  await held.reached();
+  return { env, folder, held, running };
+}
+
+/** Exit 1, nothing listed, nothing left, the thing named and the next step told; and the next backup is fine. */
+async function failedCleanly(
+  { env, folder, held, running }: { env: Record<string, string>; folder: string; held: HeldDump; running: Running },
+  expected: RegExp,
+): Promise<Outcome> {
+  const outcome = await running.outcome;
+  await held.release();
+  assert.equal(outcome.code, 1, outcome.stderr);
+  assert.match(outcome.stderr, expected);
+  assert.deepEqual(filesIn(folder), []);
+  assert.deepEqual(running.processes(), []);
+  assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
+  const next = await runVerb('backup', [], env);
+  assert.equal(next.code, 0, next.stderr);
+  return outcome;
+}
+
+describe('a backup fails, and leaves nothing, when half way', { skip: missing, concurrency: 3 }, () => {
+  for (const [program, compression] of [
+    ['pg_dump', 'gzip'],
+    ['pg_dump', 'none'],
+    ['perl', 'gzip'],
+    ['igzip', 'gzip'],
+    ['gzip', 'gzip:6'],
+    ['zstd', 'zstd'],
+  ] as const) {
+    test(`${program} is killed (compression ${compression})`, async (t) => {
+      if (program === 'igzip' && !isInstalled('igzip')) return t.skip('igzip is not installed here');
+      const backup = await heldBackup({ BACKUP_COMPRESSION: compression });
+      process.kill((await backup.running.process(program)).pid, 'SIGKILL');
+      const name = program === 'perl' ? 'meter' : program;
+      const outcome = await failedCleanly(backup, new RegExp(`${name} was ended by SIGKILL.*memory`));
+      assert.equal(outcome.json.results[0].ok, false);
+      assert.equal(outcome.json.results[0].key, null);
+    });
+  }
+
+  test('pg_dump is ended by SIGTERM, as by an operator', async () => {
+    const backup = await heldBackup();
+    process.kill((await backup.running.process('pg_dump')).pid, 'SIGTERM');
+    await failedCleanly(backup, /pg_dump was ended by SIGTERM|pg_dump exited with 1/);
+  });
+
+  test('the server ends the session of pg_dump', async () => {
+    const backup = await heldBackup();
+    await postgres.sql(
+      backup.env.POSTGRES_DB ?? '',
+      `select pg_terminate_backend(pid) from (${WAITING_DUMPS}) waiting`,
+    );
+    await failedCleanly(backup, /pg_dump exited with 1: .*terminating connection/);
+  });
+
+  test('the server is stopped', async () => {
+    const own = (await startPostgres()).postgres;
+    await own.create('shop');
+    const held = await own.holdDump('shop');
+    const env = { ...own.env('shop'), BACKUP_DIR: temporaryFolder() };
+    const running = startVerb('backup', ['--json'], env);
+    await held.reached();
+    await own.stop();
+    const outcome = await running.outcome;
+    assert.equal(outcome.code, 1, outcome.stderr);
+    assert.match(
+      outcome.stderr,
+      /backup of shop failed: .*(terminating connection|Connection terminated|server closed)/,
+    );
+    assert.deepEqual(filesIn(env.BACKUP_DIR), []);
+    assert.deepEqual(running.processes(), []);
+    const next = await runVerb('backup', [], env);
+    assert.equal(next.code, 1);
+    assert.match(next.stderr, /is the server running\? Check POSTGRES_HOST and POSTGRES_PORT/);
+  });
+
+  test('BACKUP_TIMEOUT is over', async () => {
+    const backup = await heldBackup({ BACKUP_TIMEOUT: '6s' });
+    const outcome = await backup.running.outcome;
+    await backup.held.release();
+    assert.equal(outcome.code, 1);
+    assert.match(outcome.stderr, /took longer than BACKUP_TIMEOUT \(6\.0s\).*Raise BACKUP_TIMEOUT/);
+    assert.deepEqual(filesIn(backup.folder), []);
+    assert.deepEqual(backup.running.processes(), []);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`${signal} comes`, async () => {
+      const database = postgres.freshName();
+      await postgres.create(database);
+      const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+      const held = await postgres.holdDump(database);
+      const running = startVerb('backup', [], env, { viaTsx: true });
+      await held.reached();
+      running.signal(signal);
+      await failedCleanly({ env, folder: env.BACKUP_DIR, held, running }, new RegExp(`stopped by ${signal}`));
+    });
+  }
+
+  test('it is killed outright: nothing is listed, and the lock and what it left are gone', async () => {
+    const backup = await heldBackup();
+    backup.running.signal('SIGKILL');
+    assert.equal((await backup.running.outcome).signal, 'SIGKILL');
+    await backup.held.release();
+    assert.deepEqual((await runVerb('list', ['--json'], backup.env)).json, []);
+    const next = await runVerb('backup', ['--json'], backup.env);
+    assert.equal(next.code, 0, next.stderr);
+    const left = () => filesIn(backup.folder).filter((name) => name.startsWith('.'));
+    assert.equal(left().length, 1);
+    // it may be another run's that goes on; once BACKUP_TIMEOUT is over it cannot be
+    assert.equal((await runVerb('cleanup', [], backup.env)).code, 0);
+    assert.equal(left().length, 1);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    assert.equal((await runVerb('cleanup', [], { ...backup.env, BACKUP_TIMEOUT: '1s' })).code, 0);
+    assert.deepEqual(left(), []);
+    assert.equal(manifestsIn(backup.folder).length, 1);
+  });
+
+  test('the disk is full', async (t) => {
+    const folder = temporaryFolder();
+    if (process.getuid?.() !== 0) return t.skip('only root can mount a small disk');
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
+    } catch (error) {
+      return t.skip(`a small disk cannot be mounted here: ${error}`);
+    }
+    try {
+      const database = postgres.freshName();
+      await postgres.create(database, 'empty');
+      await postgres.sql(database, BIG.replace('40000', '4000'));
+      const env = { ...postgres.env(database), BACKUP_DIR: folder, BACKUP_COMPRESSION: 'none' };
+      const running = startVerb('backup', [], env);
+      const outcome = await running.outcome;
+      assert.equal(outcome.code, 1, outcome.stderr);
+      assert.match(
+        outcome.stderr,
+        /cannot store .*: the disk is full \(ENOSPC\)\. Free space on the disk of BACKUP_DIR/,
+      );
+      assert.deepEqual(filesIn(folder), []);
+      assert.deepEqual(running.processes(), []);
+      assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
+    } finally {
+      execFileSync('umount', [folder]);
+    }
+  });
+
+  test('the directory goes away', async () => {
+    const backup = await heldBackup();
+    rmSync(backup.folder, { recursive: true });
+    await backup.held.release();
+    const outcome = await backup.running.outcome;
+    assert.equal(outcome.code, 1, outcome.stderr);
+    assert.match(outcome.stderr, /cannot store .*BACKUP_DIR/);
+    assert.deepEqual(backup.running.processes(), []);
+  });
+});
+
+describe('a backup into S3 ends its upload, and fails, when half way', { skip: missing, concurrency: 2 }, () => {
+  async function heldUpload() {
+    const double = await startS3Double();
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(database, BIG);
+    const held = await postgres.holdDump(database);
+    const env = { ...postgres.env(database), ...s3Env(double) };
+    const running = startVerb('backup', ['--json'], env, { viaTsx: true });
+    await held.reached();
+    assert.equal(double.count('CreateMultipartUpload'), 1);
+    return { double, env, held, running };
+  }
+
+  for (const [what, breakIt] of [
+    ['pg_dump is killed', async (running: Running) => process.kill((await running.process('pg_dump')).pid, 'SIGKILL')],
+    ['SIGTERM comes', async (running: Running) => running.signal('SIGTERM')],
+    ['SIGINT comes', async (running: Running) => running.signal('SIGINT')],
+  ] as const) {
+    test(what, async () => {
+      const { double, env, held, running } = await heldUpload();
+      await breakIt(running);
+      const { code, stderr } = await running.outcome;
+      await held.release();
+      assert.equal(code, 1, stderr);
+      assert.equal(double.uploads.size, 0);
+      assert.equal(double.objects.size, 0);
+      assert.equal(double.count('AbortMultipartUpload'), 1);
+      assert.deepEqual(running.processes(), []);
+      assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
+      await double.close();
+    });
+  }
+
+  test('the storage refuses a part', async () => {
+    const { double, env, held, running } = await heldUpload();
+    double.change({
+      fault: ({ operation }) =>
+        operation === 'UploadPart' || operation === 'CompleteMultipartUpload'
+          ? { status: 403, code: 'AccessDenied' }
+          : undefined,
+    });
+    await held.release();
+    const { code, stderr } = await running.outcome;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /cannot store .*AccessDenied.*S3_ACCESS_KEY/);
+    assert.equal(double.uploads.size, 0);
+    assert.equal(double.objects.size, 0);
+    assert.deepEqual(running.processes(), []);
+    assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
+    await double.close();
+  });
+
+  test('the storage goes away for good; what it kept of the upload is named', async () => {
+    const { double, held, running } = await heldUpload();
+    await double.stop();
+    await held.release();
+    const { code, stderr } = await running.outcome;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /cannot store .*S3_ENDPOINT/);
+    assert.ok(stderr.includes([...double.uploads.keys()][0] ?? 'none'), stderr);
+    assert.equal(double.objects.size, 0);
+    assert.deepEqual(running.processes(), []);
+  });
+
+  test('the manifest cannot be stored: the object is taken back', async () => {
+    const double = await startS3Double({
+      fault: ({ operation, key }) =>
+        operation === 'PutObject' && key.endsWith('.json') ? { status: 403, code: 'AccessDenied' } : undefined,
+    });
+    const database = postgres.freshName();
+    await postgres.create(database);
+    const env = { ...postgres.env(database), ...s3Env(double) };
+    const outcome = await runVerb('backup', ['--json'], env);
+    assert.equal(outcome.code, 1);
+    assert.equal(double.objects.size, 0);
+    await double.close();
+  });
+});
+
+function isInstalled(program: string): boolean {
+  try {
+    execFileSync('which', [program]);
+    return true;
+  } catch {
+    return false;
+  }
+}
