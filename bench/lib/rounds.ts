@@ -1,3 +1,4 @@
+import { messageOf } from '../../scripts/lib/errors.ts';
 import { log } from '../../scripts/lib/log.ts';
 import type { Measurement } from './measure.ts';
 
@@ -8,22 +9,30 @@ export interface Runs {
 
 /**
  * Runs the candidates in turns (A B C A B C …), so that what else happens on the machine falls on all of them. The
- * first turn warms the caches and does not count.
+ * first turn warms the caches and does not count. A candidate that fails is told of and left out of the other turns;
+ * without the first one there is nothing to compare with.
  */
 export async function inTurns<C extends { readonly name: string }>(
   candidates: readonly C[],
   rounds: number,
   run: (candidate: C) => Promise<Measurement>,
 ): Promise<Runs[]> {
-  const runs = new Map<string, Measurement[]>(candidates.map(({ name }) => [name, []]));
+  const able = new Map(candidates.map((candidate) => [candidate, [] as Measurement[]]));
   for (let round = 0; round <= rounds; round += 1) {
-    for (const candidate of candidates) {
-      const measured = await run(candidate);
-      log.info(`${round === 0 ? 'warm-up' : `round ${round}`}: ${candidate.name}: ${measured.wallS.toFixed(2)} s`);
-      if (round > 0) runs.get(candidate.name)?.push(measured);
+    for (const [candidate, runs] of [...able]) {
+      const { name } = candidate;
+      try {
+        const measured = await run(candidate);
+        log.info(`${round === 0 ? 'warm-up' : `round ${round}`}: ${name}: ${measured.wallS.toFixed(2)} s`);
+        if (round > 0) runs.push(measured);
+      } catch (error) {
+        if (candidate === candidates[0]) throw error;
+        log.error(`${name} failed and is left out: ${messageOf(error)}`);
+        able.delete(candidate);
+      }
     }
   }
-  return [...runs].map(([name, measured]) => ({ name, runs: measured }));
+  return [...able].map(([{ name }, runs]) => ({ name, runs }));
 }
 
 export function median(values: readonly number[]): number {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import pg from 'pg';
-import { programFor } from '../../scripts/lib/engines/postgres/programs.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
 import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
 import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
@@ -49,8 +49,9 @@ export async function setUp(): Promise<TestBed> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
   const server = await startThrowawayServer({ tcp: true, settings: SERVER_SETTINGS });
   const garage = hasEngine() ? await startGarage() : undefined;
-  const major = Number.parseInt(server.version, 10);
-  const programs = dirname((await programFor('pg_dump', major * 10_000)).path);
+  const clients = await findPrograms('pg_dump');
+  // the programs themselves, not the wrappers that Debian has in PATH
+  const programs = dirname(clients.find(({ version }) => version === server.version)?.path ?? '/usr/bin/pg_dump');
   const path = [programs, dirname(process.execPath), process.env.PATH ?? ''].join(delimiter);
   const env = { PATH: path, HOME: folder, LANG: 'C.UTF-8', PGHOST: server.host, PGPORT: String(server.port) };
 
