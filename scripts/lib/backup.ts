@@ -19,7 +19,7 @@ import {
   type ObjectCompression,
   stemOf,
 } from './object-key.ts';
-import { meterStage, readChain, readMeter, startChain } from './process-stream.ts';
+import { assertAllRead, meterStage, readChain, readMeter, startChain } from './process-stream.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { sealText } from './sealed-text.ts';
 import { expandSources, selectSources } from './sources.ts';
@@ -41,6 +41,8 @@ export interface BackupResult {
 }
 
 const METER = 'meter';
+/** At the end of the pipes: what it counted has to arrive here, to the byte. */
+const LAST_METER = 'last meter';
 
 /**
  * Backs up the given sources one after the other. Never throws for a source that failed.
@@ -182,12 +184,14 @@ async function upload(
       meterStage(METER),
       ...(source.format === 'custom' ? [] : compressStages(source.compression)),
       ...encryptStages(encryption.recipients),
+      meterStage(LAST_METER),
     ],
     { stdout: true, signal },
   );
   const body = readChain(chain, {
     signal,
-    verify: (results) => {
+    verify: (results, sizeBytes) => {
+      assertAllRead(results, LAST_METER, sizeBytes);
       for (const warning of warningsOf(results[0]?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
       const meter = readMeter(results, METER);
       rawBytes = meter.sizeBytes;

@@ -100,6 +100,11 @@ export function startChain(
     // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
     before?.stdout?.destroy();
   }
+  if (options.stdout) {
+    // A child that exits before anybody reads its output has that output thrown away: node resumes a stream without
+    // listeners then. With one, node reads as much as its buffer takes, and keeps it.
+    children.at(-1)?.stdout?.on('readable', () => {});
+  }
   for (const secret of stages.flatMap((stage) => [stage.env?.PGPASSWORD, stage.env?.MYSQL_PWD])) {
     if (secret) registerSecret(secret);
   }
@@ -168,22 +173,27 @@ function watch(child: ChildProcess, name: string): Promise<StageResult> {
  * The chain's output, as an iterable that ends only after every stage has exited with 0, and throws otherwise. A
  * consumer that commits when its input ends can therefore not commit a dump that failed.
  *
- * @param verify called with the results after every stage exited with 0; what it throws, the iterable throws
+ * @param options.verify called after every stage exited with 0, with the results and how many bytes were read here;
+ *   what it throws, the iterable throws
  * @throws OperatorError TOOL_MISSING or PROCESS_FAILED naming the stage at fault
  */
 export async function* readChain(
   chain: Chain,
-  options: { signal?: AbortSignal; verify?: (results: readonly StageResult[]) => void } = {},
+  options: { signal?: AbortSignal; verify?: (results: readonly StageResult[], sizeBytes: number) => void } = {},
 ): AsyncGenerator<Uint8Array> {
   let ended = false;
+  let sizeBytes = 0;
   try {
-    if (chain.stdout) yield* chain.stdout as AsyncIterable<Uint8Array>;
+    for await (const chunk of (chain.stdout ?? []) as AsyncIterable<Uint8Array>) {
+      sizeBytes += chunk.length;
+      yield chunk;
+    }
     options.signal?.throwIfAborted();
     const results = await chain.finished;
     ended = true;
     options.signal?.throwIfAborted();
     assertSucceeded(results);
-    options.verify?.(results);
+    options.verify?.(results, sizeBytes);
   } catch (error) {
     // whoever stopped us knows better why than the broken pipe that followed
     options.signal?.throwIfAborted();
@@ -243,6 +253,22 @@ export function meterStage(name: string, droppedLines: readonly string[] = []): 
   return { name, command: 'perl', args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines] };
 }
 
+/**
+ * @param sizeBytes what has arrived of what passed through the meter of that name
+ * @throws OperatorError DUMP_INCOMPLETE when bytes were lost on the way
+ */
+export function assertAllRead(results: readonly StageResult[], name: string, sizeBytes: number): void {
+  const meter = readMeter(results, name);
+  if (meter.sizeBytes === sizeBytes) return;
+  throw new OperatorError(
+    'DUMP_INCOMPLETE',
+    `of ${meter.sizeBytes} bytes that were written only ${sizeBytes} were read`,
+    {
+      hint: 'Nothing of it is used. This should not happen: please report it.',
+    },
+  );
+}
+
 /** What a meter saw: bytes, and the last kilobyte of them as text. */
 export interface MeterReading {
   readonly sizeBytes: number;
@@ -269,9 +295,7 @@ export async function runProgram(
   });
   chain.stdin?.end(options.input);
   let stdout = '';
-  chain.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
+  for await (const text of (chain.stdout?.setEncoding('utf8') ?? []) as AsyncIterable<string>) stdout += text;
   const [result] = await chain.finished;
   if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);
   return { ...result, stdout };
