@@ -216,7 +216,9 @@ export function assertSucceeded(results: readonly StageResult[]): void {
 }
 
 function diedOfBrokenPipe(result: StageResult): boolean {
-  return result.signal === 'SIGPIPE' || /broken pipe|EPIPE/i.test(result.stderr);
+  // a socket pair, which node's pipes are, is reset when unread bytes are left in it; a lost server is something else
+  const lostReader = /broken pipe|EPIPE|(writ|output)[^\n]*reset by peer/i;
+  return result.signal === 'SIGPIPE' || lostReader.test(result.stderr);
 }
 
 /** The error that says how a stage failed. */
