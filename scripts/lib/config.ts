@@ -112,6 +112,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * @throws OperatorError CONFIG naming every variable that is wrong
  */
 export function loadConfig(): Config {
+  // seven lines about Node 20 at every run would bury what matters
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   return configure({ ...readDotenv('.env'), ...process.env });
 }
 

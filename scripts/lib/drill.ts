@@ -129,7 +129,7 @@ async function rehearse(order: DrillOrder): Promise<DrillRecord> {
     await restoreAndCheck(order, rehearsal, { manifest, globals }, found);
   } catch (error) {
     signal.throwIfAborted();
-    const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
+    const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
     found.checks.push({ name: failedCheck(error), ok: false, detail: `${messageOf(error)}${hint}` });
   } finally {
     await rehearsal?.stop();
@@ -146,6 +146,8 @@ function failedCheck(error: unknown): string {
       return 'room for the restore';
     case 'TOOL_MISSING':
       return 'a server to restore on';
+    case 'CONFIG':
+      return 'configuration';
     default:
       return 'restored without an error';
   }

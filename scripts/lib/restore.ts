@@ -82,6 +82,7 @@ export async function restore(
       durationMs,
     };
   } catch (error) {
+    if (session.isForeign) log.warn(`${session.staging} may hold a part of the backup; empty it before the next try`);
     await session.discard();
     throw error;
   } finally {

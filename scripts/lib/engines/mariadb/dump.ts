@@ -32,13 +32,14 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
   };
   try {
     await assertExists(connection, dumped);
-    await takeLock(connection, { purpose: 'backup', name: source.name, waits: putAside !== undefined });
+    await takeLock(connection, { purpose: 'backup', source, waits: putAside !== undefined });
     await assertNotHalfSwapped(connection, source);
     const program = await programFor(NAME);
     warnOfOtherVersion(program, connection);
     await assertSeesEverything(connection, dumped);
     await warnOfWhatIsLost(connection, dumped);
     const facts = await readFacts(connection, dumped.database, program);
+    warnOfInvalidViews(source, facts.invalid ?? []);
     const sequencesBefore = await readSequences(connection, dumped.database);
     const createdAt = await serverTime(connection);
     const report = join(folder, 'rows');
@@ -81,6 +82,13 @@ function warnOfOtherVersion(program: Program, { server }: Connection): void {
       `mariadb-dump ${program.version.text} is older than the server (MariaDB ${server.text}): kinds of objects that came with ${seriesOf(server.number)} would not be in the dump`,
     );
   }
+}
+
+function warnOfInvalidViews({ name }: SourceConfig, views: readonly string[]): void {
+  if (views.length === 0) return;
+  log.warn(
+    `${name}: views that refer to what is not there are not in the dump, as they could not be restored: ${views.map(displayName).join(', ')}. Mend or drop them`,
+  );
 }
 
 function dumpStage(

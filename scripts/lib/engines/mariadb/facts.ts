@@ -1,5 +1,5 @@
 import type { SourceFacts } from '../../manifest.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, errorName, quoteIdentifier } from './connection.ts';
 import type { Program } from './programs.ts';
 
 /** Whoever views, routines, triggers and events run as: without the account, using them fails. */
@@ -14,14 +14,22 @@ export async function readDefiners(connection: Connection, database: string): Pr
   return rows.map(({ definer }) => definer).sort();
 }
 
-/** Views that refer to what is not there (any more), as the server's own listing says. */
+/** Views that refer to what is not there (any more): mariadb-dump would stop at the first of them. */
 export async function readInvalidViews(connection: Connection, database: string): Promise<string[]> {
   const rows = await connection.query<{ name: string }>(
-    `select table_name as name from information_schema.tables
-     where table_schema = ? and table_type = 'VIEW' and table_comment <> 'VIEW' order by binary table_name`,
+    'select table_name as name from information_schema.views where table_schema = ? order by binary table_name',
     [database],
   );
-  return rows.map(({ name }) => name);
+  const invalid: string[] = [];
+  for (const { name } of rows) {
+    // it opens the view, as mariadb-dump does
+    const shown = connection.query(`show fields from ${quoteIdentifier(database)}.${quoteIdentifier(name)}`);
+    await shown.catch((error: unknown) => {
+      if (errorName(error) === undefined || !errorName(error)?.startsWith('ER_')) throw error;
+      invalid.push(name);
+    });
+  }
+  return invalid;
 }
 
 export interface DatabaseDefaults {

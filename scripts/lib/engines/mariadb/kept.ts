@@ -30,7 +30,7 @@ export async function dropKept(source: SourceConfig, before: Date, signal: Abort
   try {
     const isOld = ({ since }: KeptDatabase) => since < before;
     if (!(await read(connection, source)).some(isOld)) return [];
-    await takeLock(connection, { purpose: 'restore', name: source.database });
+    await takeLock(connection, { purpose: 'restore', source });
     const old = (await read(connection, source)).filter(isOld);
     for (const { name } of old) {
       await dropDatabase(connection, name);

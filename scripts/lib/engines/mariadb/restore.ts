@@ -40,7 +40,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
   const connection = await connect(source, signal);
   try {
     const place = { ...source, database: target };
-    await takeLock(connection, { purpose: 'restore', name: target });
+    await takeLock(connection, { purpose: 'restore', source: place });
     await completeUnfinished(connection, place);
     await dropLeftovers(connection, place);
     const targetExists = (await listDatabases(connection)).includes(target);
@@ -246,7 +246,7 @@ export async function undoRestore(source: SourceConfig, signal: AbortSignal): Pr
   const connection = await connect(source, signal);
   try {
     const live = source.database;
-    await takeLock(connection, { purpose: 'restore', name: live });
+    await takeLock(connection, { purpose: 'restore', source });
     const completed = await completeUnfinished(connection, source);
     if (completed?.plan.undoes) {
       return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };

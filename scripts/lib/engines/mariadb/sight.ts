@@ -3,7 +3,6 @@ import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 import { displayName } from './contents.ts';
-import { readInvalidViews } from './facts.ts';
 
 /** Without these, the server hides what they are about, and mariadb-dump leaves it out without a word. */
 const NEEDED = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'] as const;
@@ -63,11 +62,5 @@ export async function warnOfWhatIsLost(connection: Connection, { name, database 
   if (versioned.length > 0) {
     const named = versioned.map(({ table }) => displayName(table)).join(', ');
     log.warn(`${name}: of system-versioned tables the rows of now are in the dump, not their history: ${named}`);
-  }
-  const invalid = await readInvalidViews(connection, database);
-  if (invalid.length > 0) {
-    log.warn(
-      `${name}: views that refer to what is not there are not in the dump, as they could not be restored: ${invalid.map(displayName).join(', ')}. Mend or drop them`,
-    );
   }
 }

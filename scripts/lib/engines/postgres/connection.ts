@@ -149,7 +149,11 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  const isDenied = codeOf(error) === '42501';
   return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${messageOf(error)}`, {
+    hint: isDenied
+      ? `${source.user} may not read all of it: GRANT pg_read_all_data TO ${pg.escapeIdentifier(source.user)} (PostgreSQL 14 and newer), or back up as the owner.`
+      : '',
     cause: error,
   });
 }
@@ -162,6 +166,10 @@ function where(source: SourceConfig, database: string): string {
 function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
   if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
   return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
+}
+
+function variablesOf(source: SourceConfig): string {
+  return [...new Set([variableOf(source, 'HOST'), variableOf(source, 'PORT')])].join(' and ');
 }
 
 function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
@@ -186,13 +194,13 @@ function connectHint(source: SourceConfig, error: unknown): string {
       return `The host name is unknown here: check ${variableOf(source, 'HOST')}, and that both containers share a network.`;
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return `Nothing listens there: is the server running? Check ${variableOf(source, 'HOST')} and ${variableOf(source, 'PORT')}.`;
+      return `Nothing listens there: is the server running? Check ${variablesOf(source)}.`;
     case '57P03':
       return 'The server is starting up or shutting down; try again in a moment.';
     case '53300':
       return 'The server has no connection left: raise max_connections or end idle clients.';
     default:
-      return `Check ${variableOf(source, 'HOST')} and ${variableOf(source, 'PORT')}, and that the server is reachable from here.`;
+      return `Check ${variablesOf(source)}, and that the server is reachable from here.`;
   }
 }
 

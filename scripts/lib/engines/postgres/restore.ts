@@ -39,6 +39,9 @@ const HEAD_SETTINGS = [
   { line: 'SET default_table_access_method = heap;', since: 120_000 },
 ] as const;
 
+/** No place to restore into, empty as they are. */
+const MAINTENANCE = ['postgres', 'template0', 'template1'];
+
 interface RestoreOptions {
   readonly to?: string;
   readonly manifest?: Manifest;
@@ -50,6 +53,15 @@ interface RestoreOptions {
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
   const { to, manifest, globals, signal } = options;
   const target = to ?? source.database;
+  if (to !== undefined && MAINTENANCE.includes(to)) {
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `${to} is a database of the server's own, whose content is copied or relied on elsewhere`,
+      {
+        hint: 'Name another one.',
+      },
+    );
+  }
   const connection = await connectBeside(source, signal);
   try {
     await lockRestore(connection, { ...source, database: target });
