@@ -12,6 +12,8 @@ export interface Connection {
   query<R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]>;
   /** The first rows of one statement; a text of several is an error. */
   firstRows(sql: string, count: number): Promise<Row[]>;
+  /** From here on an aborted signal does not break the connection off: what has begun has to be ended. */
+  ignoreAbort(): void;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
   readonly server: ServerVersion;
@@ -144,21 +146,27 @@ async function wrap(
   client.on('error', (error) => {
     lost ??= error;
   });
-  const destroy = () => client.destroy();
+  let isAbortIgnored = false;
+  const throwIfAborted = () => {
+    if (!isAbortIgnored) signal.throwIfAborted();
+  };
+  const destroy = () => {
+    if (!isAbortIgnored) client.destroy();
+  };
   signal.addEventListener('abort', destroy, { once: true });
   const query = async <R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]> => {
-    signal.throwIfAborted();
+    throwIfAborted();
     if (lost) throw queryError(source, lost);
     try {
       const result: unknown = await client.query(sql, parameters && [...parameters]);
       return Array.isArray(result) ? (result as R[]) : [];
     } catch (error) {
-      signal.throwIfAborted();
+      throwIfAborted();
       throw queryError(source, error);
     }
   };
   const firstRows = async (sql: string, count: number): Promise<Row[]> => {
-    signal.throwIfAborted();
+    throwIfAborted();
     const rows: Row[] = [];
     const stream = client.queryStream(sql);
     try {
@@ -168,7 +176,7 @@ async function wrap(
       }
       return rows;
     } catch (error) {
-      signal.throwIfAborted();
+      throwIfAborted();
       throw queryError(source, error);
     }
   };
@@ -180,6 +188,9 @@ async function wrap(
     firstRows,
     server: parseVersion(row?.version ?? ''),
     isEncrypted,
+    ignoreAbort: () => {
+      isAbortIgnored = true;
+    },
     id: row?.id ?? 0,
     close: async () => {
       signal.removeEventListener('abort', destroy);

@@ -18,9 +18,6 @@ import {
   writeJournal,
 } from './swap-journal.ts';
 
-/** Told of every step before it is taken. */
-export type Observer = (step: string) => void;
-
 const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
 
@@ -47,29 +44,34 @@ export async function swapDatabases(
   const plan = await planSwap(connection, order);
   if (plan.old !== null) await tellOfConnections(connection, plan.live);
   signal.throwIfAborted();
-  await writeJournal(connection, plan);
-  await complete(connection, source, { plan, state: 'begun' });
+  try {
+    await writeJournal(connection, plan);
+  } catch (error) {
+    await removeJournal(connection, plan).catch(() => {});
+    throw error;
+  }
+  await complete(connection, source, { plan, state: 'begun' }, false);
 }
 
 /** Completes a swap that broke off, from where it stopped. */
 export async function resumeSwap(connection: Connection, source: SourceConfig, unfinished: Unfinished): Promise<void> {
   const { plan } = unfinished;
   log.warn(`${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} broke off while it swapped: completing it first`);
-  await complete(connection, source, unfinished);
+  await complete(connection, source, unfinished, true);
 }
 
-async function complete(connection: Connection, source: SourceConfig, { plan, state }: Unfinished): Promise<void> {
+async function complete(
+  connection: Connection,
+  source: SourceConfig,
+  { plan, state }: Unfinished,
+  isResumed: boolean,
+): Promise<void> {
   // once begun, only going on or going back leaves a whole database: an interrupt does not end this
+  connection.ignoreAbort();
   const helper = await connect(source, new AbortController().signal);
   const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
   try {
-    await advance(
-      connection,
-      plan,
-      state,
-      () => {},
-      () => others.stop(),
-    );
+    await advance(connection, plan, state, { isResumed, isLive: () => others.stop() });
   } catch (error) {
     if (await takeBack(connection, plan)) throw await explain(helper, plan, error);
     throw new OperatorError('RESTORE_FAILED', `the swap of ${plan.live} stopped half way: ${messageOf(error)}`, {
@@ -83,7 +85,7 @@ async function complete(connection: Connection, source: SourceConfig, { plan, st
 }
 
 /** Reads both sides and writes down what is to happen to each thing. */
-export async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapPlan> {
+async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapPlan> {
   const { live, next, old } = order;
   const defaults = await readDefaults(connection, next);
   if (!defaults) throw new OperatorError('RESTORE_FAILED', `the database ${next} is gone`);
@@ -114,30 +116,33 @@ async function swappedTables(
     .map(({ name }, i) => (withTriggers.has(name) ? { name, hidden: `${hiddenPrefix}${i}` } : { name }));
 }
 
+interface Advance {
+  /** A view that could not be made the first time, and cannot be made now, must not keep everything else waiting. */
+  readonly isResumed: boolean;
+  /** Called when the live database is whole. */
+  isLive(): Promise<void>;
+}
+
 /** Takes every step that has not been taken, in order. Each may have been taken in part. */
-export async function advance(
+async function advance(
   connection: Connection,
   plan: SwapPlan,
   from: SwapState,
-  observe: Observer,
-  isLive: () => Promise<void> | void = () => {},
+  { isResumed, isLive }: Advance,
 ): Promise<void> {
   await connection.query(
     `set session lock_wait_timeout = ${LOCK_WAIT_SECONDS}, session foreign_key_checks = 0, session sql_mode = ''`,
   );
   if (from === 'begun') {
-    await moveTables(connection, plan, observe);
-    observe('record that the tables have changed places');
+    await moveTables(connection, plan);
     await recordState(connection, plan, 'moved');
   }
   if (from !== 'live') {
-    await furnishLive(connection, plan, observe);
-    observe('record that the live database is whole');
+    await furnishLive(connection, plan, isResumed);
     await recordState(connection, plan, 'live');
   }
   await isLive();
-  await furnishOld(connection, plan, observe);
-  observe('drop what is empty now');
+  await furnishOld(connection, plan);
   await dropDatabase(connection, plan.next);
 }
 
@@ -156,21 +161,21 @@ async function rename(connection: Connection, pairs: readonly Rename[]): Promise
   await connection.query(`rename table ${texts.join(', ')}`);
 }
 
-async function moveTables(connection: Connection, plan: SwapPlan, observe: Observer): Promise<void> {
+async function moveTables(connection: Connection, plan: SwapPlan): Promise<void> {
   const { live, next, old } = plan;
-  observe('make the databases');
+  // make the databases
   const [into, defaults] = old === null ? [live, plan.defaults] : [old, plan.oldDefaults ?? plan.defaults];
   await connection.query(
     `create database if not exists ${quoteIdentifier(into)} character set ${defaults.encoding} collate ${defaults.collation}`,
   );
-  observe('drop the triggers of the restored tables, which could not be moved with them');
+  // drop the triggers of the restored tables, which could not be moved with them
   await dropCode(connection, next, ['trigger']);
   if (old !== null) {
-    observe('stop the events of the live database');
+    // stop the events of the live database
     await dropCode(connection, live, ['event']);
     const kept = await tablesOf(connection, old);
     let here = await tablesOf(connection, live);
-    observe('hide the live tables that have triggers');
+    // hide the live tables that have triggers
     await rename(
       connection,
       plan.liveTables.flatMap(({ name, hidden }) =>
@@ -179,13 +184,13 @@ async function moveTables(connection: Connection, plan: SwapPlan, observe: Obser
           : [],
       ),
     );
-    observe('drop their triggers');
+    // drop their triggers
     await dropCode(connection, live, ['trigger']);
-    observe('drop the views of the live database');
+    // drop the views of the live database
     await dropCode(connection, live, ['view']);
     here = await tablesOf(connection, live);
     const waiting = await tablesOf(connection, next);
-    observe('let the tables change places');
+    // let the tables change places
     await rename(connection, [
       ...plan.liveTables.flatMap(({ name, hidden = name }): Rename[] =>
         !kept.has(name) && here.has(hidden) ? [[live, hidden, old, name]] : [],
@@ -195,7 +200,7 @@ async function moveTables(connection: Connection, plan: SwapPlan, observe: Obser
     return;
   }
   const waiting = await tablesOf(connection, next);
-  observe('move the tables');
+  // move the tables
   await rename(connection, movesIn(plan, waiting));
 }
 
@@ -219,46 +224,49 @@ async function createTriggers(
   }
 }
 
-async function furnishLive(connection: Connection, plan: SwapPlan, observe: Observer): Promise<void> {
+async function furnishLive(connection: Connection, plan: SwapPlan, isResumed: boolean): Promise<void> {
   const { live, nextTables, nextCode } = plan;
   const here = await tablesOf(connection, live);
   const hidden = nextTables.flatMap((table) =>
     table.hidden !== undefined && here.has(table.hidden) ? [{ of: table.name, at: table.hidden }] : [],
   );
-  observe('make the triggers of the restored tables');
+  // make the triggers of the restored tables
   await createTriggers(connection, live, nextCode, hidden);
-  observe('make the routines');
+  // make the routines
   await dropCode(connection, live, ROUTINES);
   for (const routine of nextCode.filter(({ kind }) => ROUTINES.includes(kind)))
     await createCode(connection, live, routine);
-  observe('show the restored tables that have triggers');
+  // show the restored tables that have triggers
   await rename(
     connection,
     hidden.map(({ of, at }): Rename => [live, at, live, of]),
   );
-  observe('make the views');
+  // make the views
   await dropCode(connection, live, ['view']);
   const failed = await createAll(
     connection,
     live,
     nextCode.filter(({ kind }) => kind === 'view'),
   );
-  for (const { object, reason } of failed)
-    log.warn(`the view ${displayName(object.name)} could not be made: ${reason}`);
-  observe('set what new tables are made with');
+  for (const { object, reason } of failed) {
+    const message = `the view ${displayName(object.name)} could not be made: ${reason}`;
+    if (!isResumed) throw new OperatorError('RESTORE_FAILED', message);
+    log.warn(message);
+  }
+  // set what new tables are made with
   await connection.query(
     `alter database ${quoteIdentifier(live)} character set ${plan.defaults.encoding} collate ${plan.defaults.collation}`,
   );
-  observe('start the events');
+  // start the events
   await dropCode(connection, live, ['event']);
   for (const event of nextCode.filter(({ kind }) => kind === 'event'))
     await createCode(connection, live, event, { asleep: !plan.runsEvents });
 }
 
 /** The replaced database keeps its code too. What of it was broken before must not stop the restore that mends it. */
-async function furnishOld(connection: Connection, { old, liveCode }: SwapPlan, observe: Observer): Promise<void> {
+async function furnishOld(connection: Connection, { old, liveCode }: SwapPlan): Promise<void> {
   if (old === null) return;
-  observe('give the replaced database its code');
+  // give the replaced database its code
   await dropCode(connection, old, ['event', 'trigger', 'view', ...ROUTINES]);
   const rest = liveCode.filter(({ kind }) => kind === 'event' || kind === 'trigger');
   const failed = await createAll(

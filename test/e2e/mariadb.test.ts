@@ -1,0 +1,548 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/connection.ts';
+import { filesIn, place, temporaryFolder } from '../support/folders.ts';
+import { startMariaDb } from '../support/mariadb.ts';
+import { runVerb, startVerb, until } from '../support/verbs.ts';
+
+const { mariadb, missing } = await startMariaDb();
+
+async function shop(content: 'empty' | 'example' = 'example', query = '') {
+  const database = mariadb.freshName();
+  await mariadb.create(database, content);
+  const folder = temporaryFolder();
+  const env: Record<string, string> = { ...mariadb.env(database, query), BACKUP_DIR: folder };
+  return { database, folder, env };
+}
+
+async function backUp(env: Record<string, string>) {
+  const { code, json, stderr } = await runVerb('backup', ['--json'], env);
+  assert.equal(code, 0, stderr);
+  const { key } = json.results[0];
+  const manifest = JSON.parse(readFileSync(join(env.BACKUP_DIR ?? '', key.replace(/\.sql.*$/, '.json')), 'utf8')) as {
+    tables: { table: string; rows: number }[];
+    sequences: object[];
+    serverVersion: string;
+    roles: string[];
+  };
+  return { key: key as string, manifest, stderr };
+}
+
+const handMade = (sql: string) => `${sql}\n-- Dump completed on 2026-01-01  0:00:00\n`;
+
+describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 }, () => {
+  for (const compression of ['gzip', 'zstd', 'none']) {
+    test(`bring back every row and every object: ${compression}`, async () => {
+      const { database, env } = await shop('example', `?compression=${compression}`);
+      const before = await mariadb.dump(database);
+      const { manifest } = await backUp(env);
+      assert.deepEqual(
+        manifest.tables.map(({ table, rows }) => `${table} ${rows}`),
+        [
+          '`Upper_Case.dot` 4',
+          'audit 60',
+          'customers 4',
+          'files 3',
+          'nothing_in_it 0',
+          '`odd ``name` 2',
+          'orders 15',
+          'tree 3',
+        ]
+          .filter((line) => line !== 'audit 60')
+          .concat([`audit ${manifest.tables.find(({ table }) => table === 'audit')?.rows}`])
+          .sort((a, b) => (a.replaceAll('`', '') < b.replaceAll('`', '') ? -1 : 1)),
+      );
+      assert.deepEqual(manifest.sequences, [{ sequence: 'numbers', value: '170', isCalled: false }]);
+      await mariadb.sql(
+        `set foreign_key_checks = 0; drop table customers; delete from files; drop view a_first; drop procedure close_old;
+         drop trigger orders_before; create table stray (x int); select nextval(numbers)`,
+        undefined,
+        database,
+      );
+      const restore = await runVerb('restore', ['latest', '--json'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      assert.equal(await mariadb.dump(database), before);
+      assert.deepEqual(await mariadb.beside(database), [database, restore.json.previousDatabase]);
+      assert.match(restore.stderr, /the view big_orders of the replaced database could not be kept/);
+      // of a database with a broken view there is a safety backup all the same
+      assert.match(restore.json.safetyBackup, /^\d{4}\//, restore.stderr);
+    });
+  }
+
+  test('need no help from us: gunzip into mariadb restores it without an error', async () => {
+    const { database, folder, env } = await shop();
+    const { key } = await backUp(env);
+    const other = mariadb.freshName();
+    await mariadb.create(other, 'empty');
+    const sql = gunzipSync(readFileSync(join(folder, key))).toString('latin1');
+    // a trigger named with its database is what its author wanted, and mariadb-dump has it as it is
+    await mariadb.script(other, Buffer.from(sql.replaceAll(`\`${database}\`.`, ''), 'latin1'));
+    assert.equal(await mariadb.dump(other), await mariadb.dump(database));
+  });
+
+  test('are undone by one command, and that again by another', async () => {
+    const { database, env } = await shop();
+    await backUp(env);
+    const backedUp = await mariadb.dump(database);
+    await mariadb.sql(
+      'delete from files; insert into tree values (9, 1); drop event sleeping; alter event nightly disable',
+      undefined,
+      database,
+    );
+    const live = await mariadb.dump(database);
+    const { json } = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(await mariadb.dump(database), backedUp);
+    const undo = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(undo.code, 0, undo.stderr);
+    assert.equal(undo.json.restoredFrom, json.previousDatabase);
+    assert.equal(await mariadb.dump(database), live);
+    assert.deepEqual(await mariadb.beside(database), [database, undo.json.keptAs]);
+    const nothing = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.json.error.message, /there is nothing to undo/);
+    const status = await runVerb('status', ['--json'], env);
+    assert.deepEqual(
+      status.json.sources[0].keptDatabases.map(({ name, role }: { name: string; role: string }) => [name, role]),
+      [[undo.json.keptAs, 'undone']],
+    );
+    const cleanup = await runVerb('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
+    assert.equal(cleanup.code, 0, cleanup.stderr);
+    assert.deepEqual(await mariadb.beside(database), [database]);
+  });
+
+  test('count the rows that are in the dump, though clients write all the time', async () => {
+    const { database, env } = await shop('empty', '?compression=zstd');
+    await mariadb.sql(
+      `create table ledger (id bigint auto_increment primary key, note varchar(100)); create table mirror (id bigint primary key, note varchar(100));
+       insert into ledger select null, repeat('x', 90) from seq_1_to_20000; insert into mirror select * from ledger`,
+      undefined,
+      database,
+    );
+    let isWriting = true;
+    const writers = [0, 1].map(async () => {
+      const connection = await mariadb.connect(database);
+      while (isWriting) {
+        await connection.query(
+          "begin; insert into ledger (note) values ('a'), ('b'); insert into mirror values (last_insert_id(), 'a'), (last_insert_id() + 1, 'b'); commit",
+        );
+      }
+      await connection.end();
+    });
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const { key, manifest } = await backUp(env);
+        const rows = Object.fromEntries(manifest.tables.map(({ table, rows: n }) => [table, n]));
+        assert.equal(rows.ledger, rows.mirror);
+        assert.ok((rows.ledger ?? 0) > 20_000);
+        const to = `${database}_${round}`;
+        const restore = await runVerb('restore', [key, '--to', to, '--json'], env);
+        assert.equal(restore.code, 0, restore.stderr);
+        const [{ n }] = await mariadb.sql('select count(*) as n from ledger natural join mirror', undefined, to);
+        assert.equal(n, rows.ledger);
+      }
+    } finally {
+      isWriting = false;
+      await Promise.all(writers);
+    }
+  });
+
+  for (const name of [
+    "it's",
+    'back`quote',
+    'with space',
+    'slash/es',
+    'a.dot',
+    'UPPER',
+    'ünïcode日',
+    'per%cent_',
+    '-dash',
+    'dollar$(id)',
+    'back\\slash',
+    'x'.repeat(63),
+  ]) {
+    test(`work on a database named ${name}`, async () => {
+      if ((await mariadb.databases()).includes(name)) await mariadb.sql(`drop database ${quoteIdentifier(name)}`);
+      await mariadb.create(name, 'empty');
+      await mariadb.sql(
+        `create table t (id int primary key, up int, foreign key (up) references t (id)); insert into t values (1, 1);
+         create trigger tt before insert on t for each row set new.up = 1; create view v as select * from t`,
+        undefined,
+        name,
+      );
+      const env = { ...mariadb.env(name), BACKUP_DIR: temporaryFolder() };
+      const before = await mariadb.dump(name);
+      await backUp(env);
+      await mariadb.sql('set foreign_key_checks = 0; drop view v; delete from t', undefined, name);
+      const restore = await runVerb('restore', ['latest', '--json'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      assert.equal(await mariadb.dump(name), before);
+      assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
+      assert.deepEqual(await mariadb.sql('select * from t', undefined, name), []);
+      for (const each of await mariadb.databases())
+        if (each.startsWith(name.slice(0, 20))) await mariadb.sql(`drop database ${quoteIdentifier(each)}`);
+    });
+  }
+
+  test('keep events from running anywhere but in the live database', async () => {
+    const { database, env } = await shop('empty');
+    await mariadb.sql(
+      'create table ticks (at timestamp(6)); create event tick on schedule every 1 second do insert into ticks values (now(6))',
+      undefined,
+      database,
+    );
+    await backUp(env);
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    const statuses = await mariadb.sql(
+      'select event_schema as db, status from information_schema.events where event_schema like ? order by length(event_schema)',
+      [`${database}%`],
+    );
+    assert.deepEqual(
+      statuses.map(({ db, status }) => [db, status]),
+      [
+        [database, 'ENABLED'],
+        [restore.json.previousDatabase, 'SLAVESIDE_DISABLED'],
+      ],
+    );
+    const beside = await runVerb('restore', ['latest', '--to', `${database}_copy`], env);
+    assert.match(beside.stderr, /events do not run in a copy beside the live database: tick/);
+  });
+
+  test('name what a dump cannot hold, and who the restored code runs as but is missing', async () => {
+    const { database, env } = await shop('empty');
+    await mariadb.sql(
+      `create table old_style (x int) engine = MyISAM; create table history (x int) with system versioning;
+       create table base (x int); create view broken as select * from base; drop table base;
+       create definer = nobody@nowhere procedure p() select 1`,
+      undefined,
+      database,
+    );
+    const { stderr, manifest } = await backUp(env);
+    assert.match(stderr, /know no transactions.*: old_style \(MyISAM\)/);
+    assert.match(stderr, /not their history: history/);
+    assert.match(stderr, /are not in the dump, as they could not be restored: broken/);
+    assert.deepEqual(
+      manifest.roles.filter((role) => role.startsWith('nobody')),
+      ['nobody@nowhere'],
+    );
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /run as accounts that this server lacks.*: nobody@nowhere/);
+  });
+
+  test('leave the live database alone, whatever a dump says', async () => {
+    const { database, folder, env } = await shop();
+    const before = await mariadb.dump(database);
+    const other = quoteIdentifier(database);
+    for (const [sql, message] of [
+      [`use ${other};\ndrop table tree;`, /not loaded: it changes to another database/],
+      [`CREATE DATABASE /*!32312 IF NOT EXISTS*/ ${other};`, /not loaded: it changes to another database/],
+      [
+        'create table one (x int);\ninsert into nowhere values (1);\ncreate table two (x int);',
+        /nowhere' doesn't exist/,
+      ],
+      ['create table one (x int);\n\\! touch /tmp/pwned\n', /Unknown command/],
+      [
+        `DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=\`root\`@\`localhost\`*/ /*!50003 trigger ${other}.new_one before insert on ${other}.nothing_in_it for each row set new.x = 1 */;;\nDELIMITER ;`,
+        /nothing_in_it' doesn't exist/,
+      ],
+    ] as const) {
+      const key = `2026/01/01/shop_000000.sql`;
+      place(folder, key, handMade(sql));
+      const restore = await runVerb('restore', [key, '--json'], env);
+      assert.equal(restore.code, 1, restore.stderr);
+      assert.equal(restore.json.error.code, 'RESTORE_FAILED');
+      assert.match(restore.json.error.message, message);
+      assert.deepEqual(await mariadb.beside(database), [database]);
+    }
+    assert.equal(await mariadb.dump(database), before);
+  });
+
+  test('restore beside the live database, into one that is not there or is empty', async () => {
+    const { database, env } = await shop();
+    await backUp(env);
+    const before = await mariadb.dump(database);
+    const copy = `${database}copy`;
+    await mariadb.create(`${copy}2`, 'empty');
+    for (const to of [copy, `${copy}2`]) {
+      const restore = await runVerb('restore', ['latest', '--to', to, '--json'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      assert.equal(restore.json.previousDatabase, null);
+      assert.equal((await mariadb.dump(to)).replaceAll('DISABLE ON SLAVE', 'ENABLE'), before);
+    }
+    const again = await runVerb('restore', ['latest', '--to', copy, '--json'], env);
+    assert.match(again.json.error.message, /exists and is not empty/);
+    await mariadb.sql(`drop database ${quoteIdentifier(database)}`);
+    const gone = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(gone.code, 0, gone.stderr);
+    assert.equal(await mariadb.dump(database), before);
+  });
+
+  test('list the databases of a server at each run, its own and kept ones left out', async () => {
+    const { database, env } = await shop('empty');
+    await mariadb.sql(`create database \`${database}_previous_20260101000000\``);
+    const { BACKUP_SOURCE_SHOP, ...rest } = env;
+    const all = { ...rest, BACKUP_SOURCE_ALL: BACKUP_SOURCE_SHOP?.replace(/[^/]*$/, '*') ?? '' };
+    const password = mariadb.password ? { BACKUP_SOURCE_ALL_PASSWORD: mariadb.password } : {};
+    const { BACKUP_SOURCE_SHOP_PASSWORD: _, ...environment } = { ...all, ...password } as Record<string, string>;
+    const { json } = await runVerb('status', ['--json'], environment);
+    const names = json.sources.map(({ source }: { source: string }) => source);
+    assert.ok(names.includes(`all.${database}`), names.join());
+    for (const name of [
+      'mysql',
+      'sys',
+      'information_schema',
+      'performance_schema',
+      `${database}_previous_20260101000000`,
+    ])
+      assert.ok(!names.includes(`all.${name}`), name);
+  });
+});
+
+describe('a backup of MariaDB that cannot be', { skip: missing, concurrency: 2 }, () => {
+  test('says which of the password, the host and the database is wrong', async () => {
+    const { database, folder, env } = await shop('empty');
+    const user = `u${database}`;
+    await mariadb.sql(
+      `create user ${user}@'%' identified by 'right$secret'; grant all on \`${database}\`.* to ${user}@'%'`,
+    );
+    const { BACKUP_DIR } = env;
+    const at = (rest: string) => ({ BACKUP_DIR: BACKUP_DIR ?? '', BACKUP_SOURCE_SHOP: `mariadb://${rest}` });
+    const good = `${user}:right$secret@${mariadb.host}:${mariadb.port}/${database}`;
+    for (const [rest, message] of [
+      [good.replace('right', 'wr0ng'), /Access denied.*The user or the password is wrong.*BACKUP_SOURCE_SHOP/],
+      [good.replace(mariadb.host, 'no-such-host.invalid'), /The host name is unknown here/],
+      [good.replace(`:${mariadb.port}`, ':1'), /Nothing listens there/],
+      [`${good}_gone`, /the server has no database "\w+_gone"/],
+    ] as const) {
+      const outcome = await runVerb('backup', ['--json'], at(rest));
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.json.results[0].error, message);
+      assert.doesNotMatch(outcome.stderr + outcome.stdout, /\$secret/);
+    }
+    assert.deepEqual(filesIn(folder), []);
+    const outcome = await runVerb('backup', ['--json'], at(good));
+    assert.equal(outcome.code, 0, outcome.stderr);
+    await mariadb.sql(`revoke trigger on \`${database}\`.* from ${user}@'%'`);
+    const blind = await runVerb('backup', ['--json'], at(good));
+    assert.equal(blind.code, 1);
+    assert.match(blind.json.results[0].error, /lacks TRIGGER on .*, and what it may not see would not be in the dump/);
+  });
+
+  test('of a wrong configuration says what is wrong before anything is touched', async () => {
+    const { env } = await shop('empty');
+    for (const query of ['?format=custom', '?format=tape', '?sslmode=perhaps', '?what=ever']) {
+      const outcome = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP: `${env.BACKUP_SOURCE_SHOP}${query}` });
+      assert.equal(outcome.code, 2, query);
+      assert.match(outcome.stderr, /BACKUP_SOURCE_SHOP: /);
+    }
+  });
+
+  test('because the dump was killed leaves nothing, and so does one that is told to stop', async () => {
+    const { database, folder, env } = await shop();
+    const before = filesIn(folder);
+    for (const how of ['mariadb-dump', 'SIGTERM']) {
+      const holder = await mariadb.connect();
+      await holder.query(`lock tables ${quoteIdentifier(database)}.tree write`);
+      const running = startVerb('backup', ['--json'], env);
+      // not the one that is asked for its version
+      const { pid } = await until('it dumps', () =>
+        running
+          .processes()
+          .find(({ name, commandLine }) => name === 'mariadb-dump' && commandLine.includes('--single-transaction')),
+      );
+      if (how === 'mariadb-dump') process.kill(pid, 'SIGKILL');
+      else running.signal('SIGTERM');
+      const { code, json } = await running.outcome;
+      await holder.end();
+      assert.equal(code, 1);
+      if (how === 'mariadb-dump') assert.match(json.results[0].error, /mariadb-dump was ended by SIGKILL/);
+      assert.deepEqual(running.processes(), []);
+      assert.deepEqual(filesIn(folder), before);
+    }
+  });
+
+  test('because another one runs ends with 4; no password is on a command line meanwhile', async () => {
+    const { database, env } = await shop();
+    const user = `p${database}`;
+    await mariadb.sql(`create user ${user}@'%' identified by 'canary-5ecret'; grant all on *.* to ${user}@'%'`);
+    const secret = {
+      BACKUP_DIR: env.BACKUP_DIR ?? '',
+      BACKUP_SOURCE_SHOP: `mariadb://${user}@${mariadb.host}:${mariadb.port}/${database}`,
+      BACKUP_SOURCE_SHOP_PASSWORD: 'canary-5ecret',
+    };
+    const holder = await mariadb.connect();
+    await holder.query(`lock tables ${quoteIdentifier(database)}.tree write`);
+    const first = startVerb('backup', ['--json'], secret);
+    await until('it dumps', () =>
+      first.processes().find(({ commandLine }) => commandLine.includes('--single-transaction')),
+    );
+    const second = await runVerb('backup', ['--json'], secret);
+    assert.equal(second.code, 4, second.stderr);
+    assert.match(second.json.results[0].error, /another backup of it is running/);
+    for (const { commandLine } of first.processes()) assert.doesNotMatch(commandLine, /canary/);
+    await holder.end();
+    const { code, stderr } = await first.outcome;
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /canary/);
+  });
+});
+
+describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 }, () => {
+  test('because the object was cut or changed leaves the live database as it was', async () => {
+    const { database, folder, env } = await shop();
+    const { key } = await backUp(env);
+    const path = join(folder, key);
+    const whole = readFileSync(path);
+    const sql = gunzipSync(whole).toString('latin1');
+    const before = await mariadb.dump(database);
+    const withoutEnd = sql.slice(0, sql.lastIndexOf('-- Dump completed'));
+    for (const [change, manifest, message] of [
+      [() => truncateSync(path, whole.length - 100), true, /not what was stored|is damaged|could not be restored/],
+      [
+        () => writeFileSync(path, gzipSync(Buffer.from(sql.replace('Zo', 'Xo'), 'latin1'))),
+        true,
+        /not what was stored/,
+      ],
+      [
+        () => writeFileSync(path, gzipSync(Buffer.from(withoutEnd, 'latin1'))),
+        false,
+        /does not end with mariadb-dump's completion marker/,
+      ],
+    ] as const) {
+      writeFileSync(path, whole);
+      change();
+      if (!manifest) execFileSync('rm', [path.replace('.sql.gz', '.json')]);
+      const restore = await runVerb('restore', [key, '--json'], env);
+      assert.equal(restore.code, 1);
+      assert.match(restore.json.error.message, message);
+      assert.deepEqual(await mariadb.beside(database), [database]);
+    }
+    assert.equal(await mariadb.dump(database), before);
+  });
+
+  test('because the user may not make databases, or foreign keys of others would follow, touches nothing', async () => {
+    const { database, env } = await shop();
+    await backUp(env);
+    const user = `r${database}`;
+    await mariadb.sql(
+      `create user ${user}@'%' identified by 'x'; grant all on \`${database}\`.* to ${user}@'%'; grant set user on *.* to ${user}@'%'`,
+    );
+    const poor = { ...env, BACKUP_SOURCE_SHOP: `mariadb://${user}:x@${mariadb.host}:${mariadb.port}/${database}` };
+    const denied = await runVerb('restore', ['latest', '--json'], poor);
+    assert.equal(denied.json.error.code, 'RESTORE_REFUSED', denied.stderr);
+    assert.match(denied.json.error.hint, /GRANT ALL ON/);
+    const other = mariadb.freshName();
+    await mariadb.create(other, 'empty');
+    await mariadb.sql(
+      `create table child (x int, foreign key (x) references \`${database}\`.tree (id))`,
+      undefined,
+      other,
+    );
+    const referenced = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(referenced.code, 1);
+    assert.match(referenced.json.error.message, /foreign keys of other databases refer to tables/);
+    assert.deepEqual(await mariadb.beside(database), [database]);
+    await mariadb.sql(`drop database \`${other}\``);
+  });
+
+  test('ends the connections of clients; an open transaction of theirs does not stop it', async () => {
+    const { database, env } = await shop();
+    await backUp(env);
+    const client = await mariadb.connect(database);
+    client.on('error', () => {});
+    await client.query('begin; update tree set parent = 1 where id = 2');
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /ending the connections to .*: 1 × root/);
+    await assert.rejects(client.query('commit'));
+  });
+
+  test('that was killed while it swapped is completed by the next undo, which then undoes it', async () => {
+    const { database, env } = await shop();
+    await backUp(env);
+    await mariadb.sql('insert into tree values (7, 1)', undefined, database);
+    const live = await mariadb.dump(database);
+    // a session of no database is not ended, and its lock holds the swap up
+    const holder = await mariadb.connect();
+    await holder.query(`lock tables ${quoteIdentifier(database)}.files read`);
+    const running = startVerb('restore', ['latest'], env);
+    await until('the tables are to change places', async () => {
+      const rows = await mariadb.sql(
+        "select 1 from information_schema.processlist where info like 'rename table%' and state like 'Waiting%'",
+      );
+      return rows.length > 0 ? true : undefined;
+    });
+    running.signal('SIGKILL');
+    await running.outcome;
+    await holder.end();
+    await sleep(200);
+    const refused = await runVerb('backup', ['--json'], env);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.json.results[0].error,
+      /broke off while it put the restored tables in place.*make restore-undo/,
+    );
+    const undo = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(undo.code, 0, undo.stderr);
+    assert.match(undo.stderr, /broke off while it swapped: completing it first/);
+    assert.equal(await mariadb.dump(database), live);
+    assert.deepEqual(await mariadb.beside(database), [database, undo.json.keptAs]);
+    await backUp(env);
+  });
+});
+
+describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () => {
+  test('proves a good one on a throwaway server and leaves nothing of it', async () => {
+    const { env } = await shop();
+    const { manifest } = await backUp(env);
+    const checks = temporaryFolder();
+    place(checks, 'orders.sql', 'select * from orders where total < 0');
+    const { code, json, stderr } = await runVerb('drill', ['--json'], { ...env, DRILL_CHECKS: checks });
+    assert.equal(code, 0, stderr);
+    const [result] = json.results;
+    assert.deepEqual(
+      result.checks.map(({ name, ok }: { name: string; ok: boolean }) => `${name} ${ok}`),
+      [
+        'digest',
+        'restored without an error',
+        'row counts',
+        'sequences',
+        'large objects',
+        'server version',
+        'CHECK TABLE',
+        'foreign keys',
+        'views',
+        'code',
+        'orders.sql',
+      ].map((name) => `${name} true`),
+    );
+    assert.equal(result.tables.length, manifest.tables.length);
+  });
+
+  test('fails one whose rows refer to nothing, or that breaks a rule of the operator', async () => {
+    const { database, env } = await shop();
+    await mariadb.sql('set foreign_key_checks = 0; delete from customers where id = 1', undefined, database);
+    await backUp(env);
+    const checks = temporaryFolder();
+    place(checks, 'a.sql', 'select id from orders where id < 3');
+    place(checks, 'b.sql', 'delete from orders');
+    place(checks, 'c.sql', 'select 1; drop table orders');
+    place(checks, 'd.sql', "select 1 into outfile '/tmp/x'");
+    place(checks, 'e.sql', 'drop table orders');
+    const { code, json } = await runVerb('drill', ['--json'], { ...env, DRILL_CHECKS: checks });
+    assert.equal(code, 1);
+    const failed = json.results[0].checks.filter(({ ok }: { ok: boolean }) => !ok);
+    assert.deepEqual(
+      failed.map(({ name }: { name: string }) => name),
+      ['foreign keys', 'a.sql', 'b.sql', 'c.sql', 'd.sql', 'e.sql'],
+    );
+    assert.match(failed[0].detail, /rows that refer to nothing: orders \(orders_customer\), orders \(orders_ibfk_1\)/);
+    assert.match(failed[2].detail, /tries to write/);
+  });
+});
