@@ -106,10 +106,10 @@ function readSource(variable: string, text: string, password: string | undefined
   const url = new URL(text);
   const scheme = SCHEMES[url.protocol];
   if (!scheme) throw new Error(`${url.protocol}// is not a kind of source; there are postgres:// and mariadb://`);
-  const database = decodeURIComponent(url.pathname.replace(/^\//, ''));
+  const database = decoded(url.pathname.replace(/^\//, ''));
   if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
   if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
-  const urlPassword = decodeURIComponent(url.password);
+  const urlPassword = decoded(url.password);
   if (urlPassword !== '' && password !== undefined)
     throw new Error(`holds a password, and ${variable}_PASSWORD is set too; keep one`);
   if (urlPassword !== '') registerSecret(urlPassword);
@@ -117,10 +117,10 @@ function readSource(variable: string, text: string, password: string | undefined
   return {
     name: name.toLowerCase().replaceAll('_', '-'),
     engine: scheme.engine,
-    host: decodeURIComponent(url.hostname).replace(/^\[|\]$/g, ''),
+    host: decoded(url.hostname).replace(/^\[|\]$/g, ''),
     port: url.port === '' ? scheme.port : Number(url.port),
     database,
-    user: url.username === '' ? userOf(scheme.engine, defaults) : decodeURIComponent(url.username),
+    user: url.username === '' ? userOf(scheme.engine, defaults) : decoded(url.username),
     ...(secret === undefined ? {} : { password: secret }),
     ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
     ...readQuery(scheme.engine, url.searchParams, defaults),
@@ -139,6 +139,26 @@ function mariadbTls(query: URLSearchParams): Pick<SourceConfig, 'sslMode' | 'ssl
   return { sslMode: modes(query.get('sslmode') ?? 'prefer'), ...(sslRootCert === null ? {} : { sslRootCert }) };
 }
 
+/** A part of a URL as it is meant. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new Error('holds a % that encodes nothing; write %25 for a % in a name or password');
+  }
+}
+
+/** The parser, whose problems say which part of the URL they are about. */
+function ofQuery<T>(name: string, parse: value.Parse<T>): value.Parse<T> {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new Error(`?${name}=${text} ${messageOf(error)}`);
+    }
+  };
+}
+
 function readQuery(
   engine: EngineName,
   query: URLSearchParams,
@@ -148,11 +168,11 @@ function readQuery(
   const foreign = [...query.keys()].filter((name) => !known.includes(name));
   if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
   const compression = query.get('compression');
-  const format = value.oneOf('sql', 'custom')(query.get('format') ?? defaults.BACKUP_FORMAT);
+  const format = ofQuery('format', value.oneOf('sql', 'custom'))(query.get('format') ?? defaults.BACKUP_FORMAT);
   if (engine === 'mariadb' && format !== 'sql')
     throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {
     format,
-    compression: compression === null ? defaults.BACKUP_COMPRESSION : value.compression(compression),
+    compression: compression === null ? defaults.BACKUP_COMPRESSION : ofQuery('compression', value.compression)(compression),
   };
 }

@@ -14,9 +14,10 @@ export function parseDurationMs(text: string): number | undefined {
 export function formatDuration(durationMs: number): string {
   const ms = Math.max(0, Math.round(durationMs));
   if (ms < 1_000) return `${ms}ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)}s`;
+  // what would be rounded to 60.0s is a minute
+  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)}s`;
   const parts: string[] = [];
-  let rest = Math.floor(ms / 1_000);
+  let rest = Math.max(60, Math.floor(ms / 1_000));
   for (const [unit, seconds] of [
     ['d', 86_400],
     ['h', 3_600],

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import {
+  assertSucceeded,
+  meterStage,
+  readChain,
+  readMeter,
+  type Stage,
+  type StageResult,
+  setChildEnvironment,
+  startChain,
+} from '../../scripts/lib/process-stream.ts';
+import { collect } from '../support/bytes.ts';
+
+setChildEnvironment(process.env);
+
+const bash = (name: string, script: string, ...args: string[]): Stage => ({
+  name,
+  command: 'bash',
+  args: ['-c', script, name, ...args],
+});
+const read = (...stages: Stage[]) => collect(readChain(startChain(stages, { stdout: true })));
+
+test('a chain hands on what the first stage writes, through each in turn', async () => {
+  const output = await read(bash('a', 'printf abc'), bash('b', 'tr a-z A-Z'), bash('c', 'rev'));
+  assert.equal(output.toString(), 'CBA');
+});
+
+for (const [what, stages, message] of [
+  [
+    'a producer that exits with 3 after all its output',
+    [bash('dump', 'printf abc; exit 3'), bash('zip', 'cat')],
+    /^dump exited with 3$/,
+  ],
+  ['a lone producer that exits with 3', [bash('dump', 'printf abc; exit 3')], /^dump exited with 3$/],
+  ['a filter that exits with 4', [bash('dump', 'printf abc'), bash('zip', 'cat; exit 4')], /^zip exited with 4$/],
+  [
+    'a middle stage that fails',
+    [bash('a', 'printf abc'), bash('b', 'cat; exit 5'), bash('c', 'cat')],
+    /^b exited with 5$/,
+  ],
+  [
+    'a producer that is killed',
+    [bash('dump', 'printf abc; kill -9 $$'), bash('zip', 'cat')],
+    /^dump was ended by SIGKILL$/,
+  ],
+  ['its last words', [bash('dump', 'echo one >&2; echo two >&2; exit 1')], /^dump exited with 1: one \| two$/],
+] as const) {
+  test(`the reader of a chain is told of ${what}`, async () => {
+    await assert.rejects(read(...stages), { name: 'OperatorError', code: 'PROCESS_FAILED', message });
+  });
+}
+
+test('the reader is given every byte before it is told', async () => {
+  const seen: Uint8Array[] = [];
+  const reading = (async () => {
+    for await (const chunk of readChain(startChain([bash('dump', 'printf abc; exit 3')], { stdout: true })))
+      seen.push(chunk);
+  })();
+  await assert.rejects(reading, /exited with 3/);
+  assert.equal(Buffer.concat(seen).toString(), 'abc');
+});
+
+test('SIGKILL is told with what it often means', async () => {
+  await assert.rejects(read(bash('zip', 'kill -9 $$')), { hint: /out of memory/ });
+});
+
+test('the culprit is the first that failed by itself', () => {
+  const result = (name: string, more: Partial<StageResult>): StageResult => ({
+    name,
+    exitCode: 0,
+    signal: null,
+    stderr: '',
+    ...more,
+  });
+  const broken = { exitCode: 1, stderr: 'writing: Broken pipe' };
+  const blames = (...results: StageResult[]) => {
+    try {
+      assertSucceeded(results);
+    } catch (error) {
+      return (error as Error).message.split(' ')[0];
+    }
+  };
+  assert.equal(blames(result('a', {}), result('b', {})), undefined);
+  assert.equal(blames(result('a', { exitCode: null, signal: 'SIGPIPE' }), result('b', { exitCode: 2 })), 'b');
+  assert.equal(blames(result('a', broken), result('b', broken), result('c', { exitCode: 2 })), 'c');
+  assert.equal(blames(result('a', { exitCode: 1 }), result('b', { exitCode: 2 })), 'a');
+  assert.equal(blames(result('a', { exitCode: 1, isConsequence: true }), result('b', { exitCode: 2 })), 'b');
+  // somebody has to be
+  assert.equal(blames(result('a', broken), result('b', {})), 'a');
+});
+
+test('the reason of an abort is what the reader is told, and nothing goes on running', async () => {
+  const abort = new AbortController();
+  const mark = `mark-${process.pid}-${Date.now()}`;
+  const chain = startChain([bash('dump', 'echo x; sleep 60', mark), bash('zip', 'cat', mark)], {
+    stdout: true,
+    signal: abort.signal,
+  });
+  const reason = new Error('stopped by the operator');
+  setTimeout(() => abort.abort(reason), 200);
+  await assert.rejects(collect(readChain(chain, { signal: abort.signal })), (error) => error === reason);
+  assert.deepEqual(
+    commandLines().filter((line) => line.includes(mark)),
+    [],
+  );
+});
+
+test('the reader is ended before what it reads from, and so never takes the end for a whole', async () => {
+  // says of its input that it ended, unless it is ended itself before
+  const sink = bash(
+    'load',
+    'trap "exit 9" TERM; while read -t 0.05 line || [ $? -gt 128 ]; do :; done; echo COMMITTED >&2',
+  );
+  const chain = startChain([bash('dump', 'exec sleep 60'), sink], {});
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  chain.kill();
+  const [dump, load] = await chain.finished;
+  assert.equal(dump?.signal, 'SIGTERM');
+  assert.doesNotMatch(load?.stderr ?? '', /COMMITTED/);
+});
+
+test('what does not end by SIGTERM is killed', async () => {
+  const chain = startChain([bash('deaf', 'trap "" TERM; while :; do sleep 0.1; done')], {});
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  chain.kill();
+  const [result] = await chain.finished;
+  assert.equal(result?.signal, 'SIGKILL');
+});
+
+for (const [what, script, sizeBytes, tail] of [
+  ['nothing', 'true', 0, ''],
+  ['a little', 'printf abc', 3, 'abc'],
+  [
+    'a kilobyte in two writes',
+    'printf "%0600d" 1; sleep 0.2; printf "%0600d" 2',
+    1200,
+    `${'0'.repeat(423)}1${'0'.repeat(599)}2`,
+  ],
+  ['megabytes', 'head -c 3000000 /dev/zero | tr "\\0" x; printf end', 3_000_003, `${'x'.repeat(1021)}end`],
+] as const) {
+  test(`a meter that sees ${what} says how much, and how it ended`, async () => {
+    const chain = startChain([bash('dump', script), meterStage('meter')], { stdout: true });
+    const body = await collect(readChain(chain));
+    const reading = readMeter(await chain.finished, 'meter');
+    assert.equal(body.length, sizeBytes);
+    assert.deepEqual(reading, { sizeBytes, tail });
+  });
+}
+
+test('a meter that was ended has not seen the end', async () => {
+  const results = await startChain([bash('dump', 'printf abc'), bash('meter', 'exit 0')], {}).finished;
+  assert.throws(() => readMeter(results, 'meter'), /did not report/);
+});
+
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        return [readFileSync(`/proc/${name}/cmdline`, 'utf8')];
+      } catch {
+        return [];
+      }
+    });
+}
