@@ -304,6 +304,35 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
   });
 });
 
+describe('accounts and grants of MariaDB', { skip: missing }, () => {
+  test('come back where they are missing, and are left as they are where not', async () => {
+    const { database, env } = await shop();
+    const [here, gone, role] = [`h${database}`, `g${database}`, `r${database}`];
+    await mariadb.sql(
+      `create role ${role}; create user ${here}@'%' identified by 'one'; create user ${gone}@'%' identified by 'two';
+       grant select on \`${database}\`.* to ${here}@'%'; grant ${role} to ${gone}@'%';
+       grant execute on procedure \`${database}\`.close_old to ${role}; grant update (total) on \`${database}\`.orders to ${gone}@'%';
+       create definer = ${gone}@'%' view \`${database}\`.theirs as select 1 as one`,
+    );
+    const grants = async (account: string) =>
+      (await mariadb.sql(`show grants for ${account}`)).map((row) => Object.values(row)[0]).sort();
+    const before = [await grants(`${gone}@'%'`), await grants(role)];
+    const { stderr } = await backUp(env);
+    assert.doesNotMatch(stderr, /warn/);
+    await mariadb.sql(
+      `drop database \`${database}\`; drop user ${gone}@'%'; drop role ${role}; revoke all on \`${database}\`.* from ${here}@'%'`,
+    );
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /made accounts that the server lacked/);
+    assert.doesNotMatch(restore.stderr, /warn/);
+    assert.deepEqual([await grants(`${gone}@'%'`), await grants(role)], before);
+    assert.equal((await grants(`${here}@'%'`)).length, 1);
+    const connection = await mariadb.connect(database, gone, 'two');
+    await connection.end();
+  });
+});
+
 describe('a backup of MariaDB that cannot be', { skip: missing, concurrency: 2 }, () => {
   test('says which of the password, the host and the database is wrong', async () => {
     const { database, folder, env } = await shop('empty');

@@ -13,6 +13,7 @@ import type { DumpSession } from '../engine.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, seriesOf } from './connection.ts';
 import { displayName, readSequences } from './contents.ts';
 import { readFacts } from './facts.ts';
+import { readGlobals } from './globals.ts';
 import { takeLock } from './locks.ts';
 import { isOlder, type Program, programFor } from './programs.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
@@ -50,7 +51,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
       stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
       verifyEnd: (tail) => assertComplete(tail),
       contents: (dumpEnded) => dumpedContents({ connection, source: dumped, report, sequencesBefore, dumpEnded }),
-      globals: async () => undefined,
+      globals: () => readGlobals(connection, dumped.database),
       close: async () => {
         await secondPassed(connection, createdAt, signal);
         await close();

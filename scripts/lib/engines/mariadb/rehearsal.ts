@@ -41,13 +41,36 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     ],
     signal,
   });
-  const place = throwawaySource(server, source);
-  return {
-    source: place,
-    inspect: (staging) => inspect(place, staging, manifest, signal),
-    query: (staging, sql) => runQuery(place, staging, sql, signal),
-    stop: server.stop,
-  };
+  try {
+    const place = throwawaySource(server, source);
+    await makeDefiners(place, manifest?.roles ?? [], signal);
+    return {
+      source: place,
+      inspect: (staging) => inspect(place, staging, manifest, signal),
+      query: (staging, sql) => runQuery(place, staging, sql, signal),
+      stop: server.stop,
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** Views are read as their definers, who own nothing here: nobody but this process reaches the server. */
+async function makeDefiners(place: SourceConfig, definers: readonly string[], signal: AbortSignal): Promise<void> {
+  const connection = await connect(place, signal);
+  try {
+    for (const definer of definers) {
+      const at = definer.lastIndexOf('@');
+      const isRole = at < 0 || at === definer.length - 1;
+      const user = quoteIdentifier(isRole ? definer.replace(/@$/, '') : definer.slice(0, at));
+      const account = isRole ? user : `${user}@${quoteIdentifier(definer.slice(at + 1))}`;
+      await connection.query(`create ${isRole ? 'role' : 'user'} if not exists ${account}`);
+      await connection.query(`grant all on *.* to ${account}`);
+    }
+  } finally {
+    await connection.close();
+  }
 }
 
 async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions): Promise<void> {

@@ -17,6 +17,7 @@ import {
 import { countContents, listTables } from './contents.ts';
 import { assertComplete } from './dump.ts';
 import { readDefaults } from './facts.ts';
+import { giveGrants, makeMissingAccounts } from './globals.ts';
 import { takeLock } from './locks.ts';
 import { assertRestorable, refused, warnOfMissingDefiners } from './preflight.ts';
 import { programFor } from './programs.ts';
@@ -35,7 +36,7 @@ interface RestoreOptions {
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, signal } = options;
+  const { to, manifest, globals, signal } = options;
   const target = to ?? source.database;
   const connection = await connect(source, signal);
   try {
@@ -45,9 +46,20 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     await dropLeftovers(connection, place);
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
+    const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
-      return session({ connection, source, target, staging: to, isForeign: true, targetExists, swaps: false, signal });
+      return session({
+        connection,
+        source,
+        target,
+        staging: to,
+        isForeign: true,
+        targetExists,
+        swaps: false,
+        grants: [],
+        signal,
+      });
     }
     const staging = await freeBesideName(connection, target, 'restoring');
     await createStaging(connection, source, staging, to === undefined ? target : source.database, manifest);
@@ -59,6 +71,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
       isForeign: false,
       targetExists,
       swaps: to === undefined,
+      grants: to === undefined ? grants : [],
       signal,
     });
   } catch (error) {
@@ -126,11 +139,13 @@ interface SessionParts {
   readonly targetExists: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
+  /** What is to be granted once the restored database is in place. */
+  readonly grants: readonly string[];
   readonly signal: AbortSignal;
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, swaps, signal } = parts;
+  const { connection, source, target, staging, isForeign, targetExists, swaps, grants, signal } = parts;
   let isCommitted = false;
   return {
     staging,
@@ -157,6 +172,7 @@ function session(parts: SessionParts): RestoreSession {
         isCommitted = error instanceof OperatorError && error.code === 'RESTORE_FAILED';
         throw error;
       }
+      await giveGrants(connection, grants);
       return { database: target, previousDatabase: old };
     },
     discard: async () => {
