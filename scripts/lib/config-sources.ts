@@ -173,6 +173,7 @@ function readQuery(
     throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {
     format,
-    compression: compression === null ? defaults.BACKUP_COMPRESSION : ofQuery('compression', value.compression)(compression),
+    compression:
+      compression === null ? defaults.BACKUP_COMPRESSION : ofQuery('compression', value.compression)(compression),
   };
 }
