@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { filesIn, manifestsIn, temporaryFolder } from '../support/folders.ts';
 import { type HeldDump, startPostgres, WAITING_DUMPS } from '../support/postgres.ts';
-import { ACCESS_KEY, type S3Double, startS3Double } from '../support/s3-double.ts';
+import { startStore } from '../support/stores.ts';
 import { type Outcome, type Running, runVerb, startVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
@@ -12,15 +12,6 @@ const { postgres, missing } = await startPostgres();
 /** 40 MiB of rows that come before the large objects, so that parts are under way when a dump is held. */
 const BIG = `create table bulk as select n, repeat(md5(n::text), 32) as text from generate_series(1, 40000) n;
   select lo_from_bytea(0, 'x')`;
-
-function s3Env(double: S3Double): Record<string, string> {
-  return {
-    S3_ENDPOINT: double.settings.endpoint,
-    S3_ACCESS_KEY: ACCESS_KEY,
-    S3_SECRET_KEY: double.settings.secretKey,
-    BACKUP_COMPRESSION: 'none',
-  };
-}
 
 /** A backup into a directory that has come half way and waits. */
 async function heldBackup(more: Readonly<Record<string, string>> = {}) {
@@ -190,12 +181,12 @@ describe('a backup fails, and leaves nothing, when half way', { skip: missing, c
 
 describe('a backup into S3 ends its upload, and fails, when half way', { skip: missing, concurrency: 2 }, () => {
   async function heldUpload() {
-    const double = await startS3Double();
+    const { double, storeEnv } = await startStore();
     const database = postgres.freshName();
     await postgres.create(database, 'empty');
     await postgres.sql(database, BIG);
     const held = await postgres.holdDump(database);
-    const env = { ...postgres.env(database), ...s3Env(double) };
+    const env = { ...postgres.env(database), ...storeEnv, BACKUP_COMPRESSION: 'none' };
     const running = startVerb('backup', ['--json'], env, { viaTsx: true });
     await held.reached();
     assert.equal(double.count('CreateMultipartUpload'), 1);
@@ -218,7 +209,6 @@ describe('a backup into S3 ends its upload, and fails, when half way', { skip: m
       assert.equal(double.count('AbortMultipartUpload'), 1);
       assert.deepEqual(running.processes(), []);
       assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
-      await double.close();
     });
   }
 
@@ -238,7 +228,6 @@ describe('a backup into S3 ends its upload, and fails, when half way', { skip: m
     assert.equal(double.objects.size, 0);
     assert.deepEqual(running.processes(), []);
     assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
-    await double.close();
   });
 
   test('the storage goes away for good; what it kept of the upload is named', async () => {
@@ -254,17 +243,16 @@ describe('a backup into S3 ends its upload, and fails, when half way', { skip: m
   });
 
   test('the manifest cannot be stored: the object is taken back', async () => {
-    const double = await startS3Double({
+    const { double, storeEnv } = await startStore({
       fault: ({ operation, key }) =>
         operation === 'PutObject' && key.endsWith('.json') ? { status: 403, code: 'AccessDenied' } : undefined,
     });
     const database = postgres.freshName();
     await postgres.create(database);
-    const env = { ...postgres.env(database), ...s3Env(double) };
+    const env = { ...postgres.env(database), ...storeEnv, BACKUP_COMPRESSION: 'none' };
     const outcome = await runVerb('backup', ['--json'], env);
     assert.equal(outcome.code, 1);
     assert.equal(double.objects.size, 0);
-    await double.close();
   });
 });
 

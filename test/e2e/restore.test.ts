@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { handMadeDump, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { ACCESS_KEY, startS3Double } from '../support/s3-double.ts';
+import { startStore } from '../support/stores.ts';
 import { runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
@@ -425,20 +425,14 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
   });
 
   test('counts though the safety backup fails, says so, and the replaced database stays', async () => {
-    const double = await startS3Double();
+    const { double, storeEnv } = await startStore();
     const database = postgres.freshName();
     await postgres.create(database);
-    const env = {
-      ...postgres.env(database),
-      S3_ENDPOINT: double.settings.endpoint,
-      S3_ACCESS_KEY: ACCESS_KEY,
-      S3_SECRET_KEY: double.settings.secretKey,
-    };
+    const env = { ...postgres.env(database), ...storeEnv };
     assert.equal((await runVerb('backup', [], env)).code, 0);
     const before = await postgres.fingerprint(database);
     double.change({ allow: ['ListObjectsV2', 'GetObject'] });
     const outcome = await runVerb('restore', ['latest', '--json'], env);
-    await double.close();
     assert.equal(outcome.code, 0, outcome.stderr);
     assert.equal(outcome.json.safetyBackup, null);
     assert.match(outcome.stderr, /warn: the restore is done, but the safety backup failed: .*AccessDenied/);
