@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { OperatorError } from '../errors.ts';
+import { type Stage, type StageResult, startChain } from '../process-stream.ts';
 
 // Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
 const GUARD = `
@@ -23,6 +24,34 @@ export function guarded(
   command: readonly string[],
 ): { command: string; args: string[] } {
   return { command: 'bash', args: ['-c', GUARD, 'guard', signal, directory, ...command] };
+}
+
+// Runs a command to its end, and keeps what it made; but when our side goes first, the command and its folder go too.
+const SETUP_GUARD = `
+set -m
+dir=$1; shift
+exec 3<&0
+"$@" </dev/null &
+setup=$!
+{ cat <&3 >/dev/null; kill -KILL -- -$setup; sleep 0.2; rm -rf -- "$dir"; } 2>/dev/null &
+watch=$!
+wait $setup
+status=$?
+kill -KILL -- -$watch
+exit $status`;
+
+/**
+ * Runs what prepares a throwaway server's folder. Should this process be killed meanwhile, the folder is removed.
+ * @param stage its output goes nowhere
+ */
+export async function runSetup(directory: string, stage: Stage, signal?: AbortSignal): Promise<StageResult> {
+  const args = ['-c', SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
+  const chain = startChain([{ ...stage, command: 'bash', args }], { stdin: true, ...(signal ? { signal } : {}) });
+  const [result] = await chain.finished;
+  chain.stdin?.destroy();
+  signal?.throwIfAborted();
+  if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);
+  return result;
 }
 
 /** The account to start a server as that refuses to run as root; nothing when this is not root. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
-import { runProgram, type Stage, startChain } from '../../process-stream.ts';
-import { freePort, guarded, unprivileged } from '../throwaway.ts';
+import { type Stage, startChain } from '../../process-stream.ts';
+import { freePort, guarded, runSetup, unprivileged } from '../throwaway.ts';
 import { type Program, programFor } from './programs.ts';
 
 /** A MariaDB server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -49,7 +49,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   const socket = join(directory, 's');
   const as = { ...owner, cwd: directory };
   try {
-    await initialize(installer, data, as);
+    await initialize(installer, directory, data, as, options.signal);
     const port = options.tcp ? await freePort() : 0;
     const server: Stage = {
       name: 'mariadbd',
@@ -94,8 +94,14 @@ export function throwawaySource(server: ThrowawayServer, like: SourceConfig): So
   return { ...rest, host: server.host, port: server.port, user: server.user, sslMode: 'disable' };
 }
 
-async function initialize(installer: Program, data: string, as: object): Promise<void> {
-  const result = await runProgram({
+async function initialize(
+  installer: Program,
+  directory: string,
+  data: string,
+  as: object,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const setup: Stage = {
     name: 'mariadb-install-db',
     command: installer.path,
     args: [
@@ -106,11 +112,12 @@ async function initialize(installer: Program, data: string, as: object): Promise
       '--skip-name-resolve',
     ],
     ...as,
-  });
+  };
+  const result = await runSetup(directory, setup, signal);
   if (result.exitCode === 0) return;
   throw new OperatorError(
     'PROCESS_FAILED',
-    `mariadb-install-db failed: ${result.stderr || result.startError?.message || result.stdout.slice(-2_000)}`,
+    `mariadb-install-db failed: ${result.stderr || result.startError?.message || `exit code ${result.exitCode}`}`,
     { hint: 'Is there room in the temporary folder (TMPDIR)?' },
   );
 }

@@ -10,7 +10,7 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** A connection to one database. Every failure is an OperatorError that names the source. */
 export interface Connection {
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
-  /** The first rows of one statement; a text of several is an error. */
+  /** The first rows of one statement; a text of several is an error. The last thing that a connection is used for. */
   firstRows(sql: string, count: number): Promise<Record<string, unknown>[]>;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
@@ -122,14 +122,13 @@ async function wrap(
   const [row] = await query<{ version: string }>("select current_setting('server_version_num') as version");
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
+    // not closed afterwards: that would wait for an answer of a server that may be gone
     const cursor = client.query(new Cursor<Record<string, unknown>>(sql));
     try {
       return await cursor.read(count);
     } catch (error) {
       signal.throwIfAborted();
       throw queryError(source, database, error);
-    } finally {
-      await cursor.close().catch(() => {});
     }
   };
   return {
@@ -176,12 +175,18 @@ function connectError(source: SourceConfig, database: string, error: unknown): O
   const hint = connectHint(source, error);
   return new OperatorError(
     'SOURCE_CONNECT',
-    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${messageOf(error)}`,
+    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${isPasswordMissing(error) ? 'the server asks for a password, and none is set' : messageOf(error)}`,
     { hint, cause: error },
   );
 }
 
+/** Told by the driver in words about its own arguments. */
+function isPasswordMissing(error: unknown): boolean {
+  return /client password must be/.test(messageOf(error));
+}
+
 function connectHint(source: SourceConfig, error: unknown): string {
+  if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;

@@ -1,11 +1,11 @@
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
-import { runProgram, type Stage, startChain } from '../../process-stream.ts';
-import { freePort, guarded, unprivileged } from '../throwaway.ts';
+import { type Stage, startChain } from '../../process-stream.ts';
+import { freePort, guarded, runSetup, unprivileged } from '../throwaway.ts';
 import { findPrograms, type Program } from './programs.ts';
 
 /** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -56,7 +56,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   const data = join(directory, 'data');
   const as = { ...owner, cwd: directory };
   try {
-    await initialize(program, data, options, as);
+    await initialize(program, directory, data, options, as);
     const port = options.tcp ? await freePort() : 5432;
     const settings = [
       ...(options.durable ? [] : CARELESS),
@@ -102,9 +102,15 @@ async function serverProgram(major: number | undefined): Promise<Program> {
   });
 }
 
-async function initialize(program: Program, data: string, options: ThrowawayOptions, as: object): Promise<void> {
+async function initialize(
+  program: Program,
+  directory: string,
+  data: string,
+  options: ThrowawayOptions,
+  as: object,
+): Promise<void> {
   const { encoding = 'UTF8', collation = 'C.UTF-8', characterType = collation } = options.encoding ?? {};
-  const result = await runProgram({
+  const initdb: Stage = {
     name: 'initdb',
     command: program.path.replace(/postgres$/, 'initdb'),
     args: [
@@ -117,13 +123,16 @@ async function initialize(program: Program, data: string, options: ThrowawayOpti
       `--lc-ctype=${characterType}`,
     ],
     ...as,
-  });
+  };
+  const result = await runSetup(directory, initdb, options.signal);
   if (result.exitCode === 0) return;
   throw new OperatorError(
     'PROCESS_FAILED',
-    `initdb failed: ${result.stderr || result.startError?.message || result.stdout}`,
+    `initdb failed: ${result.stderr || result.startError?.message || `exit code ${result.exitCode}`}`,
     {
-      hint: 'Is there room in the temporary folder (TMPDIR)?',
+      hint: /permission denied/i.test(result.stderr)
+        ? `As root the server runs as another account, which has to be able to enter ${dirname(directory)}: chmod o+x it, or choose another folder (DRILL_DIR, TMPDIR).`
+        : 'Is there room in the temporary folder (DRILL_DIR, TMPDIR)?',
     },
   );
 }
