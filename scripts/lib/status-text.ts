@@ -86,7 +86,7 @@ const METRICS: Readonly<Record<string, Metric>> = {
   },
   database_backup_last_size_bytes: { help: 'Stored size of the last backup.', value: (s) => s.lastBackup?.sizeBytes },
   database_backup_stored_bytes: { help: 'Stored size of all backups.', value: (s) => s.storedBytes },
-  database_backup_count: { help: 'Number of backups, safety backups aside.', value: (s) => s.backups },
+  database_backup_backups: { help: 'Number of backups, safety backups aside.', value: (s) => s.backups },
   database_backup_rpo_target_seconds: { help: 'RPO_TARGET.', value: (s) => seconds(s.rpoTargetMs) },
   database_backup_drill_ok: {
     help: 'Whether the last drill passed.',
