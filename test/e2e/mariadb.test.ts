@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,6 +31,13 @@ async function backUp(env: Record<string, string>) {
     roles: string[];
   };
   return { key: key as string, manifest, stderr };
+}
+
+/** A folder of its own, as one drill runs in each, that the account of the throwaway server may enter. */
+function drillFolder(): string {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  return folder;
 }
 
 const handMade = (sql: string) => `${sql}\n-- Dump completed on 2026-01-01  0:00:00\n`;
@@ -181,8 +188,6 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       const restore = await runVerb('restore', ['latest', '--json'], env);
       assert.equal(restore.code, 0, restore.stderr);
       assert.equal(await mariadb.dump(name), before);
-      assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
-      assert.deepEqual(await mariadb.sql('select * from t', undefined, name), []);
       for (const each of await mariadb.databases())
         if (each.startsWith(name.slice(0, 20))) await mariadb.sql(`drop database ${quoteIdentifier(each)}`);
     });
@@ -532,7 +537,11 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
     const { manifest } = await backUp(env);
     const checks = temporaryFolder();
     place(checks, 'orders.sql', 'select * from orders where total < 0');
-    const { code, json, stderr } = await runVerb('drill', ['--json'], { ...env, DRILL_CHECKS: checks });
+    const { code, json, stderr } = await runVerb('drill', ['--json'], {
+      ...env,
+      DRILL_CHECKS: checks,
+      DRILL_DIR: drillFolder(),
+    });
     assert.equal(code, 0, stderr);
     const [result] = json.results;
     assert.deepEqual(
@@ -564,7 +573,11 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
     place(checks, 'c.sql', 'select 1; drop table orders');
     place(checks, 'd.sql', "select 1 into outfile '/tmp/x'");
     place(checks, 'e.sql', 'drop table orders');
-    const { code, json } = await runVerb('drill', ['--json'], { ...env, DRILL_CHECKS: checks });
+    const { code, json } = await runVerb('drill', ['--json'], {
+      ...env,
+      DRILL_CHECKS: checks,
+      DRILL_DIR: drillFolder(),
+    });
     assert.equal(code, 1);
     const failed = json.results[0].checks.filter(({ ok }: { ok: boolean }) => !ok);
     assert.deepEqual(

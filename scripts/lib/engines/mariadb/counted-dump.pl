@@ -8,6 +8,8 @@ use warnings;
 use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20, LINE_KEPT => 1 << 12 };
 
 my ($report, @command) = @ARGV;
+# a dump writes 4 KB at a time, which to a pipe costs as much as half of its own work
+unshift @command, '/usr/bin/stdbuf', '-o1M' if -x '/usr/bin/stdbuf';
 my $pid = open(my $dump, '-|', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
 for my $name (qw(TERM INT HUP)) {
   $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
@@ -76,12 +78,18 @@ sub look {
   }
 }
 
-# Takes lines of one table's data.
+# Takes lines of one table's data. Most begin with a parenthesis: looking for the others is several times as fast as
+# counting those.
 sub count {
   my $others = 0;
-  while ($_[0] =~ /^([^(\n][^\n]{0,4095})/mg) {
-    $others++;
-    $is_unknown = 1 if substr($1, 0, 6) eq 'INSERT' && $1 =~ / VALUES \(/;
-  }
+  # the first line has no line break before it
+  pos($_[0]) = 0;
+  if (substr($_[0], 0, 1) ne '(') { other($_[0], 0); $others = 1 }
+  while ($_[0] =~ /\n[^(]/g) { other($_[0], pos($_[0]) - 1); $others++ }
   $rows{$table} += ($_[0] =~ tr/\n//) - $others;
+}
+
+# A line that is no row must not have one in it.
+sub other {
+  $is_unknown = 1 if substr($_[0], $_[1], 6) eq 'INSERT' && substr($_[0], $_[1], LINE_KEPT) =~ /^[^\n]* VALUES \(/;
 }

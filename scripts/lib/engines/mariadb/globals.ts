@@ -5,6 +5,9 @@ import { readDefiners } from './facts.ts';
 
 const BEGIN = '-- account ';
 
+/** What the server calls an account that it does not have, depending on the statement. */
+const NO_SUCH_ACCOUNT = ['ER_PASSWORD_NO_MATCH', 'ER_NONEXISTING_GRANT', 'ER_CANNOT_USER', 'ER_INVALID_ROLE'];
+
 interface Account {
   readonly user: string;
   readonly host: string;
@@ -53,7 +56,7 @@ export async function readGlobals(connection: Connection, database: string): Pro
     const blocks: { isRole: boolean; lines: string[] }[] = [];
     for (const account of await concerned(connection, database)) {
       const block = await readAccount(connection, account).catch((error: unknown) => {
-        if (errorName(error) === 'ER_NONEXISTING_GRANT' || errorName(error) === 'ER_CANNOT_USER') return undefined;
+        if (NO_SUCH_ACCOUNT.includes(errorName(error) ?? '')) return undefined;
         throw error;
       });
       if (block) blocks.push({ isRole: account.host === '', lines: block });
