@@ -31,14 +31,14 @@ try {
   const database = { name: 'shop', dumpBytes: 0 };
   if (has('backup', 'memory', 'restore')) database.dumpBytes = await make(bed, database.name, options.sizeBytes);
 
-  if (has('start-up')) sections.push(await benchStartUp(bed, options));
-  if (has('catalog')) sections.push(await benchCatalogs(bed, options));
-  if (has('backup')) sections.unshift(await benchBackups(bed, database.name, options));
+  if (has('backup')) sections.push(await benchBackups(bed, database.name, options));
   if (has('memory')) {
     const quarter = { name: 'quarter', dumpBytes: await make(bed, 'quarter', options.sizeBytes / 4) };
     sections.push(await benchMemory(bed, [quarter, database], options));
   }
   if (has('restore')) sections.push(await benchRestores(bed, database.name, options));
+  if (has('catalog')) sections.push(await benchCatalogs(bed, options));
+  if (has('start-up')) sections.push(await benchStartUp(bed, options));
 
   const markdown = [
     machine,

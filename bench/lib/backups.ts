@@ -96,7 +96,7 @@ export async function benchBackups(bed: TestBed, database: string, options: Opti
     return `bench/${uploads}`;
   };
   const all = [...CANDIDATES, ...(bed.s3 ? S3_CANDIDATES(bed.s3, newKey) : [])];
-  const wanted = all.filter(({ name }) => name === FLOOR || name.includes(options.only));
+  const wanted = all.filter(({ name }) => name === FLOOR || options.only.some((text) => name.includes(text)));
   const able = wanted.filter(({ needs }) => needs.every(bed.has));
   const missing = wanted.filter((candidate) => !able.includes(candidate));
 

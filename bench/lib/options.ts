@@ -4,14 +4,14 @@ export const PARTS = ['backup', 'memory', 'restore', 'catalog', 'start-up'] as c
 export type Part = (typeof PARTS)[number];
 
 export const HELP = `
-bench [--size 1GB] [--rounds 5] [--parts backup,memory,restore,catalog,start-up] [--only TEXT] [--keys 200000] [--write]
+bench [--size 1GB] [--rounds 5] [--parts backup,memory,restore,catalog,start-up] [--only TEXT,…] [--keys 200000] [--write]
 
 Measures this project side by side with what a user would pick instead, in one run, the candidates taking turns.
 
   --size 1GB     about how large the plain dump of the database is: 100MB, 1GB, 4GB (BENCH_SIZE)
   --rounds 5     how often each candidate runs; the medians are shown (BENCH_ROUNDS)
   --parts …      what is measured (BENCH_PARTS)
-  --only TEXT    only candidates whose name holds this, beside the first of each table (BENCH_ONLY)
+  --only TEXT,…  only candidates whose name holds one of these, beside the first of each table (BENCH_ONLY)
   --keys 200000  the most keys that list, cleanup and status are shown (BENCH_KEYS)
   --write        store the tables in docs/performance.md
 
@@ -23,7 +23,7 @@ export interface Options {
   readonly sizeBytes: number;
   readonly rounds: number;
   readonly parts: readonly Part[];
-  readonly only: string;
+  readonly only: readonly string[];
   readonly keys: number;
   readonly write: boolean;
   /** The command that makes this run again. */
@@ -60,7 +60,7 @@ export function readOptions(env: NodeJS.ProcessEnv = process.env): Options {
     sizeBytes: sizeOf(values.size),
     rounds: countOf('--rounds', values.rounds),
     parts,
-    only: values.only,
+    only: values.only.split(','),
     keys: countOf('--keys', values.keys),
     write: values.write,
     command: `${settings.join(' ')} make bench`,

@@ -38,7 +38,7 @@ export async function benchRestores(bed: TestBed, database: string, options: Opt
   const { results: backups } = JSON.parse(backup.stdout) as { results: { key: string }[] };
   const dump = `${env.BACKUP_DIR}/${backups[0]?.key}`;
 
-  const wanted = CANDIDATES.filter(({ name }) => name === PLAIN || name.includes(options.only));
+  const wanted = CANDIDATES.filter(({ name }) => name === PLAIN || options.only.some((text) => name.includes(text)));
   const able = wanted.filter(({ needs }) => needs.every(bed.has));
   const results = await inTurns(able, options.rounds, async (candidate) => {
     await bed.query('postgres', 'checkpoint');
