@@ -56,8 +56,8 @@ describe('a damaged backup is refused, and the live database stays', { skip: mis
         assert.deepEqual(await postgres.fingerprint(database), before, told);
         assert.deepEqual(await postgres.beside(database), [database], told);
       };
-      for (const [damage, damaged] of Object.entries(DAMAGES)) {
-        writeFileSync(path, damaged(whole));
+      for (const damage of ['without its last byte', 'changed in one byte', 'empty'] as const) {
+        writeFileSync(path, DAMAGES[damage](whole));
         await refused(`${damage}, with a manifest`, ['BACKUP_DAMAGED']);
       }
       rmSync(path.replace(/\.(sql|dump)[.a-z]*$/, '.json'));
