@@ -323,14 +323,14 @@ describe('accounts and grants of MariaDB', { skip: missing }, () => {
       (await mariadb.sql(`show grants for ${account}`)).map((row) => Object.values(row)[0]).sort();
     const before = [await grants(`${gone}@'%'`), await grants(role)];
     const { stderr } = await backUp(env);
-    assert.doesNotMatch(stderr, /warn/);
+    assert.doesNotMatch(stderr, /accounts|grants/);
     await mariadb.sql(
       `drop database \`${database}\`; drop user ${gone}@'%'; drop role ${role}; revoke all on \`${database}\`.* from ${here}@'%'`,
     );
     const restore = await runVerb('restore', ['latest', '--json'], env);
     assert.equal(restore.code, 0, restore.stderr);
     assert.match(restore.stderr, /made accounts that the server lacked/);
-    assert.doesNotMatch(restore.stderr, /warn/);
+    assert.doesNotMatch(restore.stderr, /warn: (not granted|accounts|views)/);
     assert.deepEqual([await grants(`${gone}@'%'`), await grants(role)], before);
     assert.equal((await grants(`${here}@'%'`)).length, 1);
     const connection = await mariadb.connect(database, gone, 'two');
@@ -467,7 +467,10 @@ describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 
     await mariadb.sql(
       `create user ${user}@'%' identified by 'x'; grant all on \`${database}\`.* to ${user}@'%'; grant set user on *.* to ${user}@'%'`,
     );
-    const poor = { ...env, BACKUP_SOURCE_SHOP: `mariadb://${user}:x@${mariadb.host}:${mariadb.port}/${database}` };
+    const poor = {
+      BACKUP_DIR: env.BACKUP_DIR ?? '',
+      BACKUP_SOURCE_SHOP: `mariadb://${user}:x@${mariadb.host}:${mariadb.port}/${database}`,
+    };
     const denied = await runVerb('restore', ['latest', '--json'], poor);
     assert.equal(denied.json.error.code, 'RESTORE_REFUSED', denied.stderr);
     assert.match(denied.json.error.hint, /GRANT ALL ON/);
@@ -583,6 +586,7 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
     assert.deepEqual(
       failed.map(({ name }: { name: string }) => name),
       ['foreign keys', 'a.sql', 'b.sql', 'c.sql', 'd.sql', 'e.sql'],
+      JSON.stringify(failed),
     );
     assert.match(failed[0].detail, /rows that refer to nothing: orders \(orders_customer\), orders \(orders_ibfk_1\)/);
     assert.match(failed[2].detail, /tries to write/);

@@ -94,12 +94,15 @@ async function readViews(connection: Connection, database: string): Promise<Code
   return objects;
 }
 
-/** From their parts: SHOW CREATE TRIGGER says what its author wrote, names of databases included. */
+/**
+ * From their parts: SHOW CREATE TRIGGER says what its author wrote, names of databases included. Asked for by the schema
+ * of their tables, which is always theirs: by any other column the server would open every table that it has.
+ */
 async function readTriggers(connection: Connection, database: string): Promise<CodeObject[]> {
   const rows = await connection.query<Record<string, string>>(
     `select trigger_name as name, event_object_table as \`table\`, action_timing as timing, event_manipulation as event,
        action_statement as body, definer, sql_mode as mode, character_set_client as charset, collation_connection as collation
-     from information_schema.triggers where trigger_schema = ?
+     from information_schema.triggers where event_object_schema = ?
      order by binary event_object_table, action_timing, event_manipulation, action_order`,
     [database],
   );
@@ -210,7 +213,7 @@ export async function dropCode(connection: Connection, database: string, kinds: 
 export async function listCode(connection: Connection, database: string): Promise<{ kind: CodeKind; name: string }[]> {
   const rows = await connection.query<{ kind: string; name: string }>(
     `select 'view' as kind, table_name as name from information_schema.views where table_schema = ?
-     union all select 'trigger', trigger_name from information_schema.triggers where trigger_schema = ?
+     union all select 'trigger', trigger_name from information_schema.triggers where event_object_schema = ?
      union all select 'event', event_name from information_schema.events where event_schema = ?
      union all select lower(routine_type), routine_name from information_schema.routines where routine_schema = ?`,
     [database, database, database, database],

@@ -7,7 +7,7 @@ export async function readDefiners(connection: Connection, database: string): Pr
   const rows = await connection.query<{ definer: string }>(
     `select definer from information_schema.views where table_schema = ?
      union select definer from information_schema.routines where routine_schema = ?
-     union select definer from information_schema.triggers where trigger_schema = ?
+     union select definer from information_schema.triggers where event_object_schema = ?
      union select definer from information_schema.events where event_schema = ?`,
     [database, database, database, database],
   );
