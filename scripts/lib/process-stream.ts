@@ -1,6 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { OperatorError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
@@ -242,47 +241,6 @@ export function stageError(result: StageResult): OperatorError {
 
 function lastLines(text: string): string {
   return text.split('\n').slice(-6).join(' | ');
-}
-
-/**
- * A filter that hands its input on unchanged and reports, on standard error, how many bytes passed and the last of
- * them: what proves that a dump is complete without the raw stream ever entering this process. Perl is part of every
- * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
- *
- * @param droppedLines lines that are left out where they stand in the first 8 KB
- */
-export function meterStage(name: string, droppedLines: readonly string[] = []): Stage {
-  return { name, command: 'perl', args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines] };
-}
-
-/**
- * @param sizeBytes what has arrived of what passed through the meter of that name
- * @throws OperatorError DUMP_INCOMPLETE when bytes were lost on the way
- */
-export function assertAllRead(results: readonly StageResult[], name: string, sizeBytes: number): void {
-  const meter = readMeter(results, name);
-  if (meter.sizeBytes === sizeBytes) return;
-  throw new OperatorError(
-    'DUMP_INCOMPLETE',
-    `of ${meter.sizeBytes} bytes that were written only ${sizeBytes} were read`,
-    {
-      hint: 'Nothing of it is used. This should not happen: please report it.',
-    },
-  );
-}
-
-/** What a meter saw: bytes, and the last kilobyte of them as text. */
-export interface MeterReading {
-  readonly sizeBytes: number;
-  readonly tail: string;
-}
-
-/** @throws OperatorError when the meter of that name did not report, which means that it did not see the end */
-export function readMeter(results: readonly StageResult[], name: string): MeterReading {
-  const report = results.find((result) => result.name === name)?.stderr ?? '';
-  const match = /METER (\d+) ?([0-9a-f]*)$/.exec(report);
-  if (!match) throw new OperatorError('PROCESS_FAILED', `${name} did not report what passed through it`);
-  return { sizeBytes: Number(match[1]), tail: Buffer.from(match[2] ?? '', 'hex').toString('utf8') };
 }
 
 /** Runs one program to its end. For control, not for data: keeps its output. */

@@ -1,7 +1,7 @@
-import { dumpToStorage } from './backup.ts';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
 import { compareContents } from './contents.ts';
+import { dumpToStorage } from './dump-to-storage.ts';
 import type { RestoreSession, UndoResult } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
 import {
   assertSucceeded,
-  meterStage,
   readChain,
-  readMeter,
   type Stage,
   type StageResult,
   setChildEnvironment,

@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from '../../scripts/lib/errors.ts';
+import { assertAllRead, meterStage, readMeter } from '../../scripts/lib/meter.ts';
 import {
-  assertAllRead,
-  meterStage,
   readChain,
-  readMeter,
   runProgram,
   type Stage,
   type StageResult,

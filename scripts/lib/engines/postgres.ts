@@ -5,8 +5,9 @@ import { beginDump } from './postgres/dump.ts';
 import { dropKept, keptDatabases } from './postgres/kept.ts';
 import { ROLES, timeOfBeside } from './postgres/names.ts';
 import { rehearse } from './postgres/rehearsal.ts';
-import { beginRestore, undoRestore } from './postgres/restore.ts';
+import { beginRestore } from './postgres/restore.ts';
 import { connectBeside, listDatabases } from './postgres/server.ts';
+import { undoRestore } from './postgres/undo.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */
 export const postgres: Engine = {

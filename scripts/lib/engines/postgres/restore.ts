@@ -1,37 +1,17 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { messageOf, OperatorError } from '../../errors.ts';
+import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
-import { runProgram, type Stage, stageError } from '../../process-stream.ts';
-import type { RestoreSession, UndoResult } from '../engine.ts';
-import { type Connection, connect, libpqEnvironment, quoteIdentifier, quoteLiteral } from './connection.ts';
+import type { RestoreSession } from '../engine.ts';
+import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
+import { type Connection, connect, quoteIdentifier, quoteLiteral } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
 import { carryOver } from './database-settings.ts';
 import { assertComplete } from './dump.ts';
-import { HASHES_UNREAD } from './globals.ts';
-import { assertRestorable, missingRoles } from './preflight.ts';
-import { programFor } from './programs.ts';
-import {
-  besideDatabases,
-  connectBeside,
-  dropDatabase,
-  dropLeftovers,
-  freeBesideName,
-  listDatabases,
-  lockRestore,
-} from './server.ts';
+import { loadStage } from './load-stage.ts';
+import { assertRestorable } from './preflight.ts';
+import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases, lockRestore } from './server.ts';
 import { swapDatabases } from './swap.ts';
-
-/** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
-const LOADING_OPTIONS = [
-  'synchronous_commit=off',
-  'maintenance_work_mem=256MB',
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-]
-  .map((option) => `-c ${option}`)
-  .join(' ');
 
 /** What a newer pg_dump writes at a dump's head and an older server does not know. */
 const HEAD_SETTINGS = [
@@ -110,64 +90,6 @@ const OBJECTS_OF_USERS = `
        and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i')))
     + (select count(*) from pg_largeobject_metadata)
   )::text as n`;
-
-/** Makes the roles that the backup needs and the server lacks; those that it has stay as they are. */
-async function makeMissingRoles(
-  connection: Connection,
-  source: SourceConfig,
-  manifest: Manifest | undefined,
-  globals: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const missing = await missingRoles(connection, manifest);
-  if (missing.length === 0) return;
-  try {
-    const beside = source.database === 'postgres' ? 'template1' : 'postgres';
-    await runGlobals(source, beside, globals, connection.serverVersionNum, ['--variable=roles_only=1'], signal);
-    log.info(`made the roles that the server lacked: ${missing.join(', ')}`);
-    if (!globals.includes(HASHES_UNREAD)) return;
-    const [without] = await connection.query<{ names: string | null }>(
-      "select string_agg(rolname, ', ' order by rolname) as names from pg_roles where rolname = any($1) and not rolcanlogin",
-      [missing],
-    );
-    if (without?.names)
-      log.warn(`these roles may not log in: ${without.names}. Where they should: ALTER ROLE … LOGIN PASSWORD '…'`);
-  } catch (error) {
-    signal.throwIfAborted();
-    // assertRestorable names the roles, and what to do
-    log.warn(`the missing roles could not be made: ${messageOf(error)}`);
-  }
-}
-
-/** Owner, settings and grants as the backup has them. A user who may not give them restores the data all the same. */
-async function giveOwnSettings(
-  source: SourceConfig,
-  staging: string,
-  globals: string,
-  serverVersionNum: number,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await runGlobals(source, staging, globals, serverVersionNum, [], signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    log.warn(`owner, settings and grants of the database could not be set as they were: ${messageOf(error)}`);
-  }
-}
-
-/** Runs the SQL of a backup's globals through psql, whose variables it uses. */
-async function runGlobals(
-  source: SourceConfig,
-  database: string,
-  globals: string,
-  serverVersionNum: number,
-  variables: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  const stage = await loadStage(source, database, 'sql', serverVersionNum);
-  const result = await runProgram({ ...stage, args: [...stage.args, ...variables] }, { input: globals, signal });
-  if (result.exitCode !== 0) throw stageError(result);
-}
 
 async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
   const connection = await connect(source, database, signal);
@@ -282,70 +204,11 @@ async function discard(source: SourceConfig, staging: string): Promise<void> {
   }
 }
 
-async function loadStage(
-  source: SourceConfig,
-  staging: string,
-  format: string,
-  serverVersionNum: number,
-): Promise<Stage> {
-  const env = { ...libpqEnvironment(source, staging), PGOPTIONS: LOADING_OPTIONS };
-  if (format === 'custom') {
-    const program = await programFor('pg_restore', serverVersionNum);
-    // pg_restore takes the database from its command line alone, and reads a name with = as a connection string
-    const database = `dbname='${staging.replace(/['\\]/g, '\\$&')}'`;
-    return {
-      name: 'pg_restore',
-      command: program.path,
-      args: ['--no-password', '--exit-on-error', '--single-transaction', `--dbname=${database}`],
-      env,
-    };
-  }
-  const program = await programFor('psql', serverVersionNum);
-  return {
-    name: 'psql',
-    command: program.path,
-    args: [
-      '--no-psqlrc',
-      '--no-password',
-      '--quiet',
-      '--single-transaction',
-      '--variable=ON_ERROR_STOP=1',
-      '--output=/dev/null',
-    ],
-    env,
-  };
-}
-
 async function restoredContents(source: SourceConfig, staging: string, signal: AbortSignal): Promise<Contents> {
   const connection = await connect(source, staging, signal);
   try {
     const counts = await countContents(connection);
     return { ...counts, sequences: await readSequences(connection) };
-  } finally {
-    await connection.close();
-  }
-}
-
-/** See Engine.undo. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
-  const connection = await connectBeside(source, signal);
-  try {
-    await lockRestore(connection, source);
-    const live = source.database;
-    const [previous] = await besideDatabases(connection, live, 'previous');
-    if (!previous) {
-      throw new OperatorError(
-        'RESTORE_REFUSED',
-        `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
-        {
-          hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
-        },
-      );
-    }
-    const liveExists = (await listDatabases(connection)).some((row) => row.name === live);
-    const keptAs = await freeBesideName(connection, live, 'undone');
-    await swapDatabases(connection, source, { live, liveExists, kept: keptAs, next: previous.name }, signal);
-    return { database: live, restoredFrom: previous.name, keptAs };
   } finally {
     await connection.close();
   }

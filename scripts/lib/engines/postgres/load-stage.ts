@@ -1,0 +1,50 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import type { Stage } from '../../process-stream.ts';
+import { libpqEnvironment } from './connection.ts';
+import { programFor } from './programs.ts';
+
+/** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
+const LOADING_OPTIONS = [
+  'synchronous_commit=off',
+  'maintenance_work_mem=256MB',
+  'statement_timeout=0',
+  'lock_timeout=0',
+  'idle_in_transaction_session_timeout=0',
+]
+  .map((option) => `-c ${option}`)
+  .join(' ');
+
+/** The program that loads a dump of this format into the database. */
+export async function loadStage(
+  source: SourceConfig,
+  staging: string,
+  format: string,
+  serverVersionNum: number,
+): Promise<Stage> {
+  const env = { ...libpqEnvironment(source, staging), PGOPTIONS: LOADING_OPTIONS };
+  if (format === 'custom') {
+    const program = await programFor('pg_restore', serverVersionNum);
+    // pg_restore takes the database from its command line alone, and reads a name with = as a connection string
+    const database = `dbname='${staging.replace(/['\\]/g, '\\$&')}'`;
+    return {
+      name: 'pg_restore',
+      command: program.path,
+      args: ['--no-password', '--exit-on-error', '--single-transaction', `--dbname=${database}`],
+      env,
+    };
+  }
+  const program = await programFor('psql', serverVersionNum);
+  return {
+    name: 'psql',
+    command: program.path,
+    args: [
+      '--no-psqlrc',
+      '--no-password',
+      '--quiet',
+      '--single-transaction',
+      '--variable=ON_ERROR_STOP=1',
+      '--output=/dev/null',
+    ],
+    env,
+  };
+}
