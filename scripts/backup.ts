@@ -78,9 +78,9 @@ async function lastGood(config: Config, storage: Storage, source: string): Promi
   }
 }
 
+/** 4 only when nothing could be done for other runs' locks; one source that failed among others is a failure. */
 function exitCodeOf(results: readonly BackupResult[]): ExitCode {
-  const failed = results.filter((result) => !result.ok);
-  if (failed.length === 0) return EXIT.done;
-  const codes = new Set(failed.map(({ cause }) => (cause instanceof OperatorError ? cause.exitCode : EXIT.failed)));
-  return codes.size === 1 && codes.has(EXIT.locked) ? EXIT.locked : EXIT.failed;
+  if (results.every(({ ok }) => ok)) return EXIT.done;
+  const isLocked = ({ cause }: BackupResult) => cause instanceof OperatorError && cause.exitCode === EXIT.locked;
+  return results.every(isLocked) ? EXIT.locked : EXIT.failed;
 }
