@@ -39,8 +39,11 @@ attended() {
 
 trap stop TERM INT
 
-attended node --import file:///app/node_modules/tsx/dist/loader.mjs /app/docker/backup/check-config.ts &&
+if attended node --import file:///app/node_modules/tsx/dist/loader.mjs /app/docker/backup/check-config.ts; then
+  # a stack that was down for days comes up first; whether its backups are recent is asked in five minutes
+  echo 0 >/tmp/health
   touch /tmp/configuration-is-valid
+fi
 
 case ${BACKUP_ON_START:-} in
   [Tt][Rr][Uu][Ee] | [Yy][Ee][Ss] | [Oo][Nn] | 1)

@@ -163,6 +163,14 @@ describe('the stack', { skip }, () => {
     assert.equal((await list()).length, count, 'the old schedule still runs');
   });
 
+  step('comes up though its backups are stale, and is called unhealthy for it later', async () => {
+    succeeded(await stack.up({ BACKUP_SCHEDULE: '@every 1h', RPO_TARGET: '1s' }));
+    const later = 'touch -d "6 minutes ago" /tmp/health; /app/docker/backup/healthcheck.sh';
+    const { code, stdout } = await stack.compose(['exec', '--no-TTY', 'backup', 'sh', '-c', later]);
+    assert.equal(code, 1);
+    assert.match(stdout, /^Shop & Sons: no backup in the last 1\.0s$/m);
+  });
+
   step('ends a backup under way when it is stopped, and leaves no unfinished upload', async () => {
     const keys = await keysIn();
     const holder = stack.psql(
