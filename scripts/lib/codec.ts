@@ -6,6 +6,8 @@ import { childEnvironment, type Stage } from './process-stream.ts';
 
 /** The highest level that igzip knows; gzip itself takes over above it. */
 const IGZIP_LEVELS = 3;
+/** Measured on a gigabyte: the time of level 1, and 2 % less of output; level 3 takes a quarter longer for no more. */
+const IGZIP_DEFAULT = 2;
 
 function isInstalled(program: string): boolean {
   return (childEnvironment().PATH ?? '')
@@ -25,7 +27,7 @@ export function compressStages({ method, level }: Compression): Stage[] {
       return [{ name: 'zstd', command: 'zstd', args: ['--quiet', '--stdout', `-${level ?? 1}`] }];
     case 'gzip':
       if ((level ?? 1) <= IGZIP_LEVELS && isInstalled('igzip')) {
-        return [{ name: 'igzip', command: 'igzip', args: ['--stdout', `-${level ?? 1}`] }];
+        return [{ name: 'igzip', command: 'igzip', args: ['--stdout', `-${level ?? IGZIP_DEFAULT}`] }];
       }
       return [{ name: 'gzip', command: 'gzip', args: ['--stdout', `-${Math.max(1, level ?? 6)}`] }];
   }

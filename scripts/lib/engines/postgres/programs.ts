@@ -68,7 +68,9 @@ export async function programFor(name: string, serverVersionNum: number): Promis
       hint: `Install the PostgreSQL ${major} client (apt-get install postgresql-client-${major}), or run inside the backup image.`,
     });
   }
-  const fitting = programs.filter((program) => program.major >= major).at(-1);
+  const enough = programs.filter((program) => program.major >= major);
+  // the first of its version: Debian's own, before the wrapper in PATH that takes a while to find it
+  const fitting = enough.find((program) => program.major === enough.at(-1)?.major);
   if (!fitting) {
     throw new OperatorError(
       'SOURCE_VERSION',
