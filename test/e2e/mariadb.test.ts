@@ -159,17 +159,10 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
   });
 
   for (const name of [
-    "it's",
-    'back`quote',
-    'with space',
-    'slash/es',
-    'a.dot',
-    'UPPER',
-    'ünïcode日',
-    'per%cent_',
-    '-dash',
-    'dollar$(id)',
-    'back\\slash',
+    "it's `a` back\\slash",
+    'with space/slash.dot',
+    'UPPER ünïcode日 $(id)',
+    '-per%cent_',
     'x'.repeat(63),
   ]) {
     test(`work on a database named ${name}`, async () => {
