@@ -124,6 +124,8 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
 
   const changes = whole?.changes ?? [];
   for (const [i, change] of changes.entries()) {
+    // a fifth of them, early and late ones, odd and even; SWAP_TESTS=all for every one, which takes some minutes
+    if (process.env.SWAP_TESTS !== 'all' && i % 5 !== 2) continue;
     const label = change
       .replaceAll(/shop_\w*?(_previous|_restoring)?_\d{14}|shop_\d+_\d+_/g, '$1')
       .replaceAll(/\s+/g, ' ')
