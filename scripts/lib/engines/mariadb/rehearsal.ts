@@ -1,9 +1,8 @@
-import { statfs } from 'node:fs/promises';
 import type { SourceConfig } from '../../config-sources.ts';
-import { messageOf, OperatorError } from '../../errors.ts';
+import { OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
-import { formatBytes } from '../../quantities.ts';
 import type { Check, Rehearsal } from '../engine.ts';
+import { assertRoom } from '../room.ts';
 import { listCode } from './code-objects.ts';
 import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';
 import { displayName, listTables } from './contents.ts';
@@ -28,7 +27,11 @@ interface RehearsalOptions {
 /** See Engine.rehearse. There is one MariaDB server in the image: it stands in for those of other versions. */
 export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
-  await assertRoom(options);
+  await assertRoom(options, {
+    roomFactor: ROOM_FACTOR,
+    unpackedFactor: UNPACKED_FACTOR,
+    serverBytes: EMPTY_SERVER_BYTES,
+  });
   const server = await startThrowawayServer({
     parent: directory,
     durable: true,
@@ -71,21 +74,6 @@ async function makeDefiners(place: SourceConfig, definers: readonly string[], si
   } finally {
     await connection.close();
   }
-}
-
-async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions): Promise<void> {
-  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
-    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
-  });
-  const freeBytes = bavail * bsize;
-  const databaseBytes = manifest?.databaseBytes ?? storedBytes * UNPACKED_FACTOR;
-  const neededBytes = Math.ceil(databaseBytes * ROOM_FACTOR) + EMPTY_SERVER_BYTES;
-  if (freeBytes >= neededBytes) return;
-  throw new OperatorError(
-    'NO_SPACE',
-    `${directory} has ${formatBytes(freeBytes)} free; rehearsing this restore needs about ${formatBytes(neededBytes)}`,
-    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was started.' },
-  );
 }
 
 async function inspect(

@@ -1,9 +1,8 @@
-import { statfs } from 'node:fs/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
-import { formatBytes } from '../../quantities.ts';
 import type { Check, Rehearsal } from '../engine.ts';
+import { assertRoom } from '../room.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
 import { INVALID_OBJECTS } from './dump.ts';
 import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
@@ -27,7 +26,11 @@ interface RehearsalOptions {
 /** See Engine.rehearse. */
 export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
-  await assertRoom(options);
+  await assertRoom(options, {
+    roomFactor: ROOM_FACTOR,
+    unpackedFactor: UNPACKED_FACTOR,
+    serverBytes: EMPTY_SERVER_BYTES,
+  });
   const major = manifest ? Number.parseInt(manifest.serverVersion, 10) : undefined;
   const server = await startThrowawayServer({
     ...(major === undefined ? {} : { major }),
@@ -53,21 +56,6 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     await server.stop();
     throw error;
   }
-}
-
-async function assertRoom({ directory, manifest, storedBytes }: RehearsalOptions): Promise<void> {
-  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
-    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
-  });
-  const freeBytes = bavail * bsize;
-  const databaseBytes = manifest?.databaseBytes ?? storedBytes * UNPACKED_FACTOR;
-  const neededBytes = Math.ceil(databaseBytes * ROOM_FACTOR) + EMPTY_SERVER_BYTES;
-  if (freeBytes >= neededBytes) return;
-  throw new OperatorError(
-    'NO_SPACE',
-    `${directory} has ${formatBytes(freeBytes)} free; rehearsing this restore needs about ${formatBytes(neededBytes)}`,
-    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was started.' },
-  );
 }
 
 /** Makes what a dump takes for granted on its server: roles and tablespaces. */
