@@ -3,8 +3,9 @@ import { guardAgainstDrift } from './drift-guard.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
-import { log } from './log.ts';
+import { aboutSource, log } from './log.ts';
 import { dumpBytes } from './manifest.ts';
+import { inParallel } from './parallel.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { expandSources, selectSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
@@ -25,9 +26,10 @@ export interface BackupResult {
 }
 
 /**
- * Backs up the given sources one after the other. Never throws for a source that failed.
+ * Backs up the given sources, BACKUP_PARALLEL_SOURCES of them at a time. Never throws for a source that failed.
  *
  * @param names the sources wanted; none means all
+ * @returns what came of each, in the order in which they are configured
  * @throws OperatorError USAGE for a name that is not configured
  */
 export async function backUp(
@@ -36,13 +38,15 @@ export async function backUp(
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<BackupResult[]> {
-  const results: BackupResult[] = [];
-  for (const { source, problem, cause } of await expandSources(selectSources(config.sources, names), signal)) {
-    results.push(
-      problem === undefined ? await backUpSource(config, storage, source, signal) : failure(source, Date.now(), cause),
-    );
-  }
-  return results;
+  const sources = await expandSources(selectSources(config.sources, names), signal);
+  const atATime = config.values.BACKUP_PARALLEL_SOURCES;
+  // lines of several sources come in any order: each then says whose it is
+  const isMixed = Math.min(atATime, sources.length) > 1;
+  return inParallel(sources, atATime, ({ source, problem, cause }) =>
+    aboutSource(source.name, isMixed, async () =>
+      problem === undefined ? backUpSource(config, storage, source, signal) : failure(source, Date.now(), cause),
+    ),
+  );
 }
 
 function failure(source: SourceConfig, started: number, error: unknown): BackupResult {

@@ -55,6 +55,7 @@ const VARIABLES = {
   BACKUP_FORMAT: required(value.oneOf('sql', 'custom'), 'sql'),
   BACKUP_COMPRESSION: required(value.compression, 'gzip'),
   BACKUP_JOBS: required(value.integer(1, 64), '1'),
+  BACKUP_PARALLEL_SOURCES: required(value.integer(1, 64), '1'),
   BACKUP_TIMEOUT: required(value.timeoutMs, '6h'),
   BACKUP_ON_START: required(value.flag, 'false'),
   BACKUP_AGE_RECIPIENTS: optional(value.ageRecipients),

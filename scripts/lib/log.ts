@@ -1,5 +1,6 @@
 /** The one writer to the console. Results go to standard output, everything else to standard error. */
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { inBytes, keepEnd } from './cut.ts';
 
 const LEVELS = ['info', 'warn', 'error'] as const;
@@ -37,15 +38,27 @@ export function setLogFormat(value: 'text' | 'json'): void {
   format = value;
 }
 
+const about = new AsyncLocalStorage<{ readonly source: string; readonly isShown: boolean }>();
+
+/**
+ * Runs `work`, whose log lines are about this source: JSON lines name it in a field.
+ * @param isShown lines for people name it too, as those of several sources come mixed
+ */
+export function aboutSource<T>(source: string, isShown: boolean, work: () => Promise<T>): Promise<T> {
+  return about.run({ source, isShown }, work);
+}
+
 function write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
   const time = new Date().toISOString();
   const clean = redact(message);
   const mark = level === 'info' ? '' : `${level}: `;
-  const line = `${time.slice(0, 19)}Z ${mark}${clean}`;
+  const { source, isShown } = about.getStore() ?? {};
+  const line = `${time.slice(0, 19)}Z ${isShown ? redact(`[${source}] `) : ''}${mark}${clean}`;
   tail.push(keepEnd(line, TAIL_BYTES));
   if (tail.length > TAIL_LINES) tail.shift();
   if (format === 'json') {
-    const extra = JSON.parse(redact(JSON.stringify(fields))) as Record<string, unknown>;
+    const named = source === undefined ? fields : { source, ...fields };
+    const extra = JSON.parse(redact(JSON.stringify(named))) as Record<string, unknown>;
     process.stderr.write(`${JSON.stringify({ time, level, message: clean, ...extra })}\n`);
     return;
   }

@@ -78,6 +78,7 @@ const WRONG = {
   BACKUP_FORMAT: ['SQL', 'csv'],
   BACKUP_COMPRESSION: ['bzip2', 'gzip:', 'gzip:10', 'zstd:0', 'zstd:20', 'none:1', 'gzip:-1'],
   BACKUP_JOBS: ['0', '65'],
+  BACKUP_PARALLEL_SOURCES: ['0', '65', '2.5', 'all'],
   BACKUP_TIMEOUT: ['6', '0s', '1.5h', '-1h', '25d', '6H'],
   RTO_TARGET: ['fast'],
   RESTORE_PROTECT_DAYS: ['7d'],
