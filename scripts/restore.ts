@@ -1,4 +1,6 @@
 #!/usr/bin/env tsx
+import { isValid } from 'date-fns/isValid';
+import { parseISO } from 'date-fns/parseISO';
 import { loadConfig } from './lib/config.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
@@ -79,13 +81,12 @@ function usage(message: string): OperatorError {
   });
 }
 
-/** A time as people write it: a date alone is its midnight, and without a zone it is UTC. */
+/** A time as people write it: a date alone is its midnight, and without a zone it is UTC. 30 February is none. */
 function timeOf(text: string): Date {
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text);
   const iso = text.trim().replace(' ', 'T');
-  const time = new Date(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
-  if (Number.isNaN(time.getTime()))
-    throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
+  const time = parseISO(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
+  if (!isValid(time)) throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
   return time;
 }
 

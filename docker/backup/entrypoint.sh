@@ -39,7 +39,7 @@ attended() {
 
 trap stop TERM INT
 
-if attended node --import file:///app/node_modules/tsx/dist/loader.mjs /app/docker/backup/check-config.ts; then
+if attended node --enable-source-maps /app/dist/check-config.mjs; then
   # a stack that was down for days comes up first; whether its backups are recent is asked in five minutes
   echo 0 >/tmp/health
   touch /tmp/configuration-is-valid

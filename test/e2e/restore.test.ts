@@ -329,9 +329,11 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const early = await runVerb('restore', ['latest', '--at', '2025-12-31T23:59:59Z', '--json'], env);
     assert.equal(early.code, 1);
     assert.match(early.json.error.message, /no backup .*at or before 2025-12-31T23:59:59/);
-    const wrong = await runVerb('restore', ['latest', '--at', 'yesterday', '--json'], env);
-    assert.equal(wrong.code, 2);
-    assert.match(wrong.json.error.message, /"yesterday" is not a time/);
+    for (const at of ['yesterday', '2026-02-30']) {
+      const wrong = await runVerb('restore', ['latest', '--at', at, '--json'], env);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.json.error.message, new RegExp(`"${at}" is not a time`));
+    }
     for (const args of [[keys[0] ?? '', '--at', '2026-01-02'], ['--undo', 'latest'], [], ['latest', 'latest']]) {
       assert.equal((await runVerb('restore', args, env)).code, 2, args.join(' '));
     }

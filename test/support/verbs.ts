@@ -37,6 +37,8 @@ export interface VerbOptions {
   readonly dotenv?: string;
   /** As users start it, through the tsx command, which is a process of its own; else node loads tsx itself. */
   readonly viaTsx?: boolean;
+  /** As the image has it: from the bundle in this folder, without tsx. */
+  readonly bundle?: string;
 }
 
 /** A verb under way, in a session of its own. */
@@ -66,12 +68,14 @@ export function startVerb(
   verb: Verb,
   args: readonly string[],
   env: Environment,
-  { dotenv, viaTsx = false }: VerbOptions = {},
+  { dotenv, viaTsx = false, bundle }: VerbOptions = {},
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
   if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
-  const script = join(SCRIPTS, `${verb}.ts`);
-  const [command, ...before] = viaTsx ? [TSX] : [process.execPath, '--import', LOADER];
+  const script = bundle === undefined ? join(SCRIPTS, `${verb}.ts`) : join(bundle, `${verb}.mjs`);
+  const [command, ...before] = viaTsx
+    ? [TSX]
+    : [process.execPath, ...(bundle === undefined ? ['--import', LOADER] : [])];
   const child = spawn(command ?? '', [...before, script, ...args], {
     cwd,
     detached: true,
