@@ -3,6 +3,7 @@ import type { Backup } from './lib/catalog.ts';
 import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup.ts';
 import { loadConfig } from './lib/config.ts';
 import { EXIT } from './lib/errors.ts';
+import { withTimeout } from './lib/interrupt.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
 import { type Report, reported } from './lib/reporting.ts';
@@ -29,7 +30,11 @@ await main({
     const storage = await openStorage(config.storage);
     try {
       const dryRun = options['dry-run'] === true || config.values.RETENTION_DRY_RUN;
-      const run = () => cleanUp(config, storage, { dryRun, now: new Date() }, signal);
+      const limit = { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT };
+      const run = () =>
+        withTimeout(signal, limit, 'the cleanup', (limited) =>
+          cleanUp(config, storage, { dryRun, now: new Date() }, limited),
+        );
       // nobody wants to hear of a look
       const { plan, failures, databases } = dryRun ? await run() : await reported(config, 'cleanup', { reportOf }, run);
       if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), databases });

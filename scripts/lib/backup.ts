@@ -73,15 +73,19 @@ async function backUpSource(
   const started = Date.now();
   try {
     const what = `the backup of ${source.name}`;
-    const { key, manifest } = await withTimeout(signal, config.values.BACKUP_TIMEOUT, what, (limited) =>
-      dumpToStorage({
-        storage,
-        prefix: config.prefix,
-        encryption: config.encryption,
-        source,
-        kind: 'backup',
-        signal: limited,
-      }),
+    const { key, manifest } = await withTimeout(
+      signal,
+      { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT },
+      what,
+      (limited) =>
+        dumpToStorage({
+          storage,
+          prefix: config.prefix,
+          encryption: config.encryption,
+          source,
+          kind: 'backup',
+          signal: limited,
+        }),
     );
     const sizeBytes = dumpBytes(manifest);
     const durationMs = Date.now() - started;

@@ -17,6 +17,10 @@ export interface SourceConfig {
   readonly sslRootCert?: string;
   readonly format: DumpFormat;
   readonly compression: value.Compression;
+  /** How long its server may take to answer a new connection. */
+  readonly connectTimeoutMs: number;
+  /** How long a dump waits for a table that somebody has locked. */
+  readonly lockTimeoutMs: number;
   /** The variable that defines it, for messages. */
   readonly variable: string;
 }
@@ -33,6 +37,8 @@ interface Defaults {
   readonly POSTGRES_PASSWORD: string | undefined;
   readonly PGSSLMODE: string;
   readonly PGSSLROOTCERT: string | undefined;
+  readonly CONNECT_TIMEOUT: number;
+  readonly LOCK_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: value.Compression;
 }
@@ -85,6 +91,7 @@ function defaultSource(defaults: Defaults): SourceConfig {
     user: defaults.POSTGRES_USER,
     ...(defaults.POSTGRES_PASSWORD === undefined ? {} : { password: defaults.POSTGRES_PASSWORD }),
     ...tls(defaults),
+    ...limits(defaults),
     format: defaults.BACKUP_FORMAT,
     compression: defaults.BACKUP_COMPRESSION,
     variable: 'POSTGRES_DB',
@@ -96,6 +103,10 @@ function tls(defaults: Defaults): Pick<SourceConfig, 'sslMode' | 'sslRootCert'> 
     sslMode: defaults.PGSSLMODE,
     ...(defaults.PGSSLROOTCERT === undefined ? {} : { sslRootCert: defaults.PGSSLROOTCERT }),
   };
+}
+
+function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs'> {
+  return { connectTimeoutMs: defaults.CONNECT_TIMEOUT, lockTimeoutMs: defaults.LOCK_TIMEOUT };
 }
 
 function readSource(variable: string, text: string, password: string | undefined, defaults: Defaults): SourceConfig {
@@ -123,6 +134,7 @@ function readSource(variable: string, text: string, password: string | undefined
     user: url.username === '' ? userOf(scheme.engine, defaults) : decoded(url.username),
     ...(secret === undefined ? {} : { password: secret }),
     ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
+    ...limits(defaults),
     ...readQuery(scheme.engine, url.searchParams, defaults),
     variable,
   };

@@ -8,6 +8,7 @@ import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
 import type { Check, Rehearsal } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
+import { withTimeout } from './interrupt.ts';
 import { load } from './load.ts';
 import { withLocalLock } from './local-lock.ts';
 import { log } from './log.ts';
@@ -47,10 +48,13 @@ export async function drill(
     });
   }
   return withLocalLock(directory, 'drill', async () => {
+    const limit = { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
     const results: DrillResult[] = [];
     for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
       const record = backup
-        ? await rehearse({ config, storage, source, backup, directory, signal })
+        ? await withTimeout(signal, limit, `the drill of ${source.name}`, (limited) =>
+            rehearse({ config, storage, source, backup, directory, signal: limited }, signal),
+          )
         : nothingToDrill(source.name, problem ?? 'there is no backup of it');
       results.push({ ...record, record: await keep(config, storage, record) });
       signal.throwIfAborted();
@@ -107,7 +111,7 @@ interface DrillOrder {
   readonly signal: AbortSignal;
 }
 
-async function rehearse(order: DrillOrder): Promise<DrillRecord> {
+async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
   const { config, storage, source, backup, directory, signal } = order;
   const startedAt = new Date();
   log.info(`drill: restoring ${backup.key} (${formatBytes(backup.sizeBytes)}) on a throwaway server`);
@@ -128,7 +132,8 @@ async function rehearse(order: DrillOrder): Promise<DrillRecord> {
     });
     await restoreAndCheck(order, rehearsal, { manifest, globals }, found);
   } catch (error) {
-    signal.throwIfAborted();
+    // an interrupt ends the run; RESTORE_TIMEOUT is what this drill has found
+    outer.throwIfAborted();
     const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
     found.checks.push({ name: failedCheck(error), ok: false, detail: `${messageOf(error)}${hint}` });
   } finally {
@@ -146,6 +151,8 @@ function failedCheck(error: unknown): string {
       return 'room for the restore';
     case 'TOOL_MISSING':
       return 'a server to restore on';
+    case 'TIMEOUT':
+      return 'ended in time';
     case 'CONFIG':
       return 'configuration';
     default:

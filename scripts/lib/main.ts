@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXIT, type ExitCode, messageOf, OperatorError } from './errors.ts';
 import { log, print, printJson } from './log.ts';
+import { killChildren } from './process-stream.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -23,6 +24,11 @@ export interface Invocation<O extends Options> {
 
 const COMMON = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } } as const;
 
+/** A verb that was told to stop has its own bounds, of two minutes at most. This one is for what heeds none. */
+const STOP_WITHIN_MS = 180_000;
+/** What a verb that has ended may leave open, such as a connection that nobody answers on, keeps nobody waiting. */
+const EXIT_WITHIN_MS = 5_000;
+
 /** Within this time, a signal and its repetition are one. */
 const SAME_SIGNAL_MS = 500;
 
@@ -36,9 +42,13 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
         // tsx passes on what the terminal has sent already: that is the same one
         if (Date.now() - stoppedAt < SAME_SIGNAL_MS) return;
         // a second one means that whoever sends it will not wait
-        process.exit(EXIT.failed);
+        leave(EXIT.failed);
       }
       stoppedAt = Date.now();
+      setTimeout(() => {
+        log.error(`not stopped within ${STOP_WITHIN_MS / 1_000} s of ${name}: ending all the same`);
+        leave(EXIT.failed);
+      }, STOP_WITHIN_MS).unref();
       log.warn(`${name}: stopping; once more to stop at once`);
       controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
     });
@@ -50,6 +60,12 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, process.argv.includes('--json'));
   }
+  setTimeout(() => leave(process.exitCode), EXIT_WITHIN_MS).unref();
+}
+
+function leave(code: typeof process.exitCode): never {
+  killChildren();
+  process.exit(code);
 }
 
 async function parseAndRun<O extends Options>(verb: Verb<O>, signal: AbortSignal): Promise<ExitCode> {

@@ -16,6 +16,8 @@ export interface Stage {
   readonly uid?: number;
   readonly gid?: number;
   readonly cwd?: string;
+  /** The next step for an operator, where its standard error says what the expression looks for. */
+  readonly hints?: readonly (readonly [RegExp, string])[];
 }
 
 /** How a stage ended. */
@@ -29,6 +31,8 @@ export interface StageResult {
   readonly startError?: NodeJS.ErrnoException;
   /** It was ended because a later stage had failed. */
   readonly isConsequence?: true;
+  /** The next step, where the stage knows one. */
+  readonly hint?: string;
 }
 
 export interface Chain {
@@ -47,6 +51,13 @@ const KILL_GRACE_MS = 5_000;
 
 /** What a child is given of this process's environment. Credentials of the storage are not among it. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
+
+const alive = new Set<ChildProcess>();
+
+/** Ends every child at once, for a process that is about to end without waiting for them. */
+export function killChildren(): void {
+  for (const child of alive) child.kill('SIGKILL');
+}
 
 let inherited: Readonly<Record<string, string>> = {};
 
@@ -108,6 +119,12 @@ export function startChain(
     if (secret) registerSecret(secret);
   }
 
+  for (const child of children) {
+    if (child.pid === undefined) continue;
+    alive.add(child);
+    child.once('close', () => alive.delete(child));
+  }
+
   const killTimers: NodeJS.Timeout[] = [];
   const end = (some: readonly ChildProcess[]) => {
     // the last first: a reader that saw its input end before its own signal might take that for success
@@ -121,7 +138,7 @@ export function startChain(
   const consequences = new Set<ChildProcess>();
   const finished = Promise.all(
     children.map(async (child, index) => {
-      const result = await watch(child, stages[index]?.name ?? '');
+      const result = withHint(await watch(child, stages[index]?.name ?? ''), stages[index]?.hints);
       if (consequences.has(child)) return { ...result, isConsequence: true as const };
       const feeding = result.exitCode === 0 ? [] : children.slice(0, index).filter(isRunning);
       for (const before of feeding) consequences.add(before);
@@ -141,6 +158,11 @@ export function startChain(
     finished,
     kill,
   };
+}
+
+function withHint(result: StageResult, hints: Stage['hints'] = []): StageResult {
+  const hint = hints.find(([pattern]) => pattern.test(result.stderr))?.[1];
+  return hint === undefined ? result : { ...result, hint };
 }
 
 function isRunning(child: ChildProcess): boolean {
@@ -235,7 +257,8 @@ export function stageError(result: StageResult): OperatorError {
   const how = result.signal ? `was ended by ${result.signal}` : `exited with ${result.exitCode}`;
   const said = result.stderr === '' ? '' : `: ${lastLines(result.stderr)}`;
   const hint =
-    result.signal === 'SIGKILL' ? 'SIGKILL often means that the machine or container ran out of memory.' : '';
+    result.hint ??
+    (result.signal === 'SIGKILL' ? 'SIGKILL often means that the machine or container ran out of memory.' : '');
   return new OperatorError('PROCESS_FAILED', `${result.name} ${how}${said}`, { hint });
 }
 

@@ -5,7 +5,7 @@ import { dumpToStorage } from './dump-to-storage.ts';
 import type { RestoreSession, UndoResult } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
-import { withTimeout } from './interrupt.ts';
+import { startLimit, withTimeout } from './interrupt.ts';
 import { load } from './load.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
@@ -45,9 +45,32 @@ export async function restore(
   config: Config,
   storage: Storage,
   request: RestoreRequest,
-  signal: AbortSignal,
+  outer: AbortSignal,
 ): Promise<RestoreResult> {
   const started = Date.now();
+  const { signal, stop } = startLimit(outer, limitOf(config), 'the restore');
+  return bringBack(config, storage, request, { started, signal, outer, stop }).finally(stop);
+}
+
+function limitOf(config: Config) {
+  return { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
+}
+
+interface Times {
+  readonly started: number;
+  /** Aborts when RESTORE_TIMEOUT is over. */
+  readonly signal: AbortSignal;
+  readonly outer: AbortSignal;
+  /** Once the restored database is in place its time no longer counts. */
+  stop(): void;
+}
+
+async function bringBack(
+  config: Config,
+  storage: Storage,
+  request: RestoreRequest,
+  { started, signal, outer, stop }: Times,
+): Promise<RestoreResult> {
   const { backup, manifest, source } = await find(config, storage, request, signal);
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
@@ -65,13 +88,14 @@ export async function restore(
 
     // from here on the live database changes
     const { database, previousDatabase } = await session.commit();
+    stop();
     const durationMs = Date.now() - started;
     const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
     log.info(
       `${database} is restored: ${contents.tables.length} tables, ${rows} rows, in ${formatDuration(durationMs)} (RTO)`,
     );
 
-    const safetyBackup = await keepSafe(config, storage, source, previousDatabase, signal);
+    const safetyBackup = await keepSafe(config, storage, source, previousDatabase, outer);
     return {
       key: backup.key,
       database,
@@ -94,7 +118,7 @@ export async function restore(
 export async function undo(config: Config, sourceName: string | undefined, signal: AbortSignal): Promise<UndoResult> {
   const source = selectTarget(config, sourceName, undefined);
   const engine = await engineOf(source.engine);
-  const result = await engine.undo(source, signal);
+  const result = await withTimeout(signal, limitOf(config), 'the undo', (limited) => engine.undo(source, limited));
   log.info(`${result.database} is what it was before the restore; the restored one is kept as ${result.keptAs}`);
   return result;
 }
@@ -186,8 +210,9 @@ async function keepSafe(
   log.info(
     `the replaced database is kept as ${previousDatabase} (make restore-undo swaps it back); taking a safety backup of it`,
   );
+  const limit = { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT };
   try {
-    const { key } = await withTimeout(signal, config.values.BACKUP_TIMEOUT, 'the safety backup', (limited) =>
+    const { key } = await withTimeout(signal, limit, 'the safety backup', (limited) =>
       dumpToStorage({
         storage,
         prefix: config.prefix,

@@ -1,6 +1,7 @@
 import type { SourceConfig } from './config-sources.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
+import { asked } from './interrupt.ts';
 
 /** A source to work on, or one that could not be looked into. */
 export interface ExpandedSource {
@@ -16,7 +17,8 @@ export async function expandSources(sources: readonly SourceConfig[], signal: Ab
   for (const source of sources) {
     try {
       const engine = await engineOf(source.engine);
-      for (const each of await engine.expand(source, signal)) expanded.push({ source: each });
+      const each = await asked(signal, source, (limited) => engine.expand(source, limited));
+      expanded.push(...each.map((one) => ({ source: one })));
     } catch (error) {
       signal.throwIfAborted();
       expanded.push({ source, problem: messageOf(error), cause: error });

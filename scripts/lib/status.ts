@@ -5,6 +5,7 @@ import { type DrillRecord, drillsPrefix, parseDrillKey, parseRecord } from './dr
 import type { KeptDatabase } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf } from './errors.ts';
+import { asked } from './interrupt.ts';
 import { formatDuration } from './quantities.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
@@ -213,7 +214,7 @@ async function keptDatabases(
   if (problem !== undefined) return { databases: null, warnings: [] };
   try {
     const engine = await engineOf(source.engine);
-    return { databases: await engine.kept(source, signal), warnings: [] };
+    return { databases: await asked(signal, source, (limited) => engine.kept(source, limited)), warnings: [] };
   } catch (error) {
     signal.throwIfAborted();
     return { databases: null, warnings: [messageOf(error)] };

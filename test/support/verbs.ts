@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { processesOfSession, type SessionProcess, until } from './sessions.ts';
+
+export { processesOfSession, type SessionProcess, until } from './sessions.ts';
 
 const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
@@ -52,12 +54,6 @@ export interface Running {
   signal(name: NodeJS.Signals): void;
   /** What it has written to standard error so far. */
   stderr(): string;
-}
-
-export interface SessionProcess {
-  readonly pid: number;
-  readonly name: string;
-  readonly commandLine: string;
 }
 
 /**
@@ -140,35 +136,4 @@ function ended(child: ChildProcess, stderr: () => string, args: readonly string[
       });
     });
   });
-}
-
-/** The living processes of a session; those that have ended and wait for their parent are not among them. */
-export function processesOfSession(session: number): SessionProcess[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        const program = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
-        const [state, , , of] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        if (Number(of) !== session || state === 'Z') return [];
-        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return [{ pid: Number(name), name: program, commandLine }];
-      } catch {
-        // it ended between the two readings
-        return [];
-      }
-    });
-}
-
-const WAIT_MS = 30_000;
-
-/** Asks again and again until there is an answer. */
-export async function until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (const deadline = Date.now() + WAIT_MS; ; ) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`waited ${WAIT_MS} ms in vain: ${what}`);
-    await sleep(25);
-  }
 }

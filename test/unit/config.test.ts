@@ -35,7 +35,13 @@ test('nothing has to be set: the defaults are those of the contract', () => {
       compression: { method: 'gzip' },
     },
   );
-  assert.deepEqual(storage, { kind: 's3', region: 'garage', bucket: 'backups' });
+  assert.deepEqual(storage, {
+    kind: 's3',
+    region: 'garage',
+    bucket: 'backups',
+    connectTimeoutMs: 15_000,
+    silenceMs: 120_000,
+  });
   assert.equal(prefix, '');
   assert.deepEqual(retention, {
     keepLast: 3,

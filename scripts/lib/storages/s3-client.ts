@@ -16,14 +16,17 @@ export interface S3Settings {
   readonly forcePathStyle?: boolean;
   /** Bytes of part buffers held in memory at most, by one upload. */
   readonly memoryBudgetBytes?: number;
+  /** To connect, DNS and TLS included; CONNECT_TIMEOUT. */
+  readonly connectTimeoutMs?: number;
+  /** How long the store may be silent while it is waited for; STORAGE_TIMEOUT. */
+  readonly silenceMs?: number;
   /** Before a failed request is sent again for the first time; 100 by default. */
   readonly retryDelayMs?: number;
 }
 
 /** Bounds of a single request. The part of a slow line may take long, but something must move. */
-const CONNECT_TIMEOUT_MS = 10_000;
-const IDLE_TIMEOUT_MS = 120_000;
-const ANSWER_TIMEOUT_MS = 120_000;
+const CONNECT_TIMEOUT_MS = 15_000;
+const SILENCE_MS = 120_000;
 
 /** Where a middleware sees every single attempt, answered or failed. */
 export const INSIDE_RETRIES = { step: 'finalizeRequest', priority: 'low' } as const;
@@ -34,12 +37,15 @@ export interface S3Clients {
   /** For everything else: bounded by the time to the answer. A download may be paused by its reader for longer. */
   readonly control: S3Client;
   readonly endpoint: string;
+  /** How long the store may be silent while it is waited for. */
+  readonly silenceMs: number;
   close(): void;
 }
 
 /** @throws OperatorError CONFIG for an endpoint that is no URL, or half of a key pair */
 export function openClients(settings: S3Settings): S3Clients {
   const { endpoint, region, accessKey, secretKey } = settings;
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, silenceMs = SILENCE_MS } = settings;
   if ((accessKey === undefined) !== (secretKey === undefined)) {
     throw new OperatorError('CONFIG', 'only one of S3_ACCESS_KEY and S3_SECRET_KEY is set', {
       hint: 'Set both, or neither to use the role of this machine.',
@@ -65,13 +71,13 @@ export function openClients(settings: S3Settings): S3Clients {
   } satisfies S3ClientConfig;
   const uploads = new S3Client({
     ...config,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: IDLE_TIMEOUT_MS },
+    requestHandler: { connectionTimeout: connectTimeoutMs, socketTimeout: silenceMs },
   });
   const control = new S3Client({
     ...config,
     requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: ANSWER_TIMEOUT_MS,
+      connectionTimeout: connectTimeoutMs,
+      requestTimeout: silenceMs,
       throwOnRequestTimeout: true,
       socketTimeout: 0,
     },
@@ -96,6 +102,7 @@ export function openClients(settings: S3Settings): S3Clients {
     uploads,
     control,
     endpoint: address,
+    silenceMs,
     close() {
       uploads.destroy();
       control.destroy();

@@ -3,8 +3,8 @@ import { type Bounds, bounded } from './bounded.ts';
 import type { S3Clients } from './s3-client.ts';
 import { type S3Target, s3Failure } from './s3-errors.ts';
 
-/** A call that carries no object: long enough for its retries and for a slow store, short enough to be noticed. */
-export const CONTROL_TIMEOUT_MS = 5 * 60_000;
+/** A call that carries no object may take so many times a silence: enough for a retry, short enough to be noticed. */
+const CONTROL_SILENCES = 2.5;
 
 /** A bucket, and how to ask it something. */
 export interface S3Context {
@@ -29,7 +29,7 @@ export async function control<T>(
   bounds: Partial<Bounds> = {},
 ): Promise<T> {
   try {
-    return await raw(context.clients.control, send, bounds);
+    return await raw(context, context.clients.control, send, bounds);
   } catch (error) {
     if (bounds.signal?.aborted) throw bounds.signal.reason;
     throw s3Failure(error, targetOf(context, purpose));
@@ -38,9 +38,13 @@ export async function control<T>(
 
 /** The same, failing with what the SDK threw. */
 export function raw<T>(
+  { clients }: S3Context,
   client: S3Client,
   send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
   bounds: Partial<Bounds> = {},
 ): Promise<T> {
-  return bounded((abortSignal) => send(client, { abortSignal }), { timeoutMs: CONTROL_TIMEOUT_MS, ...bounds });
+  return bounded((abortSignal) => send(client, { abortSignal }), {
+    timeoutMs: clients.silenceMs * CONTROL_SILENCES,
+    ...bounds,
+  });
 }

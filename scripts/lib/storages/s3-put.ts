@@ -80,6 +80,7 @@ export function uploadCalls(
       await commit(
         (attempts) =>
           raw(
+            context,
             clients.uploads,
             (client, http) =>
               adapting((use) => {
@@ -109,6 +110,7 @@ export function uploadCalls(
     async part(uploadId, number, bytes, stopped) {
       try {
         const { ETag } = await raw(
+          context,
           clients.uploads,
           (client, http) =>
             adapting((use) =>
@@ -139,6 +141,7 @@ export function uploadCalls(
       await commit(
         (attempts) =>
           raw(
+            context,
             clients.control,
             (client, http) =>
               adapting((use) => {
@@ -157,9 +160,10 @@ export function uploadCalls(
       try {
         // its own deadline: what ended the upload must not end this
         await raw(
+          context,
           clients.control,
           (client, http) => client.send(new AbortMultipartUploadCommand({ ...object, UploadId: uploadId }), http),
-          { timeoutMs: ABORT_TIMEOUT_MS },
+          { timeoutMs: Math.min(ABORT_TIMEOUT_MS, clients.silenceMs) },
         );
       } catch (error) {
         if (nameOf(error) !== 'NoSuchUpload') throw s3Failure(error, { ...target, operation: 'end the upload' });

@@ -6,9 +6,6 @@ import { control, type S3Context, targetOf } from './s3-context.ts';
 import { notS3, type S3Target, s3Failure } from './s3-errors.ts';
 import type { StoredObject } from './storage.ts';
 
-/** How long a download may be silent while its reader waits for it. */
-const IDLE_TIMEOUT_MS = 120_000;
-
 /** An answer with no objects but with a next page is allowed, an endless row of them is not. */
 const MAX_EMPTY_PAGES = 1000;
 
@@ -17,7 +14,7 @@ export async function getObject(
   context: S3Context,
   key: string,
   signal: AbortSignal | undefined,
-  idleTimeoutMs = IDLE_TIMEOUT_MS,
+  idleTimeoutMs = context.clients.silenceMs,
 ): Promise<Readable> {
   const purpose = { operation: `read ${key}`, permission: 'read' };
   const answer = await control(

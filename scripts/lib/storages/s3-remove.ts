@@ -69,6 +69,7 @@ async function removeBatch(context: S3Context, keys: string[], signal?: AbortSig
     { step: 'build', priority: 'low', name: 'contentMd5' },
   );
   const { Deleted = [], Errors = [] } = await raw(
+    context,
     context.clients.control,
     (client, http) => client.send(command, http),
     { signal },
@@ -89,6 +90,7 @@ async function removeBatch(context: S3Context, keys: string[], signal?: AbortSig
 async function removeOne(context: S3Context, key: string, signal?: AbortSignal): Promise<string | undefined> {
   try {
     await raw(
+      context,
       context.clients.control,
       (client, http) => client.send(new DeleteObjectCommand({ Bucket: context.bucket, Key: key }), http),
       { signal },

@@ -19,9 +19,10 @@ const LOOK_TIMEOUT_MS = 20_000;
 export async function isOurs(context: S3Context, key: string, sent: Sent): Promise<boolean | undefined> {
   try {
     const found = await raw(
+      context,
       context.clients.control,
       (client, http) => client.send(new HeadObjectCommand({ Bucket: context.bucket, Key: key }), http),
-      { timeoutMs: LOOK_TIMEOUT_MS },
+      { timeoutMs: Math.min(LOOK_TIMEOUT_MS, context.clients.silenceMs) },
     );
     if (found.ContentLength !== sent.sizeBytes) return false;
     const etag = found.ETag?.replaceAll('"', '');

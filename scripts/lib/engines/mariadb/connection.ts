@@ -3,7 +3,9 @@ import { type Connection as Client, createConnection } from 'mariadb';
 import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
 
-const CONNECT_TIMEOUT_MS = 15_000;
+/** A server that is gone does not say goodbye. */
+const CLOSE_TIMEOUT_MS = 2_000;
+const KEEPALIVE_IDLE_MS = 30_000;
 
 type Row = Record<string, unknown>;
 
@@ -121,7 +123,8 @@ export async function connect(source: SourceConfig, signal: AbortSignal, databas
         ...(database === undefined ? {} : { database }),
         ssl,
         charset: 'utf8mb4',
-        connectTimeout: CONNECT_TIMEOUT_MS,
+        connectTimeout: source.connectTimeoutMs,
+        keepAliveDelay: KEEPALIVE_IDLE_MS,
         bigIntAsNumber: true,
         insertIdAsNumber: true,
         dateStrings: true,
@@ -194,7 +197,9 @@ async function wrap(
     id: row?.id ?? 0,
     close: async () => {
       signal.removeEventListener('abort', destroy);
+      const timer = setTimeout(() => client.destroy(), CLOSE_TIMEOUT_MS);
       await client.end().catch(() => client.destroy());
+      clearTimeout(timer);
     },
   };
 }

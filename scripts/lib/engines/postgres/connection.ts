@@ -5,7 +5,11 @@ import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
 
 const APPLICATION_NAME = 'compose-db-backup';
-const CONNECT_TIMEOUT_MS = 15_000;
+/** A peer that is gone without a word is noticed within two minutes, not after the system's two hours. */
+const KEEPALIVE_IDLE_SECONDS = 30;
+const KEEPALIVES = `keepalives_idle=${KEEPALIVE_IDLE_SECONDS} keepalives_interval=15 keepalives_count=4 tcp_user_timeout=90000`;
+/** A server that is gone does not say goodbye. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** A connection to one database. Every failure is an OperatorError that names the source. */
 export interface Connection {
@@ -26,11 +30,22 @@ export function libpqEnvironment(source: SourceConfig, database: string): Record
     PGUSER: source.user,
     PGDATABASE: database,
     PGAPPNAME: APPLICATION_NAME,
-    PGCONNECT_TIMEOUT: String(CONNECT_TIMEOUT_MS / 1_000),
+    // libpq takes 1 for 2
+    PGCONNECT_TIMEOUT: String(Math.max(2, Math.ceil(source.connectTimeoutMs / 1_000))),
     PGSSLMODE: source.sslMode,
     ...(source.sslRootCert === undefined ? {} : { PGSSLROOTCERT: source.sslRootCert }),
     ...(source.password === undefined ? {} : { PGPASSWORD: source.password }),
   };
+}
+
+/**
+ * A database as libpq programs take it where the environment has no say: how a dead peer is noticed. Holds no secret,
+ * for it stands on a command line.
+ */
+export function conninfo(database: string, clientMajor: number): string {
+  const name = `dbname='${database.replace(/['\\]/g, '\\$&')}'`;
+  // tcp_user_timeout came with libpq 12
+  return clientMajor >= 12 ? `${name} ${KEEPALIVES}` : name;
 }
 
 /**
@@ -51,14 +66,15 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
       password: source.password,
       ssl,
       application_name: APPLICATION_NAME,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      connectionTimeoutMillis: source.connectTimeoutMs,
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
     });
     try {
       await client.connect();
       return await wrap(client, source, database, signal);
     } catch (error) {
-      await client.end().catch(() => {});
+      await end(client);
       lastError = error;
       if (!/does not support SSL/.test(messageOf(error))) break;
     }
@@ -99,12 +115,10 @@ async function wrap(
   client.on('error', (error) => {
     lost ??= error;
   });
-  const breakOff = () => void client.end().catch(() => {});
   const destroy = () => {
     // end() would wait for the query under way; the socket does not
-    const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
-    connection?.stream?.destroy();
-    breakOff();
+    cut(client);
+    void client.end().catch(() => {});
   };
   signal.addEventListener('abort', destroy, { once: true });
   const query = async <Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]> => {
@@ -137,9 +151,21 @@ async function wrap(
     serverVersionNum: Number(row?.version),
     close: async () => {
       signal.removeEventListener('abort', destroy);
-      await client.end().catch(() => {});
+      await end(client);
     },
   };
+}
+
+function cut(client: pg.Client): void {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
+  connection?.stream?.destroy();
+}
+
+/** Takes leave of the server; of one that does not answer, without. */
+async function end(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cut(client), CLOSE_TIMEOUT_MS);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
 }
 
 /** The SQLSTATE of a failed query, for callers that can do something about it. */

@@ -6,7 +6,7 @@ import { log } from '../../log.ts';
 import type { Contents, SourceFacts } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
-import { type Connection, connect, libpqEnvironment } from './connection.ts';
+import { type Connection, connect, conninfo, libpqEnvironment } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
 import { readGlobals } from './globals.ts';
 import { type Program, programFor, versionText } from './programs.ts';
@@ -162,10 +162,18 @@ function dumpStage(source: SourceConfig, program: Program, snapshotId: string): 
     command: program.path,
     args: [
       '--no-password',
+      `--dbname=${conninfo(source.database, program.major)}`,
+      `--lock-wait-timeout=${source.lockTimeoutMs}`,
       `--snapshot=${snapshotId}`,
       ...(source.format === 'custom' ? ['--format=custom', customCompression(source, program)] : ['--format=plain']),
     ],
     env: libpqEnvironment(source, source.database),
+    hints: [
+      [
+        /LOCK TABLE|lock timeout/i,
+        'Somebody has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
+      ],
+    ],
   };
 }
 

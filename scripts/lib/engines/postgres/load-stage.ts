@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
 import type { Stage } from '../../process-stream.ts';
-import { libpqEnvironment } from './connection.ts';
+import { conninfo, libpqEnvironment } from './connection.ts';
 import { programFor } from './programs.ts';
 
 /** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
@@ -24,12 +24,15 @@ export async function loadStage(
   const env = { ...libpqEnvironment(source, staging), PGOPTIONS: LOADING_OPTIONS };
   if (format === 'custom') {
     const program = await programFor('pg_restore', serverVersionNum);
-    // pg_restore takes the database from its command line alone, and reads a name with = as a connection string
-    const database = `dbname='${staging.replace(/['\\]/g, '\\$&')}'`;
     return {
       name: 'pg_restore',
       command: program.path,
-      args: ['--no-password', '--exit-on-error', '--single-transaction', `--dbname=${database}`],
+      args: [
+        '--no-password',
+        '--exit-on-error',
+        '--single-transaction',
+        `--dbname=${conninfo(staging, program.major)}`,
+      ],
       env,
     };
   }
@@ -39,6 +42,7 @@ export async function loadStage(
     command: program.path,
     args: [
       '--no-psqlrc',
+      `--dbname=${conninfo(staging, program.major)}`,
       '--no-password',
       '--quiet',
       '--single-transaction',

@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface SessionProcess {
+  readonly pid: number;
+  readonly name: string;
+  readonly commandLine: string;
+}
+
+/** The living processes of a session; those that have ended and wait for their parent are not among them. */
+export function processesOfSession(session: number): SessionProcess[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        const program = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+        const [state, , , of] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (Number(of) !== session || state === 'Z') return [];
+        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return [{ pid: Number(name), name: program, commandLine }];
+      } catch {
+        // it ended between the two readings
+        return [];
+      }
+    });
+}
+
+const WAIT_MS = 30_000;
+
+/** Asks again and again until there is an answer. */
+export async function until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  for (const deadline = Date.now() + WAIT_MS; ; ) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`waited ${WAIT_MS} ms in vain: ${what}`);
+    await sleep(25);
+  }
+}
