@@ -6,6 +6,7 @@ import { EXIT, type ExitCode, OperatorError } from './lib/errors.ts';
 import { printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
 import type { NoticeItem } from './lib/notify/notify.ts';
+import { giveWay } from './lib/priority.ts';
 import { formatBytes } from './lib/quantities.ts';
 import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
@@ -28,7 +29,8 @@ await main({
   allowPositionals: true,
   run: async ({ words, json, signal }) => {
     const config = loadConfig();
-    const storage = await openStorage(config.storage);
+    giveWay(config.values.BACKUP_NICE);
+    const storage = await openStorage(config.storage, config.values.BACKUP_MAX_RATE);
     try {
       const results = await reported(
         config,

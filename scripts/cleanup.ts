@@ -27,7 +27,7 @@ await main({
   allowPositionals: false,
   run: async ({ options, json, signal }) => {
     const config = loadConfig();
-    const storage = await openStorage(config.storage);
+    const storage = await openStorage(config.storage, config.values.BACKUP_MAX_RATE);
     try {
       const dryRun = options['dry-run'] === true || config.values.RETENTION_DRY_RUN;
       const limit = { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT };

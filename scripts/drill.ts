@@ -5,6 +5,7 @@ import { EXIT, OperatorError } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
 import type { NoticeItem } from './lib/notify/notify.ts';
+import { giveWay } from './lib/priority.ts';
 import { formatDuration } from './lib/quantities.ts';
 import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
@@ -33,7 +34,8 @@ await main({
     const [wanted, ...others] = words;
     if (others.length > 0) throw new OperatorError('USAGE', `one backup at a time: ${words.join(' ')}`);
     const config = loadConfig();
-    const storage = await openStorage(config.storage);
+    giveWay(config.values.BACKUP_NICE);
+    const storage = await openStorage(config.storage, config.values.BACKUP_MAX_RATE);
     try {
       const request = {
         ...(wanted === undefined || wanted === '' ? {} : { wanted }),

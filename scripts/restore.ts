@@ -49,7 +49,7 @@ await main({
     if (options.at !== undefined && wanted !== 'latest') throw usage('--at goes with latest');
     if (options.to === '') throw usage('--to wants a database name');
     const config = loadConfig();
-    const storage = await openStorage(config.storage);
+    const storage = await openStorage(config.storage, config.values.BACKUP_MAX_RATE);
     try {
       const request = {
         wanted,

@@ -1,4 +1,4 @@
-import { parseDurationMs } from './quantities.ts';
+import { parseBytes, parseDurationMs } from './quantities.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
 /** How a variable's text becomes a value. A parser throws an Error that says what it wanted. */
@@ -68,6 +68,14 @@ export const keyPrefix: Parse<string> = (value) => {
     throw new Error('wants a path such as prod/app, without empty, . or .. parts');
   }
   return segments.join('/');
+};
+
+/** Bytes a second. */
+export const byteRate: Parse<number> = (value) => {
+  const bytes = parseBytes(value);
+  if (bytes === undefined || bytes < 1_024)
+    throw new Error('wants bytes a second such as 500K, 20M or 1G, at least 1K');
+  return bytes;
 };
 
 export type CompressionMethod = 'gzip' | 'zstd' | 'none';

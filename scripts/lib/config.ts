@@ -61,6 +61,8 @@ const VARIABLES = {
   CONNECT_TIMEOUT: required(value.timeoutMs, '15s'),
   STORAGE_TIMEOUT: required(value.timeoutMs, '2m'),
   LOCK_TIMEOUT: required(value.timeoutMs, '30m'),
+  BACKUP_NICE: required(value.integer(0, 19), '0'),
+  BACKUP_MAX_RATE: optional(value.byteRate),
   BACKUP_ON_START: required(value.flag, 'false'),
   BACKUP_AGE_RECIPIENTS: optional(value.ageRecipients),
   BACKUP_AGE_IDENTITY: secretOf(value.ageIdentity),

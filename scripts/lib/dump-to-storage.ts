@@ -19,6 +19,7 @@ import {
   stemOf,
 } from './object-key.ts';
 import { readChain, startChain } from './process-stream.ts';
+import { startProgress } from './progress.ts';
 import { sealText } from './sealed-text.ts';
 import type { PutResult, Storage } from './storages/storage.ts';
 
@@ -87,10 +88,15 @@ async function upload(
   const failed = new AbortController();
   const signal = AbortSignal.any([outer, failed.signal]);
   let rawBytes = 0;
+  const progress = startProgress({
+    what: `backup of ${source.name}`,
+    totalBytes: session.facts.tableBytes,
+    isEstimate: true,
+  });
   const chain = startChain(
     [
       session.stage,
-      meterStage(METER),
+      meterStage(METER, { onProgress: progress.reached }),
       ...(source.format === 'custom' ? [] : compressStages(source.compression)),
       ...encryptStages(encryption.recipients),
       meterStage(LAST_METER),
@@ -111,6 +117,7 @@ async function upload(
   const contents = session.contents(chain.finished);
   for (const part of [put, contents]) part.catch((error) => failed.abort(error));
   const [stored, counted] = await Promise.allSettled([put, contents]);
+  progress.end();
   outer.throwIfAborted();
   // the first failure aborted the other with itself as the reason
   if (failed.signal.aborted) {

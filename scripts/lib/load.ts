@@ -5,6 +5,7 @@ import { messageOf, OperatorError } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import { meterStage, readMeter } from './meter.ts';
 import { assertSucceeded, type StageResult, startChain } from './process-stream.ts';
+import { startProgress } from './progress.ts';
 import { requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 import { readVerified } from './verified-read.ts';
@@ -29,7 +30,7 @@ export async function load(
     [
       ...(backup.encrypted ? decryptStages(requireIdentity(identity, backup.key)) : []),
       ...decompressStages(backup.compression),
-      meterStage(METER, session.droppedLines),
+      meterStage(METER, { droppedLines: session.droppedLines }),
       await session.stage(backup.format),
     ],
     { stdin: true, signal },
@@ -41,12 +42,14 @@ export async function load(
     hasEnded = true;
   });
   let isWhole = true;
+  const progress = startProgress({ what: `reading ${backup.key}`, totalBytes: backup.sizeBytes });
   try {
     for await (const chunk of readVerified(storage, backup, manifest, signal)) {
       if (hasEnded || stdin.destroyed) {
         isWhole = false;
         break;
       }
+      progress.add(chunk.length);
       if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close'), chain.finished]);
     }
     signal.throwIfAborted();
@@ -64,6 +67,8 @@ export async function load(
     await chain.finished;
     signal.throwIfAborted();
     throw error;
+  } finally {
+    progress.end();
   }
 }
 

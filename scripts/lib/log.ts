@@ -48,6 +48,41 @@ export function aboutSource<T>(source: string, isShown: boolean, work: () => Pro
   return about.run({ source, isShown }, work);
 }
 
+/** Whether people watch: standard error is a terminal, and nobody asked for documents on it. */
+export function isTerminal(): boolean {
+  return process.stderr.isTTY === true && format === 'text';
+}
+
+type StatusWriter = ((text: string) => void) & { clear(): void };
+let statusWriter: StatusWriter | undefined;
+let statusText = '';
+
+/** Shows these lines at the bottom of the terminal, below all that is logged, in the place of those before. */
+export function setStatusLines(lines: readonly string[]): void {
+  statusText = redact(lines.join('\n'));
+  if (statusWriter) drawStatus();
+  else if (statusText !== '') void openStatus();
+}
+
+/** Loaded where there is a terminal, and something to show on it. */
+async function openStatus(): Promise<void> {
+  const { createLogUpdate } = await import('log-update');
+  statusWriter ??= createLogUpdate(process.stderr, { showCursor: true });
+  drawStatus();
+}
+
+function drawStatus(): void {
+  if (statusText === '') statusWriter?.clear();
+  else statusWriter?.(statusText);
+}
+
+/** Writes to the terminal with the status lines out of the way. */
+function above(writeIt: () => void): void {
+  if (statusText !== '') statusWriter?.clear();
+  writeIt();
+  if (statusText !== '') drawStatus();
+}
+
 function write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
   const time = new Date().toISOString();
   const clean = redact(message);
@@ -62,7 +97,7 @@ function write(level: Level, message: string, fields: Record<string, unknown> = 
     process.stderr.write(`${JSON.stringify({ time, level, message: clean, ...extra })}\n`);
     return;
   }
-  process.stderr.write(`${line}\n`);
+  above(() => process.stderr.write(`${line}\n`));
 }
 
 /** The end of what has been logged, for people who are told elsewhere: at most 100 messages and 10 kB, redacted. */
@@ -79,7 +114,7 @@ export const log = {
 
 /** Prints a verb's result to standard output. */
 export function print(text: string): void {
-  process.stdout.write(`${redact(text)}\n`);
+  above(() => process.stdout.write(`${redact(text)}\n`));
 }
 
 /** Prints the one JSON document of a `--json` run. */

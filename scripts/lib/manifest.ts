@@ -41,6 +41,8 @@ const factsSchema = z.object({
   invalid: z.optional(z.array(z.string())),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
+  /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */
+  tableBytes: z.optional(count),
 });
 
 const objectSchema = z.object({

@@ -1,10 +1,11 @@
 #!/usr/bin/env perl
 # Copies standard input to standard output and reports the number of bytes and the last kilobyte, in hexadecimal.
+# Says `PASSED <bytes>` there about once a second meanwhile.
 # With lines as arguments, drops those from the first 8 KB: settings that a dump's writer knows and its reader does not.
 use strict;
 use warnings;
 
-my ($size, $tail, $first) = (0, '', 1);
+my ($size, $tail, $first, $told) = (0, '', 1, time);
 while (1) {
   my $read = sysread(STDIN, my $chunk, 1 << 20);
   defined $read or die "reading: $!\n";
@@ -28,6 +29,10 @@ while (1) {
     $done += $written;
   }
   $size += $length;
+  if (time != $told) {
+    $told = time;
+    print STDERR "PASSED $size\n";
+  }
   $tail = $length >= 1024 ? substr($chunk, -1024) : substr($tail . $chunk, -1024) if $length;
 }
 close(STDOUT) or die "writing: $!\n";

@@ -7,10 +7,24 @@ import type { Stage, StageResult } from './process-stream.ts';
  * them: what proves that a dump is complete without the raw stream ever entering this process. Perl is part of every
  * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
  *
- * @param droppedLines lines that are left out where they stand in the first 8 KB
+ * @param options.droppedLines lines that are left out where they stand in the first 8 KB
+ * @param options.onProgress is told about once a second how many bytes have passed
  */
-export function meterStage(name: string, droppedLines: readonly string[] = []): Stage {
-  return { name, command: 'perl', args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines] };
+export function meterStage(
+  name: string,
+  options: { droppedLines?: readonly string[]; onProgress?: (sizeBytes: number) => void } = {},
+): Stage {
+  const { droppedLines = [], onProgress } = options;
+  return {
+    name,
+    command: 'perl',
+    args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines],
+    onLine: (line) => {
+      const passed = /^PASSED (\d+)$/.exec(line)?.[1];
+      if (passed !== undefined) onProgress?.(Number(passed));
+      return passed !== undefined;
+    },
+  };
 }
 
 /**

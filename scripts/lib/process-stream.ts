@@ -18,6 +18,8 @@ export interface Stage {
   readonly cwd?: string;
   /** The next step for an operator, where its standard error says what the expression looks for. */
   readonly hints?: readonly (readonly [RegExp, string])[];
+  /** Is shown each line of standard error as it comes; those that it returns true for are not kept as a message. */
+  readonly onLine?: (line: string) => boolean;
 }
 
 /** How a stage ended. */
@@ -138,7 +140,7 @@ export function startChain(
   const consequences = new Set<ChildProcess>();
   const finished = Promise.all(
     children.map(async (child, index) => {
-      const result = withHint(await watch(child, stages[index]?.name ?? ''), stages[index]?.hints);
+      const result = withHint(await watch(child, stages[index]), stages[index]?.hints);
       if (consequences.has(child)) return { ...result, isConsequence: true as const };
       const feeding = result.exitCode === 0 ? [] : children.slice(0, index).filter(isRunning);
       for (const before of feeding) consequences.add(before);
@@ -169,10 +171,20 @@ function isRunning(child: ChildProcess): boolean {
   return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-function watch(child: ChildProcess, name: string): Promise<StageResult> {
+function watch(child: ChildProcess, { name = '', onLine }: Partial<Stage> = {}): Promise<StageResult> {
   let stderr = '';
+  let rest = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-STDERR_KEPT_BYTES);
+    let kept = text;
+    if (onLine) {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      kept = lines
+        .filter((line) => !onLine(line))
+        .map((line) => `${line}\n`)
+        .join('');
+    }
+    stderr = (stderr + kept).slice(-STDERR_KEPT_BYTES);
   });
   // a reader that went away is told by its own exit status; the write error must not end this process
   child.stdin?.on('error', () => {});
@@ -185,7 +197,7 @@ function watch(child: ChildProcess, name: string): Promise<StageResult> {
       resolve({ name, exitCode: null, signal: null, stderr: stderr.trim(), startError });
     });
     child.once('close', (exitCode, signal) => {
-      resolve({ name, exitCode, signal, stderr: stderr.trim(), ...(startError ? { startError } : {}) });
+      resolve({ name, exitCode, signal, stderr: (stderr + rest).trim(), ...(startError ? { startError } : {}) });
     });
   });
 }

@@ -10,6 +10,14 @@ export function parseDurationMs(text: string): number | undefined {
   return Number.isSafeInteger(totalMs) && totalMs > 0 ? totalMs : undefined;
 }
 
+/** Reads `1000`, `500K`, `20M`, `1.5G` as bytes, in binary units, `KiB` and `KB` meaning the same; undefined for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(text);
+  if (!match) return undefined;
+  const bytes = Math.round(Number(match[1]) * 1024 ** ' KMGT'.indexOf((match[2] || ' ').toUpperCase()));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
 /** A duration for people: the two largest units, `3d 4h`, `2m 5s`, `4.2s`, `310ms`. */
 export function formatDuration(durationMs: number): string {
   const ms = Math.max(0, Math.round(durationMs));

@@ -89,7 +89,10 @@ test('a meter passes on every byte and reports their number and their end', asyn
 test('a meter drops the lines it is told to, at the head alone', async () => {
   const lines = ['SET a = 0;', 'SET transaction_timeout = 0;', 'SET b = 0;'].join('\n');
   const input = `${lines}\n${'x'.repeat(10_000)}\nSET transaction_timeout = 0;\n`;
-  const chain = startChain([meterStage('meter', ['SET transaction_timeout = 0;'])], { stdin: true, stdout: true });
+  const chain = startChain([meterStage('meter', { droppedLines: ['SET transaction_timeout = 0;'] })], {
+    stdin: true,
+    stdout: true,
+  });
   chain.stdin?.end(input);
   assert.equal(await read(chain), input.replace('SET transaction_timeout = 0;\n', ''));
 });

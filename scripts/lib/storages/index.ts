@@ -1,3 +1,4 @@
+import { limited, rateLimit } from '../rate-limit.ts';
 import type { S3Settings } from './s3.ts';
 import type { Storage } from './storage.ts';
 
@@ -13,9 +14,13 @@ const STORAGES = {
 
 /**
  * Opens the storage that the settings name. Nothing is connected to yet.
+ * @param uploadBytesPerSecond what all uploads of this process together may take; undefined for as much as there is
  * @throws OperatorError CONFIG for settings that cannot work
  */
-export async function openStorage(settings: StorageSettings): Promise<Storage> {
+export async function openStorage(settings: StorageSettings, uploadBytesPerSecond?: number): Promise<Storage> {
   // one branch per kind, for the compiler cannot follow a lookup in a table of functions
-  return settings.kind === 'directory' ? STORAGES.directory(settings) : STORAGES.s3(settings);
+  const storage = await (settings.kind === 'directory' ? STORAGES.directory(settings) : STORAGES.s3(settings));
+  if (uploadBytesPerSecond === undefined) return storage;
+  const limit = rateLimit(uploadBytesPerSecond);
+  return { ...storage, put: (key, body, options) => storage.put(key, limited(body, limit, options?.signal), options) };
 }

@@ -49,8 +49,9 @@ export async function readDefaults(connection: Connection, database: string): Pr
 
 export async function readFacts(connection: Connection, database: string, program: Program): Promise<SourceFacts> {
   const defaults = await readDefaults(connection, database);
-  const [size] = await connection.query<{ bytes: string }>(
-    `select cast(coalesce(sum(data_length + index_length), 0) as char) as bytes
+  const [size] = await connection.query<{ bytes: string; table_bytes: string }>(
+    `select cast(coalesce(sum(data_length + index_length), 0) as char) as bytes,
+       cast(coalesce(sum(data_length), 0) as char) as table_bytes
      from information_schema.tables where table_schema = ? and table_type <> 'VIEW'`,
     [database],
   );
@@ -61,5 +62,6 @@ export async function readFacts(connection: Connection, database: string, progra
     invalid: await readInvalidViews(connection, database),
     roles: await readDefiners(connection, database),
     databaseBytes: Math.round(Number(size?.bytes)),
+    tableBytes: Math.round(Number(size?.table_bytes)),
   };
 }

@@ -129,10 +129,14 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
     d: Record<string, string | null>;
     encoding: string;
     bytes: string;
+    table_bytes: string;
     version: string;
   }>(`
     select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(d.encoding) as encoding,
-      pg_database_size(d.oid)::text as bytes, current_setting('server_version') as version
+      pg_database_size(d.oid)::text as bytes,
+      (select (coalesce(sum(relpages::bigint), 0) * current_setting('block_size')::bigint)::text
+       from pg_class where relkind in ('r', 't') and oid >= 16384) as table_bytes,
+      current_setting('server_version') as version
     from pg_database d where datname = current_database()`);
   const extensions = await connection.query<{ name: string; version: string }>(
     'select extname as name, extversion as version from pg_extension order by 1',
@@ -153,6 +157,7 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
     tablespaces: await names(TABLESPACES),
     invalid: await names(INVALID_OBJECTS),
     databaseBytes: Number(row?.bytes),
+    tableBytes: Number(row?.table_bytes),
   };
 }
 
