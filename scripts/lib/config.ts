@@ -17,10 +17,13 @@ interface Variable<T> {
   readonly default?: string;
   /** Read from `<NAME>_FILE` too, and never printed. */
   readonly secret?: true;
+  /** No secret, but what it holds by mistake may be one: a wrong value is not printed. */
+  readonly discreet?: true;
 }
 
 const required = <T>(parse: value.Parse<T>, defaultText: string) => ({ parse, default: defaultText });
 const optional = <T>(parse: value.Parse<T>) => ({ parse });
+const discreet = <T>(parse: value.Parse<T>) => ({ parse, discreet: true as const });
 const secretOf = <T>(parse: value.Parse<T>) => ({ parse, secret: true as const });
 const secret = () => secretOf(value.text);
 
@@ -64,7 +67,7 @@ const VARIABLES = {
   BACKUP_NICE: required(value.integer(0, 19), '0'),
   BACKUP_MAX_RATE: optional(value.byteRate),
   BACKUP_ON_START: required(value.flag, 'false'),
-  BACKUP_AGE_RECIPIENTS: optional(value.ageRecipients),
+  BACKUP_AGE_RECIPIENTS: discreet(value.ageRecipients),
   BACKUP_AGE_IDENTITY: secretOf(value.ageIdentity),
   BACKUP_MANIFEST_PRIVATE: required(value.flag, 'false'),
   RPO_TARGET: optional(value.durationMs),
@@ -240,7 +243,7 @@ function readValues(env: Record<string, string>, problems: string[]): Values {
     try {
       values[name] = variable.parse(text);
     } catch (error) {
-      const shown = variable.secret ? '' : ` ${JSON.stringify(text)}`;
+      const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
       problems.push(`${name}${shown}: ${messageOf(error)}`);
       // a valid value lets the checks that follow go on, so that all problems are told at once
       if (variable.default !== undefined) values[name] = variable.parse(variable.default);

@@ -213,7 +213,10 @@ test('no problem shows a secret', () => {
     BACKUP_SOURCE_C: 'not a url canary-in-url',
     POSTGRES_PASSWORD: 'canary-in-variable',
     HEARTBEAT_URL: 'canary-in-heartbeat',
+    // the secret half of a pair where its public half belongs
+    BACKUP_AGE_RECIPIENTS: 'AGE-SECRET-KEY-1canary',
   });
+  assert.match(problems.join(), /BACKUP_AGE_RECIPIENTS: holds an identity, which is secret/);
   assert.ok(problems.length >= 3);
   assert.doesNotMatch(problems.join('\n'), /canary/);
 });
