@@ -45,7 +45,8 @@ export function decryptStages(identity: string): Stage[] {
     {
       name: 'age --decrypt',
       command: 'bash',
-      args: ['-c', 'exec age --decrypt --identity <(cat <&3)'],
+      // without ~/.bashrc, which bash reads when its input is a socket
+      args: ['--norc', '-c', 'exec age --decrypt --identity <(cat <&3)'],
       files: [`${identity}\n`],
     },
   ];

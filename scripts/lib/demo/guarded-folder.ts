@@ -45,7 +45,8 @@ export function guardFolder(before?: (path: string) => Stage): GuardedFolder {
       {
         name: last?.name ?? 'rm',
         command: 'bash',
-        args: ['-c', GUARD, 'guard', path, ...command],
+        // without ~/.bashrc, which bash reads when its input is a socket
+        args: ['--norc', '-c', GUARD, 'guard', path, ...command],
         env: last?.env ?? {},
       },
     ],

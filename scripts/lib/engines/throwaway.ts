@@ -14,6 +14,9 @@ kill -$signal $server 2>/dev/null
 wait $server
 rm -rf -- "$dir"`;
 
+/** bash reads the user's own ~/.bashrc, whatever that does, when its input is a socket, as a child's is here. */
+const BASH = ['--norc', '-c'];
+
 /**
  * The command that runs a throwaway server until its standard input ends, and then removes its folder.
  * @param signal what makes the server stop at once: `INT`, `KILL`
@@ -23,7 +26,7 @@ export function guarded(
   directory: string,
   command: readonly string[],
 ): { command: string; args: string[] } {
-  return { command: 'bash', args: ['-c', GUARD, 'guard', signal, directory, ...command] };
+  return { command: 'bash', args: [...BASH, GUARD, 'guard', signal, directory, ...command] };
 }
 
 // Runs a command to its end, and keeps what it made; but when our side goes first, the command and its folder go too.
@@ -45,7 +48,7 @@ exit $status`;
  * @param stage its output goes nowhere
  */
 export async function runSetup(directory: string, stage: Stage, signal?: AbortSignal): Promise<StageResult> {
-  const args = ['-c', SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
+  const args = [...BASH, SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
   const chain = startChain([{ ...stage, command: 'bash', args }], { stdin: true, ...(signal ? { signal } : {}) });
   const [result] = await chain.finished;
   chain.stdin?.destroy();

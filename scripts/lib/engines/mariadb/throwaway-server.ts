@@ -111,6 +111,8 @@ async function initialize(
       '--skip-test-db',
       '--skip-name-resolve',
     ],
+    // the one of this process may not be open to the server's account
+    env: { TMPDIR: directory },
     ...as,
   };
   const result = await runSetup(directory, setup, signal);
