@@ -21,7 +21,7 @@ after(() => {
   for (const { pid } of started.flatMap(processesOfSession)) process.kill(pid, 'SIGKILL');
 });
 
-export type Verb = 'backup' | 'list' | 'restore' | 'cleanup' | 'drill' | 'status' | 'keygen';
+export type Verb = 'backup' | 'list' | 'restore' | 'cleanup' | 'drill' | 'status' | 'keygen' | 'notify-test';
 export type Environment = Readonly<Record<string, string>>;
 
 export interface Outcome {
