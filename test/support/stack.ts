@@ -25,6 +25,14 @@ services:
       interval: 1s
       retries: 60
     tmpfs: [/var/lib/postgresql]
+  # the same program from Debian, which every machine that has come this far can get
+  socket-proxy:
+    image: \${COMPOSE_PROJECT_NAME}-haproxy
+    build:
+      context: .
+      dockerfile_inline: |
+        FROM debian:trixie-slim
+        RUN apt-get update && apt-get install -y --no-install-recommends haproxy && rm -rf /var/lib/apt/lists/*
 `;
 
 export type Settings = Readonly<Record<string, string>>;
@@ -43,6 +51,7 @@ export interface Stack {
   /** Brings up what has changed, as `make up` does, with these settings in .env. */
   up(settings: Settings): Promise<Outcome>;
   compose(args: readonly string[], input?: string): Promise<Outcome>;
+  docker(args: readonly string[]): Promise<Outcome>;
   /** Runs a verb in the backup container, with these variables in the place of .env's. */
   verb(words: readonly string[], env?: Settings): Promise<Outcome>;
   /** Rows as psql prints them without decoration; throws what psql says when it fails. */
@@ -106,6 +115,7 @@ export function createStack(base: Settings): Stack {
       return compose(['up', '--build', '--detach', '--wait', '--wait-timeout=180', '--quiet-pull']);
     },
     compose,
+    docker: (args) => docker(args, env),
     verb: (verbWords, variables = {}) =>
       compose([
         ...['exec', '--no-TTY'],
