@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -217,5 +218,33 @@ describe('the stack', { skip }, () => {
     assert.match(stderr, /BACKUP_TIMEOUT "soon"/);
     assert.match(stderr, /S3_ENDPOINT "garage"/);
     assert.match(stdout, /health: 1/);
+  });
+});
+
+describe('the stack with docker-compose.secrets.yml', { skip }, () => {
+  test('takes its secrets from files: they are in the description of no container', async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('only root can give the files to the user of the container');
+    const own = createStack(
+      { POSTGRES_DB: 'shop', POSTGRES_PASSWORD: 'of another' },
+      { secretFiles: { postgres_password: PASSWORD } },
+    );
+    try {
+      succeeded(await own.up({}));
+      succeeded(await own.verb(['backup']));
+      assert.equal(succeeded(await own.verb(['list', '--json'])).json.length, 1);
+      const { secretKey } = await own.access();
+      for (const service of ['backup', 'postgres']) {
+        const { stdout: id } = await own.compose(['ps', '--quiet', service]);
+        const description = execFileSync('docker', ['inspect', id.trim()], { encoding: 'utf8' });
+        assert.ok(description.includes('POSTGRES_PASSWORD_FILE'));
+        assert.ok(!description.includes(secretKey));
+        assert.ok(!description.includes(JSON.stringify(PASSWORD).slice(1, -1)));
+      }
+      const wrong = await own.verb(['backup'], { POSTGRES_PASSWORD: 'given twice' });
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.stderr, /POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set; keep one/);
+    } finally {
+      assert.deepEqual(await own.tearDown(), []);
+    }
   });
 });

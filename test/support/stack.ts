@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,6 +35,9 @@ services:
         RUN apt-get update && apt-get install -y --no-install-recommends haproxy && rm -rf /var/lib/apt/lists/*
 `;
 
+/** The account of the postgres image, which the backup container runs as. */
+const BACKUP_USER = 999;
+
 export type Settings = Readonly<Record<string, string>>;
 
 export interface Outcome {
@@ -64,7 +67,11 @@ export interface Stack {
   tearDown(): Promise<string[]>;
 }
 
-export function createStack(base: Settings): Stack {
+/**
+ * @param options.secretFiles secrets come from files, by docker-compose.secrets.yml; those of Garage, which can read
+ *   no files, stay in .env
+ */
+export function createStack(base: Settings, options: { secretFiles?: Settings } = {}): Stack {
   const project = `stack-test-${randomBytes(5).toString('hex')}`;
   const folder = mkdtempSync(join(tmpdir(), 'stack-test-'));
   const envFile = join(folder, '.env');
@@ -75,8 +82,17 @@ export function createStack(base: Settings): Stack {
     S3_SECRET_KEY: randomBytes(32).toString('hex'),
     GARAGE_RPC_SECRET: randomBytes(32).toString('hex'),
   };
+  const secrets = join(folder, 'secrets');
+  if (options.secretFiles) {
+    mkdirSync(secrets);
+    const files = { ...options.secretFiles, s3_access_key: keys.S3_ACCESS_KEY, s3_secret_key: keys.S3_SECRET_KEY };
+    for (const [name, value] of Object.entries(files)) {
+      writeFileSync(join(secrets, name), `${value}\n`, { mode: 0o400 });
+      chownSync(join(secrets, name), BACKUP_USER, BACKUP_USER);
+    }
+  }
   const writeEnv = (settings: Settings) => {
-    const all = { ...base, ...keys, ...settings, BACKUP_ENV_FILE: envFile };
+    const all = { ...base, ...keys, ...settings, BACKUP_ENV_FILE: envFile, SECRETS_DIR: secrets };
     writeFileSync(
       envFile,
       Object.entries(all)
@@ -88,7 +104,9 @@ export function createStack(base: Settings): Stack {
   writeEnv({});
   const words = [
     ...['compose', '--project-name', project, '--project-directory', PROJECT, '--env-file', envFile],
-    ...['--file', join(PROJECT, 'docker-compose.yml'), '--file', overrideFile],
+    ...['--file', join(PROJECT, 'docker-compose.yml')],
+    ...(options.secretFiles ? ['--file', join(PROJECT, 'docker-compose.secrets.yml')] : []),
+    ...['--file', overrideFile],
   ];
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED_ON.test(name)));
   const compose = (args: readonly string[], input?: string | Buffer) => docker([...words, ...args], env, input);
