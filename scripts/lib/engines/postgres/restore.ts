@@ -104,15 +104,24 @@ async function assertEmpty(source: SourceConfig, database: string, signal: Abort
   });
 }
 
-/** CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. */
+/**
+ * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. It has the live one's
+ * owner from the start, where this role may give it away: whoever owns tables in it needs the rights of its owner.
+ */
 async function createStatement(
   connection: Connection,
   name: string,
   like: string,
   manifest: Manifest | undefined,
 ): Promise<string> {
-  const [live] = await connection.query<{ d: Record<string, string | null>; encoding: string; tablespace: string }>(
-    `select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(encoding) as encoding, t.spcname as tablespace
+  const [live] = await connection.query<{
+    d: Record<string, string | null>;
+    encoding: string;
+    tablespace: string;
+    owner: string | null;
+  }>(
+    `select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(encoding) as encoding, t.spcname as tablespace,
+       case when pg_has_role(datdba, 'MEMBER') then pg_get_userbyid(datdba) end as owner
      from pg_database d join pg_tablespace t on t.oid = d.dattablespace where datname = $1`,
     [like],
   );
@@ -124,6 +133,7 @@ async function createStatement(
   const locale = d.datlocale ?? d.daticulocale ?? manifest?.locale;
   const parts = [
     `create database ${quoteIdentifier(name)} template template0`,
+    live?.owner && `owner ${quoteIdentifier(live.owner)}`,
     encoding && `encoding ${quoteLiteral(encoding)}`,
     collate && `lc_collate ${quoteLiteral(collate)}`,
     ctype && `lc_ctype ${quoteLiteral(ctype)}`,
