@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
+import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
+const { mariadb, missing: missingMariadb } = await startMariaDb();
 const EXAMPLE = readFileSync(new URL('../support/example.sql', import.meta.url), 'utf8');
 
 /** The statements that the documentation gives, with this test's names in the place of the example's. */
@@ -138,5 +140,36 @@ describe('with a key that may only write', {
     assert.equal(restored.code, 0, restored.stderr);
     assert.deepEqual(await postgres.contents(database), contents);
     assert.equal((await runVerb('cleanup', ['--dry-run'], all)).code, 0);
+  });
+});
+
+describe('the users of MariaDB that the documentation gives', { skip: missingMariadb }, () => {
+  test('back up all there is and change nothing; restore all of it', async () => {
+    const database = mariadb.freshName();
+    await mariadb.create(database);
+    const names = { backup_user: `b${database}`, restore_user: `r${database}`, myapp: database };
+    for (const file of ['mariadb-backup', 'mariadb-restore']) await mariadb.script('mysql', statements(file, names));
+    const before = await mariadb.dump(database);
+    const as = (user: string) => {
+      const { BACKUP_SOURCE_SHOP: url = '', ...env } = mariadb.env(database);
+      return {
+        ...env,
+        BACKUP_SOURCE_SHOP: url.replace(/(?<=:\/\/)[^@]+/, user),
+        BACKUP_SOURCE_SHOP_PASSWORD: 'change-me',
+        BACKUP_DIR: folder,
+      };
+    };
+    const folder = temporaryFolder();
+    const backup = await runVerb('backup', ['--json'], as(names.backup_user));
+    assert.equal(backup.code, 0, backup.stderr);
+
+    const client = await mariadb.connect(database, names.backup_user, 'change-me');
+    await assert.rejects(client.query('create table x (n int)'), /command denied/);
+    await client.end();
+
+    await mariadb.script(database, 'create table stray (n int); delete from customers;');
+    const restored = await runVerb('restore', ['latest', '--json'], as(names.restore_user));
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.equal(await mariadb.dump(database), before);
   });
 });
