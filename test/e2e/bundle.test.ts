@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb, type Verb } from '../support/verbs.ts';
@@ -10,14 +10,9 @@ import { runVerb, type Verb } from '../support/verbs.ts';
 const { postgres, missing } = await startPostgres();
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 
-function bundled(): string {
-  const bundle = temporaryFolder();
-  execFileSync(process.execPath, ['--import', 'tsx', 'docker/backup/bundle.ts', bundle], { cwd: PROJECT });
-  return bundle;
-}
-
 describe('the bundle that the image runs', () => {
-  const bundle = bundled();
+  const bundle = temporaryFolder();
+  before(() => bundleVerbs(bundle));
 
   test('has every verb but the demonstration', () => {
     const verbs = readdirSync(`${PROJECT}/scripts`).flatMap((name) => /^(.+)\.ts$/.exec(name)?.[1] ?? []);
@@ -30,8 +25,8 @@ describe('the bundle that the image runs', () => {
 
   test('prints the same help as the source', async () => {
     for (const verb of ['backup', 'restore', 'cleanup', 'list', 'drill', 'status', 'keygen'] satisfies Verb[]) {
-      const fromSource = await runVerb(verb, ['--help'], {});
-      const fromBundle = await runVerb(verb, ['--help'], {}, { bundle });
+      const fromSource = await runVerb(verb, ['--help'], {}, { viaTsx: true });
+      const fromBundle = await runVerb(verb, ['--help'], {});
       assert.deepEqual([fromBundle.code, fromBundle.stdout], [0, fromSource.stdout], fromBundle.stderr);
     }
   });
@@ -42,7 +37,7 @@ describe('the bundle that the image runs', () => {
     const contents = await postgres.contents(database);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
     const run = async (verb: Verb, args: readonly string[]) => {
-      const outcome = await runVerb(verb, [...args, '--json'], env, { bundle });
+      const outcome = await runVerb(verb, [...args, '--json'], env);
       assert.equal(outcome.code, 0, outcome.stderr);
       return outcome.json;
     };

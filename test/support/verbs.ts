@@ -1,16 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { processesOfSession, type SessionProcess, until } from './sessions.ts';
 
 export { processesOfSession, type SessionProcess, until } from './sessions.ts';
 
 const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
-const LOADER = import.meta.resolve('tsx');
+const BUNDLE = mkdtempSync(join(tmpdir(), 'verbs-test-'));
+await bundleVerbs(BUNDLE);
+// a server of a test's may run as another user than the test
+chmodSync(BUNDLE, 0o755);
 
 /** No run of a test's takes so long; one that does has hung, and the test has to fail and not to wait for ever. */
 const HUNG_AFTER_MS = 120_000;
@@ -18,6 +22,7 @@ const HUNG_AFTER_MS = 120_000;
 const started: number[] = [];
 // a test that failed half way has left its verb waiting for what never comes
 after(() => {
+  rmSync(BUNDLE, { recursive: true, force: true });
   for (const { pid } of started.flatMap(processesOfSession)) process.kill(pid, 'SIGKILL');
 });
 
@@ -37,10 +42,8 @@ export interface Outcome {
 export interface VerbOptions {
   /** The text of a `.env` in the working directory. */
   readonly dotenv?: string;
-  /** As users start it, through the tsx command, which is a process of its own; else node loads tsx itself. */
+  /** From source, through the tsx command, which is a process of its own; else from a bundle, as the image has it. */
   readonly viaTsx?: boolean;
-  /** As the image has it: from the bundle in this folder, without tsx. */
-  readonly bundle?: string;
 }
 
 /** A verb under way, in a session of its own. */
@@ -64,15 +67,14 @@ export function startVerb(
   verb: Verb,
   args: readonly string[],
   env: Environment,
-  { dotenv, viaTsx = false, bundle }: VerbOptions = {},
+  { dotenv, viaTsx = false }: VerbOptions = {},
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
   if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
-  const script = bundle === undefined ? join(SCRIPTS, `${verb}.ts`) : join(bundle, `${verb}.mjs`);
-  const [command, ...before] = viaTsx
-    ? [TSX]
-    : [process.execPath, ...(bundle === undefined ? ['--import', LOADER] : [])];
-  const child = spawn(command ?? '', [...before, script, ...args], {
+  const [command, script] = viaTsx
+    ? [TSX, join(SCRIPTS, `${verb}.ts`)]
+    : [process.execPath, join(BUNDLE, `${verb}.mjs`)];
+  const child = spawn(command, [...(viaTsx ? [] : ['--enable-source-maps']), script, ...args], {
     cwd,
     detached: true,
     env: { PATH: process.env.PATH ?? '', HOME: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...env },
