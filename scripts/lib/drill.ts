@@ -7,6 +7,7 @@ import { checkInvariants, readInvariants } from './drill-checks.ts';
 import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
 import type { Check, Rehearsal } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
+import { removeLeftServers } from './engines/throwaway.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
 import { load } from './load.ts';
@@ -49,6 +50,7 @@ export async function drill(
   }
   return withLocalLock(directory, 'drill', async () => {
     const limit = { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
+    removeLeftServers(directory);
     const results: DrillResult[] = [];
     for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
       const record = backup

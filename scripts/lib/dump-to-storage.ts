@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path/posix';
 import { gzipSync } from 'node:zlib';
+import { removeAbandoned } from './abandoned.ts';
 import { compressStages, encryptStages } from './codec.ts';
 import type { Encryption, SourceConfig } from './config.ts';
 import type { DumpSession } from './engines/engine.ts';
@@ -40,18 +41,24 @@ export interface DumpOrder {
 }
 
 /**
- * Dumps one source: the object, then what marks its kind, then the manifest, which makes it a backup.
+ * Dumps one source: what marks its kind, the object, then the manifest, which makes it a backup.
  * Nothing remains of a dump that fails.
  */
 export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
-  const { prefix, encryption, source, kind, signal } = order;
+  const { storage, prefix, encryption, source, kind, signal } = order;
   const startedAt = new Date();
   const engine = await engineOf(source.engine);
   const session = await engine.beginDump(source, signal, order.putAside);
+  const before = { source: source.name, before: session.createdAt };
+  const tidying = removeAbandoned(storage, prefix, before, signal);
+  let marker: string | undefined;
   try {
     const compression: ObjectCompression = source.format === 'custom' ? 'none' : source.compression.method;
     const stem = stemOf(prefix, source.name, session.createdAt);
     const key = dataKey(stem, extensionOf(source.format, compression, encryption.recipients.length > 0));
+    // before the object: one that lost its marker would pass for an ordinary backup, and for the latest
+    marker = kindKey(stem, kind);
+    if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
     const { put, rawBytes, contents } = await upload(order, session, key);
     const beside = await putGlobals(order, session, stem, key);
     const manifest: Manifest = {
@@ -73,7 +80,12 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     };
     await commit(order, stem, manifest);
     return { key, manifest };
+  } catch (error) {
+    if (marker !== undefined) await withdraw(storage, [marker], error);
+    throw error;
   } finally {
+    // under the lock that keeps others from what it removes
+    await tidying;
     await session.close();
   }
 }
@@ -133,14 +145,8 @@ function warningsOf(stderr: string): string[] {
   return stderr.split('\n').filter((line) => line.trim() !== '');
 }
 
-async function commit(
-  { storage, encryption, kind, signal }: DumpOrder,
-  stem: string,
-  manifest: Manifest,
-): Promise<void> {
-  const marker = kindKey(stem, kind);
+async function commit({ storage, encryption, signal }: DumpOrder, stem: string, manifest: Manifest): Promise<void> {
   try {
-    if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
     const plain = encodeManifest(manifest);
     const content = encryption.privateManifest
       ? Buffer.from(await sealText(plain.toString('utf8'), encryption.recipients, signal))
@@ -148,7 +154,7 @@ async function commit(
     await storage.put(manifestKey(stem), bytes(content), { contentType: 'application/json', signal });
   } catch (error) {
     const stored = manifest.objects.map(({ name }) => join(dirname(stem), name));
-    await withdraw(storage, [...stored, ...(marker === undefined ? [] : [marker])], error);
+    await withdraw(storage, stored, error);
     throw error;
   }
 }

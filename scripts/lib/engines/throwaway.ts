@@ -1,7 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from '../errors.ts';
-import { type Stage, type StageResult, startChain } from '../process-stream.ts';
+import { log } from '../log.ts';
+import { type Chain, type Stage, type StageResult, startChain } from '../process-stream.ts';
 
 // Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
 const GUARD = `
@@ -11,6 +15,9 @@ server=$!
 trap 'kill -$signal $server 2>/dev/null' TERM INT
 cat >/dev/null
 kill -$signal $server 2>/dev/null
+# one that is frozen heeds nothing else
+for _ in {1..200}; do kill -0 $server 2>/dev/null || break; sleep 0.05; done
+kill -KILL $server 2>/dev/null
 wait $server
 rm -rf -- "$dir"`;
 
@@ -55,6 +62,55 @@ export async function runSetup(directory: string, stage: Stage, signal?: AbortSi
   signal?.throwIfAborted();
   if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);
   return result;
+}
+
+/** The guard gives a server ten seconds; a guard that was killed gives it none. */
+const STOP_WITHIN_MS = 12_000;
+
+/** Ends a guarded server, also when its guard is no more, and removes its folder. */
+export async function stopGuarded(chain: Chain, directory: string): Promise<void> {
+  chain.stdin?.end();
+  const waiting = new AbortController();
+  const over = sleep(STOP_WITHIN_MS, undefined, { signal: waiting.signal }).then(
+    () => killProcessesOf(directory),
+    () => {},
+  );
+  await Promise.race([chain.finished, over]);
+  waiting.abort();
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** The folder of a throwaway server: those of drills can be told from others, and are looked for after a crash. */
+export function folderPrefix(engine: string, parent: string | undefined): string {
+  return join(parent ?? tmpdir(), `${parent === undefined ? 'throwaway' : 'drill'}-${engine}-`);
+}
+
+/** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
+export function removeLeftServers(parent: string): void {
+  for (const name of readdirSync(parent).filter((each) => /^drill-[a-z]+-[A-Za-z0-9]{6}$/.test(each))) {
+    log.info(`removing ${name}, which a drill that was killed left behind`);
+    killProcessesOf(join(parent, name));
+    rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Ends whatever has the folder on its command line; where there is no /proc, nothing. */
+function killProcessesOf(directory: string): void {
+  for (const pid of readdirSyncOrNone('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // it has ended meanwhile, or is somebody else's
+    }
+  }
+}
+
+function readdirSyncOrNone(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
 }
 
 /** The account to start a server as that refuses to run as root; nothing when this is not root. */

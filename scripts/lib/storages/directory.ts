@@ -15,6 +15,8 @@ const INCOMPLETE = '.incomplete';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 const REMOVE_BATCH = 32;
+/** Nobody makes a folder to write into and then waits so long. */
+const EMPTY_DRAFT_MS = 10 * 60_000;
 
 export interface DirectoryOptions {
   /** False: do not even try hard links, which some network and FUSE file systems do not have. */
@@ -138,7 +140,7 @@ export function openDirectory(path: string, options: DirectoryOptions = {}): Sto
       return failures;
     },
 
-    async removeUnfinished(prefix, startedBefore, { signal } = {}) {
+    async removeUnfinished(prefix, which, { signal } = {}) {
       assertPrefix(prefix);
       await assertRoot('remove unfinished uploads');
       const removed: string[] = [];
@@ -152,7 +154,15 @@ export function openDirectory(path: string, options: DirectoryOptions = {}): Sto
             keys.push(key);
             if (modifiedAt > newest) newest = modifiedAt;
           }
-          if (newest >= startedBefore || keys.some((key) => !key.startsWith(prefix))) continue;
+          if (keys.some((key) => !key.startsWith(prefix))) continue;
+          // an empty one tells no key: somebody may be about to write into it
+          const isOver =
+            which instanceof Date
+              ? newest < which
+              : keys.length > 0
+                ? keys.every(which)
+                : newest.getTime() < Date.now() - EMPTY_DRAFT_MS;
+          if (!isOver) continue;
           await rm(path, { recursive: true, force: true });
           removed.push(...keys);
         }

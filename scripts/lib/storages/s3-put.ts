@@ -9,8 +9,8 @@ import {
 import { messageOf, OperatorError } from '../errors.ts';
 import { INSIDE_RETRIES } from './s3-client.ts';
 import { control, raw, type S3Context, targetOf } from './s3-context.ts';
-import { nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
-import { Attempts, isOurs, type Sent, wholeETag } from './s3-settle.ts';
+import { nameOf, notS3, type S3Target, s3Failure, statusOf } from './s3-errors.ts';
+import { Attempts, isKept, isOurs, type Sent, wholeETag } from './s3-settle.ts';
 import type { UploadCalls } from './s3-upload.ts';
 
 /** What this store can and wants, learned from its refusals. */
@@ -73,6 +73,7 @@ export function uploadCalls(
       throw ours === undefined ? unknownOutcome(failure) : failure;
     }
     if (!answer.ETag) throw notS3(target, 'the answer to the upload is none of S3’s: it has no ETag');
+    if (!(await isKept(context, key, sent().sizeBytes))) throw lostByStore(target);
   }
 
   return {
@@ -202,6 +203,14 @@ function unknownOutcome(failure: OperatorError): OperatorError {
     hint: `${failure.hint} An answer was lost: look with list before the next step.`,
     cause: failure.cause ?? failure,
   });
+}
+
+function lostByStore({ operation, bucket, endpoint }: S3Target): OperatorError {
+  return new OperatorError(
+    'STORAGE',
+    `cannot ${operation} in s3://${bucket} at ${endpoint}: the store confirmed the upload, and does not have it whole`,
+    { hint: 'The store loses what it is given: look at its log and disks before anything is kept there.' },
+  );
 }
 
 function keyExists(key: string, bucket: string): OperatorError {

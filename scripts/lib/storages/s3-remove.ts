@@ -107,13 +107,14 @@ async function removeOne(context: S3Context, key: string, signal?: AbortSignal):
 export async function removeUploads(
   context: S3Context,
   prefix: string,
-  startedBefore: Date,
+  which: Date | ((key: string) => boolean),
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const removed: string[] = [];
   for await (const { Key, UploadId, Initiated } of uploads(context, prefix, signal)) {
     if (Key === undefined || UploadId === undefined || Initiated === undefined) continue;
-    if (!Key.startsWith(prefix) || Initiated >= startedBefore) continue;
+    const isOver = which instanceof Date ? Initiated < which : which(Key);
+    if (!Key.startsWith(prefix) || !isOver) continue;
     await control(
       context,
       UNFINISHED,

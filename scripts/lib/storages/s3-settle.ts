@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import { raw, type S3Context } from './s3-context.ts';
 import { nameOf, statusOf } from './s3-errors.ts';
@@ -30,6 +31,29 @@ export async function isOurs(context: S3Context, key: string, sent: Sent): Promi
   } catch (error) {
     return statusOf(error) === 404 ? false : undefined;
   }
+}
+
+/** A store that has just confirmed an object may need a moment to know of it. */
+const SECOND_LOOK_MS = 500;
+
+/**
+ * Whether a store that has confirmed an object has it, of that size. True also where it cannot be asked: the key of a
+ * backup host may only write.
+ */
+export async function isKept(context: S3Context, key: string, sizeBytes: number): Promise<boolean> {
+  const look = () =>
+    raw(
+      context,
+      context.clients.control,
+      (client, http) => client.send(new HeadObjectCommand({ Bucket: context.bucket, Key: key }), http),
+      { timeoutMs: Math.min(LOOK_TIMEOUT_MS, context.clients.silenceMs) },
+    ).then(
+      ({ ContentLength }) => ContentLength === undefined || ContentLength === sizeBytes,
+      (error: unknown) => statusOf(error) !== 404,
+    );
+  if (await look()) return true;
+  await sleep(SECOND_LOOK_MS);
+  return look();
 }
 
 /** The ETag of an object from those of its parts: the MD5 of their MD5s, and their number. */

@@ -50,9 +50,9 @@ export function openS3(settings: S3Settings): Storage {
       return removeObjects(context, keys, signal);
     },
 
-    async removeUnfinished(prefix, startedBefore, { signal } = {}) {
+    async removeUnfinished(prefix, which, { signal } = {}) {
       assertPrefix(prefix);
-      return removeUploads(context, prefix, startedBefore, signal);
+      return removeUploads(context, prefix, which, signal);
     },
 
     close: clients.close,

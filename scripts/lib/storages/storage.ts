@@ -56,10 +56,14 @@ export interface Storage {
   remove(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<RemoveFailure[]>;
 
   /**
-   * Ends uploads that a killed run left unfinished under `prefix` and that began before `startedBefore`.
-   * Returns their keys.
+   * Ends uploads that a killed run left unfinished under `prefix`: those that began before `startedBefore`, by the
+   * storage's clock, or those of which `isAbandoned` says so from the key. Returns their keys.
    */
-  removeUnfinished(prefix: string, startedBefore: Date, options?: { signal?: AbortSignal }): Promise<string[]>;
+  removeUnfinished(
+    prefix: string,
+    which: Date | ((key: string) => boolean),
+    options?: { signal?: AbortSignal },
+  ): Promise<string[]>;
 
   /** Closes connections, so that the process can end. */
   close(): void;

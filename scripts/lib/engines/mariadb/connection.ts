@@ -14,8 +14,8 @@ export interface Connection {
   query<R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]>;
   /** The first rows of one statement; a text of several is an error. */
   firstRows(sql: string, count: number): Promise<Row[]>;
-  /** From here on an aborted signal does not break the connection off: what has begun has to be ended. */
-  ignoreAbort(): void;
+  /** From here on this signal breaks the connection off, and not the one that it was made with. */
+  heed(other: AbortSignal): void;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
   readonly server: ServerVersion;
@@ -149,13 +149,9 @@ async function wrap(
   client.on('error', (error) => {
     lost ??= error;
   });
-  let isAbortIgnored = false;
-  const throwIfAborted = () => {
-    if (!isAbortIgnored) signal.throwIfAborted();
-  };
-  const destroy = () => {
-    if (!isAbortIgnored) client.destroy();
-  };
+  let heeded = signal;
+  const throwIfAborted = () => heeded.throwIfAborted();
+  const destroy = () => client.destroy();
   signal.addEventListener('abort', destroy, { once: true });
   const query = async <R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]> => {
     throwIfAborted();
@@ -191,12 +187,14 @@ async function wrap(
     firstRows,
     server: parseVersion(row?.version ?? ''),
     isEncrypted,
-    ignoreAbort: () => {
-      isAbortIgnored = true;
+    heed: (other) => {
+      heeded.removeEventListener('abort', destroy);
+      heeded = other;
+      heeded.addEventListener('abort', destroy, { once: true });
     },
     id: row?.id ?? 0,
     close: async () => {
-      signal.removeEventListener('abort', destroy);
+      heeded.removeEventListener('abort', destroy);
       const timer = setTimeout(() => client.destroy(), CLOSE_TIMEOUT_MS);
       await client.end().catch(() => client.destroy());
       clearTimeout(timer);

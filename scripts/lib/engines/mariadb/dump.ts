@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,15 +27,16 @@ const NAME = 'mariadb-dump';
 export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   const connection = await connect(source, signal);
   const dumped = putAside === undefined ? source : { ...source, database: putAside };
-  const folder = mkdtempSync(join(tmpdir(), 'mariadb-counts-'));
+  let folder: string | undefined;
   const close = async () => {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     await connection.close();
   };
   try {
     await assertExists(connection, dumped);
     await takeLock(connection, { purpose: 'backup', source, waits: putAside !== undefined });
     await assertNotHalfSwapped(connection, source);
+    folder = countsFolder(source);
     const program = await programFor(NAME);
     warnOfOtherVersion(program, connection);
     await assertSeesEverything(connection, dumped);
@@ -61,6 +63,18 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     await close();
     throw error;
   }
+}
+
+/** For the counts of one run. The source is locked: folders of earlier runs are those of killed ones, and go. */
+function countsFolder({ host, port, database, name }: SourceConfig): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([host, port, database, name]))
+    .digest('hex')
+    .slice(0, 12);
+  const start = `mariadb-counts-${digest}-`;
+  for (const left of readdirSync(tmpdir()).filter((each) => each.startsWith(start)))
+    rmSync(join(tmpdir(), left), { recursive: true, force: true });
+  return mkdtempSync(join(tmpdir(), start));
 }
 
 async function assertExists(connection: Connection, source: SourceConfig): Promise<void> {
@@ -120,6 +134,12 @@ function dumpStage(
       source.database,
     ],
     env: clientEnvironment(source),
+    hints: [
+      [
+        /Lost connection|server has gone away|\b2013\b/i,
+        'If the storage was slow at that moment, the server gave up on its reader: SET GLOBAL net_write_timeout = 3600 on it.',
+      ],
+    ],
   };
 }
 

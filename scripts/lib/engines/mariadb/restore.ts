@@ -42,7 +42,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
   try {
     const place = { ...source, database: target };
     await takeLock(connection, { purpose: 'restore', source: place });
-    await completeUnfinished(connection, place);
+    await completeUnfinished(connection, place, signal);
     await dropLeftovers(connection, place);
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
@@ -81,9 +81,13 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
 }
 
 /** Completes a swap that broke off. @returns what it was */
-async function completeUnfinished(connection: Connection, source: SourceConfig): Promise<Unfinished | undefined> {
+async function completeUnfinished(
+  connection: Connection,
+  source: SourceConfig,
+  signal: AbortSignal,
+): Promise<Unfinished | undefined> {
   const [unfinished] = await findUnfinished(connection, source.database);
-  if (unfinished) await resumeSwap(connection, source, unfinished);
+  if (unfinished) await resumeSwap(connection, source, unfinished, signal);
   return unfinished;
 }
 
@@ -263,7 +267,7 @@ export async function undoRestore(source: SourceConfig, signal: AbortSignal): Pr
   try {
     const live = source.database;
     await takeLock(connection, { purpose: 'restore', source });
-    const completed = await completeUnfinished(connection, source);
+    const completed = await completeUnfinished(connection, source, signal);
     if (completed?.plan.undoes) {
       return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
     }

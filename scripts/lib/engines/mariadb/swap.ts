@@ -21,6 +21,9 @@ import {
 const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
 
+/** So many times CONNECT_TIMEOUT a swap that was told to stop may go on to its end. */
+const SWAP_GRACE = 4;
+
 export interface SwapOrder {
   readonly live: string;
   readonly next: string;
@@ -50,25 +53,31 @@ export async function swapDatabases(
     await removeJournal(connection, plan).catch(() => {});
     throw error;
   }
-  await complete(connection, source, { plan, state: 'begun' }, false);
+  await complete(connection, source, { plan, state: 'begun' }, { isResumed: false, signal });
 }
 
 /** Completes a swap that broke off, from where it stopped. */
-export async function resumeSwap(connection: Connection, source: SourceConfig, unfinished: Unfinished): Promise<void> {
+export async function resumeSwap(
+  connection: Connection,
+  source: SourceConfig,
+  unfinished: Unfinished,
+  signal: AbortSignal,
+): Promise<void> {
   const { plan } = unfinished;
   log.warn(`${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} broke off while it swapped: completing it first`);
-  await complete(connection, source, unfinished, true);
+  await complete(connection, source, unfinished, { isResumed: true, signal });
 }
 
 async function complete(
   connection: Connection,
   source: SourceConfig,
   { plan, state }: Unfinished,
-  isResumed: boolean,
+  { isResumed, signal }: { isResumed: boolean; signal: AbortSignal },
 ): Promise<void> {
-  // once begun, only going on or going back leaves a whole database: an interrupt does not end this
-  connection.ignoreAbort();
-  const helper = await connect(source, new AbortController().signal);
+  // once begun, only going on or going back leaves a whole database: an interrupt ends this only when the server hangs
+  const late = lateAfter(signal, source.connectTimeoutMs * SWAP_GRACE);
+  connection.heed(late.signal);
+  const helper = await connect(source, late.signal);
   const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
   try {
     await advance(connection, plan, state, { isResumed, isLive: () => others.stop() });
@@ -81,7 +90,26 @@ async function complete(
   } finally {
     await others.stop();
     await helper.close();
+    late.stop();
   }
+}
+
+/** A signal that aborts so long after another one has. */
+function lateAfter(signal: AbortSignal, ms: number): { signal: AbortSignal; stop(): void } {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => late.abort(signal.reason), ms);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: late.signal,
+    stop: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
 }
 
 /** Reads both sides and writes down what is to happen to each thing. */

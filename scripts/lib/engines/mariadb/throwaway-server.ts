@@ -1,11 +1,10 @@
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { type Stage, startChain } from '../../process-stream.ts';
-import { freePort, guarded, runSetup, unprivileged } from '../throwaway.ts';
+import { folderPrefix, freePort, guarded, runSetup, stopGuarded, unprivileged } from '../throwaway.ts';
 import { type Program, programFor } from './programs.ts';
 
 /** A MariaDB server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -42,7 +41,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   const program = await programFor('mariadbd');
   const installer = await programFor('mariadb-install-db');
   const owner = unprivileged('MariaDB', ['mysql', 'postgres', 'nobody']);
-  const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'throwaway-mariadb-'));
+  const directory = mkdtempSync(folderPrefix('mariadb', options.parent));
   chmodSync(directory, 0o700);
   if (owner) chownSync(directory, owner.uid, owner.gid);
   const data = join(directory, 'data');
@@ -70,11 +69,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
       ...as,
     };
     const chain = startChain([server], { stdin: true });
-    const stop = async () => {
-      chain.stdin?.end();
-      await chain.finished;
-      rmSync(directory, { recursive: true, force: true });
-    };
+    const stop = () => stopGuarded(chain, directory);
     try {
       await untilReady(socket, chain.finished, options.signal);
     } catch (error) {

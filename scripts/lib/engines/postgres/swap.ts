@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
-import { OperatorError } from '../../errors.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import { type Connection, quoteIdentifier, sqlState } from './connection.ts';
 import { connectBeside } from './server.ts';
@@ -24,6 +25,8 @@ export async function swapDatabases(
   signal: AbortSignal,
 ): Promise<void> {
   const { live, liveExists, kept, next } = names;
+  const [self] = await connection.query<{ pid: number }>('select pg_backend_pid() as pid');
+  let isCommitting = false;
   if (liveExists) await tellOfConnections(connection, live);
   const ending = new AbortController();
   const helper = await connectBeside(source, signal);
@@ -35,15 +38,53 @@ export async function swapDatabases(
       await connection.query(`alter database ${quoteIdentifier(live)} rename to ${quoteIdentifier(kept)}`);
     await connection.query(`alter database ${quoteIdentifier(next)} rename to ${quoteIdentifier(live)}`);
     signal.throwIfAborted();
+    isCommitting = true;
     await connection.query('commit');
   } catch (error) {
     await connection.query('rollback').catch(() => {});
+    // the answer may be all that was lost
+    if (isCommitting && (await hasSwapped(source, next, self?.pid ?? 0, error))) return;
     throw await explain(helper, live, error);
   } finally {
     ending.abort();
     await terminating;
     await helper.close();
   }
+}
+
+const LOOK_ATTEMPTS = 50;
+const LOOK_EVERY_MS = 200;
+
+/**
+ * Whether a swap whose commit was not answered has happened, asked over a new connection once the old session is gone.
+ * @throws OperatorError when nobody can tell
+ */
+async function hasSwapped(source: SourceConfig, next: string, pid: number, cause: unknown): Promise<boolean> {
+  try {
+    const look = await connectBeside(source, AbortSignal.timeout(LOOK_ATTEMPTS * LOOK_EVERY_MS));
+    try {
+      await look.query('select pg_terminate_backend($1)', [pid]);
+      for (let attempt = 0; attempt < LOOK_ATTEMPTS; attempt += 1) {
+        const rows = await look.query('select from pg_stat_activity where pid = $1', [pid]);
+        // what is being put in place has its own name for as long as it is not
+        if (rows.length === 0)
+          return (await look.query('select from pg_database where datname = $1', [next])).length === 0;
+        await sleep(LOOK_EVERY_MS);
+      }
+    } finally {
+      await look.close();
+    }
+  } catch {
+    // told below
+  }
+  throw new OperatorError(
+    'RESTORE_FAILED',
+    `the server did not answer to the swap of ${source.database}: whether it is done is not known (${messageOf(cause)})`,
+    {
+      hint: `Once the server answers: while the database ${next} is there, the live database is as it was; else it is the restored one.`,
+      cause,
+    },
+  );
 }
 
 interface ClientRow {

@@ -1,11 +1,10 @@
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { type Stage, startChain } from '../../process-stream.ts';
-import { freePort, guarded, runSetup, unprivileged } from '../throwaway.ts';
+import { folderPrefix, freePort, guarded, runSetup, stopGuarded, unprivileged } from '../throwaway.ts';
 import { findPrograms, type Program } from './programs.ts';
 
 /** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -50,7 +49,7 @@ const USER = 'postgres';
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await serverProgram(options.major);
   const owner = unprivileged('PostgreSQL', ['postgres', 'nobody']);
-  const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'throwaway-postgres-'));
+  const directory = mkdtempSync(folderPrefix('postgres', options.parent));
   chmodSync(directory, 0o700);
   if (owner) chownSync(directory, owner.uid, owner.gid);
   const data = join(directory, 'data');
@@ -67,11 +66,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
     const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
     const server: Stage = { name: 'postgres', ...guarded('INT', directory, command), ...as };
     const chain = startChain([server], { stdin: true });
-    const stop = async () => {
-      chain.stdin?.end();
-      await chain.finished;
-      rmSync(directory, { recursive: true, force: true });
-    };
+    const stop = () => stopGuarded(chain, directory);
     try {
       await untilReady(directory, port, chain.finished, options.signal);
     } catch (error) {
