@@ -23,7 +23,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status notify-test keygen test test-retention check bench engine
+  cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check bench engine
 
 help: ## This list
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
@@ -97,6 +97,15 @@ keygen: ## Make an age key pair to encrypt backups with; the identity goes to ag
 test: $(MODULES) ## Every test that this machine can run
 	@scripts/prepare-host.sh || true
 	@test/run.sh
+
+test-faults: export N := $(value N)
+test-faults: export SEED := $(value SEED)
+test-faults: export STORAGE := $(value STORAGE)
+test-faults: export CASE := $(value CASE)
+test-faults: export MINUTES := $(value MINUTES)
+test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] [SEED=1] [STORAGE=directory|s3|garage] [CASE=n]
+	@scripts/prepare-host.sh || true
+	@$(TSX) test/faults/run.ts
 
 test-retention: $(MODULES) ## The retention rules alone; needs no server
 	@node --import tsx --test test/unit/retention*.test.ts

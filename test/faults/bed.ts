@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { catalogOf } from '../../scripts/lib/catalog.ts';
+import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
+import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
+import { startS3Double } from '../support/s3-double.ts';
+import { type Databases, type State, startMariaDbDatabases, startPostgresDatabases } from './databases.ts';
+import { directoryPlace, type Objects, type Place, s3Place } from './stores.ts';
+import { type Environment, startVerb, translateScripts } from './verbs.ts';
+
+const unzip = promisify(gunzip);
+
+export type StoreName = 'directory' | 's3' | 'garage';
+
+/** A source of every case; its name stands in the keys. */
+export const SOURCE = 'shop';
+
+/** What all cases share: servers, a store, and a golden backup of each engine. */
+export interface Bed {
+  readonly folder: string;
+  readonly scripts: string;
+  readonly engines: readonly Databases[];
+  readonly storeName: StoreName;
+  /** The address of the S3 store itself. */
+  readonly endpoint: string | undefined;
+  /** A new place in the storage. */
+  place(name: string): Place;
+  /** The objects of a backup of the state `old` of that engine. */
+  golden(engine: Databases): Objects;
+  digestOf(engine: Databases, state: State): string;
+  /** Whether the bytes, restored by the client program alone, are that state. Each distinct dump is restored once. */
+  restoresTo(engine: Databases, dump: Buffer): Promise<string>;
+  identity: { recipient: string; secret: string } | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything.
+ * @param wanted the storage; Garage needs Docker
+ * @param isSmall PostgreSQL alone
+ */
+export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> {
+  setChildEnvironment(process.env);
+  const folder = mkdtempSync(join(tmpdir(), 'faults-'));
+  // the throwaway servers run as other users
+  execFileSync('chmod', ['755', folder]);
+  const scripts = translateScripts();
+  const engines = await startEngines(isSmall);
+  const storage = await startStorage(wanted);
+  const digests = new Map<string, string>();
+  for (const engine of engines) {
+    for (const state of ['old', 'new', 'big'] as const) {
+      const name = `state_${state}_`;
+      await engine.create(name, state);
+      digests.set(`${engine.engine} ${state}`, (await engine.digest(name)) ?? '');
+      await engine.drop(name);
+    }
+  }
+  const restored = new Map<string, Promise<string>>();
+  let loads = 0;
+  const bed: Bed = {
+    folder,
+    scripts: scripts.folder,
+    engines,
+    storeName: wanted,
+    endpoint: storage?.settings.endpoint,
+    place: (name) => (storage ? s3Place(storage.settings, name) : directoryPlace(join(folder, name, 'backups'))),
+    golden: (engine) => golden.get(engine.engine) ?? new Map(),
+    digestOf: (engine, state) => digests.get(`${engine.engine} ${state}`) ?? '',
+    restoresTo: (engine, dump) => {
+      const id = `${engine.engine} ${createHash('sha256').update(dump).digest('hex')}`;
+      const known = restored.get(id) ?? load(engine, dump);
+      restored.set(id, known);
+      return known;
+    },
+    identity: makeIdentity(),
+    stop: async () => {
+      await Promise.all([...engines.map((engine) => engine.stop()), storage?.stop()]);
+      scripts.remove();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  async function load(engine: Databases, dump: Buffer): Promise<string> {
+    loads += 1;
+    const name = `proof_${loads}_`;
+    const path = join(folder, `${name}.sql`);
+    writeFileSync(path, dump);
+    try {
+      await engine.load(name, path);
+      return (await engine.digest(name)) ?? 'gone';
+    } catch (error) {
+      return `does not restore: ${error instanceof Error ? error.message.slice(0, 300) : error}`;
+    } finally {
+      rmSync(path);
+      await engine.drop(name);
+    }
+  }
+  const golden = new Map<string, Objects>();
+  for (const engine of engines) golden.set(engine.engine, await takeGolden(bed, engine));
+  return bed;
+}
+
+async function startEngines(isSmall: boolean): Promise<Databases[]> {
+  const engines = [await startPostgresDatabases()];
+  if (isSmall) return engines;
+  try {
+    engines.push(await startMariaDbDatabases());
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'TOOL_MISSING') throw error;
+  }
+  return engines;
+}
+
+async function startStorage(wanted: StoreName) {
+  if (wanted === 'directory') return undefined;
+  if (wanted === 'garage') {
+    if (!hasEngine()) throw new Error('Garage needs a Docker engine, and none answers here');
+    const garage: Garage = await startGarage();
+    return { settings: garage.settings, stop: () => garage.stop() };
+  }
+  const double = await startS3Double();
+  return { settings: double.settings, stop: () => double.close() };
+}
+
+function makeIdentity(): Bed['identity'] {
+  try {
+    const text = execFileSync('age-keygen', [], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const recipient = /age1[0-9a-z]+/.exec(text)?.[0];
+    const secret = /AGE-SECRET-KEY-\S+/.exec(text)?.[0];
+    return recipient && secret ? { recipient, secret } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function takeGolden(bed: Bed, engine: Databases): Promise<Objects> {
+  const name = `golden_${engine.engine}`;
+  await engine.create(name, 'old');
+  const place = directoryPlace(join(bed.folder, name, 'backups'));
+  const env: Environment = { BACKUP_SOURCE_SHOP: engine.url(name), ...place.env() };
+  const cwd = join(bed.folder, name);
+  const { code, stderr } = await startVerb(bed.scripts, ['backup'], env, { cwd, hungAfterMs: 60_000 }).ended;
+  if (code !== 0) throw new Error(`the golden backup failed: ${stderr}`);
+  const objects = new Map<string, Buffer>();
+  for (const key of await place.keys()) objects.set(key, await place.read(key));
+  const [backup] = catalogOf(
+    [...objects].map(([key, { length }]) => ({ key, sizeBytes: length })),
+    '',
+  );
+  const proof = await bed.restoresTo(engine, await unzip(objects.get(backup?.key ?? '') ?? Buffer.alloc(0)));
+  if (proof !== bed.digestOf(engine, 'old')) throw new Error(`the golden backup is not what was dumped: ${proof}`);
+  await engine.drop(name);
+  return objects;
+}
