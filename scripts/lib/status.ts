@@ -9,6 +9,7 @@ import { asked } from './interrupt.ts';
 import { formatDuration } from './quantities.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
+import { type RunStatus, readRuns, stuckReasons } from './stuck.ts';
 import { readManifest, readSmall } from './verified-read.ts';
 
 /** How one source stands. */
@@ -32,6 +33,8 @@ export interface SourceStatus {
   readonly backups: number;
   readonly storedBytes: number;
   readonly nextRun: string | null;
+  /** What holds the source's locks now. */
+  readonly running: readonly RunStatus[];
   /** Databases that restores and undos put aside; null when the server was not asked or did not answer. */
   readonly keptDatabases: readonly { name: string; role: string; since: string; sizeBytes: number }[] | null;
 }
@@ -106,10 +109,16 @@ async function sourceStatus(
   const last = backups[0];
   const drill = drillKey && parseRecord(await readSmall(storage, drillKey.key, signal));
   const kept = await keptDatabases(source, problem, signal);
+  const running = kept.databases === null ? [] : await readRuns({ config, storage, signal }, source, last);
   const rpoMs = last ? now.getTime() - last.createdAt.getTime() : null;
   const drillAgeMs = drillKey ? now.getTime() - drillKey.at.getTime() : null;
   const judged = { config, rpoMs, drillAgeMs, drill, oldest: backups.at(-1), now };
-  const reasons = [...(problem === undefined ? [] : [problem]), ...judgeBackup(judged), ...judgeDrill(judged)];
+  const reasons = [
+    ...(problem === undefined ? [] : [problem]),
+    ...judgeBackup(judged),
+    ...judgeDrill(judged),
+    ...stuckReasons(running),
+  ];
   return {
     source: source.name,
     ok: reasons.length === 0,
@@ -141,6 +150,7 @@ async function sourceStatus(
     drillMaxAgeMs: config.values.DRILL_MAX_AGE,
     backups: backups.length,
     storedBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    running,
     nextRun: config.values.BACKUP_SCHEDULE.next(now)?.toISOString() ?? null,
     keptDatabases: kept.databases?.map((each) => ({ ...each, since: each.since.toISOString() })) ?? null,
   };

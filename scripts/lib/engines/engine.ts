@@ -69,6 +69,13 @@ export interface KeptDatabase {
   readonly sizeBytes: number;
 }
 
+/** A run that holds a lock of a source's, on whatever machine it is. */
+export interface RunUnderWay {
+  readonly purpose: 'backup' | 'restore';
+  /** For how long at least, by the server's own clock. */
+  readonly forMs: number;
+}
+
 /** One thing that a drill looked at, and what it saw. */
 export interface Check {
   readonly name: string;
@@ -114,6 +121,8 @@ export interface Engine {
   undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
   /** What restores and undos have put aside beside the source, the newest first. */
   kept(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]>;
+  /** The runs that hold the source's locks now; without it, there are no locks to look at. */
+  underWay?(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]>;
   /** Removes of it what is older than `before`, and returns that. */
   dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
   /**

@@ -4,6 +4,7 @@ import type { Engine } from './engine.ts';
 import { connect } from './mariadb/connection.ts';
 import { beginDump } from './mariadb/dump.ts';
 import { dropKept, keptDatabases } from './mariadb/kept.ts';
+import { runsUnderWay } from './mariadb/locks.ts';
 import { rehearse } from './mariadb/rehearsal.ts';
 import { beginRestore, undoRestore } from './mariadb/restore.ts';
 import { isBeside, listDatabases } from './mariadb/server.ts';
@@ -15,6 +16,7 @@ export const mariadb: Engine = {
   beginRestore,
   undo: undoRestore,
   kept: keptDatabases,
+  underWay: runsUnderWay,
   dropKept,
   rehearse,
 };

@@ -6,7 +6,7 @@ import { dropKept, keptDatabases } from './postgres/kept.ts';
 import { ROLES, timeOfBeside } from './postgres/names.ts';
 import { rehearse } from './postgres/rehearsal.ts';
 import { beginRestore } from './postgres/restore.ts';
-import { connectBeside, listDatabases } from './postgres/server.ts';
+import { connectBeside, listDatabases, runsUnderWay } from './postgres/server.ts';
 import { undoRestore } from './postgres/undo.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */
@@ -16,6 +16,7 @@ export const postgres: Engine = {
   beginRestore,
   undo: undoRestore,
   kept: keptDatabases,
+  underWay: runsUnderWay,
   dropKept,
   rehearse,
 };
