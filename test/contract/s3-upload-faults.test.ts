@@ -209,16 +209,18 @@ for (const [operation, sizeBytes] of [
   });
 }
 
-test('needs no permission but to write, and asks for nothing else', async () => {
+test('needs no permission but to write, and asks but once whether it may look at what it stored', async () => {
   double.change({ allow: ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload'] });
   await storage.put('a/b', generated(5, 5));
   await putBig('a/c');
   assert.deepEqual([...new Set(double.requests.map(({ operation }) => operation))].sort(), [
     'CompleteMultipartUpload',
     'CreateMultipartUpload',
+    'HeadObject',
     'PutObject',
     'UploadPart',
   ]);
+  assert.equal(double.count('HeadObject'), 1);
 });
 
 // aborts

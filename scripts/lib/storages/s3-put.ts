@@ -19,6 +19,8 @@ export interface S3Features {
   conditional: boolean;
   /** Insists on Content-MD5, as buckets with object lock do. */
   md5: boolean;
+  /** Lets what has been stored be looked at: not with a key that may only write. */
+  looks: boolean;
 }
 
 /** Requests that decide whether the object exists are rather finished than cut off when the run is interrupted. */
@@ -73,7 +75,11 @@ export function uploadCalls(
       throw ours === undefined ? unknownOutcome(failure) : failure;
     }
     if (!answer.ETag) throw notS3(target, 'the answer to the upload is none of S3’s: it has no ETag');
-    if (!(await isKept(context, key, sent().sizeBytes))) throw lostByStore(target);
+    if (!features.looks) return;
+    const isThere = await isKept(context, key, sent().sizeBytes);
+    if (isThere === false) throw lostByStore(target);
+    // refused once, it is not asked for again
+    if (isThere === undefined) features.looks = false;
   }
 
   return {

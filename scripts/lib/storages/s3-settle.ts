@@ -37,10 +37,10 @@ export async function isOurs(context: S3Context, key: string, sent: Sent): Promi
 const SECOND_LOOK_MS = 500;
 
 /**
- * Whether a store that has confirmed an object has it, of that size. True also where it cannot be asked: the key of a
+ * Whether a store that has confirmed an object has it, of that size; undefined where it cannot be asked: the key of a
  * backup host may only write.
  */
-export async function isKept(context: S3Context, key: string, sizeBytes: number): Promise<boolean> {
+export async function isKept(context: S3Context, key: string, sizeBytes: number): Promise<boolean | undefined> {
   const look = () =>
     raw(
       context,
@@ -49,9 +49,10 @@ export async function isKept(context: S3Context, key: string, sizeBytes: number)
       { timeoutMs: Math.min(LOOK_TIMEOUT_MS, context.clients.silenceMs) },
     ).then(
       ({ ContentLength }) => ContentLength === undefined || ContentLength === sizeBytes,
-      (error: unknown) => statusOf(error) !== 404,
+      (error: unknown) => (statusOf(error) === 404 ? false : undefined),
     );
-  if (await look()) return true;
+  const isThere = await look();
+  if (isThere !== false) return isThere;
   await sleep(SECOND_LOOK_MS);
   return look();
 }

@@ -18,7 +18,7 @@ export type { S3Settings } from './s3-client.ts';
 export function openS3(settings: S3Settings): Storage {
   const clients = openClients(settings);
   const context: S3Context = { clients, bucket: settings.bucket };
-  const features: S3Features = { conditional: true, md5: false };
+  const features: S3Features = { conditional: true, md5: false, looks: true };
 
   return {
     description: `s3://${settings.bucket} at ${clients.endpoint}`,
