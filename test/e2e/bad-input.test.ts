@@ -29,16 +29,12 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-describe('a source that cannot be reached fails the backup and names what to check', {
+describe('a PostgreSQL server that refuses fails the backup, and what to check is named', {
   skip: missing,
   concurrency: 3,
 }, () => {
   const cases = [
-    ['a wrong password', { POSTGRES_PASSWORD: 'wrong-canary' }, /POSTGRES_USER and POSTGRES_PASSWORD/],
     ['no password', {}, /asks for a password, and none is set.*POSTGRES_PASSWORD/s],
-    ['an unknown host', { POSTGRES_HOST: 'nowhere.invalid' }, /host name is unknown here: check POSTGRES_HOST/],
-    ['a port where nothing listens', { POSTGRES_PORT: '1' }, /Nothing listens there.*POSTGRES_HOST and POSTGRES_PORT/],
-    ['an unknown database', { POSTGRES_DB: 'gone', POSTGRES_PASSWORD: 'right' }, /no such database.*POSTGRES_DB/],
     ['an unknown user', { POSTGRES_USER: 'nobody_here' }, /role "nobody_here" does not exist|POSTGRES_USER/],
     ['TLS where the server has none', { PGSSLMODE: 'require', POSTGRES_PASSWORD: 'right' }, /does not support SSL/],
   ] as const;
@@ -47,7 +43,6 @@ describe('a source that cannot be reached fails the backup and names what to che
       const { database, folder, env } = await guardedShop('right');
       for (const verb of ['backup', 'restore'] as const) {
         if (verb === 'restore') {
-          if (what === 'an unknown database') continue;
           place(folder, `2026/01/01/${database}_000000.sql`, handMadeDump('select 1;'));
         }
         const args = verb === 'restore' ? ['latest', '--json'] : ['--json'];

@@ -82,23 +82,6 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
 });
 
 describe('two backups at once', { skip: missing, concurrency: 2 }, () => {
-  test('of one source: the first goes on, the second ends with 4 and stores nothing', async () => {
-    const database = postgres.freshName();
-    await postgres.create(database);
-    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    const held = await postgres.holdDump(database);
-    const first = startVerb('backup', ['--json'], env);
-    await held.reached();
-    const second = await runVerb('backup', ['--json'], env);
-    assert.equal(second.code, 4);
-    assert.equal(second.json.results[0].ok, false);
-    assert.match(second.stderr, /another backup of it is running/);
-    await held.release();
-    const { code, stderr } = await first.outcome;
-    assert.equal(code, 0, stderr);
-    assert.equal(manifestsIn(env.BACKUP_DIR).length, 1);
-  });
-
   test('end with 4 when every source is locked, and with 1 when another one fails as well', async () => {
     const [one, two] = [postgres.freshName(), postgres.freshName()];
     await postgres.create(one);

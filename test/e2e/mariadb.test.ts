@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chmodSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gunzipSync } from 'node:zlib';
 import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/connection.ts';
-import { filesIn, place, temporaryFolder } from '../support/folders.ts';
+import { place, temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { runVerb, startVerb, until } from '../support/verbs.ts';
 
@@ -158,34 +157,6 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     }
   });
 
-  for (const name of [
-    "it's `a` back\\slash",
-    'with space/slash.dot',
-    'UPPER ünïcode日 $(id)',
-    '-per%cent_',
-    'x'.repeat(63),
-  ]) {
-    test(`work on a database named ${name}`, async () => {
-      if ((await mariadb.databases()).includes(name)) await mariadb.sql(`drop database ${quoteIdentifier(name)}`);
-      await mariadb.create(name, 'empty');
-      await mariadb.sql(
-        `create table t (id int primary key, up int, foreign key (up) references t (id)); insert into t values (1, 1);
-         create trigger tt before insert on t for each row set new.up = 1; create view v as select * from t`,
-        undefined,
-        name,
-      );
-      const env = { ...mariadb.env(name), BACKUP_DIR: temporaryFolder() };
-      const before = await mariadb.dump(name);
-      await backUp(env);
-      await mariadb.sql('set foreign_key_checks = 0; drop view v; delete from t', undefined, name);
-      const restore = await runVerb('restore', ['latest', '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
-      assert.equal(await mariadb.dump(name), before);
-      for (const each of await mariadb.databases())
-        if (each.startsWith(name.slice(0, 20))) await mariadb.sql(`drop database ${quoteIdentifier(each)}`);
-    });
-  }
-
   test('keep events from running anywhere but in the live database', async () => {
     const { database, env } = await shop('empty');
     await mariadb.sql(
@@ -332,31 +303,16 @@ describe('accounts and grants of MariaDB', { skip: missing }, () => {
 });
 
 describe('a backup of MariaDB that cannot be', { skip: missing, concurrency: 2 }, () => {
-  test('says which of the password, the host and the database is wrong', async () => {
-    const { database, folder, env } = await shop('empty');
+  test('of a user who does not see all of it names the privilege that is missing', async () => {
+    const { database, env } = await shop('empty');
     const user = `u${database}`;
     await mariadb.sql(
-      `create user ${user}@'%' identified by 'right$secret'; grant all on \`${database}\`.* to ${user}@'%'`,
+      `create user ${user}@'%' identified by 'x'; grant all on \`${database}\`.* to ${user}@'%'; revoke trigger on \`${database}\`.* from ${user}@'%'`,
     );
-    const { BACKUP_DIR } = env;
-    const at = (rest: string) => ({ BACKUP_DIR: BACKUP_DIR ?? '', BACKUP_SOURCE_SHOP: `mariadb://${rest}` });
-    const good = `${user}:right$secret@${mariadb.host}:${mariadb.port}/${database}`;
-    for (const [rest, message] of [
-      [good.replace('right', 'wr0ng'), /Access denied.*The user or the password is wrong.*BACKUP_SOURCE_SHOP/],
-      [good.replace(mariadb.host, 'no-such-host.invalid'), /The host name is unknown here/],
-      [good.replace(`:${mariadb.port}`, ':1'), /Nothing listens there/],
-      [`${good}_gone`, /the server has no database "\w+_gone"/],
-    ] as const) {
-      const outcome = await runVerb('backup', ['--json'], at(rest));
-      assert.equal(outcome.code, 1);
-      assert.match(outcome.json.results[0].error, message);
-      assert.doesNotMatch(outcome.stderr + outcome.stdout, /\$secret/);
-    }
-    assert.deepEqual(filesIn(folder), []);
-    const outcome = await runVerb('backup', ['--json'], at(good));
-    assert.equal(outcome.code, 0, outcome.stderr);
-    await mariadb.sql(`revoke trigger on \`${database}\`.* from ${user}@'%'`);
-    const blind = await runVerb('backup', ['--json'], at(good));
+    const blind = await runVerb('backup', ['--json'], {
+      BACKUP_DIR: env.BACKUP_DIR ?? '',
+      BACKUP_SOURCE_SHOP: `mariadb://${user}:x@${mariadb.host}:${mariadb.port}/${database}`,
+    });
     assert.equal(blind.code, 1);
     assert.match(blind.json.results[0].error, /lacks TRIGGER on .*, and what it may not see would not be in the dump/);
   });
@@ -369,90 +325,9 @@ describe('a backup of MariaDB that cannot be', { skip: missing, concurrency: 2 }
       assert.match(outcome.stderr, /BACKUP_SOURCE_SHOP: /);
     }
   });
-
-  test('because the dump was killed leaves nothing, and so does one that is told to stop', async () => {
-    const { database, folder, env } = await shop();
-    const before = filesIn(folder);
-    for (const how of ['mariadb-dump', 'SIGTERM']) {
-      const holder = await mariadb.connect();
-      await holder.query(`lock tables ${quoteIdentifier(database)}.tree write`);
-      const running = startVerb('backup', ['--json'], env);
-      // not the one that is asked for its version
-      const { pid } = await until('it dumps', () =>
-        running
-          .processes()
-          .find(({ name, commandLine }) => name === 'mariadb-dump' && commandLine.includes('--single-transaction')),
-      );
-      if (how === 'mariadb-dump') process.kill(pid, 'SIGKILL');
-      else running.signal('SIGTERM');
-      const { code, json } = await running.outcome;
-      await holder.end();
-      assert.equal(code, 1);
-      if (how === 'mariadb-dump') assert.match(json.results[0].error, /mariadb-dump was ended by SIGKILL/);
-      assert.deepEqual(running.processes(), []);
-      assert.deepEqual(filesIn(folder), before);
-    }
-  });
-
-  test('because another one runs ends with 4; no password is on a command line meanwhile', async () => {
-    const { database, env } = await shop();
-    const user = `p${database}`;
-    await mariadb.sql(`create user ${user}@'%' identified by 'canary-5ecret'; grant all on *.* to ${user}@'%'`);
-    const secret = {
-      BACKUP_DIR: env.BACKUP_DIR ?? '',
-      BACKUP_SOURCE_SHOP: `mariadb://${user}@${mariadb.host}:${mariadb.port}/${database}`,
-      BACKUP_SOURCE_SHOP_PASSWORD: 'canary-5ecret',
-    };
-    const holder = await mariadb.connect();
-    await holder.query(`lock tables ${quoteIdentifier(database)}.tree write`);
-    const first = startVerb('backup', ['--json'], secret);
-    await until('it dumps', () =>
-      first.processes().find(({ commandLine }) => commandLine.includes('--single-transaction')),
-    );
-    const second = await runVerb('backup', ['--json'], secret);
-    assert.equal(second.code, 4, second.stderr);
-    assert.match(second.json.results[0].error, /another backup of it is running/);
-    for (const { commandLine } of first.processes()) assert.doesNotMatch(commandLine, /canary/);
-    await holder.end();
-    const { code, stderr } = await first.outcome;
-    assert.equal(code, 0, stderr);
-    assert.doesNotMatch(stderr, /canary/);
-  });
 });
 
 describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 }, () => {
-  test('because the object was cut or changed leaves the live database as it was', async () => {
-    const { database, folder, env } = await shop();
-    const { key } = await backUp(env);
-    const path = join(folder, key);
-    const whole = readFileSync(path);
-    const sql = gunzipSync(whole).toString('latin1');
-    const before = await mariadb.dump(database);
-    const withoutEnd = sql.slice(0, sql.lastIndexOf('-- Dump completed'));
-    for (const [change, manifest, message] of [
-      [() => truncateSync(path, whole.length - 100), true, /not what was stored|is damaged|could not be restored/],
-      [
-        () => writeFileSync(path, gzipSync(Buffer.from(sql.replace('Zo', 'Xo'), 'latin1'))),
-        true,
-        /not what was stored/,
-      ],
-      [
-        () => writeFileSync(path, gzipSync(Buffer.from(withoutEnd, 'latin1'))),
-        false,
-        /does not end with mariadb-dump's completion marker/,
-      ],
-    ] as const) {
-      writeFileSync(path, whole);
-      change();
-      if (!manifest) execFileSync('rm', [path.replace('.sql.gz', '.json')]);
-      const restore = await runVerb('restore', [key, '--json'], env);
-      assert.equal(restore.code, 1);
-      assert.match(restore.json.error.message, message);
-      assert.deepEqual(await mariadb.beside(database), [database]);
-    }
-    assert.equal(await mariadb.dump(database), before);
-  });
-
   test('because the user may not make databases, or foreign keys of others would follow, touches nothing', async () => {
     const { database, env } = await shop();
     await backUp(env);
