@@ -9,6 +9,7 @@ export function compareContents(expected: Contents, found: Contents): string[] {
     ...compareTables(expected, found),
     ...compareSequences(expected, found),
     ...compareLargeObjects(expected, found),
+    ...compareCodeObjects(expected, found),
   ];
 }
 
@@ -41,4 +42,14 @@ export function compareSequences(expected: Contents, found: Contents): string[] 
 export function compareLargeObjects(expected: Contents, found: Contents): string[] {
   if (expected.largeObjects === undefined || expected.largeObjects === found.largeObjects) return [];
   return [`${found.largeObjects ?? 0} large objects, expected ${expected.largeObjects}`];
+}
+
+/** Kinds of views, triggers, routines and events of which there are not as many, where they were counted. */
+export function compareCodeObjects(expected: Contents, found: Contents): string[] {
+  if (expected.codeObjects === undefined) return [];
+  const kinds = new Set([...Object.keys(expected.codeObjects), ...Object.keys(found.codeObjects ?? {})]);
+  return [...kinds].flatMap((kind) => {
+    const [before, now] = [expected.codeObjects?.[kind] ?? 0, found.codeObjects?.[kind] ?? 0];
+    return before === now ? [] : [`objects of the kind ${kind}: ${now}, expected ${before}`];
+  });
 }

@@ -22,6 +22,8 @@ const contentsSchema = z.object({
   tables: z.array(tableSchema),
   sequences: z.array(sequenceSchema),
   largeObjects: z.optional(count),
+  /** Views, triggers, routines and events, so many of each kind, where the engine counts them. */
+  codeObjects: z.optional(z.record(z.string(), count)),
 });
 
 const factsSchema = z.object({

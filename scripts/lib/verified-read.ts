@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path/posix';
 import type { Backup } from './catalog.ts';
 import { decompressStages, decryptStages } from './codec.ts';
-import { OperatorError } from './errors.ts';
+import { messageOf, OperatorError } from './errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey } from './object-key.ts';
 import { readChain, startChain } from './process-stream.ts';
-import { isSealed, openText, requireIdentity } from './sealed-text.ts';
+import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
 
 /**
@@ -97,7 +97,9 @@ export async function readGlobals(
     chain.kill();
     throw error;
   }
-  await reading;
+  await reading.catch((error: unknown) => {
+    throw wrongIdentity(key, messageOf(error)) ?? error;
+  });
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -63,3 +63,14 @@ for (const [value, valueAtEnd, restored, isFine] of [
     assert.equal(compareContents(of(value, { valueAtEnd }), of(restored)).length === 0, isFine);
   });
 }
+
+test('code that is missing, and code that is too much, is named by its kind; what was not counted is not', () => {
+  const dumped = { tables: [], sequences: [], codeObjects: { view: 2, event: 1 } };
+  assert.deepEqual(compareContents(dumped, dumped), []);
+  assert.deepEqual(compareContents(dumped, { tables: [], sequences: [], codeObjects: { view: 1, trigger: 3 } }), [
+    'objects of the kind view: 1, expected 2',
+    'objects of the kind event: 0, expected 1',
+    'objects of the kind trigger: 3, expected 0',
+  ]);
+  assert.deepEqual(compareContents({ tables: [], sequences: [] }, dumped), []);
+});

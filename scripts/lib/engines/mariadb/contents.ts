@@ -1,4 +1,5 @@
 import type { Contents } from '../../manifest.ts';
+import { listCode } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 
 /** So many tables are counted in one statement. */
@@ -60,11 +61,29 @@ export async function readSequences(connection: Connection, database: string): P
   return sequences;
 }
 
+/**
+ * So many views, triggers, routines and events of each kind as there are now.
+ * @param ignored views that are not to be counted
+ */
+export async function countCode(
+  connection: Connection,
+  database: string,
+  ignored: readonly string[] = [],
+): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { kind, name } of await listCode(connection, database)) {
+    if (kind === 'view' && ignored.includes(name)) continue;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
+
 /** What is in a database now. */
 export async function countContents(connection: Connection, database: string): Promise<Contents> {
   const names = (await listTables(connection, database)).filter(({ kind }) => kind === 'table').map(({ name }) => name);
   return {
     tables: await countTables(connection, database, names),
     sequences: await readSequences(connection, database),
+    codeObjects: await countCode(connection, database),
   };
 }

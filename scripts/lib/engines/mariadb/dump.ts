@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
@@ -12,7 +13,7 @@ import type { Contents } from '../../manifest.ts';
 import type { Stage, StageResult } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, seriesOf } from './connection.ts';
-import { displayName, readSequences } from './contents.ts';
+import { countCode, displayName, readSequences } from './contents.ts';
 import { readFacts } from './facts.ts';
 import { readGlobals } from './globals.ts';
 import { takeLock } from './locks.ts';
@@ -43,7 +44,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     await warnOfWhatIsLost(connection, dumped);
     const facts = await readFacts(connection, dumped.database, program);
     warnOfInvalidViews(source, facts.invalid ?? []);
-    const sequencesBefore = await readSequences(connection, dumped.database);
+    const before = await readOutside(connection, dumped, facts.invalid);
     const createdAt = await serverTime(connection);
     const report = join(folder, 'rows');
     return {
@@ -52,7 +53,8 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
       expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
       stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
       verifyEnd: (tail) => assertComplete(tail),
-      contents: (dumpEnded) => dumpedContents({ connection, source: dumped, report, sequencesBefore, dumpEnded }),
+      contents: (dumpEnded) =>
+        dumpedContents(report, before, () => readOutside(connection, dumped, facts.invalid), dumpEnded),
       globals: () => readGlobals(connection, dumped.database),
       close: async () => {
         await secondPassed(connection, createdAt, signal);
@@ -153,24 +155,47 @@ export function assertComplete(tail: string): void {
   );
 }
 
-interface Dumped {
-  readonly connection: Connection;
+/** What no transaction of the dump holds still: where sequences stand, and how much code there is. */
+interface Outside {
   readonly source: SourceConfig;
-  readonly report: string;
-  readonly sequencesBefore: Contents['sequences'];
-  readonly dumpEnded: Promise<unknown>;
+  readonly sequences: Contents['sequences'];
+  readonly codeObjects: Record<string, number>;
 }
 
-async function dumpedContents({ connection, source, report, sequencesBefore, dumpEnded }: Dumped): Promise<Contents> {
+async function readOutside(
+  connection: Connection,
+  source: SourceConfig,
+  invalidViews: readonly string[] = [],
+): Promise<Outside> {
+  return {
+    source,
+    sequences: await readSequences(connection, source.database),
+    codeObjects: await countCode(connection, source.database, invalidViews),
+  };
+}
+
+async function dumpedContents(
+  report: string,
+  before: Outside,
+  readAfter: () => Promise<Outside>,
+  dumpEnded: Promise<unknown>,
+): Promise<Contents> {
   const results = await dumpEnded;
   // whoever reads the dump tells of its failure; there is nothing to count in it
   if ((results as readonly StageResult[])[0]?.exitCode !== 0) return { tables: [], sequences: [] };
-  const after = new Map((await readSequences(connection, source.database)).map((s) => [s.sequence, s.value]));
-  const sequences = sequencesBefore.map((s) => {
-    const valueAtEnd = after.get(s.sequence);
+  const after = await readAfter();
+  const valuesAfter = new Map(after.sequences.map((s) => [s.sequence, s.value]));
+  const sequences = before.sequences.map((s) => {
+    const valueAtEnd = valuesAfter.get(s.sequence);
     return valueAtEnd === undefined || valueAtEnd === s.value ? s : { ...s, valueAtEnd };
   });
-  return { tables: parseCounts(await readFile(report, 'utf8'), source), sequences };
+  // what was made or dropped meanwhile may or may not be in the dump
+  const isSteady = isDeepStrictEqual(before.codeObjects, after.codeObjects);
+  return {
+    tables: parseCounts(await readFile(report, 'utf8'), before.source),
+    sequences,
+    ...(isSteady ? { codeObjects: before.codeObjects } : {}),
+  };
 }
 
 function parseCounts(report: string, source: SourceConfig): Contents['tables'] {

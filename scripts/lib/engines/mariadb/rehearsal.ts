@@ -1,11 +1,11 @@
 import type { SourceConfig } from '../../config-sources.ts';
+import { compareCodeObjects } from '../../contents.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
 import type { Check, Rehearsal } from '../engine.ts';
 import { assertRoom } from '../room.ts';
-import { listCode } from './code-objects.ts';
 import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';
-import { displayName, listTables } from './contents.ts';
+import { countCode, displayName, listTables } from './contents.ts';
 import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
 
 /** A restore writes its tables, their redo log, and what sorts of index builds spill. */
@@ -89,7 +89,7 @@ async function inspect(
       await checkTables(connection, staging),
       await checkForeignKeys(connection, staging),
       await checkViews(connection, staging),
-      await checkCode(connection, staging),
+      await checkCode(connection, staging, manifest),
     ];
   } finally {
     await connection.close();
@@ -178,11 +178,12 @@ async function checkViews(connection: Connection, staging: string): Promise<Chec
   return { name, ok: problems.length === 0, detail: problems.join('; ') || `${views.length} can be read` };
 }
 
-async function checkCode(connection: Connection, staging: string): Promise<Check> {
-  const counts = new Map<string, number>();
-  for (const { kind } of await listCode(connection, staging)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  const named = [...counts].map(([kind, n]) => `${n} ${kind}${n === 1 ? '' : 's'}`).join(', ');
-  return { name: 'code', ok: true, detail: named || 'none' };
+async function checkCode(connection: Connection, staging: string, manifest: Manifest | undefined): Promise<Check> {
+  const codeObjects = await countCode(connection, staging);
+  const found = { tables: [], sequences: [], codeObjects };
+  const differences = manifest ? compareCodeObjects(manifest, found) : [];
+  const named = Object.entries(codeObjects).map(([kind, n]) => `${n} ${kind}${n === 1 ? '' : 's'}`);
+  return { name: 'code', ok: differences.length === 0, detail: differences.join('; ') || named.join(', ') || 'none' };
 }
 
 async function runQuery(
