@@ -4,6 +4,7 @@ import { benchBackups, benchMemory } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
 import { makeDatabase } from './lib/database.ts';
 import { describeMachine } from './lib/machine.ts';
+import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
 import { HELP, type Part, readOptions } from './lib/options.ts';
 import { mb, type Section, targetsTable, writeDocument } from './lib/report.ts';
@@ -37,6 +38,7 @@ try {
     sections.push(await benchMemory(bed, [quarter, database], options));
   }
   if (has('restore')) sections.push(await benchRestores(bed, database.name, options));
+  if (has('mariadb')) sections.push(await benchMariaDb(bed, options));
   if (has('catalog')) sections.push(await benchCatalogs(bed, options));
   if (has('start-up')) sections.push(await benchStartUp(bed, options));
 

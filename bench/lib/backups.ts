@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { encryption } from './encryption.ts';
 import type { Options } from './options.ts';
 import { bucket, source, verb } from './ours.ts';
 import { comparison, mb, nodePeakBytes, type Section, type Target, table, times } from './report.ts';
@@ -29,9 +30,11 @@ export const OURS = 'ours, gzip, directory';
 const OURS_S3 = 'ours, gzip, S3';
 const FILE_PREDECESSOR = 'pg_dump \\| gzip > file';
 
-const ours = (name: string, env: Record<string, string> = {}): Candidate => ({
+const ENCRYPTED = 'ours, gzip, age, directory';
+
+const ours = (name: string, env: Record<string, string> = {}, needs: readonly string[] = []): Candidate => ({
   name,
-  needs: [],
+  needs,
   script: () => verb('backup', '--json'),
   env: ({ bed, database, out }) => ({ ...source(bed, database), BACKUP_DIR: out, ...env }),
 });
@@ -42,6 +45,7 @@ const CANDIDATES: readonly Candidate[] = [
   ours(OURS),
   ours('ours, zstd, directory', { BACKUP_COMPRESSION: 'zstd' }),
   ours('ours, none, directory', { BACKUP_COMPRESSION: 'none' }),
+  { ...ours(ENCRYPTED, {}, ['age']), env: (place) => ({ ...(ours(OURS).env?.(place) ?? {}), ...encryption() }) },
   { name: FILE_PREDECESSOR, needs: ['gzip'], script: (place) => `${DUMP(place)} | gzip > ${place.out}/d.sql.gz` },
   {
     name: 'pg_dump \\| igzip > file',
@@ -142,6 +146,11 @@ function targetsOf(results: readonly Runs[]): Target[] {
       atMost: 220,
       unit: 'MB',
     });
+  }
+  const encrypted = find(ENCRYPTED);
+  if (encrypted && directory) {
+    const reached = ratio(encrypted, directory);
+    targets.push({ what: 'backup, encrypted to plain', reached, atMost: 1.3, unit: '×' });
   }
   const predecessors = s3 ? [find('mc pipe'), find('aws s3 cp')] : [find(FILE_PREDECESSOR)];
   for (const predecessor of predecessors) {
