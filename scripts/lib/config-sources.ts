@@ -15,6 +15,8 @@ export interface SourceConfig {
   readonly password?: string;
   readonly sslMode: string;
   readonly sslRootCert?: string;
+  readonly sslCert?: string;
+  readonly sslKey?: string;
   readonly format: DumpFormat;
   readonly compression: value.Compression;
   /** How long its server may take to answer a new connection. */
@@ -37,6 +39,8 @@ interface Defaults {
   readonly POSTGRES_PASSWORD: string | undefined;
   readonly PGSSLMODE: string;
   readonly PGSSLROOTCERT: string | undefined;
+  readonly PGSSLCERT: string | undefined;
+  readonly PGSSLKEY: string | undefined;
   readonly CONNECT_TIMEOUT: number;
   readonly LOCK_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
@@ -98,10 +102,14 @@ function defaultSource(defaults: Defaults): SourceConfig {
   };
 }
 
-function tls(defaults: Defaults): Pick<SourceConfig, 'sslMode' | 'sslRootCert'> {
+type Tls = Pick<SourceConfig, 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>;
+
+function tls(defaults: Defaults): Tls {
   return {
     sslMode: defaults.PGSSLMODE,
     ...(defaults.PGSSLROOTCERT === undefined ? {} : { sslRootCert: defaults.PGSSLROOTCERT }),
+    ...(defaults.PGSSLCERT === undefined ? {} : { sslCert: defaults.PGSSLCERT }),
+    ...(defaults.PGSSLKEY === undefined ? {} : { sslKey: defaults.PGSSLKEY }),
   };
 }
 
@@ -144,11 +152,17 @@ function userOf(engine: EngineName, defaults: Defaults): string {
   return engine === 'mariadb' ? 'root' : defaults.POSTGRES_USER;
 }
 
-/** PGSSLMODE speaks of PostgreSQL: a MariaDB source says it in its URL. */
-function mariadbTls(query: URLSearchParams): Pick<SourceConfig, 'sslMode' | 'sslRootCert'> {
-  const sslRootCert = query.get('sslrootcert');
+/** PGSSLMODE and its kin speak of PostgreSQL: a MariaDB source says it in its URL. */
+function mariadbTls(query: URLSearchParams): Tls {
+  const path = (name: string) => query.get(name) ?? undefined;
+  const [sslRootCert, sslCert, sslKey] = [path('sslrootcert'), path('sslcert'), path('sslkey')];
   const modes = value.oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full');
-  return { sslMode: modes(query.get('sslmode') ?? 'prefer'), ...(sslRootCert === null ? {} : { sslRootCert }) };
+  return {
+    sslMode: ofQuery('sslmode', modes)(query.get('sslmode') ?? 'prefer'),
+    ...(sslRootCert === undefined ? {} : { sslRootCert }),
+    ...(sslCert === undefined ? {} : { sslCert }),
+    ...(sslKey === undefined ? {} : { sslKey }),
+  };
 }
 
 /** A part of a URL as it is meant. */
@@ -176,7 +190,11 @@ function readQuery(
   query: URLSearchParams,
   defaults: Defaults,
 ): Pick<SourceConfig, 'format' | 'compression'> {
-  const known = ['format', 'compression', ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert'] : [])];
+  const known = [
+    'format',
+    'compression',
+    ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'] : []),
+  ];
   const foreign = [...query.keys()].filter((name) => !known.includes(name));
   if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
   const compression = query.get('compression');

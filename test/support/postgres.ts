@@ -72,13 +72,15 @@ export interface HeldDump {
 /** The server, or why there is none: `describe(…, { skip: missing })`. */
 export async function startPostgres(
   settings: readonly string[] = [],
+  /** Lines of pg_hba.conf that come before those for everybody. */
+  rules: readonly string[] = [],
 ): Promise<{ postgres: Postgres; missing: false } | { postgres: Postgres; missing: string }> {
   setChildEnvironment(process.env);
   const folder = mkdtempSync(join(tmpdir(), 'postgres-test-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   await chmod(folder, 0o755);
   const hba = join(folder, 'pg_hba.conf');
-  writeFileSync(hba, HBA);
+  writeFileSync(hba, [...rules, HBA].join('\n'));
   try {
     const server = await startThrowawayServer({ tcp: true, settings: [`hba_file=${hba}`, ...settings] });
     after(() => server.stop());

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { rootCertificates } from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { OperatorError } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import { statusOf } from './s3-errors.ts';
 import { Patience } from './s3-retry.ts';
 import { inSlices, SIGNED } from './s3-slices.ts';
@@ -12,6 +14,8 @@ export interface S3Settings {
   /** Without both, the SDK's default chain: environment, profile, role of the container or machine. */
   readonly accessKey?: string;
   readonly secretKey?: string;
+  /** A file with certificate authorities to trust beside the public ones; S3_CA_FILE. */
+  readonly caFile?: string;
   /** The bucket in the path instead of the host name; by default wherever an endpoint is set. */
   readonly forcePathStyle?: boolean;
   /** Bytes of part buffers held in memory at most, by one upload. */
@@ -42,7 +46,7 @@ export interface S3Clients {
   close(): void;
 }
 
-/** @throws OperatorError CONFIG for an endpoint that is no URL, or half of a key pair */
+/** @throws OperatorError CONFIG for an endpoint that is no URL, half of a key pair, or authorities that cannot be read */
 export function openClients(settings: S3Settings): S3Clients {
   const { endpoint, region, accessKey, secretKey } = settings;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, silenceMs = SILENCE_MS } = settings;
@@ -52,6 +56,7 @@ export function openClients(settings: S3Settings): S3Clients {
     });
   }
   const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
+  const trust = settings.caFile === undefined ? {} : { httpsAgent: { ca: authorities(settings.caFile) } };
   const patience = new Patience(settings.retryDelayMs);
   const config = {
     region,
@@ -71,7 +76,7 @@ export function openClients(settings: S3Settings): S3Clients {
   } satisfies S3ClientConfig;
   const uploads = new S3Client({
     ...config,
-    requestHandler: { connectionTimeout: connectTimeoutMs, socketTimeout: silenceMs },
+    requestHandler: { connectionTimeout: connectTimeoutMs, socketTimeout: silenceMs, ...trust },
   });
   const control = new S3Client({
     ...config,
@@ -80,6 +85,7 @@ export function openClients(settings: S3Settings): S3Clients {
       requestTimeout: silenceMs,
       throwOnRequestTimeout: true,
       socketTimeout: 0,
+      ...trust,
     },
   });
   uploads.middlewareStack.add(inSlices, SIGNED);
@@ -117,4 +123,15 @@ function originOf(endpoint: string): string {
   throw new OperatorError('CONFIG', 'S3_ENDPOINT is not an http:// or https:// address', {
     hint: 'Set S3_ENDPOINT to something like http://garage:3900 or https://s3.eu-central-1.amazonaws.com.',
   });
+}
+
+/** The public authorities and those in the file: a private one does not make the others strangers. */
+function authorities(path: string): string[] {
+  try {
+    return [...rootCertificates, readFileSync(path, 'utf8')];
+  } catch (error) {
+    throw new OperatorError('CONFIG', `S3_CA_FILE cannot be read: ${messageOf(error)}`, {
+      hint: 'Mount the file into the backup container, readable for its user, and name the path there.',
+    });
+  }
 }

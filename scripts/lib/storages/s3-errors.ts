@@ -49,7 +49,7 @@ const UNREACHABLE: Meaning = {
 const TLS: Meaning = {
   code: 'STORAGE',
   hint: ({ endpoint }) =>
-    `Check S3_ENDPOINT (http or https?) and the certificate of ${endpoint}; for a private CA set NODE_EXTRA_CA_CERTS.`,
+    `Check S3_ENDPOINT (http or https?) and the certificate of ${endpoint}; a private authority's goes into S3_CA_FILE.`,
 };
 const BUSY: Meaning = { code: 'STORAGE', hint: () => 'The store is overloaded or restarting: run it again later.' };
 const NOT_S3: Meaning = {

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { type Connection as Client, createConnection } from 'mariadb';
 import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
+import { tlsAttempts } from '../tls.ts';
 
 /** A server that is gone does not say goodbye. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -74,34 +74,10 @@ function tlsArguments(source: SourceConfig, connection: Connection): string[] {
   return [
     '--ssl',
     ...(source.sslRootCert === undefined ? [] : [`--ssl-ca=${source.sslRootCert}`]),
+    ...(source.sslCert === undefined ? [] : [`--ssl-cert=${source.sslCert}`]),
+    ...(source.sslKey === undefined ? [] : [`--ssl-key=${source.sslKey}`]),
     verifies ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
   ];
-}
-
-interface TlsAttempt {
-  readonly rejectUnauthorized: boolean;
-  readonly ca?: string;
-  readonly checkServerIdentity?: () => undefined;
-}
-
-/** sslmode as the connector understands it; `prefer` is an attempt with and one without. */
-function tlsAttempts(source: SourceConfig): (false | TlsAttempt)[] {
-  if (source.host.startsWith('/')) return [false];
-  const ca = source.sslRootCert === undefined ? {} : { ca: readFileSync(source.sslRootCert, 'utf8') };
-  const encrypted = { rejectUnauthorized: false };
-  switch (source.sslMode) {
-    case 'disable':
-      return [false];
-    case 'allow':
-    case 'prefer':
-      return [encrypted, false];
-    case 'require':
-      return [encrypted];
-    case 'verify-ca':
-      return [{ rejectUnauthorized: true, ...ca, checkServerIdentity: () => undefined }];
-    default:
-      return [{ rejectUnauthorized: true, ...ca }];
-  }
 }
 
 /**

@@ -85,7 +85,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 
 /** A database of a throwaway server as a source that engines can work with. */
 export function throwawaySource(server: ThrowawayServer, like: SourceConfig): SourceConfig {
-  const { password: _, sslRootCert: __, ...rest } = like;
+  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
   return { ...rest, host: server.host, port: server.port, user: server.user, sslMode: 'disable' };
 }
 

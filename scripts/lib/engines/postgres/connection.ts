@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
+import { tlsAttempts } from '../tls.ts';
 
 const APPLICATION_NAME = 'compose-db-backup';
 /** A peer that is gone without a word is noticed within two minutes, not after the system's two hours. */
@@ -34,6 +34,8 @@ export function libpqEnvironment(source: SourceConfig, database: string): Record
     PGCONNECT_TIMEOUT: String(Math.max(2, Math.ceil(source.connectTimeoutMs / 1_000))),
     PGSSLMODE: source.sslMode,
     ...(source.sslRootCert === undefined ? {} : { PGSSLROOTCERT: source.sslRootCert }),
+    ...(source.sslCert === undefined ? {} : { PGSSLCERT: source.sslCert }),
+    ...(source.sslKey === undefined ? {} : { PGSSLKEY: source.sslKey }),
     ...(source.password === undefined ? {} : { PGPASSWORD: source.password }),
   };
 }
@@ -80,28 +82,6 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
     }
   }
   throw connectError(source, database, lastError);
-}
-
-/** libpq's sslmode as node-postgres understands it; `prefer` is an attempt with and one without. */
-function tlsAttempts(
-  source: SourceConfig,
-): (false | { rejectUnauthorized: boolean; ca?: string; checkServerIdentity?: () => undefined })[] {
-  if (source.host.startsWith('/')) return [false];
-  const ca = source.sslRootCert === undefined ? {} : { ca: readFileSync(source.sslRootCert, 'utf8') };
-  const encrypted = { rejectUnauthorized: false };
-  switch (source.sslMode) {
-    case 'disable':
-      return [false];
-    case 'allow':
-    case 'prefer':
-      return [encrypted, false];
-    case 'require':
-      return [encrypted];
-    case 'verify-ca':
-      return [{ rejectUnauthorized: true, ...ca, checkServerIdentity: () => undefined }];
-    default:
-      return [{ rejectUnauthorized: true, ...ca }];
-  }
 }
 
 async function wrap(

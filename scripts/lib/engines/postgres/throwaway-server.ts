@@ -82,7 +82,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 
 /** A database of a throwaway server as a source that engines can work with. */
 export function throwawaySource(server: ThrowawayServer, database: string, like: SourceConfig): SourceConfig {
-  const { password: _, sslRootCert: __, ...rest } = like;
+  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
   return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
 }
 
@@ -148,7 +148,8 @@ async function untilReady(
     signal?.throwIfAborted();
     if (stopped !== undefined)
       throw new OperatorError('PROCESS_FAILED', `the throwaway PostgreSQL server did not start: ${stopped}`);
-    const client = new pg.Client({ host: directory, port, user: USER, database: 'template1' });
+    // said, because the driver would otherwise take PGSSLMODE, which is about the source, for itself
+    const client = new pg.Client({ host: directory, port, user: USER, database: 'template1', ssl: false });
     client.on('error', () => {});
     try {
       await client.connect();
