@@ -1,10 +1,10 @@
 import { log } from './log.ts';
-import { normalizePrefix, parseKey } from './object-key.ts';
+import { LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
 import type { Storage } from './storages/storage.ts';
 
 const DAY_MS = 86_400_000;
-/** What says something of a dump, and without one says nothing. */
-const ASIDE = ['kind', 'globals'] as const;
+/** What says something of a dump, and without one says nothing; and the objects of a folder that was never finished. */
+const ASIDE = ['kind', 'globals', 'part'] as const;
 
 /**
  * Removes what killed runs of a source left half done before a time: unfinished uploads, and what was to stand beside a
@@ -46,7 +46,8 @@ async function lonely(
     for await (const { key } of storage.list(`${normalizePrefix(prefix)}${day}/`, { signal })) {
       const parsed = parseKey(prefix, key);
       if (parsed?.source !== source || parsed.createdAt >= before) continue;
-      if (ASIDE.some((role) => role === parsed.role)) aside.push({ key, stem: parsed.stem });
+      const isWhole = parsed.role === 'part' && parsed.part === LAST_PART;
+      if (!isWhole && ASIDE.some((role) => role === parsed.role)) aside.push({ key, stem: parsed.stem });
       else stems.add(parsed.stem);
     }
   }

@@ -1,8 +1,10 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from './errors.ts';
 import {
+  folderKey,
   type Kind,
   kindKey,
+  LAST_PART,
   manifestKey,
   normalizePrefix,
   type ObjectCompression,
@@ -14,6 +16,7 @@ import type { Storage, StoredObject } from './storages/storage.ts';
 
 /** A backup as a listing shows it. */
 export interface Backup {
+  /** The object's; of a folder the folder's, with a slash at its end. */
   readonly key: string;
   readonly stem: string;
   readonly source: string;
@@ -27,6 +30,21 @@ export interface Backup {
   readonly encrypted: boolean;
   /** The object beside it that holds what the database needs of its server, where there is one. */
   readonly globalsKey: string | undefined;
+  /** The objects of a folder, in the order of their names; of any other backup none. */
+  readonly parts: readonly StoredPart[];
+}
+
+/** One of a folder's objects. */
+export interface StoredPart {
+  readonly key: string;
+  readonly part: string;
+}
+
+/** What a run that died has left of a folder: neither a manifest nor the object that is stored last. */
+export interface Leftover {
+  readonly stem: string;
+  readonly createdAt: Date;
+  readonly keys: readonly string[];
 }
 
 /**
@@ -34,53 +52,111 @@ export interface Backup {
  * is left out. A listing that fails throws; it never returns a part.
  */
 export async function readCatalog(storage: Storage, prefix: string, signal: AbortSignal): Promise<Backup[]> {
-  const parts = newParts();
-  for await (const object of storage.list(normalizePrefix(prefix), { signal })) sortIn(parts, prefix, object);
-  return assemble(parts);
+  return (await readCatalogAndLeftovers(storage, prefix, signal)).backups;
+}
+
+/** As readCatalog, with what is no backup and never became one. */
+export async function readCatalogAndLeftovers(
+  storage: Storage,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<{ backups: Backup[]; leftovers: Leftover[] }> {
+  const found = newFindings();
+  for await (const object of storage.list(normalizePrefix(prefix), { signal })) sortIn(found, prefix, object);
+  return { backups: assemble(found), leftovers: leftoversOf(found) };
 }
 
 /** The backups among these objects, the newest first. */
 export function catalogOf(objects: Iterable<StoredObject>, prefix: string): Backup[] {
-  const parts = newParts();
-  for (const object of objects) sortIn(parts, prefix, object);
-  return assemble(parts);
+  const found = newFindings();
+  for (const object of objects) sortIn(found, prefix, object);
+  return assemble(found);
 }
 
-interface Parts {
+interface Folder {
+  readonly first: Extract<ParsedKey, { role: 'part' }>;
+  readonly parts: StoredPart[];
+  sizeBytes: number;
+}
+
+interface Findings {
   readonly data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[];
+  readonly folders: Map<string, Folder>;
   readonly manifests: Set<string>;
   readonly kinds: Map<string, Kind>;
   readonly globals: Map<string, string>;
 }
 
-function newParts(): Parts {
-  return { data: [], manifests: new Set(), kinds: new Map(), globals: new Map() };
+function newFindings(): Findings {
+  return { data: [], folders: new Map(), manifests: new Set(), kinds: new Map(), globals: new Map() };
 }
 
-function sortIn({ data, manifests, kinds, globals }: Parts, prefix: string, object: StoredObject): void {
+function sortIn({ data, folders, manifests, kinds, globals }: Findings, prefix: string, object: StoredObject): void {
   const parsed = parseKey(prefix, object.key);
   if (parsed?.role === 'data') data.push({ object, parsed });
-  else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
+  else if (parsed?.role === 'part') {
+    const folder = folders.get(parsed.stem) ?? { first: parsed, parts: [], sizeBytes: 0 };
+    folder.parts.push({ key: object.key, part: parsed.part });
+    folder.sizeBytes += object.sizeBytes;
+    folders.set(parsed.stem, folder);
+  } else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
   else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
   else if (parsed?.role === 'globals') globals.set(parsed.stem, object.key);
 }
 
-function assemble({ data, manifests, kinds, globals }: Parts): Backup[] {
-  return data
-    .map(({ object, parsed }) => ({
-      key: object.key,
-      stem: parsed.stem,
-      source: parsed.source,
-      kind: kinds.get(parsed.stem) ?? 'backup',
-      createdAt: parsed.createdAt,
-      sizeBytes: object.sizeBytes,
-      hasManifest: manifests.has(parsed.stem),
-      format: parsed.format,
-      compression: parsed.compression,
-      encrypted: parsed.encrypted,
-      globalsKey: globals.get(parsed.stem),
-    }))
-    .sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.key < b.key ? 1 : -1));
+const NO_PARTS: readonly StoredPart[] = [];
+
+function assemble(found: Findings): Backup[] {
+  const besides = (stem: string) => ({
+    kind: found.kinds.get(stem) ?? ('backup' as const),
+    hasManifest: found.manifests.has(stem),
+    globalsKey: found.globals.get(stem),
+  });
+  const single = found.data.map(({ object, parsed }) => ({
+    key: object.key,
+    stem: parsed.stem,
+    source: parsed.source,
+    createdAt: parsed.createdAt,
+    sizeBytes: object.sizeBytes,
+    format: parsed.format,
+    compression: parsed.compression,
+    encrypted: parsed.encrypted,
+    parts: NO_PARTS,
+    ...besides(parsed.stem),
+  }));
+  const folders = [...found.folders.values()]
+    .filter((folder) => isBackup(found, folder))
+    .map(({ first, parts, sizeBytes }) => ({
+      key: folderKey(first.stem),
+      stem: first.stem,
+      source: first.source,
+      createdAt: first.createdAt,
+      sizeBytes,
+      format: 'folder' as const,
+      compression: first.compression,
+      encrypted: first.encrypted,
+      parts,
+      ...besides(first.stem),
+    }));
+  return [...single, ...folders].sort(
+    (a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.key < b.key ? 1 : -1),
+  );
+}
+
+/** The last object is stored when all others are: with it the folder is whole, manifest or not. */
+function isBackup({ manifests }: Findings, { first, parts }: Folder): boolean {
+  return manifests.has(first.stem) || parts.some(({ part }) => part === LAST_PART);
+}
+
+function leftoversOf(found: Findings): Leftover[] {
+  return [...found.folders.values()]
+    .filter((folder) => !isBackup(found, folder))
+    .map(({ first: { stem, createdAt }, parts }) => {
+      const kind = found.kinds.get(stem);
+      const aside = [found.globals.get(stem), kind && kindKey(stem, kind)].filter((key) => key !== undefined);
+      const isOthers = found.data.some(({ parsed }) => parsed.stem === stem);
+      return { stem, createdAt, keys: [...parts.map(({ key }) => key), ...(isOthers ? [] : aside)] };
+    });
 }
 
 /** Which backup is meant: a key, or the newest of a source, at or before a time. */
@@ -116,7 +192,8 @@ export function selectBackup(backups: readonly Backup[], prefix: string, selecti
 }
 
 function selectKey(backups: readonly Backup[], prefix: string, wanted: string): Backup {
-  const keys = new Set([wanted, `${normalizePrefix(prefix)}${wanted}`]);
+  const whole = `${normalizePrefix(prefix)}${wanted}`;
+  const keys = new Set([wanted, whole, `${wanted}/`, `${whole}/`]);
   const match = backups.find((backup) => keys.has(backup.key));
   if (match) return match;
   throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
@@ -135,17 +212,20 @@ function nearestKeys(backups: readonly Backup[], wanted: string): string[] {
 }
 
 /**
- * The keys of a backup in the order in which they must be deleted: the manifest first, so that what is half deleted
- * is no longer a backup that claims to be whole.
+ * The keys of a backup, in groups that must be deleted one after the other: the manifest first, so that what is half
+ * deleted is no longer a backup that claims to be whole; of a folder then the object that says the same.
  */
-export function keysOf(backup: Backup): { first: string[]; rest: string[] } {
+export function keysOf(backup: Backup): string[][] {
   const marker = kindKey(backup.stem, backup.kind);
-  return {
-    first: backup.hasManifest ? [manifestKey(backup.stem)] : [],
-    rest: [
-      backup.key,
+  const last = backup.parts.filter(({ part }) => part === LAST_PART);
+  const others = backup.parts.filter(({ part }) => part !== LAST_PART);
+  return [
+    backup.hasManifest ? [manifestKey(backup.stem)] : [],
+    last.map(({ key }) => key),
+    [
+      ...(backup.format === 'folder' ? others.map(({ key }) => key) : [backup.key]),
       ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
       ...(marker === undefined ? [] : [marker]),
     ],
-  };
+  ];
 }

@@ -1,4 +1,4 @@
-import { type Backup, keysOf, readCatalog } from './catalog.ts';
+import { type Backup, keysOf, type Leftover, readCatalogAndLeftovers } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
 import type { Engine, KeptDatabase } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
@@ -30,11 +30,13 @@ export async function cleanUp(
   options: { dryRun: boolean; now: Date },
   signal: AbortSignal,
 ): Promise<CleanupResult> {
-  const backups = await readCatalog(storage, config.prefix, signal);
+  const { backups, leftovers } = await readCatalogAndLeftovers(storage, config.prefix, signal);
+  const dead = leftovers.filter(({ createdAt }) => createdAt < cannotRunSince(config, options.now));
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
   if (options.dryRun) {
+    for (const { stem } of dead) log.info(`would delete ${stem}/, which a run that was killed left unfinished`);
     return {
       dryRun: true,
       plan,
@@ -51,6 +53,7 @@ export async function cleanUp(
     plan.remove.map(({ backup }) => backup),
     signal,
   );
+  failures.push(...(await removeLeftovers(storage, dead, signal)));
   await endAbandonedUploads(config, storage, options.now, signal);
   const databases = await forEachServer(config, signal, (engine, source) => engine.dropKept(source, before, signal));
   return { dryRun: false, plan, failures, databases };
@@ -81,26 +84,43 @@ async function removeBackups(
   backups: readonly Backup[],
   signal: AbortSignal,
 ): Promise<RemoveFailure[]> {
-  const keys = backups.map((backup) => ({ backup, ...keysOf(backup) }));
-  const kept = await storage.remove(
-    keys.flatMap(({ first }) => first),
-    { signal },
-  );
-  const undeletable = new Set(kept.map(({ key }) => key));
-  // a backup whose manifest stayed is still a backup, and has to stay whole
-  const rest = keys.filter(({ first }) => first.every((key) => !undeletable.has(key)));
-  const failures = await storage.remove(
-    rest.flatMap(({ rest: others }) => others),
-    { signal },
-  );
+  let rest = backups.map((backup) => ({ backup, groups: keysOf(backup) }));
+  const failures: RemoveFailure[] = [];
+  for (let group = 0; rest.some(({ groups }) => groups.length > group); group += 1) {
+    const keysIn = ({ groups }: (typeof rest)[number]) => groups[group] ?? [];
+    const kept = await storage.remove(rest.flatMap(keysIn), { signal });
+    failures.push(...kept);
+    const undeletable = new Set(kept.map(({ key }) => key));
+    // a backup whose manifest stayed is still a backup, and has to stay whole
+    rest = rest.filter((one) => keysIn(one).every((key) => !undeletable.has(key)));
+  }
   const freed = rest.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
   if (rest.length > 0) log.info(`deleted ${rest.length} backups, ${formatBytes(freed)}`);
-  return [...kept, ...failures];
+  return failures;
+}
+
+/** Folders that were never finished, and that no run can be at any more. */
+async function removeLeftovers(
+  storage: Storage,
+  leftovers: readonly Leftover[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  if (leftovers.length === 0) return [];
+  log.info(`deleting what killed runs left unfinished: ${leftovers.map(({ stem }) => `${stem}/`).join(', ')}`);
+  return storage.remove(
+    leftovers.flatMap(({ keys }) => [...keys]),
+    { signal },
+  );
+}
+
+/** A backup that began before this moment has ended, one way or the other. */
+function cannotRunSince(config: Config, now: Date): Date {
+  return new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
 }
 
 /** Uploads that began before any run that may still be going on could have. */
 async function endAbandonedUploads(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<void> {
-  const before = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
+  const before = cannotRunSince(config, now);
   try {
     const ended = await storage.removeUnfinished(normalizePrefix(config.prefix), before, { signal });
     const ours = ended.filter((key) => parseKey(config.prefix, key) !== undefined);

@@ -23,12 +23,14 @@ export interface SourceConfig {
   readonly connectTimeoutMs: number;
   /** How long a dump waits for a table that somebody has locked. */
   readonly lockTimeoutMs: number;
+  /** Streams side by side, where the format has several. */
+  readonly jobs: number;
   /** The variable that defines it, for messages. */
   readonly variable: string;
 }
 
 export type EngineName = 'mariadb' | 'postgres';
-export type DumpFormat = 'sql' | 'custom';
+export type DumpFormat = 'sql' | 'custom' | 'folder';
 
 /** What of the other variables a source falls back on. */
 interface Defaults {
@@ -45,6 +47,7 @@ interface Defaults {
   readonly LOCK_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: value.Compression;
+  readonly BACKUP_JOBS: number;
 }
 
 const PREFIX = 'BACKUP_SOURCE_';
@@ -98,6 +101,7 @@ function defaultSource(defaults: Defaults): SourceConfig {
     ...limits(defaults),
     format: defaults.BACKUP_FORMAT,
     compression: defaults.BACKUP_COMPRESSION,
+    jobs: defaults.BACKUP_JOBS,
     variable: 'POSTGRES_DB',
   };
 }
@@ -144,6 +148,7 @@ function readSource(variable: string, text: string, password: string | undefined
     ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
     ...limits(defaults),
     ...readQuery(scheme.engine, url.searchParams, defaults),
+    jobs: defaults.BACKUP_JOBS,
     variable,
   };
 }
@@ -198,7 +203,10 @@ function readQuery(
   const foreign = [...query.keys()].filter((name) => !known.includes(name));
   if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
   const compression = query.get('compression');
-  const format = ofQuery('format', value.oneOf('sql', 'custom'))(query.get('format') ?? defaults.BACKUP_FORMAT);
+  const format = ofQuery(
+    'format',
+    value.oneOf('sql', 'custom', 'folder'),
+  )(query.get('format') ?? defaults.BACKUP_FORMAT);
   if (engine === 'mariadb' && format !== 'sql')
     throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {

@@ -184,7 +184,7 @@ async function restoreAndCheck(
     signal,
   });
   try {
-    await load(storage, backup, manifest, session, config.encryption.identity, signal);
+    await load({ storage, backup, manifest, session, identity: config.encryption.identity, signal });
     found.checks.push(
       {
         name: 'digest',

@@ -1,32 +1,29 @@
-import { basename, dirname, join } from 'node:path/posix';
+import { dirname, join } from 'node:path/posix';
 import { gzipSync } from 'node:zlib';
 import { removeAbandoned } from './abandoned.ts';
-import { compressStages, encryptStages } from './codec.ts';
+import { encryptStages } from './codec.ts';
 import type { Encryption, SourceConfig } from './config.ts';
 import type { DumpSession } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
-import { messageOf } from './errors.ts';
-import { log } from './log.ts';
-import { type Contents, encodeManifest, type Manifest } from './manifest.ts';
-import { assertAllRead, meterStage, readMeter } from './meter.ts';
+import { encodeManifest, type Manifest } from './manifest.ts';
 import {
   dataKey,
   extensionOf,
+  folderKey,
   globalsKey,
   type Kind,
   kindKey,
   manifestKey,
+  nameBesideManifest,
   type ObjectCompression,
+  partKey,
   stemOf,
 } from './object-key.ts';
 import { readChain, startChain } from './process-stream.ts';
-import { startProgress } from './progress.ts';
 import { sealText } from './sealed-text.ts';
-import type { PutResult, Storage } from './storages/storage.ts';
-
-const METER = 'meter';
-/** At the end of the pipes: what it counted has to arrive here, to the byte. */
-const LAST_METER = 'last meter';
+import type { Storage } from './storages/storage.ts';
+import { type UploadedObject, uploadStreams } from './upload-streams.ts';
+import { withdraw } from './withdraw.ts';
 
 /** What is to be dumped, where to, and as what. */
 export interface DumpOrder {
@@ -41,7 +38,7 @@ export interface DumpOrder {
 }
 
 /**
- * Dumps one source: what marks its kind, the object, then the manifest, which makes it a backup.
+ * Dumps one source: what marks its kind, its object or objects, then the manifest, which makes it a backup.
  * Nothing remains of a dump that fails.
  */
 export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
@@ -55,12 +52,17 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
   try {
     const compression: ObjectCompression = source.format === 'custom' ? 'none' : source.compression.method;
     const stem = stemOf(prefix, source.name, session.createdAt);
-    const key = dataKey(stem, extensionOf(source.format, compression, encryption.recipients.length > 0));
-    // before the object: one that lost its marker would pass for an ordinary backup, and for the latest
+    const isEncrypted = encryption.recipients.length > 0;
+    const keyOf = (part: string | undefined) =>
+      part === undefined
+        ? dataKey(stem, extensionOf(source.format, compression, isEncrypted))
+        : partKey(stem, part, compression, isEncrypted);
+    // before the dump: one that lost its marker would pass for an ordinary backup, and for the latest
     marker = kindKey(stem, kind);
     if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
-    const { put, rawBytes, contents } = await upload(order, session, key);
-    const beside = await putGlobals(order, session, stem, key);
+    const { objects, rawBytes, contents } = await uploadStreams(order, session, keyOf);
+    const key = source.format === 'folder' ? folderKey(stem) : keyOf(undefined);
+    const beside = await putGlobals(order, session, stem, objects);
     const manifest: Manifest = {
       version: 1,
       source: source.name,
@@ -73,8 +75,8 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
       ...session.facts,
       format: source.format,
       compression: source.compression.method,
-      encryption: encryption.recipients.length > 0 ? 'age' : null,
-      objects: [{ name: basename(key), ...put }, ...beside],
+      encryption: isEncrypted ? 'age' : null,
+      objects: [...objects, ...beside].map(({ key: at, ...put }) => ({ name: nameBesideManifest(stem, at), ...put })),
       rawBytes,
       ...contents,
     };
@@ -88,61 +90,6 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     await tidying;
     await session.close();
   }
-}
-
-/** Streams the dump into the storage while the engine counts what it holds. */
-async function upload(
-  { storage, source, encryption, signal: outer }: DumpOrder,
-  session: DumpSession,
-  key: string,
-): Promise<{ put: PutResult; rawBytes: number; contents: Contents }> {
-  // a failed count has to end the upload, and a failed upload the count
-  const failed = new AbortController();
-  const signal = AbortSignal.any([outer, failed.signal]);
-  let rawBytes = 0;
-  const progress = startProgress({
-    what: `backup of ${source.name}`,
-    totalBytes: session.facts.tableBytes,
-    isEstimate: true,
-  });
-  const chain = startChain(
-    [
-      session.stage,
-      meterStage(METER, { onProgress: progress.reached }),
-      ...(source.format === 'custom' ? [] : compressStages(source.compression)),
-      ...encryptStages(encryption.recipients),
-      meterStage(LAST_METER),
-    ],
-    { stdout: true, signal },
-  );
-  const body = readChain(chain, {
-    signal,
-    verify: (results, sizeBytes) => {
-      assertAllRead(results, LAST_METER, sizeBytes);
-      for (const warning of warningsOf(results[0]?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
-      const meter = readMeter(results, METER);
-      rawBytes = meter.sizeBytes;
-      session.verifyEnd(meter.tail, results);
-    },
-  });
-  const put = storage.put(key, body, { expectedBytes: session.expectedBytes, signal });
-  const contents = session.contents(chain.finished);
-  for (const part of [put, contents]) part.catch((error) => failed.abort(error));
-  const [stored, counted] = await Promise.allSettled([put, contents]);
-  progress.end();
-  outer.throwIfAborted();
-  // the first failure aborted the other with itself as the reason
-  if (failed.signal.aborted) {
-    if (stored.status === 'fulfilled') await withdraw(storage, [key], failed.signal.reason);
-    throw failed.signal.reason;
-  }
-  if (stored.status === 'rejected') throw stored.reason;
-  if (counted.status === 'rejected') throw counted.reason;
-  return { put: stored.value, rawBytes, contents: counted.value };
-}
-
-function warningsOf(stderr: string): string[] {
-  return stderr.split('\n').filter((line) => line.trim() !== '');
 }
 
 async function commit({ storage, encryption, signal }: DumpOrder, stem: string, manifest: Manifest): Promise<void> {
@@ -164,16 +111,20 @@ async function putGlobals(
   { storage, encryption, signal }: DumpOrder,
   session: DumpSession,
   stem: string,
-  dump: string,
-): Promise<Manifest['objects']> {
+  dump: readonly UploadedObject[],
+): Promise<UploadedObject[]> {
   try {
     const sql = await session.globals();
     if (sql === undefined) return [];
     const key = globalsKey(stem, encryption.recipients.length > 0);
     const stored = await storage.put(key, sealed(gzipSync(sql), encryption.recipients, signal), { signal });
-    return [{ name: basename(key), ...stored }];
+    return [{ key, ...stored }];
   } catch (error) {
-    await withdraw(storage, [dump], error);
+    await withdraw(
+      storage,
+      dump.map(({ key }) => key),
+      error,
+    );
     throw error;
   }
 }
@@ -195,16 +146,4 @@ async function* sealed(
 
 async function* bytes(content: Uint8Array): AsyncGenerator<Uint8Array> {
   yield content;
-}
-
-/** Takes back what a failed run has stored; says so where it has no right to. */
-async function withdraw(storage: Storage, keys: string[], reason: unknown): Promise<void> {
-  const failures = await storage
-    .remove(keys)
-    .catch((error: unknown) => keys.map((key) => ({ key, reason: messageOf(error) })));
-  for (const { key, reason: why } of failures) {
-    log.warn(
-      `${key} was stored, but its backup failed (${messageOf(reason)}) and it could not be deleted: ${why}. It will be listed as a backup without a manifest.`,
-    );
-  }
 }

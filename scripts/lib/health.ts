@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config, SourceConfig } from './config.ts';
 import { OperatorError } from './errors.ts';
-import { normalizePrefix, parseKey } from './object-key.ts';
+import { LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
 import { formatDuration } from './quantities.ts';
 import type { Storage } from './storages/storage.ts';
 
@@ -37,7 +37,8 @@ async function recentSources(config: Config, storage: Storage, now: Date, signal
   for (const prefix of dayPrefixes(config.prefix, since, now.getTime())) {
     for await (const { key } of storage.list(prefix, { signal })) {
       const parsed = parseKey(config.prefix, key);
-      if (parsed?.role === 'data' && parsed.createdAt.getTime() >= since) recent.add(parsed.source);
+      const isBackup = parsed?.role === 'data' || (parsed?.role === 'part' && parsed.part === LAST_PART);
+      if (isBackup && parsed.createdAt.getTime() >= since) recent.add(parsed.source);
     }
   }
   return [...recent];

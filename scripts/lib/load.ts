@@ -1,39 +1,76 @@
 import type { Backup } from './catalog.ts';
 import { decompressStages, decryptStages } from './codec.ts';
-import type { RestoreSession } from './engines/engine.ts';
+import type { Load, RestoreSession } from './engines/engine.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import { meterStage, readMeter } from './meter.ts';
-import { assertSucceeded, type StageResult, startChain } from './process-stream.ts';
-import { startProgress } from './progress.ts';
+import { inParallel } from './parallel.ts';
+import { assertSucceeded, type Chain, type StageResult, startChain } from './process-stream.ts';
+import { type Progress, startProgress } from './progress.ts';
 import { requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
-import { readVerified } from './verified-read.ts';
+import { type BackupObject, objectsOf, readObject } from './verified-read.ts';
 
 const METER = 'meter';
 
+/** A backup on its way into a staging place. */
+export interface LoadOrder {
+  readonly storage: Storage;
+  readonly backup: Backup;
+  readonly manifest: Manifest | undefined;
+  readonly session: RestoreSession;
+  readonly identity: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Streams a backup into the session's staging place, comparing size and digest on the way. The loading program sees
- * the end of its input, and may commit, only once all of it was there and was what had been stored.
+ * Loads a backup into the session's staging place, step by step, comparing sizes and digests on the way. When one of
+ * several objects fails, the others are ended.
  *
  * @throws OperatorError BACKUP_DAMAGED, DUMP_INCOMPLETE or RESTORE_FAILED
  */
-export async function load(
-  storage: Storage,
-  backup: Backup,
-  manifest: Manifest | undefined,
-  session: RestoreSession,
-  identity: string | undefined,
-  signal: AbortSignal,
+export async function load(order: LoadOrder): Promise<void> {
+  const { backup, manifest, session, signal: outer } = order;
+  const objects = objectsOf(backup, manifest);
+  const parts = objects.flatMap(({ part }) => (part === undefined ? [] : [part]));
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  const progress = startProgress({ what: `reading ${backup.key}`, totalBytes: backup.sizeBytes });
+  try {
+    for (const { jobs, loads } of await session.plan(backup.format, parts)) {
+      const running: Promise<void>[] = [];
+      await inParallel(loads, jobs, (one) => {
+        const object = objects.find(({ part }) => part === one.part);
+        if (!object) throw new OperatorError('BACKUP_DAMAGED', `${backup.key} has no object ${one.part}`);
+        const loading = loadObject({ ...order, signal, progress }, object, one);
+        running.push(loading);
+        loading.catch((error) => failed.abort(error));
+        return loading;
+      }).catch((error) => failed.abort(error));
+      // those that did not fail by themselves are being ended
+      await Promise.allSettled(running);
+      signal.throwIfAborted();
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+/** Loads one object. What reads it sees the end of its input, and may commit, only once all was as it was stored. */
+async function loadObject(
+  { storage, backup, manifest, identity, signal, progress }: LoadOrder & { progress: Progress },
+  { key }: BackupObject,
+  { into, droppedLines, verifyEnd }: Load,
 ): Promise<void> {
+  const isProgram = typeof into !== 'function';
   const chain = startChain(
     [
       ...(backup.encrypted ? decryptStages(requireIdentity(identity, backup.key)) : []),
       ...decompressStages(backup.compression),
-      meterStage(METER, { droppedLines: session.droppedLines }),
-      await session.stage(backup.format),
+      meterStage(METER, { droppedLines }),
+      ...(isProgram ? [into] : []),
     ],
-    { stdin: true, signal },
+    { stdin: true, stdout: !isProgram, signal },
   );
   const { stdin } = chain;
   if (!stdin) throw new OperatorError('PROCESS_FAILED', 'the restore has no input to write to');
@@ -41,10 +78,10 @@ export async function load(
   void chain.finished.then(() => {
     hasEnded = true;
   });
+  const reading = isProgram ? undefined : readText(chain);
   let isWhole = true;
-  const progress = startProgress({ what: `reading ${backup.key}`, totalBytes: backup.sizeBytes });
   try {
-    for await (const chunk of readVerified(storage, backup, manifest, signal)) {
+    for await (const chunk of readObject(storage, backup, key, manifest, signal)) {
       if (hasEnded || stdin.destroyed) {
         isWhole = false;
         break;
@@ -55,21 +92,32 @@ export async function load(
     signal.throwIfAborted();
     // only now may the loading program see an end, take the dump for whole and commit
     stdin.end();
+    const text = await reading;
     const results = await chain.finished;
     signal.throwIfAborted();
-    assertLoaded(backup, results);
-    if (!isWhole)
-      throw new OperatorError('RESTORE_FAILED', `${backup.key} was not read to its end by the loading program`);
-    session.verifyEnd(readMeter(results, METER).tail, backup.format);
+    assertLoaded(backup, key, results);
+    if (!isWhole) throw new OperatorError('RESTORE_FAILED', `${key} was not read to its end by the loading program`);
+    verifyEnd(readMeter(results, METER).tail);
+    if (!isProgram) await into(text ?? '');
   } catch (error) {
     chain.kill();
     stdin.destroy();
+    chain.stdout?.destroy();
     await chain.finished;
     signal.throwIfAborted();
     throw error;
-  } finally {
-    progress.end();
   }
+}
+
+/** All that a chain writes, which is little; whether the chain succeeded is for the caller to look at. */
+async function readText({ stdout }: Chain): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of (stdout ?? []) as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch {
+    // ended by a failure that is told elsewhere
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function once(stream: NodeJS.EventEmitter, event: string): Promise<void> {
@@ -77,7 +125,7 @@ function once(stream: NodeJS.EventEmitter, event: string): Promise<void> {
 }
 
 /** A decompressor that gives up means a damaged object, which the operator has to hear in those words. */
-function assertLoaded(backup: Backup, results: readonly StageResult[]): void {
+function assertLoaded(backup: Backup, key: string, results: readonly StageResult[]): void {
   try {
     assertSucceeded(results);
   } catch (error) {
@@ -91,12 +139,12 @@ function assertLoaded(backup: Backup, results: readonly StageResult[]): void {
     );
     const isLoaderFine = results.at(-1)?.exitCode === 0;
     if (isDamaged && isLoaderFine) {
-      throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is damaged: ${messageOf(error)}`, {
+      throw new OperatorError('BACKUP_DAMAGED', `${key} is damaged: ${messageOf(error)}`, {
         hint: 'Restore another backup of this source (make list-backups). The live database is as it was.',
         cause: error,
       });
     }
-    throw new OperatorError('RESTORE_FAILED', `${backup.key} could not be restored: ${messageOf(error)}`, {
+    throw new OperatorError('RESTORE_FAILED', `${key} could not be restored: ${messageOf(error)}`, {
       hint: 'The live database is as it was. The message above is the first error; what follows it was not run.',
       cause: error,
     });

@@ -48,7 +48,7 @@ const factsSchema = z.object({
 });
 
 const objectSchema = z.object({
-  /** The last part of the object's key: it lies beside the manifest, whatever the prefix. */
+  /** The object's key, told from where the manifest lies, whatever the prefix: `x.sql.gz`, `x/0001-data.sql.gz`. */
   name: z.string(),
   sizeBytes: count,
   sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),

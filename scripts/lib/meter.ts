@@ -2,27 +2,39 @@ import { fileURLToPath } from 'node:url';
 import { OperatorError } from './errors.ts';
 import type { Stage, StageResult } from './process-stream.ts';
 
+/** A meter that an engine brings, which knows more of its dumps. */
+export interface MeterProgram {
+  readonly path: string;
+  /** Is shown what it writes to standard error, line by line; those that it returns true for are taken. */
+  onLine(line: string): boolean;
+}
+
 /**
  * A filter that hands its input on unchanged and reports, on standard error, how many bytes passed and the last of
  * them: what proves that a dump is complete without the raw stream ever entering this process. Perl is part of every
  * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
  *
  * @param options.droppedLines lines that are left out where they stand in the first 8 KB
+ * @param options.program in the place of our own
  * @param options.onProgress is told about once a second how many bytes have passed
  */
 export function meterStage(
   name: string,
-  options: { droppedLines?: readonly string[]; onProgress?: (sizeBytes: number) => void } = {},
+  options: {
+    droppedLines?: readonly string[];
+    onProgress?: (sizeBytes: number) => void;
+    program?: MeterProgram | undefined;
+  } = {},
 ): Stage {
-  const { droppedLines = [], onProgress } = options;
+  const { droppedLines = [], onProgress, program } = options;
   return {
     name,
     command: 'perl',
-    args: [fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines],
+    args: [program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines],
     onLine: (line) => {
       const passed = /^PASSED (\d+)$/.exec(line)?.[1];
       if (passed !== undefined) onProgress?.(Number(passed));
-      return passed !== undefined;
+      return passed !== undefined || program?.onLine(line) === true;
     },
   };
 }

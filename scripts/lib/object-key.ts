@@ -14,7 +14,13 @@ const EXTENSIONS = {
   tar: { format: 'tar', compression: 'none' },
 } as const;
 
-export type ObjectFormat = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['format'];
+/** The endings of a folder's objects, each of which is plain SQL. */
+const PART_EXTENSIONS = ['sql.gz', 'sql.zst', 'sql'] as const satisfies (keyof typeof EXTENSIONS)[];
+
+/** The last object of a folder, in name and in time: a folder that has it is whole. */
+export const LAST_PART = '9999-post-data';
+
+export type ObjectFormat = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['format'] | 'folder';
 export type ObjectCompression = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['compression'];
 
 /** The kinds of backup. A kind other than `backup` is marked by an empty object beside the manifest. */
@@ -36,6 +42,13 @@ export type ParsedKey =
   | (Stem & {
       readonly role: 'data';
       readonly format: ObjectFormat;
+      readonly compression: ObjectCompression;
+      readonly encrypted: boolean;
+    })
+  | (Stem & {
+      readonly role: 'part';
+      /** Which of the folder's objects it is: `0001-data`. */
+      readonly part: string;
       readonly compression: ObjectCompression;
       readonly encrypted: boolean;
     })
@@ -95,6 +108,21 @@ export function dataKey(stem: string, extension: string): string {
   return `${stem}.${extension}`;
 }
 
+/** A folder's key, which stands for all of its objects. */
+export function folderKey(stem: string): string {
+  return `${stem}/`;
+}
+
+/** One object of a folder: `<stem>/0001-data.sql.gz`. Sorted by name they restore in order. */
+export function partKey(stem: string, part: string, compression: ObjectCompression, encrypted: boolean): string {
+  return `${folderKey(stem)}${part}.${extensionOf('sql', compression, encrypted)}`;
+}
+
+/** An object's name as the manifest has it: its key, told from where the manifest lies. */
+export function nameBesideManifest(stem: string, key: string): string {
+  return key.slice(stem.lastIndexOf('/') + 1);
+}
+
 export function manifestKey(stem: string): string {
   return `${stem}${MANIFEST_SUFFIX}`;
 }
@@ -108,7 +136,8 @@ export function kindKey(stem: string, kind: Kind): string | undefined {
   return kind === 'backup' ? undefined : `${stem}.${kind}`;
 }
 
-const SHAPE = /^(\d{4})\/(\d{2})\/(\d{2})\/([A-Za-z0-9._%-]+)_(\d{2})(\d{2})(\d{2})\.([a-z0-9.-]+)$/;
+const SHAPE =
+  /^(\d{4})\/(\d{2})\/(\d{2})\/([A-Za-z0-9._%-]+)_(\d{2})(\d{2})(\d{2})(?:\.([a-z0-9.-]+)|\/(\d{4}-[a-z-]+)\.([a-z.]+))$/;
 
 /** Reads a key. Undefined means foreign: not a name that this system writes, never to be touched. */
 export function parseKey(prefix: string, key: string): ParsedKey | undefined {
@@ -116,13 +145,15 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (!key.startsWith(start)) return undefined;
   const match = SHAPE.exec(key.slice(start.length));
   if (!match) return undefined;
-  const [, year, month, day, name = '', hours, minutes, seconds, suffix = ''] = match;
+  const [, year, month, day, name = '', hours, minutes, seconds, besides, part, partEnding = ''] = match;
+  const suffix = besides ?? `${part}.${partEnding}`;
   const source = decodeName(name);
   const iso = `${year}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`;
   const createdAt = new Date(iso);
   // 2026/02/30 is read by Date as 2 March, 25:00 not at all
   if (source === undefined || Number.isNaN(createdAt.getTime()) || createdAt.toISOString() !== iso) return undefined;
   const base = { source, createdAt, stem: key.slice(0, key.length - suffix.length - 1) };
+  if (part !== undefined) return parsePart(base, part, partEnding);
   if (`.${suffix}` === MANIFEST_SUFFIX) return { ...base, role: 'manifest' };
   const kind = KINDS.find((k) => k !== 'backup' && k === suffix);
   if (kind) return { ...base, role: 'kind', kind };
@@ -131,4 +162,11 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (extension === GLOBALS) return { ...base, role: 'globals', encrypted };
   if (!Object.hasOwn(EXTENSIONS, extension)) return undefined;
   return { ...base, role: 'data', ...EXTENSIONS[extension as keyof typeof EXTENSIONS], encrypted };
+}
+
+function parsePart(base: Stem, part: string, ending: string): ParsedKey | undefined {
+  const extension = PART_EXTENSIONS.find((known) => ending === known || ending === `${known}.age`);
+  if (!extension) return undefined;
+  const { compression } = EXTENSIONS[extension];
+  return { ...base, role: 'part', part, compression, encrypted: ending !== extension };
 }

@@ -172,7 +172,7 @@ async function stage(
 ): Promise<Contents> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) await readToEnd(storage, backup, manifest, signal);
-  await load(storage, backup, manifest, session, identity, signal);
+  await load({ storage, backup, manifest, session, identity, signal });
   const [contents] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) {
     const differences = compareContents(manifest, contents);

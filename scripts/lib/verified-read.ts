@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path/posix';
 import type { Backup } from './catalog.ts';
 import { decompressStages, decryptStages } from './codec.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
-import { manifestKey } from './object-key.ts';
+import { manifestKey, nameBesideManifest } from './object-key.ts';
 import { readChain, startChain } from './process-stream.ts';
 import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Storage } from './storages/storage.ts';
@@ -49,10 +48,35 @@ function assertBelongs(manifest: Manifest, backup: Backup, key: string): void {
   );
 }
 
+/** One object of a backup. */
+export interface BackupObject {
+  readonly key: string;
+  /** Which of a folder's objects; undefined for a backup of a single one. */
+  readonly part?: string;
+}
+
 /**
- * The object's bytes, whose iteration throws at the end unless size and digest are those of the manifest. Without a
- * manifest there is nothing to compare with.
- *
+ * The objects that a backup's dump consists of, in their order.
+ * @throws OperatorError BACKUP_DAMAGED when one that the manifest lists is not there
+ */
+export function objectsOf(backup: Backup, manifest: Manifest | undefined): readonly BackupObject[] {
+  if (backup.format !== 'folder') return [{ key: backup.key }];
+  if (!manifest) return backup.parts;
+  const here = new Map(backup.parts.map((part) => [nameBesideManifest(backup.stem, part.key), part]));
+  const folder = nameBesideManifest(backup.stem, backup.key);
+  return manifest.objects
+    .filter(({ name }) => name.startsWith(folder))
+    .map(({ name }) => {
+      const part = here.get(name);
+      if (part) return part;
+      throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is not whole: ${name} is not there`, {
+        hint: 'Restore another backup of this source (make list-backups), and look into what deleted it.',
+      });
+    });
+}
+
+/**
+ * Every byte of a backup, one object after the other, each as readObject has it.
  * @throws OperatorError BACKUP_DAMAGED
  */
 export async function* readVerified(
@@ -61,7 +85,7 @@ export async function* readVerified(
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  yield* readObject(storage, backup.key, manifest, signal);
+  for (const { key } of objectsOf(backup, manifest)) yield* readObject(storage, backup, key, manifest, signal);
 }
 
 /**
@@ -78,7 +102,7 @@ export async function readGlobals(
   const key = backup.globalsKey;
   // without a manifest nothing vouches for it, and it is run with the rights to make roles
   if (key === undefined || !manifest) return undefined;
-  const object = readObject(storage, key, manifest, signal);
+  const object = readObject(storage, backup, key, manifest, signal);
   const stages = [
     ...(backup.encrypted ? decryptStages(requireIdentity(identity, key)) : []),
     ...decompressStages('gzip'),
@@ -103,13 +127,21 @@ export async function readGlobals(
   return Buffer.concat(chunks).toString('utf8');
 }
 
-async function* readObject(
+/**
+ * The object's bytes, whose iteration throws at the end unless size and digest are those of the manifest. Without a
+ * manifest there is nothing to compare with.
+ *
+ * @throws OperatorError BACKUP_DAMAGED
+ */
+export async function* readObject(
   storage: Storage,
+  backup: Backup,
   key: string,
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const expected = manifest?.objects.find((object) => object.name === basename(key));
+  const nameOfIt = nameBesideManifest(backup.stem, key);
+  const expected = manifest?.objects.find(({ name }) => name === nameOfIt);
   if (manifest && !expected) {
     throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${key} does not list it`, {
       hint: 'Restore another backup of this source (make list-backups).',

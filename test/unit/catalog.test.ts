@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { catalogOf, keysOf, readCatalog, selectBackup } from '../../scripts/lib/catalog.ts';
+import { catalogOf, keysOf, readCatalog, readCatalogAndLeftovers, selectBackup } from '../../scripts/lib/catalog.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 
 const STEM = '2026/02/03/a_040506';
@@ -32,7 +32,62 @@ test('a backup is its object; what lies beside it says what it is', () => {
     compression: 'gzip',
     encrypted: false,
     globalsKey: `${STEM}.globals.sql.gz`,
+    parts: [],
   });
+});
+
+test('a folder is one backup, as large as its objects together, by a key that ends in a slash', () => {
+  const parts = ['0000-pre-data', '0001-data', '9999-post-data'];
+  const [backup, ...others] = catalog([
+    `${STEM}.globals.sql.gz.age`,
+    `${STEM}.json`,
+    ...parts.map((part) => `${STEM}/${part}.sql.zst.age`),
+  ]);
+  assert.deepEqual(others, []);
+  assert.deepEqual(backup, {
+    key: `${STEM}/`,
+    stem: STEM,
+    source: 'a',
+    kind: 'backup',
+    createdAt: new Date('2026-02-03T04:05:06Z'),
+    sizeBytes: 3 + 4 + 5,
+    hasManifest: true,
+    format: 'folder',
+    compression: 'zstd',
+    encrypted: true,
+    globalsKey: `${STEM}.globals.sql.gz.age`,
+    parts: parts.map((part) => ({ key: `${STEM}/${part}.sql.zst.age`, part })),
+  });
+  assert.ok(backup);
+  for (const wanted of [`${STEM}/`, STEM]) assert.equal(selectBackup([backup], '', { wanted }), backup);
+});
+
+test('a folder without a manifest is a backup when it has the object that is stored last, else what a dead run left', async () => {
+  const keys = [
+    `${STEM}/0000-pre-data.sql`,
+    `${STEM}/9999-post-data.sql`,
+    '2026/02/04/a_000000.globals.sql.gz',
+    '2026/02/04/a_000000/0000-pre-data.sql',
+    '2026/02/04/a_000000/0001-data.sql',
+    '2026/02/04/a_000000/notes.txt',
+  ];
+  const storage = {
+    async *list() {
+      for (const key of keys) yield { key, sizeBytes: 1 };
+    },
+  } as unknown as Storage;
+  const { backups, leftovers } = await readCatalogAndLeftovers(storage, '', new AbortController().signal);
+  assert.deepEqual(
+    backups.map(({ key, hasManifest }) => ({ key, hasManifest })),
+    [{ key: `${STEM}/`, hasManifest: false }],
+  );
+  assert.deepEqual(leftovers, [
+    {
+      stem: '2026/02/04/a_000000',
+      createdAt: new Date('2026-02-04T00:00:00Z'),
+      keys: [keys[3], keys[4], keys[2]],
+    },
+  ]);
 });
 
 test('an object without a manifest is a backup; a manifest without an object is none', () => {
@@ -75,13 +130,30 @@ test('a listing that breaks off throws, and is never taken for the whole', async
 test('the manifest is deleted first, then all the rest', () => {
   const [whole] = catalog([`${STEM}.globals.sql.gz`, `${STEM}.json`, `${STEM}.pre-restore`, `${STEM}.sql.gz`]);
   assert.ok(whole);
-  assert.deepEqual(keysOf(whole), {
-    first: [`${STEM}.json`],
-    rest: [`${STEM}.sql.gz`, `${STEM}.globals.sql.gz`, `${STEM}.pre-restore`],
-  });
+  assert.deepEqual(keysOf(whole), [
+    [`${STEM}.json`],
+    [],
+    [`${STEM}.sql.gz`, `${STEM}.globals.sql.gz`, `${STEM}.pre-restore`],
+  ]);
   const [bare] = catalog([`${STEM}.sql.gz`]);
   assert.ok(bare);
-  assert.deepEqual(keysOf(bare), { first: [], rest: [`${STEM}.sql.gz`] });
+  assert.deepEqual(keysOf(bare), [[], [], [`${STEM}.sql.gz`]]);
+});
+
+test('of a folder the object that says that it is whole is deleted before the others', () => {
+  const [folder] = catalog([
+    `${STEM}.json`,
+    `${STEM}.pre-restore`,
+    `${STEM}/0000-pre-data.sql`,
+    `${STEM}/0001-data.sql`,
+    `${STEM}/9999-post-data.sql`,
+  ]);
+  assert.ok(folder);
+  assert.deepEqual(keysOf(folder), [
+    [`${STEM}.json`],
+    [`${STEM}/9999-post-data.sql`],
+    [`${STEM}/0000-pre-data.sql`, `${STEM}/0001-data.sql`, `${STEM}.pre-restore`],
+  ]);
 });
 
 const BACKUPS = catalog(

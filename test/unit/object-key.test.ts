@@ -6,11 +6,15 @@ import {
   decodeName,
   encodeName,
   extensionOf,
+  folderKey,
   globalsKey,
   kindKey,
+  LAST_PART,
   manifestKey,
+  nameBesideManifest,
   normalizePrefix,
   parseKey,
+  partKey,
   stemOf,
 } from '../../scripts/lib/object-key.ts';
 
@@ -147,4 +151,33 @@ test('a key under another prefix is foreign, also under one that starts alike', 
   assert.equal(parseKey('prod', '2026/02/03/a_040506.sql'), undefined);
   assert.notEqual(parseKey('prod', 'prod/2026/02/03/a_040506.sql'), undefined);
   assert.equal(normalizePrefix('//'), '');
+});
+
+test("a folder's objects are told by their names, in the order in which they restore", () => {
+  const stem = stemOf('p', 'my app', new Date('2026-02-03T04:05:06Z'));
+  assert.equal(folderKey(stem), 'p/2026/02/03/my%20app_040506/');
+  const key = partKey(stem, '0001-data', 'gzip', true);
+  assert.equal(key, 'p/2026/02/03/my%20app_040506/0001-data.sql.gz.age');
+  assert.equal(nameBesideManifest(stem, key), 'my%20app_040506/0001-data.sql.gz.age');
+  assert.deepEqual(parseKey('p', key), {
+    role: 'part',
+    source: 'my app',
+    createdAt: new Date('2026-02-03T04:05:06Z'),
+    stem,
+    part: '0001-data',
+    compression: 'gzip',
+    encrypted: true,
+  });
+  assert.ok('0000-pre-data' < '0001-data' && '0001-data' < LAST_PART);
+  for (const name of [
+    '0001-data',
+    '0001-data.dump',
+    '1-data.sql',
+    '0001-data.sql.bz2',
+    'x/0001-data.sql',
+    '0001-data.sql.age.age',
+    '../0001-data.sql',
+  ]) {
+    assert.equal(parseKey('p', `${stem}/${name}`), undefined, name);
+  }
 });

@@ -1,23 +1,37 @@
 import type { SourceConfig } from '../config-sources.ts';
 import type { Contents, Manifest, SourceFacts } from '../manifest.ts';
+import type { MeterProgram } from '../meter.ts';
 import type { Stage, StageResult } from '../process-stream.ts';
+
+/** One of the streams that a dump is made of, each of which becomes an object. */
+export interface DumpStream {
+  /** Which of a folder's objects it becomes: `0001-data`. Undefined for a dump of a single object. */
+  readonly part?: string;
+  /** An upper estimate of its size as it will be stored. */
+  readonly expectedBytes: number;
+  /** Writes it to its standard output. */
+  readonly stage: Stage;
+  /** In the place of the common meter: a program that reports what that does, and more. See meterStage. */
+  readonly meter?: MeterProgram;
+  /** Called after every process exited with 0, with the stream's last kilobyte. Throws when it is not complete. */
+  verifyEnd(tail: string, results: readonly StageResult[]): void;
+}
 
 /** A dump about to be taken: the source is locked, its state is fixed, nothing has been read yet. */
 export interface DumpSession {
   /** The moment whose state is dumped, by the source's own clock, to the second. The key's time. */
   readonly createdAt: Date;
   readonly facts: SourceFacts;
-  /** An upper estimate of the dump's size as it will be stored. */
-  readonly expectedBytes: number;
-  /** Writes the dump to its standard output. */
-  readonly stage: Stage;
-  /** Called after every process exited with 0, with the dump's last kilobyte. Throws when it is not complete. */
-  verifyEnd(tail: string, results: readonly StageResult[]): void;
+  /** All of one state. They are begun in this order; the last one is stored when all others are. */
+  readonly streams: readonly DumpStream[];
+  /** So many of them at a time. */
+  readonly jobs: number;
   /**
    * What the dump holds, counted in the very state that is dumped, beside the dump.
-   * @param dumpEnded settles when the dump has been written; what is outside the snapshot is read again after it
+   * @param dumpEnded settles when the dump has been written, with how the processes of each stream ended; what is
+   *   outside the snapshot is read again after it
    */
-  contents(dumpEnded: Promise<unknown>): Promise<Contents>;
+  contents(dumpEnded: Promise<readonly (readonly StageResult[])[]>): Promise<Contents>;
   /** What the database needs of its server and no dump of it holds, as SQL; undefined when the engine has none. */
   globals(): Promise<string | undefined>;
   /**
@@ -27,18 +41,38 @@ export interface DumpSession {
   close(): Promise<void>;
 }
 
+/** How one object of a backup is loaded. */
+export interface Load {
+  /** Which of a folder's objects; undefined for a backup of a single one. */
+  readonly part?: string;
+  /**
+   * The program that reads it from its standard input, nothing of which counts until it exits with 0; or what is done
+   * with its text, for what is small: called when all of it has been read and is what was stored.
+   */
+  readonly into: Stage | ((text: string) => Promise<void>);
+  /** Lines of its head that this server would not understand. */
+  readonly droppedLines: readonly string[];
+  /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
+  verifyEnd(tail: string): void;
+}
+
+/** Loads that may run side by side, so many at a time. */
+export interface LoadStep {
+  readonly jobs: number;
+  readonly loads: readonly Load[];
+}
+
 /** A restore under way: a staging database (or folder) exists beside the live one, which is untouched. */
 export interface RestoreSession {
   /** What is being filled. */
   readonly staging: string;
   /** The staging place was there before and belongs to the operator: it is filled only once the dump has been read whole. */
   readonly isForeign: boolean;
-  /** Reads the dump from its standard input; nothing in the staging place counts until it exits with 0. */
-  stage(format: string): Promise<Stage>;
-  /** Lines of a plain dump's head that this server would not understand. */
-  readonly droppedLines: readonly string[];
-  /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
-  verifyEnd(tail: string, format: string): void;
+  /**
+   * How a backup is loaded, one step after the other.
+   * @param parts the objects of a folder, in the order of their names; none for a backup of a single object
+   */
+  plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Counts what has been restored. */
   contents(): Promise<Contents>;
   /** Makes the staging place ready for use: statistics, settings and grants of the live one. */

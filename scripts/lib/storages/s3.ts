@@ -1,6 +1,6 @@
 import { assertKey, assertPrefix } from './keys.ts';
 import { MeasuredBody } from './measure.ts';
-import { planUpload } from './part-size.ts';
+import { DEFAULT_MEMORY_BUDGET_BYTES, planUpload } from './part-size.ts';
 import { openClients, type S3Settings } from './s3-client.ts';
 import type { S3Context } from './s3-context.ts';
 import { type S3Features, uploadCalls } from './s3-put.ts';
@@ -23,11 +23,11 @@ export function openS3(settings: S3Settings): Storage {
   return {
     description: `s3://${settings.bucket} at ${clients.endpoint}`,
 
-    async put(key, body, { expectedBytes, contentType, signal } = {}) {
+    async put(key, body, { expectedBytes, contentType, atOnce = 1, signal } = {}) {
       const measured = new MeasuredBody(body, signal);
       try {
         assertKey(key);
-        const plan = planUpload(expectedBytes, settings.memoryBudgetBytes);
+        const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
         await upload(measured, uploadCalls(context, features, key, { contentType, signal }), plan);
         return measured.result();
       } finally {

@@ -50,9 +50,14 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     return {
       createdAt: new Date(Math.floor(createdAt / 1_000) * 1_000),
       facts,
-      expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-      stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
-      verifyEnd: (tail) => assertComplete(tail),
+      streams: [
+        {
+          expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
+          stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
+          verifyEnd: (tail) => assertComplete(tail),
+        },
+      ],
+      jobs: 1,
       contents: (dumpEnded) =>
         dumpedContents(report, before, () => readOutside(connection, dumped, facts.invalid), dumpEnded),
       globals: () => readGlobals(connection, dumped.database),
@@ -178,11 +183,11 @@ async function dumpedContents(
   report: string,
   before: Outside,
   readAfter: () => Promise<Outside>,
-  dumpEnded: Promise<unknown>,
+  dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {
-  const results = await dumpEnded;
+  const [results] = await dumpEnded;
   // whoever reads the dump tells of its failure; there is nothing to count in it
-  if ((results as readonly StageResult[])[0]?.exitCode !== 0) return { tables: [], sequences: [] };
+  if (results?.[0]?.exitCode !== 0) return { tables: [], sequences: [] };
   const after = await readAfter();
   const valuesAfter = new Map(after.sequences.map((s) => [s.sequence, s.value]));
   const sequences = before.sequences.map((s) => {

@@ -154,10 +154,19 @@ function session(parts: SessionParts): RestoreSession {
   return {
     staging,
     isForeign,
-    // the loading stage leaves out by itself what a server would not understand
-    droppedLines: [],
-    stage: () => loadStage(source, connection, staging),
-    verifyEnd: (tail) => assertComplete(tail),
+    plan: async () => [
+      {
+        jobs: 1,
+        loads: [
+          {
+            into: await loadStage(source, connection, staging),
+            // the loading stage leaves out by itself what a server would not understand
+            droppedLines: [],
+            verifyEnd: (tail) => assertComplete(tail),
+          },
+        ],
+      },
+    ],
     contents: () => onConnection(source, signal, (own) => countContents(own, staging)),
     prepare: () => onConnection(source, signal, (own) => prepare(own, staging, swaps)),
     commit: async () => {

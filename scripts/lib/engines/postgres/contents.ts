@@ -55,7 +55,8 @@ export async function readSequences(connection: Connection): Promise<Contents['s
   return sequences;
 }
 
-async function countLargeObjects(connection: Connection): Promise<number> {
+/** In the transaction that the connection is in. */
+export async function countLargeObjects(connection: Connection): Promise<number> {
   const [row] = await connection.query<{ n: string }>(
     'select count(*)::text as n from pg_catalog.pg_largeobject_metadata',
   );

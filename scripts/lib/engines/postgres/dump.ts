@@ -6,10 +6,15 @@ import { log } from '../../log.ts';
 import type { Contents, SourceFacts } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
-import { type Connection, connect, conninfo, libpqEnvironment } from './connection.ts';
+import { assertComplete } from './completion.ts';
+import { type Connection, connect } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
+import { folderStreams } from './folder/dump.ts';
+import { fixTables } from './folder/locks.ts';
 import { readGlobals } from './globals.ts';
+import { pgDumpStage } from './pg-dump.ts';
 import { type Program, programFor, versionText } from './programs.ts';
+import { exportSnapshot } from './snapshot.ts';
 
 /**
  * An advisory lock's key for a purpose and a name: 64 bits of a digest, so that other users of advisory locks in the
@@ -34,23 +39,52 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     if (putAside !== undefined) connection = await connect(dumped, putAside, signal);
     const program = await programFor('pg_dump', connection.serverVersionNum);
     warnOfNewerClient(program, connection.serverVersionNum);
-    const snapshot = await exportSnapshot(connection);
+    const isFolder = source.format === 'folder';
+    const { snapshot, tables } = isFolder
+      ? await fixTables(connection, dumped, signal)
+      : { snapshot: await exportSnapshot(connection), tables: [] };
     const facts = await readFacts(connection, program);
     const sequencesBefore = await readSequences(connection);
-    return {
+    const common = {
       createdAt: snapshot.time,
       facts,
-      expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-      stage: dumpStage(dumped, program, snapshot.id),
-      verifyEnd: (tail) => {
-        if (source.format === 'sql') assertComplete(tail);
-      },
-      contents: (dumpEnded) => dumpedContents(connection, sequencesBefore, dumpEnded),
       globals: () => readGlobals(connection, dumped.database, facts.roles ?? []),
       close: async () => {
         await secondPassed(connection, snapshot.time, signal);
         await Promise.all([connection.close(), lockHolder.close()]);
       },
+    };
+    if (isFolder) {
+      const { streams, contents } = await folderStreams({
+        source: dumped,
+        connection,
+        snapshotId: snapshot.id,
+        tables,
+        sequences: sequencesBefore,
+        encoding: facts.encoding ?? 'UTF8',
+        databaseBytes: facts.databaseBytes ?? 0,
+        pgDump: program,
+      });
+      return {
+        ...common,
+        streams,
+        jobs: source.jobs,
+        contents: (dumpEnded) => dumpEnded.then(contents),
+      };
+    }
+    return {
+      ...common,
+      streams: [
+        {
+          expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
+          stage: dumpStage(dumped, program, snapshot.id),
+          verifyEnd: (tail) => {
+            if (source.format === 'sql') assertComplete(tail);
+          },
+        },
+      ],
+      jobs: 1,
+      contents: (dumpEnded) => dumpedContents(connection, sequencesBefore, dumpEnded),
     };
   } catch (error) {
     await Promise.all([connection.close(), lockHolder.close()]);
@@ -77,23 +111,6 @@ function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   log.warn(
     `pg_dump ${program.version} dumps a PostgreSQL ${versionText(serverVersionNum)} server; set POSTGRES_VERSION=${serverMajor} so that dumps restore on that very version`,
   );
-}
-
-async function exportSnapshot(connection: Connection): Promise<{ id: string; time: Date }> {
-  // limits of the server's or the role's must not end a long dump; names as old as PostgreSQL 9.6 only
-  await connection.query(`
-    set statement_timeout = 0;
-    set lock_timeout = 0;
-    set idle_in_transaction_session_timeout = 0;
-    set row_security = off;
-    set search_path = pg_catalog`);
-  if (connection.serverVersionNum >= 170_000) await connection.query('set transaction_timeout = 0');
-  await connection.query('begin isolation level repeatable read read only');
-  const [row] = await connection.query<{ id: string; seconds: string }>(
-    'select pg_export_snapshot() as id, floor(extract(epoch from transaction_timestamp()))::text as seconds',
-  );
-  if (!row) throw new OperatorError('DUMP_INCOMPLETE', 'the server exported no snapshot');
-  return { id: row.id, time: new Date(Number(row.seconds) * 1_000) };
 }
 
 const ROLES = `
@@ -162,24 +179,12 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
 }
 
 function dumpStage(source: SourceConfig, program: Program, snapshotId: string): Stage {
-  return {
-    name: 'pg_dump',
-    command: program.path,
-    args: [
-      '--no-password',
-      `--dbname=${conninfo(source.database, program.major)}`,
-      `--lock-wait-timeout=${source.lockTimeoutMs}`,
-      `--snapshot=${snapshotId}`,
-      ...(source.format === 'custom' ? ['--format=custom', customCompression(source, program)] : ['--format=plain']),
-    ],
-    env: libpqEnvironment(source, source.database),
-    hints: [
-      [
-        /LOCK TABLE|lock timeout/i,
-        'Somebody has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
-      ],
-    ],
-  };
+  return pgDumpStage(
+    source,
+    program,
+    snapshotId,
+    source.format === 'custom' ? ['--format=custom', customCompression(source, program)] : ['--format=plain'],
+  );
 }
 
 /** A custom-format archive compresses itself: pg_dump before 16 knows gzip levels alone. */
@@ -196,21 +201,6 @@ function customCompression(source: SourceConfig, program: Program): string {
     );
   }
   return `--compress=${method === 'none' ? 0 : (level ?? 6)}`;
-}
-
-/** pg_dump's last words, followed since August 2025 by the end of its restricted mode. */
-const COMPLETION_MARKER = /\n--\n-- PostgreSQL database dump complete\n--\n\n(?:\\unrestrict \S+\n\n)?$/;
-
-/** @throws OperatorError DUMP_INCOMPLETE when a plain dump does not end as pg_dump ends one */
-export function assertComplete(tail: string): void {
-  if (COMPLETION_MARKER.test(tail)) return;
-  throw new OperatorError(
-    'DUMP_INCOMPLETE',
-    "the dump does not end with pg_dump's completion marker: it is not whole",
-    {
-      hint: "Nothing of it is used. Look at the database server's log for the time of the dump.",
-    },
-  );
 }
 
 async function dumpedContents(

@@ -4,15 +4,14 @@ import { conninfo, libpqEnvironment } from './connection.ts';
 import { programFor } from './programs.ts';
 
 /** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
-const LOADING_OPTIONS = [
+export const LOADING_SETTINGS = [
   'synchronous_commit=off',
-  'maintenance_work_mem=256MB',
+  'maintenance_work_mem=262144',
   'statement_timeout=0',
   'lock_timeout=0',
   'idle_in_transaction_session_timeout=0',
-]
-  .map((option) => `-c ${option}`)
-  .join(' ');
+] as const;
+const LOADING_OPTIONS = LOADING_SETTINGS.map((option) => `-c ${option}`).join(' ');
 
 /** The program that loads a dump of this format into the database. */
 export async function loadStage(
@@ -45,7 +44,8 @@ export async function loadStage(
       `--dbname=${conninfo(staging, program.major)}`,
       '--no-password',
       '--quiet',
-      '--single-transaction',
+      // of a folder's objects several are loaded at a time: the staging place is worthless unless all of them were
+      ...(format === 'folder' ? [] : ['--single-transaction']),
       '--variable=ON_ERROR_STOP=1',
       '--output=/dev/null',
     ],

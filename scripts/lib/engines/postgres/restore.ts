@@ -2,12 +2,14 @@ import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
-import type { RestoreSession } from '../engine.ts';
+import type { LoadStep, RestoreSession } from '../engine.ts';
 import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
+import { assertComplete } from './completion.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
 import { carryOver } from './database-settings.ts';
-import { assertComplete } from './dump.ts';
+import { analyzeAll } from './folder/analyze.ts';
+import { planFolder, restoreJobs } from './folder/load.ts';
 import { loadStage } from './load-stage.ts';
 import { assertRestorable } from './preflight.ts';
 import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases, lockRestore } from './server.ts';
@@ -156,21 +158,16 @@ interface SessionParts {
   readonly signal: AbortSignal;
 }
 
-function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = parts;
+function session(own: SessionParts): RestoreSession {
+  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = own;
   let isCommitted = false;
   return {
     staging,
     isForeign,
-    droppedLines: HEAD_SETTINGS.filter(({ since }) => connection.serverVersionNum < since).map(({ line }) => line),
-    stage: (format) => loadStage(source, staging, format, connection.serverVersionNum),
-    verifyEnd: (tail, format) => {
-      if (format === 'sql') assertComplete(tail);
-    },
+    plan: (format, parts) => plan(own, format, parts),
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
-      const inside = await connect(source, staging, signal);
-      await inside.query('analyze').finally(() => inside.close());
+      await analyzeAll(source, staging, restoreJobs(source), signal);
       if (isForeign) return;
       if (targetExists) await carryOver(connection, target, staging);
       // there is no live one to take owner, settings and grants from: those of the backup
@@ -200,6 +197,21 @@ function session(parts: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
+}
+
+async function plan(
+  { connection, source, staging, signal }: SessionParts,
+  format: string,
+  parts: readonly string[],
+): Promise<readonly LoadStep[]> {
+  const { serverVersionNum } = connection;
+  const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
+  if (format === 'folder') return planFolder({ source, staging, serverVersionNum, droppedLines, signal }, parts);
+  const into = await loadStage(source, staging, format, serverVersionNum);
+  const verifyEnd = (tail: string) => {
+    if (format === 'sql') assertComplete(tail);
+  };
+  return [{ jobs: 1, loads: [{ into, droppedLines, verifyEnd }] }];
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */

@@ -1,0 +1,97 @@
+/** A statement that may run beside others. */
+export interface Task {
+  readonly sql: string;
+  /** What it works on, as the dump spells it. */
+  readonly table: string;
+  /** Nothing else may work on that table meanwhile. */
+  readonly isExclusive: boolean;
+}
+
+/** A foreign key. */
+export interface Reference extends Task {
+  /** The constraint's name, as the dump spells it. */
+  readonly constraint: string;
+}
+
+/** One step of building upon the tables: in order, or side by side. */
+export type BuildStep =
+  | { readonly kind: 'in order'; readonly statements: string[] }
+  /** Indexes, and the constraints that are made of one. */
+  | { readonly kind: 'indexes'; readonly tasks: Task[] }
+  | { readonly kind: 'references'; readonly tasks: Reference[] };
+
+export interface BuildPlan {
+  /** What every session sets first. */
+  readonly settings: readonly string[];
+  readonly steps: readonly BuildStep[];
+}
+
+const NAME = '(?:"(?:[^"]|"")*"|[^\\s".(]+)';
+const QUALIFIED = `(${NAME}(?:\\.${NAME})?)`;
+const INDEX = new RegExp(`^CREATE (?:UNIQUE )?INDEX ${NAME} ON (?:ONLY )?${QUALIFIED} `);
+const CONSTRAINT = new RegExp(
+  `^ALTER TABLE (?:ONLY )?${QUALIFIED}\\s+ADD CONSTRAINT (${NAME}) (PRIMARY KEY|UNIQUE|EXCLUDE|FOREIGN KEY)`,
+);
+const SETTING = /^SET (\w+ = |SESSION )|^SELECT pg_catalog\.set_config\(/;
+
+/** What no index can depend on: one that comes after may be built before. Anything else is waited for. */
+const NOTHING_TO_AN_INDEX =
+  /^(COMMENT ON |SECURITY LABEL |ALTER INDEX |(CREATE|ALTER) STATISTICS |CREATE (CONSTRAINT )?TRIGGER |CREATE POLICY |ALTER TABLE (ONLY )?\S.* (ENABLE|DISABLE|FORCE|CLUSTER ON|REPLICA IDENTITY) )/;
+const NOTHING_TO_A_REFERENCE =
+  /^(COMMENT ON |SECURITY LABEL |CREATE (CONSTRAINT )?TRIGGER |CREATE POLICY |ALTER TABLE (ONLY )?\S.* (ENABLE|DISABLE|FORCE) )/;
+
+/**
+ * Orders the statements of a dump's last part so that indexes are built side by side, and after them foreign keys;
+ * all else keeps its order.
+ */
+export function planBuild(statements: readonly string[]): BuildPlan {
+  const firstOther = statements.findIndex((sql) => !SETTING.test(sql));
+  const settings = firstOther < 0 ? [...statements] : statements.slice(0, firstOther);
+  const steps: BuildStep[] = [];
+  // what is set later is meant for what follows it, which may run in another session and in another order
+  const changed = new Map<string, string>();
+  for (const plain of statements.slice(settings.length)) {
+    if (SETTING.test(plain)) {
+      changed.set(/^SET (\w+)/.exec(plain)?.[1] ?? plain, plain.replace(/^SET (SESSION )?/, 'SET LOCAL '));
+      continue;
+    }
+    const sql = changed.size === 0 ? plain : ['BEGIN', ...changed.values(), plain, 'COMMIT'].join(';\n');
+    const table = INDEX.exec(plain)?.[1];
+    const constraint = CONSTRAINT.exec(plain);
+    if (table !== undefined) placeIndex(steps, { sql, table, isExclusive: false });
+    else if (constraint?.[3] === 'FOREIGN KEY' && sql === plain)
+      placeReference(steps, { sql, table: constraint[1] ?? '', constraint: constraint[2] ?? '', isExclusive: true });
+    else if (constraint) placeIndex(steps, { sql, table: constraint[1] ?? '', isExclusive: true });
+    else placeInOrder(steps, sql);
+  }
+  return { settings, steps };
+}
+
+function placeIndex(steps: BuildStep[], task: Task): void {
+  for (const step of steps.toReversed()) {
+    if (step.kind === 'indexes') {
+      step.tasks.push(task);
+      return;
+    }
+    if (step.kind === 'in order' && !step.statements.every((sql) => NOTHING_TO_AN_INDEX.test(sql))) break;
+  }
+  steps.push({ kind: 'indexes', tasks: [task] });
+}
+
+function placeReference(steps: BuildStep[], task: Reference): void {
+  for (const step of steps.toReversed()) {
+    if (step.kind === 'references') {
+      step.tasks.push(task);
+      return;
+    }
+    const isPassed = step.kind === 'in order' && step.statements.every((sql) => NOTHING_TO_A_REFERENCE.test(sql));
+    if (!isPassed) break;
+  }
+  steps.push({ kind: 'references', tasks: [task] });
+}
+
+function placeInOrder(steps: BuildStep[], sql: string): void {
+  const last = steps.at(-1);
+  if (last?.kind === 'in order') last.statements.push(sql);
+  else steps.push({ kind: 'in order', statements: [sql] });
+}

@@ -1,0 +1,168 @@
+import { fileURLToPath } from 'node:url';
+import type { SourceConfig } from '../../../config-sources.ts';
+import { OperatorError } from '../../../errors.ts';
+import type { Contents } from '../../../manifest.ts';
+import { LAST_PART } from '../../../object-key.ts';
+import type { Stage } from '../../../process-stream.ts';
+import type { DumpStream } from '../../engine.ts';
+import { assertComplete } from '../completion.ts';
+import { type Connection, conninfo, libpqEnvironment } from '../connection.ts';
+import { countLargeObjects } from '../contents.ts';
+import { pgDumpStage } from '../pg-dump.ts';
+import { type Program, programFor } from '../programs.ts';
+import { copyScript } from './copy-script.ts';
+import { dealOut, type Piece } from './pieces.ts';
+import { extensionSequences, type TableToDump } from './tables.ts';
+
+const COPY_METER = fileURLToPath(new URL('./copy-meter.pl', import.meta.url));
+
+export const FIRST_PART = '0000-pre-data';
+
+/**
+ * How long a stream waits for a table. The session that holds the tables lets nobody alter one: whoever waits to do so
+ * waits for the dump, the dump for him, and the application for both.
+ */
+const QUEUE_WAIT_MS = 10_000;
+
+/** What a folder's streams are made from. */
+export interface FolderDump {
+  readonly source: SourceConfig;
+  /** In the transaction that exported the snapshot, in which every table is held. */
+  readonly connection: Connection;
+  readonly snapshotId: string;
+  readonly tables: readonly TableToDump[];
+  /** As they stood when the snapshot had been taken: what stands in the dump. */
+  readonly sequences: Contents['sequences'];
+  readonly encoding: string;
+  readonly databaseBytes: number;
+  readonly pgDump: Program;
+}
+
+/** A stream of rows, and of which tables. */
+type DataStream = DumpStream & {
+  readonly pieces: readonly Piece[];
+  /** How many rows of each have passed. */
+  readonly counts: readonly number[];
+};
+
+/** The streams of a folder: definitions, large objects, rows in several streams, and what is built upon them. */
+export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpStream[]; contents: () => Contents }> {
+  const { source, connection, tables, sequences, encoding, snapshotId } = dump;
+  const psql = await programFor('psql', connection.serverVersionNum);
+  const largeObjects = await countLargeObjects(connection);
+  const growth = source.compression.method === 'none' ? 2 : 1;
+  const others = await extensionSequences(connection);
+
+  const streams: DumpStream[] = [sectionStream(dump, FIRST_PART, ['--section=pre-data'])];
+  const nextPart = (what: string) => `${String(streams.length).padStart(4, '0')}-${what}`;
+  if (largeObjects > 0) {
+    const part = nextPart('large-objects');
+    // at most what is not tables; they are written in hexadecimal
+    const tableBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const expectedBytes = Math.max(0, dump.databaseBytes - tableBytes) * 2;
+    streams.push(sectionStream(dump, part, ['--section=data', '--exclude-table-data=*.*'], expectedBytes));
+  }
+  const dealt = dealOut(tables, source.jobs);
+  if (dealt.length === 0 && sequences.length + others.length > 0) dealt.push([]);
+  for (const [index, pieces] of dealt.entries()) {
+    const counts: number[] = [];
+    const script = copyScript({
+      snapshotId,
+      pieces,
+      sequences: index === 0 ? [...sequences, ...others] : [],
+      encoding,
+      serverVersionNum: connection.serverVersionNum,
+      lockTimeoutMs: Math.min(source.lockTimeoutMs, QUEUE_WAIT_MS),
+    });
+    const stream: DataStream = {
+      part: nextPart('data'),
+      expectedBytes: pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) * growth,
+      stage: copyStage(source, psql, script, encoding),
+      meter: { path: COPY_METER, onLine: (line) => takeCount(line, counts) },
+      verifyEnd: assertComplete,
+      pieces,
+      counts,
+    };
+    streams.push(stream);
+  }
+  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data']));
+  return {
+    streams,
+    contents: () => ({ tables: countRows(tables, streams), sequences, largeObjects }),
+  };
+}
+
+/** A part of the dump that pg_dump writes. Large ones are large objects alone. */
+function sectionStream(
+  { source, snapshotId, pgDump }: FolderDump,
+  part: string,
+  args: readonly string[],
+  expectedBytes = 0,
+): DumpStream {
+  return {
+    part,
+    expectedBytes,
+    stage: pgDumpStage(source, pgDump, snapshotId, ['--format=plain', ...args]),
+    verifyEnd: assertComplete,
+  };
+}
+
+/** psql reads its script from a descriptor: there may be megabytes of it, and nobody types its password. */
+function copyStage(source: SourceConfig, psql: Program, script: string, encoding: string): Stage {
+  return {
+    name: 'psql',
+    command: 'bash',
+    args: [
+      '--norc',
+      '-c',
+      'exec "$0" "$@" <&3 3<&-',
+      psql.path,
+      '--no-psqlrc',
+      `--dbname=${conninfo(source.database, psql.major)}`,
+      '--no-password',
+      '--quiet',
+      '--variable=ON_ERROR_STOP=1',
+      '--echo-errors',
+    ],
+    env: { ...libpqEnvironment(source, source.database), PGCLIENTENCODING: encoding },
+    files: [script],
+    hints: [
+      [
+        /lock timeout/i,
+        'Something waits for its turn to alter that table, and the application behind it: they go on now. Try again when it has ended.',
+      ],
+    ],
+  };
+}
+
+/** @returns whether the line was a count, which the meter reports for each piece in turn */
+function takeCount(line: string, counts: number[]): boolean {
+  const rows = /^ROWS (\d+)$/.exec(line)?.[1];
+  if (rows !== undefined) counts.push(Number(rows));
+  return rows !== undefined;
+}
+
+/** The rows that were written of each table. */
+function countRows(tables: readonly TableToDump[], streams: readonly DumpStream[]): Contents['tables'] {
+  const rows = new Map<TableToDump, number>(tables.map((table) => [table, 0]));
+  for (const stream of streams.filter(isData)) {
+    const { part, pieces, counts } = stream;
+    if (counts.length !== pieces.length) {
+      throw new OperatorError(
+        'DUMP_INCOMPLETE',
+        `${part} has rows of ${counts.length} tables, not of ${pieces.length}`,
+        {
+          hint: 'Nothing of it is used. This should not happen: please report it.',
+        },
+      );
+    }
+    for (const [index, { table }] of pieces.entries()) rows.set(table, (rows.get(table) ?? 0) + (counts[index] ?? 0));
+  }
+  return tables
+    .filter(({ condition }) => condition === null)
+    .map((table) => ({ table: table.name, rows: rows.get(table) ?? 0 }));
+}
+
+function isData(stream: DumpStream): stream is DataStream {
+  return 'pieces' in stream;
+}
