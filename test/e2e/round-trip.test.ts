@@ -9,7 +9,11 @@ import { runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
-const FORMATS = { sql: ['.sql.gz', '.sql.zst', '.sql'], custom: ['.dump', '.dump', '.dump'] } as const;
+const FORMATS = {
+  sql: ['.sql.gz', '.sql.zst', '.sql'],
+  custom: ['.dump', '.dump', '.dump'],
+  folder: ['/', '/', '/'],
+} as const;
 const COMPRESSIONS = [
   ['gzip', 0],
   ['gzip:6', 0],

@@ -200,11 +200,12 @@ async function wrap(server: ThrowawayServer): Promise<Postgres> {
   };
 }
 
-async function contentsOf(sql: (text: string) => Promise<Row[]>): Promise<Record<string, string[]>> {
+/** Everything that is in a database, by a session of the caller's. */
+export async function contentsOf(sql: (text: string) => Promise<Row[]>): Promise<Record<string, string[]>> {
   const relations = await sql(`
     select format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'S', 'm') and n.nspname !~ '^(pg_|information_schema)' order by 1`);
+    where c.relkind in ('r', 'S', 'm') and c.relispopulated and n.nspname !~ '^(pg_|information_schema)' order by 1`);
   const contents: Record<string, string[]> = {};
   for (const { name, kind } of relations) {
     const text =
