@@ -60,7 +60,9 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     // before the dump: one that lost its marker would pass for an ordinary backup, and for the latest
     marker = kindKey(stem, kind);
     if (marker !== undefined) await storage.put(marker, bytes(new Uint8Array()), { signal });
-    const { objects, rawBytes, contents } = await uploadStreams(order, session, keyOf);
+    const { objects, rawBytes, contents } = await uploadStreams(order, session, keyOf).catch((error: unknown) => {
+      throw session.explain?.(error) ?? error;
+    });
     const key = source.format === 'folder' ? folderKey(stem) : keyOf(undefined);
     const beside = await putGlobals(order, session, stem, objects);
     const manifest: Manifest = {

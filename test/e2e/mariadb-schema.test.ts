@@ -3,10 +3,10 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { temporaryFolder } from '../support/folders.ts';
+import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { forge } from '../support/forge.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { runVerb } from '../support/verbs.ts';
+import { runVerb, startVerb, until } from '../support/verbs.ts';
 
 const RENTAL = readFileSync(new URL('../support/mariadb-rental.sql', import.meta.url));
 const { mariadb, missing } = await startMariaDb();
@@ -109,5 +109,41 @@ describe('a restore', { skip: missing }, () => {
     await sleep(100);
     assert.equal(await mariadb.dump(database), before);
     assert.deepEqual(await mariadb.beside(database), [database]);
+  });
+});
+
+describe('a dump', { skip: missing }, () => {
+  test('that the storage lets stand still for longer than the server waits fails, and says which setting it is', async () => {
+    const { mariadb: impatient } = await startMariaDb(['--net-write-timeout=1']);
+    const database = impatient.freshName();
+    await impatient.create(database, 'empty');
+    await impatient.sql(
+      `create table bulk (id int primary key, content longtext);
+       insert into bulk select seq, repeat(md5(seq), 32768) from seq_1_to_60`,
+      undefined,
+      database,
+    );
+    const folder = temporaryFolder();
+    const env = { ...impatient.env(database), BACKUP_DIR: folder, BACKUP_COMPRESSION: 'none' };
+    const running = startVerb('backup', ['--json'], env);
+    // what stands behind it in the pipes is all that a slow storage would be
+    const meter = await until('the meter runs', () =>
+      running.processes().find(({ commandLine }) => commandLine.includes('meter.pl')),
+    );
+    process.kill(meter.pid, 'SIGSTOP');
+    const sessions = async () =>
+      (await impatient.sql('select 1 from information_schema.processlist where db = ?', [database])).length;
+    await until('the server sends', async () => ((await sessions()) > 0 ? true : undefined));
+    await until('the server has had enough', async () => ((await sessions()) === 0 ? true : undefined));
+    process.kill(meter.pid, 'SIGCONT');
+    const { code, json, stderr } = await running.outcome;
+    assert.equal(code, 1, stderr);
+    assert.match(
+      json.results[0].error,
+      /Lost connection .* the upload stood still .* 1 s: SET GLOBAL net_write_timeout/,
+    );
+    assert.deepEqual(filesIn(folder), []);
+    const next = await runVerb('backup', [], env);
+    assert.equal(next.code, 0, next.stderr);
   });
 });

@@ -34,6 +34,8 @@ export interface DumpSession {
   contents(dumpEnded: Promise<readonly (readonly StageResult[])[]>): Promise<Contents>;
   /** What the database needs of its server and no dump of it holds, as SQL; undefined when the engine has none. */
   globals(): Promise<string | undefined>;
+  /** What a failure of the dump means, where the engine knows more than the program that failed has said. */
+  explain?(error: unknown): unknown;
   /**
    * Lets go of the source. Returns only once the second of createdAt has passed, so that the next run, which
    * cannot start before, has a key of its own.

@@ -45,6 +45,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     const facts = await readFacts(connection, dumped.database, program);
     warnOfInvalidViews(source, facts.invalid ?? []);
     const before = await readOutside(connection, dumped, facts.invalid);
+    const patienceSeconds = await readPatience(connection);
     const createdAt = await serverTime(connection);
     const report = join(folder, 'rows');
     return {
@@ -58,6 +59,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
         },
       ],
       jobs: 1,
+      explain: (error) => ofSlowReader(error, patienceSeconds),
       contents: (dumpEnded) =>
         dumpedContents(report, before, () => readOutside(connection, dumped, facts.invalid), dumpEnded),
       globals: () => readGlobals(connection, dumped.database),
@@ -82,6 +84,25 @@ function countsFolder({ host, port, database, name }: SourceConfig): string {
   for (const left of readdirSync(tmpdir()).filter((each) => each.startsWith(start)))
     rmSync(join(tmpdir(), left), { recursive: true, force: true });
   return mkdtempSync(join(tmpdir(), start));
+}
+
+/** How long the server lets a client take nothing: mariadb-dump has no option to ask for longer. */
+async function readPatience(connection: Connection): Promise<number> {
+  const [row] = await connection.query<{ seconds: number }>('select @@global.net_write_timeout as seconds');
+  return Number(row?.seconds);
+}
+
+/** A storage that is slower than the server is patient looks like a lost connection. */
+function ofSlowReader(error: unknown, patienceSeconds: number): unknown {
+  if (
+    !(error instanceof OperatorError) ||
+    !/Error 2013: Lost connection .*during query when dumping/.test(error.message)
+  )
+    return error;
+  return new OperatorError(error.code, error.message, {
+    hint: `Either the server ended the connection (look at its log), or the upload stood still for longer than it waits, ${patienceSeconds} s: SET GLOBAL net_write_timeout = 3600 makes it wait an hour.`,
+    cause: error,
+  });
 }
 
 async function assertExists(connection: Connection, source: SourceConfig): Promise<void> {
