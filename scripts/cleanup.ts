@@ -1,5 +1,5 @@
 #!/usr/bin/env tsx
-import type { Backup } from './lib/catalog.ts';
+import { type Backup, keysOf } from './lib/catalog.ts';
 import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup.ts';
 import { loadConfig } from './lib/config.ts';
 import { EXIT } from './lib/errors.ts';
@@ -9,6 +9,7 @@ import { main } from './lib/main.ts';
 import { type Report, reported } from './lib/reporting.ts';
 import type { RetentionDecision } from './lib/retention.ts';
 import { openStorage } from './lib/storages/index.ts';
+import type { RemoveFailure } from './lib/storages/storage.ts';
 
 const help = `
 cleanup  [--dry-run] [--json]
@@ -37,8 +38,9 @@ await main({
         );
       // nobody wants to hear of a look
       const { plan, failures, databases } = dryRun ? await run() : await reported(config, 'cleanup', { reportOf }, run);
-      if (json) printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), databases });
-      else printPlan(plan.keep, plan.remove, databases, dryRun);
+      if (json)
+        printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases });
+      else printPlan(plan.keep, plan.remove, failures, databases, dryRun);
       assertDeleted(failures);
       return EXIT.done;
     } finally {
@@ -48,13 +50,14 @@ await main({
 });
 
 function reportOf({ plan, failures }: CleanupResult): Report {
-  const [first] = failures;
-  if (!first)
-    return {
-      outcome: 'success',
-      items: [{ source: 'all', what: `${plan.remove.length} backups deleted, ${plan.keep.length} kept` }],
-    };
-  const what = `${failures.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
+  const unlocked = failures.filter(({ isLocked }) => !isLocked);
+  const [first] = unlocked;
+  if (!first) {
+    const locked = failures.length === 0 ? '' : `, but for ${failures.length} objects that the store has locked`;
+    const what = `${plan.remove.length} backups deleted${locked}, ${plan.keep.length} kept`;
+    return { outcome: 'success', items: [{ source: 'all', what }] };
+  }
+  const what = `${unlocked.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
   return {
     outcome: 'failure',
     items: [{ source: 'all', what, next: 'Check that the credentials may delete; then make cleanup.' }],
@@ -68,13 +71,27 @@ function row({ backup, reasons }: RetentionDecision<Backup>) {
 function printPlan(
   keep: readonly RetentionDecision<Backup>[],
   remove: readonly RetentionDecision<Backup>[],
+  failures: readonly RemoveFailure[],
   databases: readonly { name: string; since: string }[],
   dryRun: boolean,
 ) {
   for (const { backup, reasons } of keep) print(`keep    ${backup.key}  (${reasons.join(', ')})`);
-  for (const { backup, reasons } of remove)
-    print(`${dryRun ? 'would delete' : 'deleted'}  ${backup.key}  (${reasons.join(', ')})`);
+  const undeleted = new Map(failures.map(({ key, reason }) => [key, reason]));
+  const stayed = remove.filter(({ backup }) =>
+    keysOf(backup)
+      .flat()
+      .some((key) => undeleted.has(key)),
+  );
+  for (const { backup, reasons } of remove) {
+    const why = keysOf(backup)
+      .flat()
+      .flatMap((key) => undeleted.get(key) ?? [])[0];
+    if (why !== undefined) print(`NOT deleted  ${backup.key}  (${why})`);
+    else print(`${dryRun ? 'would delete' : 'deleted'}  ${backup.key}  (${reasons.join(', ')})`);
+  }
   for (const { name, since } of databases)
     print(`${dryRun ? 'would drop' : 'dropped'}  database ${name}  (put aside ${since})`);
-  print(`${keep.length} kept, ${remove.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}`);
+  print(
+    `${keep.length} kept, ${remove.length - stayed.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}${stayed.length > 0 ? `, ${stayed.length} NOT deleted` : ''}`,
+  );
 }

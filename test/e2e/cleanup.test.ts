@@ -181,6 +181,32 @@ describe('cleanup', { concurrency: 2 }, () => {
     assert.deepEqual([...double.objects.keys()], keys);
   });
 
+  test('tells of what object lock protects, and leaves it whole for a later run, without failing', async () => {
+    const keys = days('a', 4);
+    const protectedDay = keys[0] ?? [];
+    const { double, env } = await doubleOf(keys.flat(), { locked: (key) => protectedDay.includes(key) });
+    const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome.stderr, /1 objects are locked in the storage and stay until it lets go of them/);
+    assert.match(outcome.stdout, /NOT deleted {2}\S+ {2}\(AccessDenied: .*object lock/);
+    assert.match(outcome.stdout, /\n1 kept, 2 deleted, 1 NOT deleted\n$/);
+    assert.deepEqual([...double.objects.keys()].sort(), [...protectedDay, ...(keys[3] ?? [])].sort());
+    double.change({ locked: () => false });
+    const later = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE });
+    assert.equal(later.code, 0, later.stderr);
+    assert.deepEqual(later.json.failed, []);
+    assert.deepEqual([...double.objects.keys()], keys[3]);
+  });
+
+  test('says that a bucket with versions frees no room', async () => {
+    const { env } = await doubleOf(days('a', 4).flat(), { versioned: true });
+    const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.equal(outcome.stderr.match(/keeps versions: what was deleted is hidden/g)?.length, 1);
+    const again = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
+    assert.doesNotMatch(again.stderr, /keeps versions/);
+  });
+
   for (const [what, fault] of [
     ['is refused', { status: 403, code: 'AccessDenied' }],
     ['is cut off', 'reset'],

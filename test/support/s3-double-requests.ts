@@ -43,6 +43,10 @@ export interface DoubleOptions {
   allow?: readonly Operation[];
   /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */
   conditional?: 'honoured' | 'ignored' | 'refused';
+  /** Keeps versions: what is deleted is hidden behind a marker. */
+  versioned?: boolean;
+  /** What object lock protects from being deleted. */
+  locked?: (key: string) => boolean;
   /** Forgets the bytes it is given: for what is about the sender's memory. */
   forgetful?: boolean;
 }

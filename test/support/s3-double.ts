@@ -203,11 +203,24 @@ export async function startS3Double(initial: DoubleOptions = {}) {
       if (headers['content-md5'] === undefined) return refuse(response, 400, 'MissingContentMD5');
       const keys = textOf(body, 'Key').map((key) => textOf(Buffer.from(`<k>${key}</k>`), 'k')[0] ?? '');
       if (keys.length > 1000) return refuse(response, 400, 'MalformedXML');
-      for (const key of keys) objects.delete(key);
+      const [locked, free] = [keys.filter(isLocked), keys.filter((key) => !isLocked(key))];
+      for (const key of free) objects.delete(key);
       sorted = undefined;
-      xml(response, 'DeleteResult', { Deleted: keys.map((Key) => ({ Key })) });
+      xml(response, 'DeleteResult', {
+        Deleted: free.map((Key) => ({ Key, ...(options.versioned ? { DeleteMarker: 'true' } : {}) })),
+        // in AWS's words
+        Error: locked.map((Key) => ({
+          Key,
+          Code: 'AccessDenied',
+          Message: 'Access Denied because object protected by object lock.',
+        })),
+      });
     },
   };
+
+  function isLocked(key: string): boolean {
+    return options.locked?.(key) ?? false;
+  }
 
   function keep(body: Buffer): Buffer {
     return options.forgetful ? Buffer.alloc(0) : body;

@@ -7,6 +7,7 @@ import {
   type MultipartUpload,
 } from '@aws-sdk/client-s3';
 import { messageOf } from '../errors.ts';
+import { log } from '../log.ts';
 import { control, raw, type S3Context, targetOf } from './s3-context.ts';
 import { nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
 import { decodeKey } from './s3-read.ts';
@@ -45,7 +46,7 @@ export async function removeObjects(
     }
     for (const key of batch) {
       const reason = await removeOne(context, key, signal);
-      if (reason !== undefined) failures.push({ key, reason });
+      if (reason !== undefined) failures.push({ key, reason, ...(LOCKED.test(reason) ? { isLocked: true } : {}) });
     }
   }
   return failures;
@@ -74,6 +75,7 @@ async function removeBatch(context: S3Context, keys: string[], signal?: AbortSig
     (client, http) => client.send(command, http),
     { signal },
   );
+  tellOfVersions(context, Deleted.filter(({ DeleteMarker }) => DeleteMarker).length);
   const outcome = new Map(Errors.map(({ Key, Code, Message }) => [Key, { Code, Message }]));
   const deleted = new Set(Deleted.map(({ Key }) => Key));
   return keys.flatMap((key) => {
@@ -82,9 +84,24 @@ async function removeBatch(context: S3Context, keys: string[], signal?: AbortSig
       return deleted.has(key) ? [] : [{ key, reason: 'the store did not confirm that it was deleted' }];
     }
     if (error.Code === 'NoSuchKey') return [];
-    return [{ key, reason: [error.Code, error.Message].filter(Boolean).join(': ') || 'refused without a reason' }];
+    const reason = [error.Code, error.Message].filter(Boolean).join(': ') || 'refused without a reason';
+    return [{ key, reason, ...(LOCKED.test(reason) ? { isLocked: true as const } : {}) }];
   });
 }
+
+/** How stores say that an object is not to be deleted yet: AWS, MinIO, Backblaze and Ceph each in their own words. */
+const LOCKED = /object[ -]?lock|WORM|legal[ -]?hold|retention|ObjectLocked|under.?retention/i;
+
+/** Says it once: a store that keeps versions frees no room when something is deleted. */
+function tellOfVersions(context: S3Context, count: number): void {
+  if (count === 0 || told.has(context)) return;
+  told.add(context);
+  log.info(
+    `${context.bucket} keeps versions: what was deleted is hidden, and takes up room until a lifecycle rule of the bucket removes old versions (NoncurrentVersionExpiration)`,
+  );
+}
+
+const told = new WeakSet<S3Context>();
 
 /** Undefined when it is deleted, else why not. */
 async function removeOne(context: S3Context, key: string, signal?: AbortSignal): Promise<string | undefined> {

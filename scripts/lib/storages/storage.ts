@@ -26,6 +26,8 @@ export interface PutOptions {
 export interface RemoveFailure {
   readonly key: string;
   readonly reason: string;
+  /** The store holds it fast for a time (object lock, retention): nothing is wrong, and a later run may succeed. */
+  readonly isLocked?: true;
 }
 
 /**
