@@ -91,6 +91,26 @@ describe('a schema with one of everything', { skip: missing, concurrency: 2 }, (
 });
 
 describe('a restore', { skip: missing }, () => {
+  test('for which the disk of the server is too small is refused, where the server tells of its disk', async (t) => {
+    await mariadb.sql("install soname 'disks'").catch(() => {});
+    const disks = await mariadb.sql('select 1 from information_schema.disks limit 1').catch(() => []);
+    if (disks.length === 0) return t.skip('the plugin DISKS is not installed here');
+    const { database, folder, env } = await rental();
+    const key = await backUp(env);
+    forge(folder, key, {
+      manifest: (manifest) => {
+        manifest.databaseBytes = 9e15;
+      },
+    });
+    const before = await mariadb.dump(database);
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 1, restore.stderr);
+    assert.equal(restore.json.error.code, 'NO_SPACE');
+    assert.match(restore.json.error.message, /the database server has [\d.]+ \wiB of disk free; .* needs about/);
+    assert.equal(await mariadb.dump(database), before);
+    assert.deepEqual(await mariadb.beside(database), [database]);
+  });
+
   test('that cannot have a table for 30 s gives up, names who holds it, and the live database is as it was', async () => {
     const { database, env } = await rental();
     await backUp(env);

@@ -8,6 +8,9 @@ import { displayName } from './contents.ts';
 import { readDefiners } from './facts.ts';
 import { besideDatabases, sizeOf } from './server.ts';
 
+/** A restore writes the tables, their redo log and what index builds spill, beside the live database. */
+const ROOM_FACTOR = 1.3;
+
 export function refused(message: string, hint: string, cause?: unknown): OperatorError {
   return new OperatorError('RESTORE_REFUSED', message, {
     hint: `${hint} Nothing was touched.`,
@@ -17,7 +20,7 @@ export function refused(message: string, hint: string, cause?: unknown): Operato
 
 /**
  * Refuses, before anything is made, a restore whose end could not be reached.
- * @throws OperatorError RESTORE_REFUSED
+ * @throws OperatorError RESTORE_REFUSED, or NO_SPACE
  */
 export async function assertRestorable(
   connection: Connection,
@@ -26,6 +29,7 @@ export async function assertRestorable(
 ): Promise<void> {
   warnOfOlderServer(connection, plan.manifest);
   await assertMayDefine(connection, source, plan.manifest);
+  await assertRoom(connection, plan.manifest);
   if (!plan.swaps || !plan.targetExists) return;
   await assertNotReferenced(connection, plan.target);
   await tellOfEarlierRestores(connection, plan.target);
@@ -60,6 +64,30 @@ async function assertMayDefine(
   throw refused(
     `views, routines, triggers or events of the backup run as ${others.join(', ')}, and the user ${source.user} may not make such`,
     'Restore as an administrator, or GRANT SET USER ON *.* to it (before MariaDB 10.5: SUPER).',
+  );
+}
+
+/**
+ * A server tells of its disk only with the plugin DISKS, and to those with the privilege FILE. For the others the disk
+ * is as full as it is, and a restore that fills it fails before the swap.
+ */
+async function assertRoom(connection: Connection, manifest: Manifest | undefined): Promise<void> {
+  if (manifest?.databaseBytes === undefined) return;
+  const [disk] = await connection
+    .query<{ kib: string }>(
+      `select cast(available as char) as kib from information_schema.disks
+       where @@datadir like concat(trim(trailing '/' from path), '/%') order by length(path) desc limit 1`,
+    )
+    .catch(() => []);
+  const freeBytes = Number(disk?.kib) * 1024;
+  const neededBytes = manifest.databaseBytes * ROOM_FACTOR;
+  if (!Number.isFinite(freeBytes) || freeBytes >= neededBytes) return;
+  throw new OperatorError(
+    'NO_SPACE',
+    `the database server has ${formatBytes(freeBytes)} of disk free; restoring beside the live database needs about ${formatBytes(neededBytes)}`,
+    {
+      hint: 'Free some (make status shows what earlier restores keep), or restore on another server. Nothing was touched.',
+    },
   );
 }
 
