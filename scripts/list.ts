@@ -46,7 +46,7 @@ function row(backup: Backup, config: Config) {
     key: backup.key,
     source: backup.source,
     database: configured?.database ?? (server ? backup.source.slice(server.name.length + 1) : backup.source),
-    engine: (configured ?? server)?.engine ?? (backup.format === 'tar' ? 'file' : 'postgres'),
+    engine: (configured ?? server)?.engine ?? (backup.format === 'tar' ? 'files' : 'postgres'),
     kind: backup.kind,
     createdAt: backup.createdAt.toISOString(),
     sizeBytes: backup.sizeBytes,

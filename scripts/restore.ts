@@ -5,7 +5,7 @@ import { loadConfig } from './lib/config.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
-import { formatDuration } from './lib/quantities.ts';
+import { formatBytes, formatDuration } from './lib/quantities.ts';
 import { type Report, reported } from './lib/reporting.ts';
 import { type RestoreResult, restore, undo } from './lib/restore.ts';
 import { openStorage } from './lib/storages/index.ts';
@@ -90,11 +90,13 @@ function timeOf(text: string): Date {
   return time;
 }
 
+function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): string {
+  return files === undefined ? `${tables} tables, ${rows} rows` : `${files} files, ${formatBytes(fileBytes)}`;
+}
+
 function printResult(result: RestoreResult) {
   print(`restored   ${result.key}`);
-  print(
-    `into       ${result.database} (${result.tables} tables, ${result.rows} rows) in ${formatDuration(result.durationMs)}`,
-  );
+  print(`into       ${result.database} (${contentsOf(result)}) in ${formatDuration(result.durationMs)}`);
   if (result.previousDatabase === null) return;
   print(`replaced   kept as ${result.previousDatabase}`);
   print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);

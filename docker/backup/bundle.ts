@@ -42,7 +42,7 @@ export async function bundleVerbs(directory: string): Promise<void> {
 /** What the modules run that is not TypeScript, each found by its module with a URL relative to its own. */
 function programsBeside(): string[] {
   const paths = readdirSync(join(PROJECT, 'scripts/lib'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => !name.startsWith('demo/') && ['.pl', '.sh', '.sql'].includes(extname(name)))
+    .filter((name) => !name.startsWith('demo/') && ['.mjs', '.pl', '.sh', '.sql'].includes(extname(name)))
     .map((name) => join(PROJECT, 'scripts/lib', name));
   const names = paths.map((path) => basename(path));
   const twice = names.find((name, index) => names.indexOf(name) !== index);

@@ -1,10 +1,11 @@
 import type { Config, SourceConfig } from './config.ts';
+import { describeContents } from './contents.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
 import { aboutSource, log } from './log.ts';
-import { dumpBytes } from './manifest.ts';
+import { dumpBytes, type Manifest } from './manifest.ts';
 import { inParallel } from './parallel.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { expandSources, selectSources } from './sources.ts';
@@ -20,6 +21,8 @@ export interface BackupResult {
   readonly durationMs: number;
   /** What is unlike the backups before: told, never a failure. */
   readonly warnings?: readonly string[];
+  /** Of a folder: what changed while it was read. */
+  readonly changed?: Manifest['changed'];
   readonly error?: string;
   /** The error as it was thrown, for the exit code. */
   readonly cause?: unknown;
@@ -90,7 +93,7 @@ async function backUpSource(
     const sizeBytes = dumpBytes(manifest);
     const durationMs = Date.now() - started;
     log.info(
-      `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.tables.length} tables) in ${formatDuration(durationMs)}`,
+      `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.files === undefined ? `${manifest.tables.length} tables` : describeContents(manifest)}) in ${formatDuration(durationMs)}`,
     );
     const warnings = await guardAgainstDrift(
       storage,
@@ -99,7 +102,17 @@ async function backUpSource(
       signal,
     );
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
-    return { source: source.name, ok: true, key, sizeBytes, rawBytes: manifest.rawBytes, durationMs, warnings };
+    const { rawBytes, changed } = manifest;
+    return {
+      source: source.name,
+      ok: true,
+      key,
+      sizeBytes,
+      rawBytes,
+      durationMs,
+      warnings,
+      ...(changed ? { changed } : {}),
+    };
   } catch (error) {
     return failure(source, started, error);
   }

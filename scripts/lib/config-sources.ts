@@ -1,15 +1,18 @@
+import { readFolder } from './config-folders.ts';
+import { assertKnown, decoded, ofQuery } from './config-url.ts';
 import * as value from './config-values.ts';
 import { messageOf } from './errors.ts';
 import { registerSecret } from './log.ts';
 
-/** A database to back up, and how. */
+/** A database or folder to back up, and how. */
 export interface SourceConfig {
   /** What keys and reports call it. */
   readonly name: string;
   readonly engine: EngineName;
+  /** Empty for a folder, as are the port, 0, and the user. */
   readonly host: string;
   readonly port: number;
-  /** The database's name; `*` is every database of the server. */
+  /** The database's name; `*` is every database of the server. Of a folder, its path. */
   readonly database: string;
   readonly user: string;
   readonly password?: string;
@@ -29,8 +32,8 @@ export interface SourceConfig {
   readonly variable: string;
 }
 
-export type EngineName = 'mariadb' | 'postgres';
-export type DumpFormat = 'sql' | 'custom' | 'folder';
+export type EngineName = 'files' | 'mariadb' | 'postgres';
+export type DumpFormat = 'sql' | 'custom' | 'folder' | 'tar';
 
 /** What of the other variables a source falls back on. */
 interface Defaults {
@@ -48,6 +51,8 @@ interface Defaults {
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: value.Compression;
   readonly BACKUP_JOBS: number;
+  /** BACKUP_COMPRESSION where it is set: without it, folders have a default of their own. */
+  readonly explicitCompression: value.Compression | undefined;
 }
 
 const PREFIX = 'BACKUP_SOURCE_';
@@ -127,8 +132,20 @@ function readSource(variable: string, text: string, password: string | undefined
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
   if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
   const url = new URL(text);
+  if (url.protocol === 'file:') {
+    if (password !== undefined) throw new Error(`is a folder, which has no password; remove ${variable}_PASSWORD`);
+    return {
+      name: sourceName(variable),
+      ...readFolder(url, defaults.explicitCompression),
+      ...limits(defaults),
+      // an archive is one stream
+      jobs: 1,
+      variable,
+    };
+  }
   const scheme = SCHEMES[url.protocol];
-  if (!scheme) throw new Error(`${url.protocol}// is not a kind of source; there are postgres:// and mariadb://`);
+  if (!scheme)
+    throw new Error(`${url.protocol}// is not a kind of source; there are postgres://, mariadb:// and file://`);
   const database = decoded(url.pathname.replace(/^\//, ''));
   if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
   if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
@@ -138,7 +155,7 @@ function readSource(variable: string, text: string, password: string | undefined
   if (urlPassword !== '') registerSecret(urlPassword);
   const secret = urlPassword === '' ? password : urlPassword;
   return {
-    name: name.toLowerCase().replaceAll('_', '-'),
+    name: sourceName(variable),
     engine: scheme.engine,
     host: decoded(url.hostname).replace(/^\[|\]$/g, ''),
     port: url.port === '' ? scheme.port : Number(url.port),
@@ -151,6 +168,10 @@ function readSource(variable: string, text: string, password: string | undefined
     jobs: defaults.BACKUP_JOBS,
     variable,
   };
+}
+
+function sourceName(variable: string): string {
+  return variable.slice(PREFIX.length).toLowerCase().replaceAll('_', '-');
 }
 
 function userOf(engine: EngineName, defaults: Defaults): string {
@@ -170,26 +191,6 @@ function mariadbTls(query: URLSearchParams): Tls {
   };
 }
 
-/** A part of a URL as it is meant. */
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw new Error('holds a % that encodes nothing; write %25 for a % in a name or password');
-  }
-}
-
-/** The parser, whose problems say which part of the URL they are about. */
-function ofQuery<T>(name: string, parse: value.Parse<T>): value.Parse<T> {
-  return (text) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      throw new Error(`?${name}=${text} ${messageOf(error)}`);
-    }
-  };
-}
-
 function readQuery(
   engine: EngineName,
   query: URLSearchParams,
@@ -200,8 +201,7 @@ function readQuery(
     'compression',
     ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'] : []),
   ];
-  const foreign = [...query.keys()].filter((name) => !known.includes(name));
-  if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
+  assertKnown(query, known);
   const compression = query.get('compression');
   const format = ofQuery(
     'format',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
+import { swallowProblems } from './config-folders.ts';
 import { readSources, type SourceConfig } from './config-sources.ts';
 import * as value from './config-values.ts';
 import { messageOf, OperatorError } from './errors.ts';
@@ -136,7 +137,9 @@ export function configure(environment: Environment): Config {
   const problems: string[] = [];
   const env = withSecretFiles(environment, problems);
   const values = readValues(env, problems);
-  const sources = readSources(env, values, problems);
+  const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
+  const sources = readSources(env, { ...values, explicitCompression }, problems);
+  problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
   if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }

@@ -1,4 +1,5 @@
 import type { Contents } from './manifest.ts';
+import { formatBytes } from './quantities.ts';
 
 /**
  * What was restored held against what was dumped, as sentences; empty when all of it is there. More than was dumped
@@ -10,6 +11,7 @@ export function compareContents(expected: Contents, found: Contents): string[] {
     ...compareSequences(expected, found),
     ...compareLargeObjects(expected, found),
     ...compareCodeObjects(expected, found),
+    ...compareTrees(expected, found),
   ];
 }
 
@@ -52,4 +54,34 @@ export function compareCodeObjects(expected: Contents, found: Contents): string[
     const [before, now] = [expected.codeObjects?.[kind] ?? 0, found.codeObjects?.[kind] ?? 0];
     return before === now ? [] : [`objects of the kind ${kind}: ${now}, expected ${before}`];
   });
+}
+
+/** Differences between two trees of files, where there are any. Owners count where both sides know them. */
+export function compareTrees(expected: Contents, found: Contents): string[] {
+  if (expected.files === undefined) return [];
+  const differences: string[] = [];
+  if (found.files !== expected.files) differences.push(`${found.files ?? 0} files, expected ${expected.files}`);
+  if (found.fileBytes !== expected.fileBytes)
+    differences.push(`${found.fileBytes ?? 0} bytes in files, expected ${expected.fileBytes ?? 0}`);
+  if (found.treeDigest !== expected.treeDigest)
+    differences.push(`the digest of the tree is ${found.treeDigest}, expected ${expected.treeDigest}`);
+  if (found.ownerDigest !== undefined && found.ownerDigest !== expected.ownerDigest)
+    differences.push(
+      `the digest of owners and special permissions is ${found.ownerDigest}, expected ${expected.ownerDigest}`,
+    );
+  return differences;
+}
+
+/** `3 tables, 8500 rows` or `1200 files, 3.4 GiB`. */
+export function describeContents(contents: Contents): string {
+  if (contents.files !== undefined) return `${contents.files} files, ${formatBytes(contents.fileBytes ?? 0)}`;
+  const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
+  return `${contents.tables.length} tables, ${rows} rows`;
+}
+
+/** A sentence on what changed while it was read; empty when nothing did. */
+export function describeChanges({ changed }: Contents): string[] {
+  if (!changed || changed.total === 0) return [];
+  const more = changed.total > changed.names.length ? ` and ${changed.total - changed.names.length} more` : '';
+  return [`changed while they were read, so not as of one moment: ${changed.names.join(', ')}${more}`];
 }

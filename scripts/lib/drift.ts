@@ -29,12 +29,14 @@ function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? 0) + high) / 2;
 }
 
-/** A sentence for each table that vanished, or fell to no rows, between two backups. */
+/** A sentence for each table that vanished, or fell to no rows, between two backups, and for a folder that was emptied. */
 export function contentDrift(previous: Manifest, current: Manifest): string[] {
   const rowsNow = new Map(current.tables.map(({ table, rows }) => [table, rows]));
-  return previous.tables.flatMap(({ table, rows }) => {
+  const isEmptied = (previous.files ?? 0) > 0 && current.files === 0;
+  const tables = previous.tables.flatMap(({ table, rows }) => {
     const now = rowsNow.get(table);
     if (now === undefined) return [`table ${table} is gone (${rows} rows before)`];
     return now === 0 && rows > 0 ? [`table ${table} is empty (${rows} rows before)`] : [];
   });
+  return [...tables, ...(isEmptied ? [`there are no files in it (${previous.files} before)`] : [])];
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Check, Rehearsal } from './engines/engine.ts';
+import type { Check } from './engines/engine.ts';
 import { codeOf, messageOf, OperatorError } from './errors.ts';
 
 /** A query of the operator's that must return no rows. */
@@ -39,14 +39,13 @@ function withoutComments(sql: string): string {
 
 /** Runs the queries against what was restored; each is a check of its own, and one that fails stops none. */
 export async function checkInvariants(
-  rehearsal: Rehearsal,
-  staging: string,
+  query: (sql: string) => Promise<Record<string, unknown>[]>,
   invariants: readonly Invariant[],
 ): Promise<Check[]> {
   const checks: Check[] = [];
   for (const { name, sql } of invariants) {
     try {
-      const rows = await rehearsal.query(staging, sql);
+      const rows = await query(sql);
       checks.push(
         rows.length === 0
           ? { name, ok: true, detail: 'no rows, as it should be' }

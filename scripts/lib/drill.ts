@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
-import { compareLargeObjects, compareSequences, compareTables } from './contents.ts';
+import { compareLargeObjects, compareSequences, compareTables, compareTrees, describeContents } from './contents.ts';
 import { checkInvariants, readInvariants } from './drill-checks.ts';
 import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
 import type { Check, Rehearsal } from './engines/engine.ts';
-import { engineOf } from './engines/index.ts';
+import { engineOf, readsFormat } from './engines/index.ts';
 import { removeLeftServers } from './engines/throwaway.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { withTimeout } from './interrupt.ts';
@@ -80,7 +80,7 @@ async function selectDrills(
   const backups = await readCatalog(storage, config.prefix, signal);
   if (request.wanted !== undefined && request.wanted !== 'latest') {
     const backup = selectBackup(backups, config.prefix, { wanted: request.wanted });
-    return [{ source: sourceOf(config, backup.source), backup }];
+    return [{ source: sourceOf(config, backup), backup }];
   }
   const known = await expandSources(config.sources, signal);
   const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
@@ -96,12 +96,14 @@ async function selectDrills(
 }
 
 /** A backup's own source, or for one that is no longer configured a stand-in: the throwaway server needs no more. */
-function sourceOf(config: Config, name: string): SourceConfig {
-  const own = config.sources.find((source) => source.name === name);
+function sourceOf(config: Config, backup: Backup): SourceConfig {
+  const own = config.sources.find((source) => source.name === backup.source);
   if (own) return own;
-  const [any] = config.sources;
-  if (!any) throw new OperatorError('CONFIG', 'no source is configured');
-  return { ...any, name, database: name };
+  const reader = config.sources.find(({ engine }) => readsFormat(engine, backup.format));
+  if (reader) return { ...reader, name: backup.source, database: backup.source };
+  throw new OperatorError('CONFIG', `${backup.key} is of a kind that no configured source is of`, {
+    hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
+  });
 }
 
 interface DrillOrder {
@@ -116,7 +118,7 @@ interface DrillOrder {
 async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
   const { config, storage, source, backup, directory, signal } = order;
   const startedAt = new Date();
-  log.info(`drill: restoring ${backup.key} (${formatBytes(backup.sizeBytes)}) on a throwaway server`);
+  log.info(`drill: rehearsing the restore of ${backup.key} (${formatBytes(backup.sizeBytes)})`);
   const found: Findings = { checks: [], tables: [], rtoMs: null, rawBytes: null };
   let rehearsal: Rehearsal | undefined;
   try {
@@ -197,8 +199,11 @@ async function restoreAndCheck(
     found.tables = tableRows(manifest, contents);
     if (manifest) found.checks.push(...checkContents(manifest, contents));
     found.checks.push(...(await rehearsal.inspect(session.staging)));
-    const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
-    found.checks.push(...(await checkInvariants(rehearsal, session.staging, invariants)));
+    const { query } = rehearsal;
+    if (query) {
+      const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
+      found.checks.push(...(await checkInvariants((sql) => query(session.staging, sql), invariants)));
+    }
     found.rtoMs = Date.now() - asked;
   } finally {
     await session.close();
@@ -206,6 +211,10 @@ async function restoreAndCheck(
 }
 
 function checkContents(manifest: Manifest, contents: Contents): Check[] {
+  if (manifest.files !== undefined)
+    return [
+      outcome('files', compareTrees(manifest, contents), `${describeContents(contents)}, the tree's digest as dumped`),
+    ];
   const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
   return [
     outcome('row counts', compareTables(manifest, contents), `${manifest.tables.length} tables, ${rows} rows`),

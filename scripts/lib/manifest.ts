@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { messageOf, OperatorError } from './errors.ts';
 
 const count = z.int().check(z.nonnegative());
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
 const tableSchema = z.object({
   /** Schema-qualified, quoted where SQL needs it. */
@@ -24,6 +25,20 @@ const contentsSchema = z.object({
   largeObjects: z.optional(count),
   /** Views, triggers, routines and events, so many of each kind, where the engine counts them. */
   codeObjects: z.optional(z.record(z.string(), count)),
+  /** A folder was backed up; false for a single file. */
+  isFolder: z.optional(z.boolean()),
+  /** Of a folder: everything in it that is not a folder; what has several names counts once for each. */
+  files: z.optional(count),
+  /** What the files hold, holes included; what has several names counts once. */
+  fileBytes: z.optional(count),
+  /** Names, kinds, permissions, times, links and bytes: see docs/adr/0013-files.md for what is digested how. */
+  treeDigest: z.optional(sha256),
+  /** Owners and the set-user-ID, set-group-ID and sticky bits: apart, for not everybody may restore them. */
+  ownerDigest: z.optional(sha256),
+  /** `uid:gid`, and how much belongs to it; the hundred that own most. */
+  owners: z.optional(z.array(z.object({ owner: z.string(), entries: count }))),
+  /** What changed, vanished or shrank while it was read: in the backup it is as it was at no one moment. */
+  changed: z.optional(z.object({ total: count, names: z.array(z.string()) })),
 });
 
 const factsSchema = z.object({
@@ -51,7 +66,7 @@ const objectSchema = z.object({
   /** The object's key, told from where the manifest lies, whatever the prefix: `x.sql.gz`, `x/0001-data.sql.gz`. */
   name: z.string(),
   sizeBytes: count,
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  sha256,
 });
 
 const manifestSchema = z.object({

@@ -1,6 +1,6 @@
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
-import { compareContents } from './contents.ts';
+import { compareContents, describeChanges, describeContents } from './contents.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
 import type { RestoreSession, UndoResult } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
@@ -33,6 +33,9 @@ export interface RestoreResult {
   readonly safetyBackup: string | null;
   readonly tables: number;
   readonly rows: number;
+  /** Of a folder. */
+  readonly files?: number;
+  readonly fileBytes?: number;
   /** Until the restored database was in place: what an outage would have taken. */
   readonly durationMs: number;
 }
@@ -73,6 +76,7 @@ async function bringBack(
 ): Promise<RestoreResult> {
   const { backup, manifest, source } = await find(config, storage, request, signal);
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
+  for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
 
   const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
@@ -91,9 +95,7 @@ async function bringBack(
     stop();
     const durationMs = Date.now() - started;
     const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
-    log.info(
-      `${database} is restored: ${contents.tables.length} tables, ${rows} rows, in ${formatDuration(durationMs)} (RTO)`,
-    );
+    log.info(`${database} is restored: ${describeContents(contents)}, in ${formatDuration(durationMs)} (RTO)`);
 
     const safetyBackup = await keepSafe(config, storage, source, previousDatabase, outer);
     return {
@@ -103,6 +105,8 @@ async function bringBack(
       safetyBackup,
       tables: contents.tables.length,
       rows,
+      ...(contents.files === undefined ? {} : { files: contents.files }),
+      ...(contents.fileBytes === undefined ? {} : { fileBytes: contents.fileBytes }),
       durationMs,
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { type Backup, readCatalog } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
+import { describeChanges } from './contents.ts';
 import { contentDrift, sizeDrift } from './drift.ts';
 import { type DrillRecord, drillsPrefix, parseDrillKey, parseRecord } from './drill-record.ts';
 import type { KeptDatabase } from './engines/engine.ts';
@@ -201,14 +202,18 @@ async function drifts(
   signal: AbortSignal,
 ): Promise<string[]> {
   const [last, previous] = backups;
-  if (!last || !previous) return [];
+  if (!last) return [];
   const size = sizeDrift(last, backups.slice(1));
   try {
     const [current, before] = await Promise.all([
       readManifest(storage, last, identity, signal),
-      readManifest(storage, previous, identity, signal),
+      previous && readManifest(storage, previous, identity, signal),
     ]);
-    return [...(size === undefined ? [] : [size]), ...(current && before ? contentDrift(before, current) : [])];
+    return [
+      ...(size === undefined ? [] : [size]),
+      ...(current && before ? contentDrift(before, current) : []),
+      ...(current ? describeChanges(current) : []),
+    ];
   } catch (error) {
     signal.throwIfAborted();
     return [...(size === undefined ? [] : [size]), messageOf(error)];

@@ -44,6 +44,8 @@ export interface VerbOptions {
   readonly dotenv?: string;
   /** From source, through the tsx command, which is a process of its own; else from a bundle, as the image has it. */
   readonly viaTsx?: boolean;
+  /** A command before it, such as one that gives up rights or mounts something. */
+  readonly through?: readonly string[];
 }
 
 /** A verb under way, in a session of its own. */
@@ -67,14 +69,17 @@ export function startVerb(
   verb: Verb,
   args: readonly string[],
   env: Environment,
-  { dotenv, viaTsx = false }: VerbOptions = {},
+  { dotenv, viaTsx = false, through = [] }: VerbOptions = {},
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
   if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
-  const [command, script] = viaTsx
+  // whoever it then runs as works here
+  if (through.length > 0) chmodSync(cwd, 0o777);
+  const ours = viaTsx
     ? [TSX, join(SCRIPTS, `${verb}.ts`)]
-    : [process.execPath, join(BUNDLE, `${verb}.mjs`)];
-  const child = spawn(command, [...(viaTsx ? [] : ['--enable-source-maps']), script, ...args], {
+    : [process.execPath, '--enable-source-maps', join(BUNDLE, `${verb}.mjs`)];
+  const [command = '', ...before] = [...through, ...ours];
+  const child = spawn(command, [...before, ...args], {
     cwd,
     detached: true,
     env: { PATH: process.env.PATH ?? '', HOME: cwd, AWS_EC2_METADATA_DISABLED: 'true', ...env },

@@ -127,9 +127,10 @@ export interface Rehearsal {
   inspect(staging: string): Promise<Check[]>;
   /**
    * Runs one query of the operator's, which may not write, and returns the first rows that it gives.
+   * Undefined where there is nothing to query.
    * @throws OperatorError whose message says what is wrong with the query
    */
-  query(staging: string, sql: string): Promise<Record<string, unknown>[]>;
+  query?(staging: string, sql: string): Promise<Record<string, unknown>[]>;
   /** Removes the server and everything of it. */
   stop(): Promise<void>;
 }

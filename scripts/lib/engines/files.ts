@@ -1,0 +1,16 @@
+import type { Engine } from './engine.ts';
+import { beginDump } from './files/dump.ts';
+import { dropKept, keptFolders } from './files/kept.ts';
+import { rehearse } from './files/rehearsal.ts';
+import { beginRestore, undoRestore } from './files/restore.ts';
+
+/** Folders, and single files, as archives of GNU tar. */
+export const files: Engine = {
+  expand: async (source) => [source],
+  beginDump,
+  beginRestore,
+  undo: undoRestore,
+  kept: keptFolders,
+  dropKept,
+  rehearse,
+};

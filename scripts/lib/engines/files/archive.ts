@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from '../../errors.ts';
+import type { Contents } from '../../manifest.ts';
+import { assertSucceeded, runProgram, type Stage, startChain } from '../../process-stream.ts';
+
+const COUNTED_TAR = fileURLToPath(new URL('./counted-tar.mjs', import.meta.url));
+const CHECKED_UNTAR = fileURLToPath(new URL('./checked-untar.mjs', import.meta.url));
+// messages are read here: they have to be in English
+const ENGLISH = { LC_ALL: 'C' };
+
+/** The version of GNU tar. @throws OperatorError TOOL_MISSING without one */
+export async function tarVersion(signal?: AbortSignal): Promise<string> {
+  const result = await runProgram(
+    { name: 'tar', command: 'tar', args: ['--version'], env: ENGLISH },
+    signal ? { signal } : {},
+  );
+  const version = /^tar \(GNU tar\) (\S+)/.exec(result.stdout)?.[1];
+  if (version !== undefined) return version;
+  signal?.throwIfAborted();
+  throw new OperatorError('TOOL_MISSING', 'folders are archived by GNU tar, which is not installed as tar', {
+    hint: 'Install it, or run inside the backup image, which has it.',
+  });
+}
+
+/**
+ * Writes an archive of a folder's contents, or of one file, to its standard output, and what it holds into `report`.
+ * @param excluded names in the folder itself that are left out
+ */
+export function archiveStage(
+  path: string,
+  { isFolder, report, excluded }: { isFolder: boolean; report: string; excluded: readonly string[] },
+): Stage {
+  return {
+    name: 'tar',
+    command: process.execPath,
+    args: [
+      COUNTED_TAR,
+      report,
+      'tar',
+      '--create',
+      '--file=-',
+      '--format=posix',
+      // what differs from one reading to the next, though nothing was changed
+      '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f',
+      '--sort=name',
+      '--numeric-owner',
+      '--sparse',
+      '--xattrs',
+      '--acls',
+      ...(isFolder ? ['--blocking-factor=128'] : []),
+      '--no-wildcards',
+      '--anchored',
+      ...excluded.map((name) => `--exclude=./${name}`),
+      `--directory=${isFolder ? path : dirname(path)}`,
+      '--',
+      isFolder ? '.' : `./${basename(path)}`,
+    ],
+    env: ENGLISH,
+  };
+}
+
+/** Extracts an archive from its standard input into an empty folder. */
+export function extractStage(folder: string, { setsOwners }: { setsOwners: boolean }): Stage {
+  return {
+    name: 'tar',
+    command: process.execPath,
+    args: [
+      CHECKED_UNTAR,
+      'tar',
+      '--extract',
+      '--file=-',
+      '--preserve-permissions',
+      '--delay-directory-restore',
+      '--numeric-owner',
+      setsOwners ? '--same-owner' : '--no-same-owner',
+      '--xattrs',
+      '--xattrs-include=*',
+      '--acls',
+      `--directory=${folder}`,
+    ],
+    env: ENGLISH,
+  };
+}
+
+/** What an archive that has been written holds. */
+export function readReport(report: string): Contents {
+  return { tables: [], sequences: [], ...(JSON.parse(readFileSync(report, 'utf8')) as Partial<Contents>) };
+}
+
+/** Reads a folder or a file from the disk, as an archive of it would have it. */
+export async function readTree(
+  path: string,
+  { isFolder, report, signal }: { isFolder: boolean; report: string; signal: AbortSignal },
+): Promise<Contents> {
+  const stage = archiveStage(path, { isFolder, report, excluded: [] });
+  const chain = startChain([{ ...stage, name: `reading ${path} back` }], { signal });
+  const results = await chain.finished;
+  signal.throwIfAborted();
+  assertSucceeded(results);
+  return readReport(report);
+}
+
+/** @throws OperatorError DUMP_INCOMPLETE when an archive does not end with the blocks of zeros that end one */
+export function assertComplete(tail: string): void {
+  if (/^\0{1024}$/.test(tail)) return;
+  throw new OperatorError('DUMP_INCOMPLETE', 'the archive does not end as tar ends one: it is not whole', {
+    hint: 'Nothing of it is used.',
+  });
+}

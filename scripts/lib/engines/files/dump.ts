@@ -1,0 +1,142 @@
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { release, tmpdir, type } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SourceConfig } from '../../config-sources.ts';
+import { describeChanges } from '../../contents.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import type { Contents } from '../../manifest.ts';
+import { runProgram, type StageResult } from '../../process-stream.ts';
+import type { DumpSession } from '../engine.ts';
+import { archiveStage, assertComplete, readReport, tarVersion } from './archive.ts';
+import { type HeldLock, takeFlock } from './flock.ts';
+import { HIDDEN, lookAt, type Place } from './place.ts';
+import { isHalfSwapped } from './swap.ts';
+import { completeUnderLock } from './swap-lock.ts';
+
+/** Locks the folder or file against a second backup of it. There is no snapshot: what is read is what is there then. */
+export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+  const clientVersion = await tarVersion(signal);
+  const live = await wholePlace(source, signal);
+  assertReadable(source, live);
+  const locks: HeldLock[] = [];
+  const report = mkdtempSync(join(tmpdir(), 'files-report-'));
+  const close = async () => {
+    rmSync(report, { recursive: true, force: true });
+    for (const lock of locks) await lock.release();
+  };
+  try {
+    // a backup that was under way when a restore replaced the folder holds the lock of what is put aside now
+    const locked = putAside === undefined ? [live.live] : [live.live, putAside];
+    for (const path of locked) locks.push(await takeBackupLock(source, path, putAside !== undefined, signal));
+    const dumped = putAside === undefined ? live : lookAt(putAside);
+    assertReadable(source, dumped);
+    const databaseBytes = await usedBytes(dumped, signal);
+    const began = Date.now();
+    const archived = join(report, 'archive.json');
+    return {
+      createdAt: new Date(Math.floor(began / 1_000) * 1_000),
+      facts: { serverVersion: `${type()} ${release()}`, clientVersion: `GNU tar ${clientVersion}`, databaseBytes },
+      streams: [
+        {
+          expectedBytes: databaseBytes * (source.compression.method === 'none' ? 2 : 1),
+          stage: archiveStage(dumped.live, {
+            isFolder: dumped.kind === 'folder',
+            report: archived,
+            excluded: dumped.reserved,
+          }),
+          verifyEnd: (tail) => assertComplete(tail),
+        },
+      ],
+      jobs: 1,
+      contents: (dumpEnded) => dumpedContents(source, archived, dumpEnded),
+      // a folder needs nothing of its machine
+      globals: async () => undefined,
+      close: async () => {
+        await secondPassed(began, signal);
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The source's place, with what a restore of it left half done put right. */
+async function wholePlace(source: SourceConfig, signal: AbortSignal): Promise<Place> {
+  let place = lookAt(source.database);
+  if (isHalfSwapped(place)) {
+    try {
+      await completeUnderLock(place, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new OperatorError(
+        'RESTORE_REFUSED',
+        `a restore of ${source.database} broke off while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
+        {
+          hint: 'make restore or make restore-undo, with the right to write there: either first completes it.',
+          cause: error,
+        },
+      );
+    }
+    place = lookAt(source.database);
+  }
+  if (place.kind !== 'missing') return place;
+  throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: ${source.database} does not exist`, {
+    hint: `Correct ${source.variable}. With Docker, the path is the one inside the backup container: is it mounted there?`,
+  });
+}
+
+async function takeBackupLock(
+  source: SourceConfig,
+  path: string,
+  waits: boolean,
+  signal: AbortSignal,
+): Promise<HeldLock> {
+  const lock = await takeFlock(path, { waits, signal });
+  if (lock) return lock;
+  throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
+    hint: 'Wait until it has ended (make logs-backup). The lock lies on the folder and goes with its holder.',
+  });
+}
+
+function assertReadable(source: SourceConfig, { live, kind }: Place): void {
+  try {
+    accessSync(live, kind === 'folder' ? constants.R_OK | constants.X_OK : constants.R_OK);
+  } catch (error) {
+    throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: ${live} cannot be read: ${messageOf(error)}`, {
+      hint: 'Give the user that this runs as the right to read it; see "Folders" in the README.',
+      cause: error,
+    });
+  }
+}
+
+/** What a folder takes on its disk: an upper estimate of what an archive of it holds. 0 when it cannot be told. */
+export async function usedBytes({ live }: Pick<Place, 'live'>, signal: AbortSignal): Promise<number> {
+  const args = ['--summarize', '--block-size=1', `--exclude=${HIDDEN}`, '--', live];
+  // whatever it cannot read is counted out here, and an error when it is dumped
+  const { stdout } = await runProgram({ name: 'du', command: 'du', args }, { signal });
+  signal.throwIfAborted();
+  return Number(/^(\d+)\t/.exec(stdout)?.[1] ?? 0);
+}
+
+async function dumpedContents(
+  source: SourceConfig,
+  report: string,
+  dumpEnded: Promise<readonly (readonly StageResult[])[]>,
+): Promise<Contents> {
+  const [[tar] = []] = await dumpEnded;
+  // whoever reads the dump tells of its failure; there is nothing to count in it
+  if (tar?.exitCode !== 0) return { tables: [], sequences: [] };
+  const contents = readReport(report);
+  for (const sentence of describeChanges(contents)) log.warn(`${source.name}: ${sentence}`);
+  return contents;
+}
+
+async function secondPassed(began: number, signal: AbortSignal): Promise<void> {
+  const next = (Math.floor(began / 1_000) + 1) * 1_000;
+  // timers may fire a moment early
+  while (!signal.aborted && Date.now() < next) await sleep(next - Date.now(), undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,35 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import { log } from '../../log.ts';
+import type { KeptDatabase } from '../engine.ts';
+import { usedBytes } from './dump.ts';
+import { listBeside, lookAt } from './place.ts';
+import { removeTree } from './restore.ts';
+import { isHalfSwapped } from './swap.ts';
+import { underSwapLock } from './swap-lock.ts';
+
+/** See Engine.kept. */
+export async function keptFolders(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const kept: KeptDatabase[] = [];
+  const place = lookAt(source.database);
+  // what a swap that broke off still needs is not something put aside
+  if (isHalfSwapped(place)) return [];
+  for (const { path, role, at } of listBeside(place)) {
+    if (role !== 'previous' && role !== 'undone') continue;
+    kept.push({ name: path, role, since: at, sizeBytes: await usedBytes({ live: path }, signal) });
+  }
+  return kept;
+}
+
+/** See Engine.dropKept. Under the lock of swaps: an undo may be swapping one of them in. */
+export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const isOld = ({ since }: KeptDatabase) => since < before;
+  if (!(await keptFolders(source, signal)).some(isOld)) return [];
+  return underSwapLock(lookAt(source.database), signal, async () => {
+    const old = (await keptFolders(source, signal)).filter(isOld);
+    for (const { name } of old) {
+      await removeTree(name);
+      log.info(`removed ${name}: its time to be undone is over`);
+    }
+    return old;
+  });
+}

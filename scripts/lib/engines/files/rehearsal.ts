@@ -1,0 +1,52 @@
+import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SourceConfig } from '../../config-sources.ts';
+import type { Manifest } from '../../manifest.ts';
+import type { Check, Rehearsal } from '../engine.ts';
+import { assertRoom } from '../room.ts';
+import { maySetOwners } from './owners.ts';
+import { removeTree } from './restore.ts';
+
+const PREFIX = 'files-drill-';
+const UNPACKED_FACTOR = 10;
+/** What a file takes on a disk beyond its bytes, at most in all likelihood. */
+const ROOM_PER_FILE_BYTES = 4096;
+
+interface RehearsalOptions {
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  readonly storedBytes: number;
+}
+
+/** See Engine.rehearse. A folder needs no server: the rehearsal is a folder of its own. */
+export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+  const { directory, manifest } = options;
+  const room = manifest && manifest.rawBytes + (manifest.files ?? 0) * ROOM_PER_FILE_BYTES;
+  await assertRoom(
+    { ...options, manifest: manifest && { ...manifest, databaseBytes: room } },
+    { roomFactor: 1, unpackedFactor: UNPACKED_FACTOR, serverBytes: 0 },
+  );
+  for (const name of readdirSync(directory)) {
+    // one drill at a time runs here: what is there was left by one that was killed
+    if (name.startsWith(PREFIX)) await removeTree(join(directory, name));
+  }
+  const folder = mkdtempSync(join(directory, PREFIX));
+  const live = join(folder, 'drill');
+  mkdirSync(live);
+  return {
+    source: { ...source, database: live },
+    inspect: async () => [ownersCheck(manifest), ...changesCheck(manifest)],
+    stop: () => removeTree(folder),
+  };
+}
+
+function ownersCheck(manifest: Manifest | undefined): Check {
+  const owners = manifest?.owners?.map(({ owner, entries }) => `${owner} (${entries})`).join(', ') ?? 'not known';
+  const detail = maySetOwners() ? 'as dumped' : `not set, as this is not root; in the backup they are ${owners}`;
+  return { name: 'owners', ok: true, detail };
+}
+
+function changesCheck(manifest: Manifest | undefined): Check[] {
+  if (!manifest?.changed) return [];
+  return [{ name: 'changes while it was read', ok: true, detail: `${manifest.changed.total} files or folders` }];
+}

@@ -1,0 +1,256 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { SourceConfig } from '../../config-sources.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import { log } from '../../log.ts';
+import type { Contents, Manifest } from '../../manifest.ts';
+import { runProgram, stageError } from '../../process-stream.ts';
+import type { RestoreSession, UndoResult } from '../engine.ts';
+import { assertComplete, extractStage, readTree, tarVersion } from './archive.ts';
+import { type HeldLock, takeFlock } from './flock.ts';
+import { maySetOwners, warnOfOwners } from './owners.ts';
+import { assertReplaceable, besidePath, freeTime, homeOf, listBeside, lookAt, type Place, type Role } from './place.ts';
+import { completeSwap, isHalfSwapped, swap } from './swap.ts';
+import { underSwapLock, withoutReaders } from './swap-lock.ts';
+
+interface RestoreOptions {
+  readonly to?: string;
+  readonly manifest?: Manifest;
+  readonly signal: AbortSignal;
+}
+
+/** See Engine.beginRestore. */
+export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+  const { to, manifest, signal } = options;
+  await tarVersion(signal);
+  const place = lookAt(to === undefined ? source.database : pathOf(source, to));
+  if (to !== undefined) assertBeside(source, place);
+  if (to !== undefined && place.kind !== 'missing') {
+    assertEmpty(place);
+    const lock = await takeFlock(place.live);
+    if (!lock) throw locked(place);
+    return session({ place, staging: place.live, swaps: false, isForeign: true, manifest, lock, signal });
+  }
+  assertReplaceable(place);
+  const { staging, lock } = await underSwapLock(place, signal, async () => {
+    if (to === undefined && isHalfSwapped(place)) await withoutReaders(place, signal, () => completeSwap(place));
+    await dropLeftovers(place, to === undefined ? ['restoring'] : ['restoring', 'ready']);
+    return makeStaging(place);
+  });
+  // what was put right may be another kind of thing than what was found
+  const now = to === undefined ? lookAt(source.database) : place;
+  return session({ place: now, staging, swaps: to === undefined, isForeign: false, manifest, lock, signal });
+}
+
+/** `--to`: an absolute path, or a name beside the live folder. */
+function pathOf(source: SourceConfig, to: string): string {
+  if (isAbsolute(to)) return to;
+  if (!to.includes('/')) return join(dirname(lookAt(source.database).live), to);
+  throw new OperatorError(
+    'USAGE',
+    `--to ${JSON.stringify(to)} is neither an absolute path nor a name without slashes`,
+    {
+      hint: `For example --to ${join(dirname(source.database), 'restored')}.`,
+    },
+  );
+}
+
+/** What is restored beside the live folder may not become a part of it, nor the other way round. */
+function assertBeside(source: SourceConfig, { live }: Place): void {
+  const own = lookAt(source.database).live;
+  if (!`${live}/`.startsWith(`${own}/`) && !`${own}/`.startsWith(`${live}/`)) return;
+  throw new OperatorError('RESTORE_REFUSED', `${live} is not beside ${own}: one lies in the other`, {
+    hint: 'Name another folder. Without --to, the live one is swapped safely.',
+  });
+}
+
+function assertEmpty({ live, kind }: Place): void {
+  if (kind === 'folder' && readdirSync(live).length === 0) return;
+  throw new OperatorError('RESTORE_REFUSED', `${live} exists and is not an empty folder`, {
+    hint: 'Name a path at which nothing is yet, or an empty folder. Without --to, the live one is swapped safely.',
+  });
+}
+
+function locked({ live }: Place): OperatorError {
+  return new OperatorError('LOCKED', `another restore of ${live} is running`, {
+    hint: 'Wait until it has ended. The lock goes with its holder.',
+  });
+}
+
+/** Removes what restores that were killed have left. @throws OperatorError LOCKED when one is not killed but running */
+async function dropLeftovers(place: Place, roles: readonly Role[]): Promise<void> {
+  for (const { path, role } of listBeside(place)) {
+    if (!roles.includes(role)) continue;
+    const lock = await takeFlock(path);
+    if (!lock) throw locked(place);
+    try {
+      await removeTree(path);
+    } finally {
+      await lock.release();
+    }
+  }
+}
+
+async function makeStaging(place: Place): Promise<{ staging: string; lock: HeldLock }> {
+  homeOf(place);
+  const staging = besidePath(place, 'restoring', freeTime(place, ['restoring']));
+  mkdirSync(staging, { mode: 0o700 });
+  const lock = await takeFlock(staging);
+  if (!lock) throw locked(place);
+  return { staging, lock };
+}
+
+/** Removes a folder, whatever the permissions in it and the bytes in its names. */
+export async function removeTree(path: string): Promise<void> {
+  const remove = () => runProgram({ name: 'rm', command: 'rm', args: ['-rf', '--one-file-system', '--', path] });
+  if ((await remove()).exitCode === 0) return;
+  // its owner may not remove what is in a folder without the right to write there
+  await runProgram({ name: 'chmod', command: 'chmod', args: ['-R', '--', 'u+rwX', path] });
+  const result = await remove();
+  if (result.exitCode !== 0) throw stageError(result);
+}
+
+interface SessionParts {
+  readonly place: Place;
+  readonly staging: string;
+  /** The live one is to be replaced; else the restored one goes beside it. */
+  readonly swaps: boolean;
+  readonly isForeign: boolean;
+  readonly manifest: Manifest | undefined;
+  readonly lock: HeldLock;
+  readonly signal: AbortSignal;
+}
+
+function session({ place, staging, swaps, isForeign, manifest, lock, signal }: SessionParts): RestoreSession {
+  const report = mkdtempSync(join(tmpdir(), 'files-report-'));
+  let found: Contents | undefined;
+  let isCommitted = false;
+  return {
+    staging,
+    isForeign,
+    plan: async (format) => {
+      assertArchive(format, place);
+      const into = extractStage(staging, { setsOwners: maySetOwners() });
+      return [{ jobs: 1, loads: [{ into, droppedLines: [], verifyEnd: assertComplete }] }];
+    },
+    contents: async () => {
+      found = await readRestored(staging, manifest, join(report, 'restored.json'), signal);
+      return found;
+    },
+    // a swap that the machine's end follows must not bring forth empty files
+    prepare: () => flush(staging, signal),
+    commit: async () => {
+      isCommitted = true;
+      if (isForeign) return { database: place.live, previousDatabase: null };
+      try {
+        const previousDatabase = await underSwapLock(place, signal, () =>
+          withoutReaders(place, signal, () => put(place, staging, found, swaps)),
+        );
+        // what was the staging folder is live, and its own to be locked by backups
+        await lock.release();
+        return { database: place.live, previousDatabase };
+      } catch (error) {
+        // what could be taken back lies in the staging folder as before
+        isCommitted = !existsSync(staging);
+        throw error;
+      }
+    },
+    discard: async () => {
+      if (!isCommitted) await discard(staging, isForeign);
+    },
+    close: async () => {
+      rmSync(report, { recursive: true, force: true });
+      await lock.release();
+    },
+  };
+}
+
+function assertArchive(format: string, { live }: Place): void {
+  if (format === 'tar') return;
+  throw new OperatorError('RESTORE_REFUSED', `the backup is a dump of a database, and ${live} is a folder`, {
+    hint: 'Name the source that it belongs to: --source.',
+  });
+}
+
+/** Reads all of what was restored back from the disk: not what was meant to be written, but what is there. */
+async function readRestored(
+  staging: string,
+  manifest: Manifest | undefined,
+  report: string,
+  signal: AbortSignal,
+): Promise<Contents> {
+  const only = singleFile(manifest, staging);
+  const isFolder = only === undefined;
+  const found = await readTree(isFolder ? staging : join(staging, only), { isFolder, report, signal });
+  warnOfOwners(manifest, found, staging);
+  const { ownerDigest, ...contents } = found;
+  // owners are compared where they could be set
+  return maySetOwners() && ownerDigest !== undefined ? found : contents;
+}
+
+/** The name of the one file that was backed up by itself. Without a manifest, a file that comes alone is one. */
+function singleFile(manifest: Manifest | undefined, staging: string): string | undefined {
+  const [only, ...others] = readdirSync(staging, { withFileTypes: true });
+  if (others.length > 0 || !only?.isFile()) return undefined;
+  return manifest?.isFolder === false || manifest?.isFolder === undefined ? only.name : undefined;
+}
+
+async function flush(staging: string, signal: AbortSignal): Promise<void> {
+  const result = await runProgram({ name: 'sync', command: 'sync', args: ['--file-system', staging] }, { signal });
+  signal.throwIfAborted();
+  if (result.exitCode !== 0) throw stageError(result);
+}
+
+/** Puts what was restored in its place. */
+function put(place: Place, staging: string, found: Contents | undefined, swaps: boolean): string | null {
+  const [only] = readdirSync(staging);
+  const isFile = found?.isFolder === false && only !== undefined;
+  if (isFile && place.isInside) {
+    throw new OperatorError('RESTORE_REFUSED', `the backup is a single file, and ${place.live} is a folder`, {
+      hint: 'Restore it elsewhere: --to.',
+    });
+  }
+  const previous = swap(place, isFile ? join(staging, only) : staging, 'previous');
+  if (isFile) rmdirSync(staging);
+  return swaps ? previous : null;
+}
+
+async function discard(staging: string, isForeign: boolean): Promise<void> {
+  try {
+    if (!isForeign) return await removeTree(staging);
+    for (const name of readdirSync(staging)) await removeTree(join(staging, name));
+  } catch (error) {
+    log.warn(
+      `${staging} could not be ${isForeign ? 'emptied' : 'removed; the next restore does'}: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** See Engine.undo. A restore or an undo that broke off is completed first; of an undo, that is all that was asked for. */
+export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+  const found = lookAt(source.database);
+  assertReplaceable(found);
+  return underSwapLock(found, signal, async () => {
+    const returning = listBeside(found).find(({ role }) => role === 'returning');
+    if (isHalfSwapped(found)) await withoutReaders(found, signal, () => completeSwap(found));
+    const place = lookAt(source.database);
+    const kept = listBeside(place);
+    const undone = kept.find(({ role, at }) => role === 'undone' && at.getTime() === returning?.at.getTime());
+    if (returning && undone) return { database: place.live, restoredFrom: returning.path, keptAs: undone.path };
+    const previous = kept.find(({ role }) => role === 'previous');
+    if (!previous) throw nothingToUndo(place);
+    const keptAs = await withoutReaders(place, signal, () => swap(place, previous.path, 'undone'));
+    return { database: place.live, restoredFrom: previous.path, keptAs: keptAs ?? '' };
+  });
+}
+
+function nothingToUndo({ live }: Place): OperatorError {
+  return new OperatorError(
+    'RESTORE_REFUSED',
+    `there is nothing to undo: nothing that a restore of ${live} replaced is kept`,
+    {
+      hint: 'A restore keeps what it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
+    },
+  );
+}
