@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { type MariaDb, startMariaDb } from '../support/mariadb.ts';
 import { PASSWORD_ROLE, type Postgres, startPostgres } from '../support/postgres.ts';
+import { lookInto, makeTree, textOf } from '../support/trees.ts';
 import { runVerb, type Verb } from '../support/verbs.ts';
 
 const servers = {
@@ -22,6 +24,10 @@ const storage = temporaryFolder();
 const keep = temporaryFolder();
 const drills = temporaryFolder();
 chmodSync(drills, 0o755);
+/** The machine's own disk, with a folder of uploads and a key file. */
+const machine = temporaryFolder();
+const uploads = join(machine, 'data/uploads');
+const key = join(machine, 'keys/master.key');
 
 /** `.env` as it is for these servers; in a disaster, host and port are what changes. */
 function dotenv(one: Postgres, two: Postgres, maria: MariaDb, recipient: string): string {
@@ -30,6 +36,8 @@ function dotenv(one: Postgres, two: Postgres, maria: MariaDb, recipient: string)
     `BACKUP_SOURCE_CRM='postgres://${OPERATOR}@${one.host}:${one.port}/crm'`,
     `BACKUP_SOURCE_LEDGER='postgres://${OPERATOR}@${two.host}:${two.port}/ledger'`,
     `BACKUP_SOURCE_BLOG='mariadb://${OPERATOR}@${maria.host}:${maria.port}/blog'`,
+    `BACKUP_SOURCE_UPLOADS='file://${uploads}'`,
+    `BACKUP_SOURCE_MASTER_KEY='file://${key}'`,
     ...['SHOP', 'CRM', 'LEDGER', 'BLOG'].map((name) => `BACKUP_SOURCE_${name}_PASSWORD='${SECRET}'`),
     `BACKUP_DIR='${storage}'`,
     `BACKUP_AGE_RECIPIENTS='${recipient}'`,
@@ -71,9 +79,12 @@ async function fill(one: Postgres, two: Postgres, maria: MariaDb): Promise<void>
      grant select on blog.* to readers; grant insert, update on blog.orders to writer@'%';
      create definer = writer@'%' view blog.theirs as select 1 as one`,
   );
+  mkdirSync(uploads, { recursive: true });
+  makeTree(uploads);
+  chmodSync(place(machine, 'keys/master.key', 'the key to everything\n'), 0o400);
 }
 
-/** All of it: rows, definitions, roles with their passwords, accounts with theirs. */
+/** All of it: rows, definitions, roles with their passwords, accounts with theirs, files with owners and modes. */
 async function digest(one: Postgres, two: Postgres, maria: MariaDb) {
   const roles = async (server: Postgres) =>
     server.sql(
@@ -97,6 +108,13 @@ async function digest(one: Postgres, two: Postgres, maria: MariaDb) {
     crm: await database(one, 'crm'),
     ledger: await database(two, 'ledger'),
     blog: await maria.dump('blog'),
+    uploads: lookInto(uploads),
+    key: [
+      textOf(key),
+      lookInto(join(machine, 'keys'))
+        .split('\n')
+        .find((line) => line.startsWith('master.key|')),
+    ],
     roles: [await roles(one), await roles(two)],
     accounts: await Promise.all(
       ["writer@'%'", 'readers'].map((name) =>
@@ -106,9 +124,9 @@ async function digest(one: Postgres, two: Postgres, maria: MariaDb) {
   };
 }
 
-const SOURCES = ['blog', 'crm', 'ledger', 'shop'];
+const SOURCES = ['blog', 'crm', 'ledger', 'master-key', 'shop', 'uploads'];
 
-describe('four databases on three servers, two of PostgreSQL and one of MariaDB, all encrypted', {
+describe('four databases on three servers, two of PostgreSQL and one of MariaDB, a folder and a key file, all encrypted', {
   skip: missing,
 }, () => {
   const text = missing ? '' : execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
@@ -139,7 +157,7 @@ describe('four databases on three servers, two of PostgreSQL and one of MariaDB,
       SOURCES.map((source) => [source, true]),
     );
     const cleanup = await run('cleanup', ['--dry-run']);
-    assert.deepEqual([cleanup.code, cleanup.json.keep.length, cleanup.json.remove.length], [0, 4, 0]);
+    assert.deepEqual([cleanup.code, cleanup.json.keep.length, cleanup.json.remove.length], [0, SOURCES.length, 0]);
     const drill = await run('drill', [], withIdentity);
     assert.equal(drill.code, 0, drill.stderr);
     assert.deepEqual(
@@ -148,7 +166,7 @@ describe('four databases on three servers, two of PostgreSQL and one of MariaDB,
     );
     const status = await run('status', []);
     assert.equal(status.code, 0, status.stdout);
-    assert.equal(status.json.sources.length, 4);
+    assert.equal(status.json.sources.length, SOURCES.length);
     // nobody can read a dump without the identity
     for (const file of filesIn(storage).filter((name) => !name.endsWith('.json'))) assert.match(file, /\.age$/);
   });
@@ -172,6 +190,9 @@ describe('four databases on three servers, two of PostgreSQL and one of MariaDB,
     await servers.one.postgres.stop();
     await servers.maria.mariadb.stop();
     rmSync(drills, { recursive: true });
+    rmSync(machine, { recursive: true });
+    mkdirSync(join(machine, 'data'), { recursive: true });
+    mkdirSync(join(machine, 'keys'));
     const { postgres: one } = await startPostgres();
     const { postgres: two } = await startPostgres();
     const { mariadb: maria } = await startMariaDb();
