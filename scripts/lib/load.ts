@@ -60,14 +60,14 @@ export async function load(order: LoadOrder): Promise<void> {
 async function loadObject(
   { storage, backup, manifest, identity, signal, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { into, droppedLines, verifyEnd }: Load,
+  { into, droppedLines, guard, verifyEnd }: Load,
 ): Promise<void> {
   const isProgram = typeof into !== 'function';
   const chain = startChain(
     [
       ...(backup.encrypted ? decryptStages(requireIdentity(identity, backup.key)) : []),
       ...decompressStages(backup.compression),
-      meterStage(METER, { droppedLines }),
+      meterStage(METER, { droppedLines, guard }),
       ...(isProgram ? [into] : []),
     ],
     { stdin: true, stdout: !isProgram, signal },

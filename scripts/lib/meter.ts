@@ -15,6 +15,8 @@ export interface MeterProgram {
  * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
  *
  * @param options.droppedLines lines that are left out where they stand in the first 8 KB
+ * @param options.guard puts the psql that reads it into restricted mode with this token: nothing of the dump is a command
+ *   for psql, whose `\\!` would be the shell
  * @param options.program in the place of our own
  * @param options.onProgress is told about once a second how many bytes have passed
  */
@@ -22,15 +24,20 @@ export function meterStage(
   name: string,
   options: {
     droppedLines?: readonly string[];
+    guard?: string | undefined;
     onProgress?: (sizeBytes: number) => void;
     program?: MeterProgram | undefined;
   } = {},
 ): Stage {
-  const { droppedLines = [], onProgress, program } = options;
+  const { droppedLines = [], guard, onProgress, program } = options;
   return {
     name,
     command: 'perl',
-    args: [program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)), ...droppedLines],
+    args: [
+      program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)),
+      ...(guard === undefined ? [] : [`--guard=${guard}`]),
+      ...droppedLines,
+    ],
     onLine: (line) => {
       const passed = /^PASSED (\d+)$/.exec(line)?.[1];
       if (passed !== undefined) onProgress?.(Number(passed));

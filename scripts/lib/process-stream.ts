@@ -251,7 +251,8 @@ export function assertSucceeded(results: readonly StageResult[]): void {
 function diedOfBrokenPipe(result: StageResult): boolean {
   // a socket pair, which node's pipes are, is reset when unread bytes are left in it; a lost server is something else
   const lostReader = /broken pipe|EPIPE|(writ|output)[^\n]*reset by peer/i;
-  return result.signal === 'SIGPIPE' || lostReader.test(result.stderr);
+  // 141 is a shell's word for a command that SIGPIPE ended
+  return result.signal === 'SIGPIPE' || result.exitCode === 141 || lostReader.test(result.stderr);
 }
 
 /** The error that says how a stage failed. */

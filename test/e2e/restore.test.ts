@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -339,6 +339,30 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     }
     assert.deepEqual((await postgres.contents(database))['public.live'], ['(live)']);
   });
+
+  for (const [what, command] of [
+    ['a command for the shell', '\\! touch FILE'],
+    ['a file that is written', '\\o FILE'],
+    ['an end to the restricted mode that is a guess', '\\unrestrict x\n\\! touch FILE'],
+    ['a restricted mode of its own, and its end', '\\restrict x\n\\unrestrict x\n\\! touch FILE'],
+  ] as const) {
+    for (const position of ['first', 'last'] as const) {
+      test(`runs nothing that a dump holds for psql: ${what}, ${position}`, async () => {
+        const { database, folder, env } = await handMadeShop(['2026-01-01T00:00:00']);
+        const file = join(temporaryFolder(), 'pwned');
+        const key = `2026/01/02/${database}_000000.sql`;
+        const bait = command.replaceAll('FILE', file);
+        const rows = `create table made (line text);\n${'select 1;\n'.repeat(2_000)}`;
+        place(folder, key, handMadeDump(position === 'first' ? `${bait}\n${rows}` : `${rows}${bait}`));
+        const before = await postgres.fingerprint(database);
+        const outcome = await runVerb('restore', [key, '--json'], env);
+        assert.equal(outcome.code, 1);
+        assert.match(outcome.json.error.message, /restrict/);
+        assert.equal(existsSync(file), false);
+        assert.deepEqual(await postgres.fingerprint(database), before);
+      });
+    }
+  }
 
   test('of a backup without a manifest says what it cannot compare', async () => {
     const { database, env, contents, key } = await damagedShop();

@@ -97,6 +97,38 @@ test('a meter drops the lines it is told to, at the head alone', async () => {
   assert.equal(await read(chain), input.replace('SET transaction_timeout = 0;\n', ''));
 });
 
+for (const [what, body] of [
+  ['nothing', ''],
+  ['a line', 'select 1;\n'],
+  ['less than is held back', `${'x'.repeat(900)}\n`],
+  ['a little more than is held back', `${'x'.repeat(1_024)}\n`],
+  ['megabytes', `${'select 1; -- and so on\n'.repeat(120_000)}`],
+] as const) {
+  test(`a guarding meter puts its token in the place of the dump's own, around ${what}`, async () => {
+    const chain = startChain([meterStage('meter', { guard: 'ours', droppedLines: ['SET a = 0;'] })], {
+      stdin: true,
+      stdout: true,
+    });
+    const dump = `--\n\\restrict theirs\nSET a = 0;\n${body}\\unrestrict theirs\n\n`;
+    chain.stdin?.end(dump);
+    let tail = '';
+    const text = await read(chain, {
+      verify: (results) => {
+        tail = readMeter(results, 'meter').tail;
+      },
+    });
+    assert.equal(text, `\\restrict ours\n--\n${body}\n`);
+    assert.ok(tail.endsWith('\\unrestrict theirs\n\n'), 'what proves that the dump was whole');
+  });
+}
+
+test('a guarding meter leaves alone what only looks like the end of the restricted mode', async () => {
+  const chain = startChain([meterStage('meter', { guard: 'ours' })], { stdin: true, stdout: true });
+  const body = `\\unrestrict guess\n${'x'.repeat(5_000)}\n`;
+  chain.stdin?.end(body);
+  assert.equal(await read(chain), `\\restrict ours\n${body}`);
+});
+
 test('files reach a program by their descriptors, and neither its arguments nor its environment', async () => {
   const result = await runProgram({ ...sh('cat <&3; tr "\\0" "\\n" </proc/$$/cmdline; env'), files: ['a secret'] });
   assert.ok(result.stdout.startsWith('a secret'));

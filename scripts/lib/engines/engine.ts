@@ -54,6 +54,8 @@ export interface Load {
   readonly into: Stage | ((text: string) => Promise<void>);
   /** Lines of its head that this server would not understand. */
   readonly droppedLines: readonly string[];
+  /** Puts the program that reads it into its restricted mode. See meterStage. */
+  readonly guard?: string | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
   verifyEnd(tail: string): void;
 }

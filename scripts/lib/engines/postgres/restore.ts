@@ -12,6 +12,7 @@ import { analyzeAll } from './folder/analyze.ts';
 import { planFolder, restoreJobs } from './folder/load.ts';
 import { loadStage } from './load-stage.ts';
 import { assertRestorable } from './preflight.ts';
+import { restrictionFor } from './restricted-mode.ts';
 import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases, lockRestore } from './server.ts';
 import { swapDatabases } from './swap.ts';
 
@@ -44,6 +45,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
       },
     );
   }
+  const isVouchedFor = manifest !== undefined;
   const connection = await connectBeside(source, signal);
   try {
     await lockRestore(connection, { ...source, database: target });
@@ -53,7 +55,17 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     warnOfOlderServer(connection, manifest);
     if (to !== undefined && targetExists) {
       await assertEmpty(source, to, signal);
-      return session({ connection, source, target, staging: to, isForeign: true, targetExists, globals, signal });
+      return session({
+        connection,
+        source,
+        target,
+        staging: to,
+        isForeign: true,
+        targetExists,
+        globals,
+        isVouchedFor,
+        signal,
+      });
     }
     if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
@@ -62,7 +74,17 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     await connection.query(
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({ connection, source, target, staging, isForeign: false, targetExists, globals, signal });
+    return session({
+      connection,
+      source,
+      target,
+      staging,
+      isForeign: false,
+      targetExists,
+      globals,
+      isVouchedFor,
+      signal,
+    });
   } catch (error) {
     await connection.close();
     throw error;
@@ -155,6 +177,7 @@ interface SessionParts {
   readonly isForeign: boolean;
   readonly targetExists: boolean;
   readonly globals: string | undefined;
+  readonly isVouchedFor: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -200,18 +223,19 @@ function session(own: SessionParts): RestoreSession {
 }
 
 async function plan(
-  { connection, source, staging, signal }: SessionParts,
+  { connection, source, staging, isVouchedFor, signal }: SessionParts,
   format: string,
   parts: readonly string[],
 ): Promise<readonly LoadStep[]> {
   const { serverVersionNum } = connection;
   const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
-  if (format === 'folder') return planFolder({ source, staging, serverVersionNum, droppedLines, signal }, parts);
+  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, isVouchedFor);
+  if (format === 'folder') return planFolder({ source, staging, serverVersionNum, droppedLines, guard, signal }, parts);
   const into = await loadStage(source, staging, format, serverVersionNum);
   const verifyEnd = (tail: string) => {
     if (format === 'sql') assertComplete(tail);
   };
-  return [{ jobs: 1, loads: [{ into, droppedLines, verifyEnd }] }];
+  return [{ jobs: 1, loads: [{ into, droppedLines, guard, verifyEnd }] }];
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */

@@ -24,6 +24,7 @@ export interface FolderLoad {
   readonly staging: string;
   readonly serverVersionNum: number;
   readonly droppedLines: readonly string[];
+  readonly guard: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +33,7 @@ export interface FolderLoad {
  * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
  */
 export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
-  const { source, staging, serverVersionNum, droppedLines, signal } = order;
+  const { source, staging, serverVersionNum, droppedLines, guard, signal } = order;
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
@@ -41,7 +42,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   }
   const jobs = restoreJobs(source);
   const psql = await loadStage(source, staging, 'folder', serverVersionNum);
-  const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, verifyEnd: assertComplete });
+  const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, guard, verifyEnd: assertComplete });
   return [
     { jobs: 1, loads: [byPsql(FIRST_PART)] },
     { jobs, loads: parts.filter((part) => part !== FIRST_PART && part !== LAST_PART).map(byPsql) },
