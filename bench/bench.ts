@@ -3,6 +3,7 @@ import { log, print } from '../scripts/lib/log.ts';
 import { benchBackups, benchMemory } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
 import { makeDatabase } from './lib/database.ts';
+import { benchFolders } from './lib/folders.ts';
 import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
@@ -39,6 +40,7 @@ try {
   }
   if (has('restore')) sections.push(await benchRestores(bed, database.name, options));
   if (has('mariadb')) sections.push(await benchMariaDb(bed, options));
+  if (has('folders')) sections.push(await benchFolders(bed, options));
   if (has('catalog')) sections.push(await benchCatalogs(bed, options));
   if (has('start-up')) sections.push(await benchStartUp(bed, options));
 

@@ -16,11 +16,11 @@ restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
 it in, by renaming. The replaced database is kept, and dumped as a safety backup. Any failure before the swap leaves
-the live database as it was. See list for the keys.
+the live database as it was. Folders go the same way. See list for the keys.
 
   --source NAME   the source to restore into, and whose latest backup is meant
   --at TIME       with latest: the newest backup at or before this time (ISO 8601, UTC unless it says otherwise)
-  --to DATABASE   restore beside the live database under this name, and swap nothing
+  --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
   --undo          swap the database that the last restore replaced back in
   --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
 

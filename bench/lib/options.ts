@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 
-export const PARTS = ['backup', 'memory', 'restore', 'mariadb', 'catalog', 'start-up'] as const;
+export const PARTS = ['backup', 'memory', 'restore', 'mariadb', 'folders', 'catalog', 'start-up'] as const;
 export type Part = (typeof PARTS)[number];
 
 export const HELP = `
-bench [--size 1GB] [--rounds 5] [--parts backup,memory,restore,mariadb,catalog,start-up] [--only TEXT,…] [--keys 200000] [--write]
+bench [--size 1GB] [--rounds 5] [--parts backup,memory,restore,mariadb,folders,catalog,start-up] [--only TEXT,…] [--keys 200000] [--write]
 
 Measures this project side by side with what a user would pick instead, in one run, the candidates taking turns.
 

@@ -100,6 +100,18 @@ const WRONG = {
     'postgres://h:99999/d',
     'postgres://h/d?format=csv',
   ],
+  BACKUP_SOURCE_F: [
+    'file://data/uploads',
+    'file:///',
+    'file:///data/..',
+    'file:///data/a#b',
+    'file:///data/a%00b',
+    'file:///data/100%',
+    'file:///data?format=sql',
+    'file:///data?format=custom',
+    'file:///data?compression=lz4',
+    'file:///data?sslmode=require',
+  ],
   BACKUP_SOURCE__A: ['postgres://h/d'],
   BACKUP_SOURCE_A__B: ['postgres://h/d'],
   BACKUP_SOURCE_Ä: ['postgres://h/d'],
@@ -194,6 +206,20 @@ test('a source is its URL, with what it does not say from the other variables', 
       compression: zstd,
     },
   ]);
+});
+
+test('a folder is its path, and is compressed by zstd unless it or BACKUP_COMPRESSION says otherwise', () => {
+  const read = (more: Record<string, string>) =>
+    configure({ BACKUP_FORMAT: 'custom', BACKUP_SOURCE_A: 'file:///data/my%20up%23loads/%C3%B6/', ...more }).sources;
+  const [folder] = read({});
+  assert.deepEqual(
+    [folder?.name, folder?.engine, folder?.database, folder?.format, folder?.compression],
+    ['a', 'files', '/data/my up#loads/ö', 'tar', { method: 'zstd' }],
+  );
+  assert.deepEqual(read({ BACKUP_COMPRESSION: 'gzip' })[0]?.compression, { method: 'gzip' });
+  const own = read({ BACKUP_COMPRESSION: 'gzip', BACKUP_SOURCE_A: 'file:///a?compression=zstd:9&format=tar' });
+  assert.deepEqual(own[0]?.compression, { method: 'zstd', level: 9 });
+  assert.match(problemsOf({ BACKUP_SOURCE_A: 'file:///a', BACKUP_SOURCE_A_PASSWORD: 'x' }).join(), /has no password/);
 });
 
 test('two sources of one name, two passwords of one source, and a password of none are problems', () => {
