@@ -16,7 +16,8 @@ export function readFolder(
   const database = posix.resolve(path);
   if (database === '/') throw new Error('is the whole file system; name a folder or a file');
   assertKnown(url.searchParams, ['format', 'compression']);
-  ofQuery('format', value.oneOf('tar'))(url.searchParams.get('format') ?? 'tar');
+  const format = url.searchParams.get('format') ?? 'tar';
+  if (format !== 'tar') throw new Error(`?format=${format} is for databases: a folder is always archived by tar`);
   const compression = url.searchParams.get('compression');
   return {
     engine: 'files',
