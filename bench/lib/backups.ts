@@ -27,7 +27,9 @@ const DUMP = ({ database }: Place) => `pg_dump --dbname=${database}`;
 
 export const FLOOR = 'pg_dump >/dev/null (the floor)';
 export const OURS = 'ours, gzip, directory';
+const OURS_FOLDER = 'ours, folder with 2 jobs, directory';
 const OURS_S3 = 'ours, gzip, S3';
+const OURS_FOLDER_S3 = 'ours, folder with 2 jobs, S3';
 const FILE_PREDECESSOR = 'pg_dump \\| gzip > file';
 
 const ENCRYPTED = 'ours, gzip, age, directory';
@@ -45,6 +47,7 @@ const CANDIDATES: readonly Candidate[] = [
   ours(OURS),
   ours('ours, zstd, directory', { BACKUP_COMPRESSION: 'zstd' }),
   ours('ours, none, directory', { BACKUP_COMPRESSION: 'none' }),
+  ours(OURS_FOLDER, { BACKUP_FORMAT: 'folder', BACKUP_JOBS: '2' }),
   { ...ours(ENCRYPTED, {}, ['age']), env: (place) => ({ ...(ours(OURS).env?.(place) ?? {}), ...encryption() }) },
   { name: FILE_PREDECESSOR, needs: ['gzip'], script: (place) => `${DUMP(place)} | gzip > ${place.out}/d.sql.gz` },
   {
@@ -72,6 +75,15 @@ const S3_CANDIDATES = (s3: S3, key: () => string): readonly Candidate[] => [
   {
     ...ours(OURS_S3),
     env: ({ bed, database }) => ({ ...source(bed, database), ...bucket(s3, key()) }),
+  },
+  {
+    ...ours(OURS_FOLDER_S3),
+    env: ({ bed, database }) => ({
+      ...source(bed, database),
+      ...bucket(s3, key()),
+      BACKUP_FORMAT: 'folder',
+      BACKUP_JOBS: '2',
+    }),
   },
   {
     name: 'pg_dump \\| gzip \\| mc pipe',
@@ -137,6 +149,10 @@ function targetsOf(results: readonly Runs[]): Target[] {
   const find = (name: string) => results.find((runs) => runs.name.includes(name));
   const [floor, directory, s3] = [find(FLOOR), find(OURS), find(OURS_S3)];
   const targets: Target[] = [];
+  for (const runs of [find(OURS_FOLDER), find(OURS_FOLDER_S3)]) {
+    if (!floor || !runs) continue;
+    targets.push({ what: `backup (${runs.name}) to the floor`, reached: ratio(runs, floor), atMost: 0.95, unit: '×' });
+  }
   for (const runs of [directory, s3]) {
     if (!floor || !runs) continue;
     targets.push({ what: `backup (${runs.name}) to the floor`, reached: ratio(runs, floor), atMost: 1.5, unit: '×' });

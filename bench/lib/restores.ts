@@ -4,11 +4,21 @@ import { comparison, nodePeakBytes, type Section, type Target } from './report.t
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import type { TestBed } from './test-bed.ts';
 
+/** The same database, in every form that a candidate restores. */
+interface Dumps {
+  readonly sqlKey: string;
+  readonly sqlFile: string;
+  readonly folderKey: string;
+  /** What `pg_dump -Fd` wrote. */
+  readonly directory: string;
+}
+
 interface Candidate {
   readonly name: string;
   readonly needs: readonly string[];
-  /** Restores the file `dump` into the new database `restored`. */
-  readonly script: (dump: string) => string;
+  /** Restores into the new database `restored`. */
+  readonly script: (dumps: Dumps) => string;
+  readonly env?: Record<string, string>;
 }
 
 const PLAIN = 'gunzip -c \\| psql';
@@ -16,45 +26,84 @@ const PSQL = 'psql -X -q -v ON_ERROR_STOP=1 -d restored -o /dev/null';
 const OURS = 'ours, --to (with ANALYZE, digest and row counts)';
 const SWAP = 'ours, until the service is back (swapped in)';
 const DRILL = 'ours, drill (on a throwaway server, with every check)';
+const FOLDER = 'ours, a folder, --to (with ANALYZE, digest and row counts)';
+const FOLDER_SWAP = 'ours, a folder, until the service is back (swapped in)';
 const CREATE = 'createdb -T template0 restored';
 
 const CANDIDATES: readonly Candidate[] = [
-  { name: PLAIN, needs: ['gunzip'], script: (dump) => `${CREATE} && gunzip -c ${dump} | ${PSQL}` },
+  { name: PLAIN, needs: ['gunzip'], script: ({ sqlFile }) => `${CREATE} && gunzip -c ${sqlFile} | ${PSQL}` },
   {
     name: 'gunzip -c \\| psql, then ANALYZE',
     needs: ['gunzip'],
-    script: (dump) => `${CREATE} && gunzip -c ${dump} | ${PSQL} && ${PSQL} -c analyze`,
+    script: ({ sqlFile }) => `${CREATE} && gunzip -c ${sqlFile} | ${PSQL} && ${PSQL} -c analyze`,
   },
-  { name: 'igzip -dc \\| psql -1', needs: ['igzip'], script: (dump) => `${CREATE} && igzip -dc ${dump} | ${PSQL} -1` },
-  { name: OURS, needs: [], script: () => verb('restore', 'latest', '--to', 'restored', '--json') },
-  { name: SWAP, needs: [], script: () => verb('restore', 'latest', '--json') },
-  { name: DRILL, needs: [], script: () => verb('drill', 'latest', '--json') },
+  {
+    name: 'igzip -dc \\| psql -1',
+    needs: ['igzip'],
+    script: ({ sqlFile }) => `${CREATE} && igzip -dc ${sqlFile} | ${PSQL} -1`,
+  },
+  {
+    name: 'pg_restore -j2 (of pg_dump -Fd), then ANALYZE',
+    needs: [],
+    script: ({ directory }) => `${CREATE} && pg_restore -j2 -d restored ${directory} && vacuumdb -q -Z -j2 restored`,
+  },
+  { name: OURS, needs: [], script: ({ sqlKey }) => verb('restore', sqlKey, '--to', 'restored', '--json') },
+  { name: SWAP, needs: [], script: ({ sqlKey }) => verb('restore', sqlKey, '--json') },
+  {
+    name: FOLDER,
+    needs: [],
+    script: ({ folderKey }) => verb('restore', folderKey, '--to', 'restored', '--json'),
+    env: { BACKUP_JOBS: '2' },
+  },
+  {
+    name: FOLDER_SWAP,
+    needs: [],
+    script: ({ folderKey }) => verb('restore', folderKey, '--json'),
+    env: { BACKUP_JOBS: '2' },
+  },
+  { name: DRILL, needs: [], script: ({ sqlKey }) => verb('drill', sqlKey, '--json') },
 ];
 
 /** Restores one backup in every way, each time into a new database. */
 export async function benchRestores(bed: TestBed, database: string, options: Options): Promise<Section> {
   const env = { ...source(bed, database), BACKUP_DIR: bed.empty('backups') };
-  const backup = await bed.run(verb('backup', '--json'), env);
-  const { results: backups } = JSON.parse(backup.stdout) as { results: { key: string }[] };
-  const dump = `${env.BACKUP_DIR}/${backups[0]?.key}`;
+  const dumps = await makeDumps(bed, database, env);
 
   const wanted = CANDIDATES.filter(({ name }) => name === PLAIN || options.only.some((text) => name.includes(text)));
   const able = wanted.filter(({ needs }) => needs.every(bed.has));
   const results = await inTurns(able, options.rounds, async (candidate) => {
     await bed.query('postgres', 'checkpoint');
-    const measured = await bed.run(candidate.script(dump), env);
+    const measured = await bed.run(candidate.script(dumps), { ...env, ...candidate.env });
     await dropAllBut(bed, database);
-    if (candidate.name !== SWAP) return measured;
+    if (candidate.name !== SWAP && candidate.name !== FOLDER_SWAP) return measured;
     // what follows it, the safety backup, nobody waits for
     const { durationMs } = JSON.parse(measured.stdout) as { durationMs: number };
     return { ...measured, wallS: durationMs / 1_000 };
   });
   bed.empty('backups');
+  bed.empty('directory');
   return {
     title: 'Restore',
     body: `${comparison(results)}\n\nCPU seconds of the swap hold those of the safety backup that follows it; its wall time does not. A drill's throwaway server is part of its tree.`,
     targets: targetsOf(results),
   };
+}
+
+async function makeDumps(
+  bed: TestBed,
+  database: string,
+  env: Record<string, string> & { BACKUP_DIR: string },
+): Promise<Dumps> {
+  const keyOf = async (more: Record<string, string>) => {
+    const { stdout } = await bed.run(verb('backup', '--json'), { ...env, ...more });
+    const { results } = JSON.parse(stdout) as { results: { key: string }[] };
+    return results[0]?.key ?? '';
+  };
+  const sqlKey = await keyOf({});
+  const folderKey = await keyOf({ BACKUP_FORMAT: 'folder', BACKUP_JOBS: '2' });
+  const directory = `${bed.empty('directory')}/d`;
+  await bed.run(`pg_dump -Fd -j2 -f ${directory} ${database}`);
+  return { sqlKey, sqlFile: `${env.BACKUP_DIR}/${sqlKey}`, folderKey, directory };
 }
 
 function targetsOf(results: readonly Runs[]): Target[] {
@@ -70,7 +119,15 @@ function targetsOf(results: readonly Runs[]): Target[] {
       { what: `restore (${runs.name}) to \`${PLAIN}\``, reached: ratio(runs, plain ?? runs), atMost: 1, unit: '×' },
       { what: `node's peak memory (${runs.name})`, reached: nodePeakBytes(runs) / 1e6, atMost: 220, unit: 'MB' },
     ]);
-  return [...restores, ...drill];
+  const folders = rest
+    .filter(({ name }) => name === FOLDER || name === FOLDER_SWAP)
+    .map((runs) => ({
+      what: `restore (${runs.name}) to \`${PLAIN}\``,
+      reached: ratio(runs, plain ?? runs),
+      atMost: 0.65,
+      unit: '×' as const,
+    }));
+  return [...restores, ...folders, ...drill];
 }
 
 async function dropAllBut(bed: TestBed, database: string): Promise<void> {
