@@ -4,7 +4,7 @@ import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
 import { type Connection, connect, sqlState } from '../connection.ts';
 import { exportSnapshot, type Snapshot } from '../snapshot.ts';
-import { changedTables, listTables, type TableToDump } from './tables.ts';
+import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';
 
 const RETRY_MS = 200;
 /** So many tables are locked by one statement. */
@@ -40,7 +40,7 @@ export async function fixTables(
       if (lockedBy !== undefined && Date.now() > deadline) throw lockedError(source, lockedBy);
       if (lockedBy === undefined) {
         altered = await changedTables(now, tables);
-        if (isHeld && altered.length === 0) return { snapshot, tables };
+        if (isHeld && altered.length === 0) return { snapshot, tables: await measureTables(connection, tables) };
         attempts += 1;
       }
       await connection.query('rollback');
@@ -59,7 +59,7 @@ export async function fixTables(
 /** @returns whether every table is held, and if one is locked, the server's words for it */
 async function hold(
   connection: Connection,
-  tables: readonly TableToDump[],
+  tables: readonly SnapshotTable[],
 ): Promise<{ isHeld: boolean; lockedBy?: string }> {
   for (let start = 0; start < tables.length; start += BATCH) {
     const names = tables.slice(start, start + BATCH).map(({ name }) => `only ${name}`);

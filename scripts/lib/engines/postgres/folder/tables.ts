@@ -1,7 +1,7 @@
 import type { Connection } from '../connection.ts';
 
 /** A table whose rows are dumped, as the snapshot has it. */
-export interface TableToDump {
+export interface SnapshotTable {
   readonly oid: string;
   /** Schema-qualified, quoted where SQL needs it; as row counts have it. */
   readonly name: string;
@@ -9,9 +9,6 @@ export interface TableToDump {
   readonly relation: string;
   /** Those that are not generated, in their order. */
   readonly columns: readonly string[];
-  readonly heapBytes: number;
-  /** With what is stored out of line. */
-  readonly sizeBytes: number;
   /** Its rows can be asked for by the pages that they lie in. */
   readonly canSplit: boolean;
   /** For a table that belongs to an extension, which of its rows are the users'; empty for all. */
@@ -30,8 +27,6 @@ const tablesQuery = (version: number) => `
     coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         ${version >= 120_000 ? "and a.attgenerated = ''" : ''}), '{}') as columns,
-    pg_relation_size(c.oid)::text as heap,
-    coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)::text as toast,
     ${version >= 140_000 ? "(select amname = 'heap' from pg_am am where am.oid = c.relam)" : 'false'} as "canSplit",
     x.condition, ${version >= 120_000 ? viaQuery : 'null'} as via, ${SIGNATURE} as signature
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -55,34 +50,50 @@ const SIGNATURE = `md5(concat_ws(' ', n.nspname, c.relname, c.relfilenode, (
   select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' order by a.attnum)
   from pg_attribute a where a.attrelid = c.oid and a.attnum > 0)))`;
 
+/** The same with its size, which only those are told who hold it. */
+export interface TableToDump extends SnapshotTable {
+  readonly heapBytes: number;
+  /** With what is stored out of line. */
+  readonly sizeBytes: number;
+}
+
 /** Every table whose rows belong into a dump, by the snapshot of the transaction that the connection is in. */
-export async function listTables(connection: Connection): Promise<TableToDump[]> {
-  type Row = Omit<TableToDump, 'heapBytes' | 'sizeBytes'> & { heap: string; toast: string };
-  const rows = await connection.query<Row>(tablesQuery(connection.serverVersionNum));
+export async function listTables(connection: Connection): Promise<SnapshotTable[]> {
   return inOrderOfReference(
     connection,
-    rows.map(({ heap, toast, ...row }) => ({
-      ...row,
-      heapBytes: Number(heap),
-      sizeBytes: Number(heap) + Number(toast),
-    })),
+    await connection.query<SnapshotTable>(tablesQuery(connection.serverVersionNum)),
   );
+}
+
+/** The tables with their sizes. Would wait for one that somebody else has locked. */
+export async function measureTables(connection: Connection, tables: readonly SnapshotTable[]): Promise<TableToDump[]> {
+  const rows = await connection.query<{ oid: string; heap: string; toast: string }>(
+    `select oid::text as oid, pg_relation_size(oid)::text as heap,
+       coalesce(pg_relation_size(nullif(reltoastrelid, 0)), 0)::text as toast
+     from pg_class where oid = any ($1::oid[])`,
+    [tables.map(({ oid }) => oid)],
+  );
+  const sizes = new Map(rows.map(({ oid, heap, toast }) => [oid, { heap: Number(heap), toast: Number(toast) }]));
+  return tables.map((table) => {
+    const { heap = 0, toast = 0 } = sizes.get(table.oid) ?? {};
+    return { ...table, heapBytes: heap, sizeBytes: heap + toast };
+  });
 }
 
 /**
  * Those of extensions come first, and among them what is referred to before what refers to it: their foreign keys are
  * there before their rows. In a circle the order is that of the names, as in a dump of pg_dump's.
  */
-async function inOrderOfReference(connection: Connection, tables: TableToDump[]): Promise<TableToDump[]> {
+async function inOrderOfReference(connection: Connection, tables: SnapshotTable[]): Promise<SnapshotTable[]> {
   const configuration = tables.filter(({ condition }) => condition !== null);
   if (configuration.length === 0) return tables;
   const rows = await connection.query<{ from: string; to: string }>(
     "select conrelid::text as from, confrelid::text as to from pg_constraint where contype = 'f' and conrelid = any ($1::oid[])",
     [configuration.map(({ oid }) => oid)],
   );
-  const ordered = new Set<TableToDump>();
+  const ordered = new Set<SnapshotTable>();
   const visited = new Set<string>();
-  const visit = (table: TableToDump) => {
+  const visit = (table: SnapshotTable) => {
     if (visited.has(table.oid)) return;
     visited.add(table.oid);
     for (const { to } of rows.filter(({ from }) => from === table.oid)) {
@@ -96,7 +107,7 @@ async function inOrderOfReference(connection: Connection, tables: TableToDump[])
 }
 
 /** The tables that are no longer what the snapshot has, by a connection that sees what is committed now. */
-export async function changedTables(now: Connection, tables: readonly TableToDump[]): Promise<string[]> {
+export async function changedTables(now: Connection, tables: readonly SnapshotTable[]): Promise<string[]> {
   const rows = await now.query<{ oid: string; signature: string }>(
     `select c.oid::text as oid, ${SIGNATURE} as signature
      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and c.oid = any ($1::oid[])`,
