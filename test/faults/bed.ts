@@ -11,7 +11,7 @@ import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
 import { startS3Double } from '../support/s3-double.ts';
 import { type Databases, type State, startMariaDbDatabases, startPostgresDatabases } from './databases.ts';
 import { directoryPlace, type Objects, type Place, s3Place } from './stores.ts';
-import { type Environment, startVerb, translateScripts } from './verbs.ts';
+import { bundledVerbs, type Environment, startVerb } from './verbs.ts';
 
 const unzip = promisify(gunzip);
 
@@ -20,10 +20,21 @@ export type StoreName = 'directory' | 's3' | 'garage';
 /** A source of every case; its name stands in the keys. */
 export const SOURCE = 'shop';
 
+/** How long the verbs take, measured by a backup. */
+const TIMES: Readonly<Record<string, number>> = {
+  backup: 1,
+  restore: 1.8,
+  undo: 0.7,
+  cleanup: 0.6,
+  drill: 4,
+  list: 0.3,
+};
+
 /** What all cases share: servers, a store, and a golden backup of each engine. */
 export interface Bed {
   readonly folder: string;
-  readonly scripts: string;
+  /** Where the verbs are. */
+  readonly verbs: string;
   readonly engines: readonly Databases[];
   readonly storeName: StoreName;
   /** The address of the S3 store itself. */
@@ -33,6 +44,8 @@ export interface Bed {
   /** The objects of a backup of the state `old` of that engine. */
   golden(engine: Databases): Objects;
   digestOf(engine: Databases, state: State): string;
+  /** About how long a verb takes here, so that a signal comes while it runs. */
+  typicalMs(engine: Databases, verb: string): number;
   /** Whether the bytes, restored by the client program alone, are that state. Each distinct dump is restored once. */
   restoresTo(engine: Databases, dump: Buffer): Promise<string>;
   identity: { recipient: string; secret: string } | undefined;
@@ -49,7 +62,7 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
   const folder = mkdtempSync(join(tmpdir(), 'faults-'));
   // the throwaway servers run as other users
   execFileSync('chmod', ['755', folder]);
-  const scripts = translateScripts();
+  const verbs = await bundledVerbs();
   const engines = await startEngines(isSmall);
   const storage = await startStorage(wanted);
   const digests = new Map<string, string>();
@@ -65,12 +78,13 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
   let loads = 0;
   const bed: Bed = {
     folder,
-    scripts: scripts.folder,
+    verbs: verbs.folder,
     engines,
     storeName: wanted,
     endpoint: storage?.settings.endpoint,
     place: (name) => (storage ? s3Place(storage.settings, name) : directoryPlace(join(folder, name, 'backups'))),
     golden: (engine) => golden.get(engine.engine) ?? new Map(),
+    typicalMs: (engine, verb) => (goldenMs.get(engine.engine) ?? 1_000) * (TIMES[verb] ?? 1),
     digestOf: (engine, state) => digests.get(`${engine.engine} ${state}`) ?? '',
     restoresTo: (engine, dump) => {
       const id = `${engine.engine} ${createHash('sha256').update(dump).digest('hex')}`;
@@ -81,7 +95,7 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
     identity: makeIdentity(),
     stop: async () => {
       await Promise.all([...engines.map((engine) => engine.stop()), storage?.stop()]);
-      scripts.remove();
+      verbs.remove();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -101,7 +115,12 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
     }
   }
   const golden = new Map<string, Objects>();
-  for (const engine of engines) golden.set(engine.engine, await takeGolden(bed, engine));
+  const goldenMs = new Map<string, number>();
+  for (const engine of engines) {
+    const { objects, durationMs } = await takeGolden(bed, engine);
+    golden.set(engine.engine, objects);
+    goldenMs.set(engine.engine, durationMs);
+  }
   return bed;
 }
 
@@ -138,13 +157,13 @@ function makeIdentity(): Bed['identity'] {
   }
 }
 
-async function takeGolden(bed: Bed, engine: Databases): Promise<Objects> {
+async function takeGolden(bed: Bed, engine: Databases): Promise<{ objects: Objects; durationMs: number }> {
   const name = `golden_${engine.engine}`;
   await engine.create(name, 'old');
   const place = directoryPlace(join(bed.folder, name, 'backups'));
   const env: Environment = { BACKUP_SOURCE_SHOP: engine.url(name), ...place.env() };
   const cwd = join(bed.folder, name);
-  const { code, stderr } = await startVerb(bed.scripts, ['backup'], env, { cwd, hungAfterMs: 60_000 }).ended;
+  const { code, stderr, durationMs } = await startVerb(bed.verbs, ['backup'], env, { cwd, hungAfterMs: 60_000 }).ended;
   if (code !== 0) throw new Error(`the golden backup failed: ${stderr}`);
   const objects = new Map<string, Buffer>();
   for (const key of await place.keys()) objects.set(key, await place.read(key));
@@ -155,5 +174,5 @@ async function takeGolden(bed: Bed, engine: Databases): Promise<Objects> {
   const proof = await bed.restoresTo(engine, await unzip(objects.get(backup?.key ?? '') ?? Buffer.alloc(0)));
   if (proof !== bed.digestOf(engine, 'old')) throw new Error(`the golden backup is not what was dumped: ${proof}`);
   await engine.drop(name);
-  return objects;
+  return { objects, durationMs };
 }

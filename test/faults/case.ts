@@ -38,14 +38,14 @@ function variation(random: Random, world: World): Record<string, string> {
 }
 
 /** Sets the scene, lets the fault happen to the verb, judges, runs the verb again without it, and judges that. */
-export async function runCase(bed: Bed, each: Case, random: Random, typicalMs: number): Promise<CaseResult> {
+export async function runCase(bed: Bed, each: Case, random: Random): Promise<CaseResult> {
   const world = new World(bed, each.engine, each.verb, String(each.number), each.fault.isBig === true);
   let injection: Injection | undefined;
   const said: string[] = [];
   try {
     await world.prepare();
     const varied = variation(random, world);
-    injection = await each.fault.inject(world, random, typicalMs);
+    injection = await each.fault.inject(world, random, bed.typicalMs(each.engine, each.verb));
     const env = { ...world.env(injection), ...varied, ...injection.env };
     const run = world.start(WORDS[world.verb], env, injection.limits);
     await injection.during?.(run);
@@ -55,7 +55,10 @@ export async function runCase(bed: Bed, each: Case, random: Random, typicalMs: n
     const allowance = injection.allowance?.() ?? {};
     const problems = await judge(world, ended, allowance);
     // what a listing that lied made a cleanup delete stays deleted
-    const next = await runAgain(world, varied, { phantom: allowance.phantom ?? false });
+    const next = await runAgain(world, varied, {
+      phantom: allowance.phantom ?? false,
+      hasTwin: allowance.hasTwin ?? false,
+    });
     said.push(...describe('the next run', next.ended));
     problems.push(...next.problems.map((problem) => `next run: ${problem}`));
     problems.push(...(await world.leftovers()).map((left) => `left over: ${left}`));

@@ -9,7 +9,7 @@ import type { Allowance } from './oracle.ts';
 import type { Random } from './random.ts';
 import { directoryPlace } from './stores.ts';
 import { type Environment, kill, type UnderWay } from './verbs.ts';
-import { VERBS, type Verb, type World } from './world.ts';
+import { VERBS, type Verb, WORDS, type World } from './world.ts';
 
 /** What a fault does to a run: around it, and while it is under way. */
 export interface Injection {
@@ -309,6 +309,28 @@ function linkFault(kind: LinkFault['kind']): Fault {
 
 const LINK_FAULTS: readonly Fault[] = [linkFault('reset'), linkFault('hang'), linkFault('refuse')];
 
+/** The same or another verb, on the same source, at the same time or a little later. */
+const TWIN: Fault = {
+  name: 'two at once',
+  verbs: ['backup', 'restore', 'undo', 'cleanup', 'drill'],
+  weight: 2,
+  inject: async (world, random, typicalMs) => {
+    const other = random.pick(['backup', 'restore', 'undo', 'cleanup', 'drill'] as const);
+    const delayMs = random.chance(0.4) ? 0 : Math.round(random.next() * typicalMs);
+    let code: number | null = null;
+    return {
+      get what() {
+        return `a ${other} at the same time, ${delayMs} ms later, which ended with ${code}`;
+      },
+      during: async () => {
+        await sleep(delayMs);
+        ({ code } = await world.start(WORDS[other], world.env({ patient: true })).ended);
+      },
+      allowance: () => ({ hasTwin: true }),
+    };
+  },
+};
+
 /** Nothing happens: the oracle has to be content with that too. */
 export const NOTHING: Fault = {
   name: 'nothing',
@@ -323,4 +345,5 @@ export const FAULTS: readonly Fault[] = [
   ...PROCESS_FAULTS,
   ...LIMIT_FAULTS,
   ...LINK_FAULTS,
+  TWIN,
 ];

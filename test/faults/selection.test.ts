@@ -31,7 +31,6 @@ const SELECTION: Readonly<Record<Exclude<StoreName, 'garage'>, readonly (readonl
 setChildEnvironment(process.env);
 const skip = (await findPrograms('postgres')).length === 0 && 'the PostgreSQL server is not installed here';
 const SEED = 1;
-const TYPICAL_MS = 1_200;
 
 for (const [store, selected] of Object.entries(SELECTION)) {
   describe(`a run that meets a fault is whole or says so, and the next one is fine (${store})`, { skip }, async () => {
@@ -42,7 +41,7 @@ for (const [store, selected] of Object.entries(SELECTION)) {
         const fault = FAULTS.find((each) => each.name === name);
         const [engine] = bed?.engines ?? [];
         assert.ok(fault && engine && bed, `there is no fault named ${name}`);
-        const result = await runCase(bed, { number: i, fault, verb, engine }, randomOf(SEED, i), TYPICAL_MS);
+        const result = await runCase(bed, { number: i, fault, verb, engine }, randomOf(SEED, i));
         assert.deepEqual(result.problems, [], `${result.what}\n${result.said}`);
       });
     }

@@ -71,7 +71,7 @@ export class World {
   /** Sets the scene for the verb. */
   async prepare(): Promise<void> {
     const { engine, name, verb } = this;
-    if (verb !== 'drill' && verb !== 'list') await engine.create(name, this.state);
+    if (verb !== 'list') await engine.create(name, this.state);
     if (verb === 'undo') await engine.create(`${name}_previous_20260101000000`, 'old');
     if (verb === 'cleanup') await engine.create(`${name}_previous_20200101000000`, 'new');
     const generations = verb === 'cleanup' || verb === 'list' ? GENERATIONS : 1;
@@ -104,7 +104,7 @@ export class World {
 
   start(words: readonly string[], env: Environment, limits?: readonly string[]): UnderWay {
     const options = { cwd: join(this.folder, 'cwd'), hungAfterMs: HUNG_AFTER_MS, ...(limits ? { limits } : {}) };
-    return startVerb(this.bed.scripts, words, env, options);
+    return startVerb(this.bed.verbs, words, env, options);
   }
 
   /** What a run has left that should be gone by now. */
