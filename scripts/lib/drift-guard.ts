@@ -11,6 +11,8 @@ const DAY_MS = 86_400_000;
 /** How far back earlier backups are looked for, a listing a day, until enough are found. */
 const DAYS_BACK = 35;
 const ENOUGH = 10;
+/** A backup that is done does not wait longer than this for being compared. */
+const LOOKED_FOR_MS = 60_000;
 
 let hasSaidWhy = false;
 
@@ -22,8 +24,9 @@ export async function guardAgainstDrift(
   storage: Storage,
   prefix: string,
   taken: { manifest: Manifest; identity: string | undefined },
-  signal: AbortSignal,
+  outer: AbortSignal,
 ): Promise<string[]> {
+  const signal = AbortSignal.any([outer, AbortSignal.timeout(LOOKED_FOR_MS)]);
   try {
     const { source, createdAt } = taken.manifest;
     const earlier = await earlierBackups(storage, prefix, { source, before: new Date(createdAt) }, signal);
@@ -34,7 +37,7 @@ export async function guardAgainstDrift(
     const before = await readManifest(storage, previous, taken.identity, signal);
     return [...(size === undefined ? [] : [size]), ...(before ? contentDrift(before, taken.manifest) : [])];
   } catch (error) {
-    signal.throwIfAborted();
+    // an interrupt too: the backup is taken
     if (!hasSaidWhy) log.info(`not compared with earlier backups: ${messageOf(error)}`);
     hasSaidWhy = true;
     return [];

@@ -287,7 +287,10 @@ function nothingToDrill(source: string, problem: string): DrillRecord {
 async function keep(config: Config, storage: Storage, result: DrillRecord): Promise<string | null> {
   const key = drillKey(config.prefix, result.source, new Date(result.startedAt));
   try {
-    await storage.put(key, once(encodeRecord(result)), { contentType: 'application/json' });
+    await storage.put(key, once(encodeRecord(result)), {
+      contentType: 'application/json',
+      signal: AbortSignal.timeout(config.values.STORAGE_TIMEOUT * 3),
+    });
     return key;
   } catch (error) {
     log.warn(`the drill's record ${key} could not be written, so status will not show it: ${messageOf(error)}`);

@@ -47,7 +47,8 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
   const engine = await engineOf(source.engine);
   const session = await engine.beginDump(source, signal, order.putAside);
   const before = { source: source.name, before: session.createdAt };
-  const tidying = removeAbandoned(storage, prefix, before, signal);
+  const giveUp = new AbortController();
+  const tidying = removeAbandoned(storage, prefix, before, AbortSignal.any([signal, giveUp.signal]));
   let marker: string | undefined;
   try {
     const compression: ObjectCompression = source.format === 'custom' ? 'none' : source.compression.method;
@@ -85,6 +86,7 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     await commit(order, stem, manifest);
     return { key, manifest };
   } catch (error) {
+    giveUp.abort();
     if (marker !== undefined) await withdraw(storage, [marker], error);
     throw error;
   } finally {

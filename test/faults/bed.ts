@@ -3,22 +3,21 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
-import { catalogOf } from '../../scripts/lib/catalog.ts';
+import { type Backup, catalogOf } from '../../scripts/lib/catalog.ts';
 import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
 import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
 import { startS3Double } from '../support/s3-double.ts';
 import { type Databases, type State, startMariaDbDatabases, startPostgresDatabases } from './databases.ts';
+import { plainDump } from './proof.ts';
 import { directoryPlace, type Objects, type Place, s3Place } from './stores.ts';
 import { bundledVerbs, type Environment, startVerb } from './verbs.ts';
-
-const unzip = promisify(gunzip);
 
 export type StoreName = 'directory' | 's3' | 'garage';
 
 /** A source of every case; its name stands in the keys. */
 export const SOURCE = 'shop';
+
+export type Format = 'sql' | 'folder';
 
 /** How long the verbs take, measured by a backup. */
 const TIMES: Readonly<Record<string, number>> = {
@@ -41,8 +40,8 @@ export interface Bed {
   readonly endpoint: string | undefined;
   /** A new place in the storage. */
   place(name: string): Place;
-  /** The objects of a backup of the state `old` of that engine. */
-  golden(engine: Databases): Objects;
+  /** The objects of a backup of the state `old` of that engine, in that format or in the one that it has. */
+  golden(engine: Databases, format: Format): Objects;
   digestOf(engine: Databases, state: State): string;
   /** About how long a verb takes here, so that a signal comes while it runs. */
   typicalMs(engine: Databases, verb: string): number;
@@ -83,7 +82,8 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
     storeName: wanted,
     endpoint: storage?.settings.endpoint,
     place: (name) => (storage ? s3Place(storage.settings, name) : directoryPlace(join(folder, name, 'backups'))),
-    golden: (engine) => golden.get(engine.engine) ?? new Map(),
+    golden: (engine, format) =>
+      golden.get(`${engine.engine} ${format}`) ?? golden.get(`${engine.engine} sql`) ?? new Map(),
     typicalMs: (engine, verb) => (goldenMs.get(engine.engine) ?? 1_000) * (TIMES[verb] ?? 1),
     digestOf: (engine, state) => digests.get(`${engine.engine} ${state}`) ?? '',
     restoresTo: (engine, dump) => {
@@ -117,9 +117,11 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
   const golden = new Map<string, Objects>();
   const goldenMs = new Map<string, number>();
   for (const engine of engines) {
-    const { objects, durationMs } = await takeGolden(bed, engine);
-    golden.set(engine.engine, objects);
-    goldenMs.set(engine.engine, durationMs);
+    for (const format of engine.engine === 'postgres' ? (['sql', 'folder'] as const) : (['sql'] as const)) {
+      const { objects, durationMs } = await takeGolden(bed, engine, format);
+      golden.set(`${engine.engine} ${format}`, objects);
+      goldenMs.set(engine.engine, durationMs);
+    }
   }
   return bed;
 }
@@ -157,22 +159,31 @@ function makeIdentity(): Bed['identity'] {
   }
 }
 
-async function takeGolden(bed: Bed, engine: Databases): Promise<{ objects: Objects; durationMs: number }> {
-  const name = `golden_${engine.engine}`;
+async function takeGolden(
+  bed: Bed,
+  engine: Databases,
+  format: Format,
+): Promise<{ objects: Objects; durationMs: number }> {
+  const name = `golden_${engine.engine}_${format}`;
   await engine.create(name, 'old');
   const place = directoryPlace(join(bed.folder, name, 'backups'));
-  const env: Environment = { BACKUP_SOURCE_SHOP: engine.url(name), ...place.env() };
+  const env: Environment = { BACKUP_SOURCE_SHOP: engine.url(name), BACKUP_FORMAT: format, ...place.env() };
   const cwd = join(bed.folder, name);
   const { code, stderr, durationMs } = await startVerb(bed.verbs, ['backup'], env, { cwd, hungAfterMs: 60_000 }).ended;
   if (code !== 0) throw new Error(`the golden backup failed: ${stderr}`);
   const objects = new Map<string, Buffer>();
   for (const key of await place.keys()) objects.set(key, await place.read(key));
-  const [backup] = catalogOf(
-    [...objects].map(([key, { length }]) => ({ key, sizeBytes: length })),
-    '',
-  );
-  const proof = await bed.restoresTo(engine, await unzip(objects.get(backup?.key ?? '') ?? Buffer.alloc(0)));
+  const [backup] = listingOf(objects);
+  const proof = backup ? await bed.restoresTo(engine, await plainDump(backup, objects, undefined)) : 'not listed';
   if (proof !== bed.digestOf(engine, 'old')) throw new Error(`the golden backup is not what was dumped: ${proof}`);
   await engine.drop(name);
   return { objects, durationMs };
+}
+
+/** The backups among these objects, the newest first. */
+export function listingOf(objects: Objects): Backup[] {
+  return catalogOf(
+    [...objects].map(([key, { length }]) => ({ key, sizeBytes: length })),
+    '',
+  );
 }

@@ -30,16 +30,22 @@ export interface CaseResult {
 function variation(random: Random, world: World): Record<string, string> {
   if (world.verb !== 'backup' || world.state === 'big') return {};
   const { identity } = world.bed;
+  const isPostgres = world.engine.engine === 'postgres';
+  const format = isPostgres ? random.pick(['sql', 'sql', 'sql', 'custom', 'folder', 'folder']) : 'sql';
   return {
-    BACKUP_COMPRESSION: random.pick(['gzip', 'gzip', 'zstd', 'none']),
+    BACKUP_FORMAT: format,
+    BACKUP_JOBS: String(random.int(1, 3)),
+    // old servers' own format has no zstd
+    BACKUP_COMPRESSION: format === 'custom' ? 'gzip' : random.pick(['gzip', 'gzip', 'zstd', 'none']),
     ...(random.chance(0.3) && identity ? { BACKUP_AGE_RECIPIENTS: identity.recipient } : {}),
-    ...(random.chance(0.2) && world.engine.engine === 'postgres' ? { BACKUP_FORMAT: 'custom' } : {}),
   };
 }
 
 /** Sets the scene, lets the fault happen to the verb, judges, runs the verb again without it, and judges that. */
 export async function runCase(bed: Bed, each: Case, random: Random): Promise<CaseResult> {
-  const world = new World(bed, each.engine, each.verb, String(each.number), each.fault.isBig === true);
+  const isBig = each.fault.isBig === true;
+  const format = random.chance(0.3) ? 'folder' : 'sql';
+  const world = new World(bed, each.engine, each.verb, String(each.number), { isBig, format });
   let injection: Injection | undefined;
   const said: string[] = [];
   try {

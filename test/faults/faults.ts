@@ -243,10 +243,10 @@ function processFault(signal: (typeof SIGNALS)[number], whom: 'the verb' | 'a ch
         },
         allowance: () => {
           const killed = signal === 'SIGKILL' && whom !== 'a child';
-          // before it has begun to listen, a signal ends a program as it always does
-          const isEarly = whom !== 'a child' && (signal === 'SIGTERM' || signal === 'SIGINT');
           return {
-            killed: killed || isEarly,
+            killed,
+            // before it has begun to listen, a signal ends a program as it always does
+            mayDieOf: whom !== 'a child' && signal !== 'SIGKILL' ? signal : null,
             mayBeBetween: killed && world.engine.engine === 'mariadb',
           };
         },

@@ -1,12 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { type Backup, catalogOf } from '../../scripts/lib/catalog.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
+import type { Backup } from '../../scripts/lib/catalog.ts';
 import { manifestKey } from '../../scripts/lib/object-key.ts';
+import { listingOf } from './bed.ts';
 import type { State } from './databases.ts';
+import { plainDump } from './proof.ts';
+import type { Objects } from './stores.ts';
 import type { Ended } from './verbs.ts';
 import { KEPT, type World } from './world.ts';
 
@@ -14,6 +12,8 @@ import { KEPT, type World } from './world.ts';
 export interface Allowance {
   /** It was ended by force, so that its exit code says nothing. */
   readonly killed?: boolean;
+  /** This signal may have ended it as it ends any program. */
+  readonly mayDieOf?: NodeJS.Signals | null;
   /** A swap that is not one statement may have been broken off; the next command completes it. */
   readonly mayBeBetween?: boolean;
   /** The listing named a backup that is not there, and was believed. */
@@ -25,7 +25,9 @@ export interface Allowance {
 }
 
 /** Where the run's exit code is not the truth, or something is not whole; nothing when all is well. */
-export async function judge(world: World, ended: Ended, allow: Allowance): Promise<string[]> {
+export async function judge(world: World, ended: Ended, allowed: Allowance): Promise<string[]> {
+  const isDead = ended.signal !== null && ended.signal === allowed.mayDieOf;
+  const allow = { ...allowed, killed: allowed.killed === true || isDead };
   const problems: string[] = [];
   if (ended.hung) problems.push('it hung');
   if (/this is a defect of the program/.test(ended.stderr)) problems.push('it calls itself defective');
@@ -34,10 +36,7 @@ export async function judge(world: World, ended: Ended, allow: Allowance): Promi
   const keys = await world.place.keys();
   const objects = new Map<string, Buffer>();
   for (const key of keys) objects.set(key, await world.place.read(key));
-  const listed = catalogOf(
-    [...objects].map(([key, { length }]) => ({ key, sizeBytes: length })),
-    '',
-  );
+  const listed = listingOf(objects);
   problems.push(...(await judgeWholeness(world, listed, objects, allow)));
   switch (world.verb) {
     case 'backup':
@@ -69,6 +68,11 @@ function documentOf(ended: Ended): any {
   }
 }
 
+/** Whether it was there before; of a folder, what lies in it. */
+function isSeeded({ seeded }: World, { key, parts }: Backup): boolean {
+  return seeded.has(key) || parts.some((part) => seeded.has(part.key));
+}
+
 /** Everything that is listed restores to what was dumped; what was there before is untouched. */
 async function judgeWholeness(
   world: World,
@@ -82,8 +86,7 @@ async function judgeWholeness(
     if (before && !before.equals(bytes)) problems.push(`${key} was changed`);
   }
   for (const backup of listed) {
-    if (world.seeded.has(backup.key)) continue;
-    const bytes = objects.get(backup.key) ?? Buffer.alloc(0);
+    if (isSeeded(world, backup)) continue;
     if (backup.hasManifest) problems.push(...judgeManifest(backup, objects));
     const expected: State[] = hasTwin
       ? ['old', 'new', 'big']
@@ -92,7 +95,7 @@ async function judgeWholeness(
         : isSecond
           ? ['new', 'old']
           : ['new'];
-    const digest = await restored(world, backup, bytes);
+    const digest = await restored(world, backup, objects);
     if (!expected.some((state) => digest === world.bed.digestOf(world.engine, state)))
       problems.push(`${backup.key} is listed and is not what was dumped: ${digest.slice(0, 300)}`);
     if (world.verb !== 'backup' && !hasTwin && backup.kind !== 'pre-restore')
@@ -114,34 +117,17 @@ function judgeManifest(backup: Backup, objects: Map<string, Buffer>): string[] {
   );
 }
 
-/** Restores a dump with nothing but the tools that its name tells. */
-async function restored(world: World, backup: Backup, stored: Buffer): Promise<string> {
-  const folder = mkdtempSync(join(world.bed.folder, 'proof-'));
-  const pipe = (command: string, args: string[], input: Buffer) =>
-    execFileSync(command, args, { input, maxBuffer: 1 << 30, stdio: ['pipe', 'pipe', 'pipe'] });
+/** What a backup restores to: a digest, or why it does not. */
+async function restored(world: World, backup: Backup, objects: Objects): Promise<string> {
   try {
-    let bytes = stored;
-    if (backup.encrypted) {
-      const identity = join(folder, 'identity');
-      writeFileSync(identity, world.bed.identity?.secret ?? '');
-      bytes = pipe('age', ['--decrypt', '--identity', identity], bytes);
-    }
-    if (backup.compression === 'gzip') bytes = gunzipSync(bytes);
-    if (backup.compression === 'zstd') bytes = pipe('zstd', ['--decompress', '--stdout', '--quiet'], bytes);
-    if (backup.format === 'custom') {
-      const [program] = await findPrograms('pg_restore');
-      bytes = pipe(program?.path ?? 'pg_restore', ['--file=-'], bytes);
-    }
-    return await world.bed.restoresTo(world.engine, bytes);
+    return await world.bed.restoresTo(world.engine, await plainDump(backup, objects, world.bed.identity?.secret));
   } catch (error) {
     return `cannot be read: ${error}`;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
 function judgeBackup(world: World, listed: readonly Backup[], ended: Ended, allow: Allowance): string[] {
-  const fresh = listed.filter(({ key }) => !world.seeded.has(key));
+  const fresh = listed.filter((backup) => !isSeeded(world, backup));
   if (ended.code === 0) {
     const prefix = world.place.env().S3_PREFIX;
     const keys: string[] = (documentOf(ended)?.results ?? []).map(({ key }: { key: string }) => key);
@@ -192,10 +178,7 @@ async function judgeSwap(world: World, listed: readonly Backup[], ended: Ended, 
 }
 
 function judgeCleanup(world: World, listed: readonly Backup[], ended: Ended, { phantom = false }: Allowance): string[] {
-  const wanted = catalogOf(
-    [...world.seeded].map(([key, { length }]) => ({ key, sizeBytes: length })),
-    '',
-  ).slice(0, phantom ? KEPT - 1 : KEPT);
+  const wanted = listingOf(world.seeded).slice(0, phantom ? KEPT - 1 : KEPT);
   const lost = wanted.filter((backup) => !listed.some(({ key, hasManifest }) => key === backup.key && hasManifest));
   const problems = lost.map(({ key }) => `LOSS: ${key} was to stay`);
   if (ended.code !== 0) return problems;
@@ -204,10 +187,18 @@ function judgeCleanup(world: World, listed: readonly Backup[], ended: Ended, { p
   return [...problems, ...still.map((key) => `FALSE SUCCESS: ${key} was deleted, it says, and is there`)];
 }
 
+/** A key as the storage's place has it, without the prefix. */
+function bareOf(world: World, key: string): string {
+  const prefix = world.place.env().S3_PREFIX;
+  return prefix && key.startsWith(`${prefix}/`) ? key.slice(prefix.length + 1) : key;
+}
+
 function judgeList(world: World, ended: Ended): string[] {
   if (ended.code !== 0) return [];
   const listed: string[] = (documentOf(ended) ?? []).map(({ key }: { key: string }) => key);
   return listed
-    .filter((key) => ![...world.seeded.keys()].some((seeded) => key.endsWith(seeded)))
+    .filter(
+      (key) => ![...world.seeded.keys()].some((seeded) => key.endsWith(seeded) || seeded.includes(bareOf(world, key))),
+    )
     .map((key) => `FALSE SUCCESS: ${key} is listed and not there`);
 }

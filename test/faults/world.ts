@@ -2,10 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { catalogOf } from '../../scripts/lib/catalog.ts';
 import { stemOf } from '../../scripts/lib/object-key.ts';
-import type { Bed } from './bed.ts';
-import { SOURCE } from './bed.ts';
+import { type Bed, type Format, listingOf, SOURCE } from './bed.ts';
 import type { Databases, State } from './databases.ts';
 import type { Objects, Place } from './stores.ts';
 import { type Environment, processesWith, startVerb, type UnderWay } from './verbs.ts';
@@ -53,8 +51,17 @@ export class World {
   readonly engine: Databases;
   readonly verb: Verb;
   readonly state: State;
+  /** Of the backups that are there before. */
+  readonly format: Format;
 
-  constructor(bed: Bed, engine: Databases, verb: Verb, id: string, isBig: boolean) {
+  constructor(
+    bed: Bed,
+    engine: Databases,
+    verb: Verb,
+    id: string,
+    { isBig, format }: { isBig: boolean; format: Format },
+  ) {
+    this.format = format;
     this.bed = bed;
     this.engine = engine;
     this.verb = verb;
@@ -76,7 +83,7 @@ export class World {
     if (verb === 'cleanup') await engine.create(`${name}_previous_20200101000000`, 'new');
     const generations = verb === 'cleanup' || verb === 'list' ? GENERATIONS : 1;
     for (let i = 1; i <= generations; i += 1) {
-      for (const [key, bytes] of aged(this.bed.golden(engine), new Date(Date.now() - i * DAY_MS)))
+      for (const [key, bytes] of aged(this.bed.golden(engine, this.format), new Date(Date.now() - i * DAY_MS)))
         this.seeded.set(key, bytes);
     }
     await this.place.write(this.seeded);
@@ -139,10 +146,7 @@ export class World {
 /** The objects of a backup as they would be had it been taken at that time. */
 function aged(objects: Objects, at: Date): Map<string, Buffer> {
   const createdAt = new Date(Math.floor(at.getTime() / 1_000) * 1_000);
-  const [backup] = catalogOf(
-    [...objects].map(([key, { length }]) => ({ key, sizeBytes: length })),
-    '',
-  );
+  const [backup] = listingOf(objects);
   const before = backup?.stem ?? '';
   const after = stemOf('', SOURCE, createdAt);
   const nameOf = (stem: string) => stem.slice(stem.lastIndexOf('/') + 1);

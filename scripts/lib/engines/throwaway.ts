@@ -57,7 +57,11 @@ exit $status`;
 export async function runSetup(directory: string, stage: Stage, signal?: AbortSignal): Promise<StageResult> {
   const args = [...BASH, SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
   const chain = startChain([{ ...stage, command: 'bash', args }], { stdin: true, ...(signal ? { signal } : {}) });
+  // the guard's watch ends what does not end by itself, and removes the folder
+  const giveUp = () => chain.stdin?.destroy();
+  signal?.addEventListener('abort', giveUp, { once: true });
   const [result] = await chain.finished;
+  signal?.removeEventListener('abort', giveUp);
   chain.stdin?.destroy();
   signal?.throwIfAborted();
   if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);

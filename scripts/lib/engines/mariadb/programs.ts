@@ -37,6 +37,7 @@ async function search(name: ProgramName): Promise<Program | undefined> {
         nothrow: true,
         quiet: true,
         env: childEnvironment(),
+        timeout: '30s',
       })`${path} --no-defaults --version`;
       // "Ver 10.19 Distrib 10.11.19-MariaDB", "from 11.8.3-MariaDB", "Ver 10.11.19-MariaDB-0+deb12u1"
       const version = parseVersion(/(?:Distrib|from) (\S+)/.exec(stdout)?.[1] ?? stdout);

@@ -43,7 +43,7 @@ export function findPrograms(name: string): Promise<Program[]> {
 }
 
 async function versionOf(path: string): Promise<Program | undefined> {
-  const output = await $({ nothrow: true, quiet: true, env: childEnvironment() })`${path} --version`;
+  const output = await $({ nothrow: true, quiet: true, env: childEnvironment(), timeout: '30s' })`${path} --version`;
   const version = /\) (\d+(?:\.\d+)?)/.exec(output.stdout)?.[1];
   return version === undefined ? undefined : { path, version, major: Number.parseInt(version, 10) };
 }

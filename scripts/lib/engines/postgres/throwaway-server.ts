@@ -43,6 +43,7 @@ const CARELESS = [
 ];
 
 const START_TIMEOUT_MS = 60_000;
+const ATTEMPT_MS = 5_000;
 const USER = 'postgres';
 
 /** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
@@ -149,7 +150,14 @@ async function untilReady(
     if (stopped !== undefined)
       throw new OperatorError('PROCESS_FAILED', `the throwaway PostgreSQL server did not start: ${stopped}`);
     // said, because the driver would otherwise take PGSSLMODE, which is about the source, for itself
-    const client = new pg.Client({ host: directory, port, user: USER, database: 'template1', ssl: false });
+    const client = new pg.Client({
+      host: directory,
+      port,
+      user: USER,
+      database: 'template1',
+      ssl: false,
+      connectionTimeoutMillis: ATTEMPT_MS,
+    });
     client.on('error', () => {});
     try {
       await client.connect();
