@@ -162,6 +162,7 @@ export async function startMariaDbDatabases(): Promise<Databases> {
       port,
       user,
       multipleStatements: true,
+      connectTimeout: 60_000,
       ...(database ? { database } : {}),
     });
     try {
