@@ -186,7 +186,7 @@ export function assertReplaceable(place: Place): void {
   if (isWritable(written)) return;
   throw refused(
     `${written} cannot be written by this user, or is mounted read-only`,
-    `With Docker, for this one restore: docker compose run --rm --user root --cap-add CHOWN --cap-add DAC_OVERRIDE --cap-add FOWNER --cap-add FSETID --volume "<folder on the machine>:${live}" backup restore …`,
+    'With Docker, for this one command: docker compose run --rm --user root --cap-add CHOWN --cap-add DAC_OVERRIDE --cap-add FOWNER --cap-add FSETID --volume "<folder on the machine>:/restore" --env BACKUP_SOURCE_<NAME>=file:///restore backup restore …',
   );
 }
 
