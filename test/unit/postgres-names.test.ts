@@ -3,8 +3,8 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { besideName, ROLES, timeOfBeside } from '../../scripts/lib/engines/beside-names.ts';
 import { settingAssignment } from '../../scripts/lib/engines/postgres/database-settings.ts';
-import { besideName, ROLES, timeOfBeside } from '../../scripts/lib/engines/postgres/names.ts';
 import { programFor } from '../../scripts/lib/engines/postgres/programs.ts';
 import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
 

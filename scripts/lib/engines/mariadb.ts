@@ -6,8 +6,9 @@ import { beginDump } from './mariadb/dump.ts';
 import { dropKept, keptDatabases } from './mariadb/kept.ts';
 import { runsUnderWay } from './mariadb/locks.ts';
 import { rehearse } from './mariadb/rehearsal.ts';
-import { beginRestore, undoRestore } from './mariadb/restore.ts';
+import { beginRestore } from './mariadb/restore.ts';
 import { isBeside, listDatabases } from './mariadb/server.ts';
+import { undoRestore } from './mariadb/undo.ts';
 
 /** MariaDB, and MySQL as far as MariaDB's own mariadb-dump and mariadb serve it. */
 export const mariadb: Engine = {

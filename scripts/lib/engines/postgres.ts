@@ -1,9 +1,9 @@
 import type { SourceConfig } from '../config-sources.ts';
 import { OperatorError } from '../errors.ts';
+import { ROLES, timeOfBeside } from './beside-names.ts';
 import type { Engine } from './engine.ts';
 import { beginDump } from './postgres/dump.ts';
 import { dropKept, keptDatabases } from './postgres/kept.ts';
-import { ROLES, timeOfBeside } from './postgres/names.ts';
 import { rehearse } from './postgres/rehearsal.ts';
 import { beginRestore } from './postgres/restore.ts';
 import { connectBeside, listDatabases, runsUnderWay } from './postgres/server.ts';

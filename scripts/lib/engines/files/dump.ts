@@ -1,7 +1,6 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { release, tmpdir, type } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { describeChanges } from '../../contents.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
@@ -9,6 +8,7 @@ import { log } from '../../log.ts';
 import type { Contents } from '../../manifest.ts';
 import { runProgram, type StageResult } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
+import { secondPassed } from '../second-passed.ts';
 import { archiveStage, assertComplete, readReport, tarVersion } from './archive.ts';
 import { type HeldLock, takeFlock } from './flock.ts';
 import { HIDDEN, lookAt, type Place } from './place.ts';
@@ -54,7 +54,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
       // a folder needs nothing of its machine
       globals: async () => undefined,
       close: async () => {
-        await secondPassed(began, signal);
+        await secondPassed(began, async () => Date.now(), signal);
         await close();
       },
     };
@@ -133,10 +133,4 @@ async function dumpedContents(
   const contents = readReport(report);
   for (const sentence of describeChanges(contents)) log.warn(`${source.name}: ${sentence}`);
   return contents;
-}
-
-async function secondPassed(began: number, signal: AbortSignal): Promise<void> {
-  const next = (Math.floor(began / 1_000) + 1) * 1_000;
-  // timers may fire a moment early
-  while (!signal.aborted && Date.now() < next) await sleep(next - Date.now(), undefined, { signal }).catch(() => {});
 }

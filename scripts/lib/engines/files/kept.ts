@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { log } from '../../log.ts';
 import type { KeptDatabase } from '../engine.ts';
+import { removeOld } from '../kept.ts';
 import { usedBytes } from './dump.ts';
 import { listBeside, lookAt } from './place.ts';
 import { removeTree } from './restore.ts';
@@ -20,16 +20,11 @@ export async function keptFolders(source: SourceConfig, signal: AbortSignal): Pr
   return kept;
 }
 
-/** See Engine.dropKept. Under the lock of swaps: an undo may be swapping one of them in. */
+/** See Engine.dropKept. */
 export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
-  const isOld = ({ since }: KeptDatabase) => since < before;
-  if (!(await keptFolders(source, signal)).some(isOld)) return [];
-  return underSwapLock(lookAt(source.database), signal, async () => {
-    const old = (await keptFolders(source, signal)).filter(isOld);
-    for (const { name } of old) {
-      await removeTree(name);
-      log.info(`removed ${name}: its time to be undone is over`);
-    }
-    return old;
+  return removeOld(before, {
+    list: () => keptFolders(source, signal),
+    underLock: (work) => underSwapLock(lookAt(source.database), signal, work),
+    remove: removeTree,
   });
 }

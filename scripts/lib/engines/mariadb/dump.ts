@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { SourceConfig } from '../../config-sources.ts';
@@ -12,6 +11,7 @@ import { log } from '../../log.ts';
 import type { Contents } from '../../manifest.ts';
 import type { Stage, StageResult } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
+import { secondPassed } from '../second-passed.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, seriesOf } from './connection.ts';
 import { countCode, displayName, readSequences } from './contents.ts';
 import { readFacts } from './facts.ts';
@@ -64,7 +64,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
         dumpedContents(report, before, () => readOutside(connection, dumped, facts.invalid), dumpEnded),
       globals: () => readGlobals(connection, dumped.database),
       close: async () => {
-        await secondPassed(connection, createdAt, signal);
+        await secondPassed(createdAt, () => serverTime(connection), signal);
         await close();
       },
     };
@@ -244,14 +244,4 @@ async function serverTime(connection: Connection): Promise<number> {
     'select cast(floor(unix_timestamp(now(3)) * 1000) as char) as ms',
   );
   return Number(row?.ms);
-}
-
-async function secondPassed(connection: Connection, time: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const next = (Math.floor(time / 1_000) + 1) * 1_000;
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const now = await serverTime(connection).catch(() => next);
-    if (now >= next) return;
-    await sleep(Math.min(next - now, 1_000), undefined, { signal }).catch(() => {});
-  }
 }

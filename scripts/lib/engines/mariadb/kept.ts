@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { log } from '../../log.ts';
 import type { KeptDatabase } from '../engine.ts';
+import { removeOld } from '../kept.ts';
 import { type Connection, connect } from './connection.ts';
 import { takeLock } from './locks.ts';
 import { besideDatabases, dropDatabase, sizeOf } from './server.ts';
@@ -24,20 +24,15 @@ export async function keptDatabases(source: SourceConfig, signal: AbortSignal): 
   return read(connection, source).finally(() => connection.close());
 }
 
-/** See Engine.dropKept. Under the restore lock: an undo may be swapping one of them in. */
+/** See Engine.dropKept. */
 export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connect(source, signal);
-  try {
-    const isOld = ({ since }: KeptDatabase) => since < before;
-    if (!(await read(connection, source)).some(isOld)) return [];
-    await takeLock(connection, { purpose: 'restore', source });
-    const old = (await read(connection, source)).filter(isOld);
-    for (const { name } of old) {
-      await dropDatabase(connection, name);
-      log.info(`dropped ${name}: its time to be undone is over`);
-    }
-    return old;
-  } finally {
-    await connection.close();
-  }
+  return removeOld(before, {
+    list: () => read(connection, source),
+    underLock: async (work) => {
+      await takeLock(connection, { purpose: 'restore', source });
+      return work();
+    },
+    remove: (name) => dropDatabase(connection, name),
+  }).finally(() => connection.close());
 }

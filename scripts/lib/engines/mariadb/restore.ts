@@ -1,29 +1,22 @@
 import { fileURLToPath } from 'node:url';
 import type { SourceConfig } from '../../config-sources.ts';
-import { messageOf, OperatorError } from '../../errors.ts';
+import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
-import type { RestoreSession, UndoResult } from '../engine.ts';
-import { dropCode, listCode } from './code-objects.ts';
-import {
-  type Connection,
-  clientArguments,
-  clientEnvironment,
-  connect,
-  errorName,
-  quoteIdentifier,
-} from './connection.ts';
+import type { RestoreSession } from '../engine.ts';
+import { listCode } from './code-objects.ts';
+import { type Connection, clientArguments, clientEnvironment, connect, quoteIdentifier } from './connection.ts';
 import { countContents, listTables } from './contents.ts';
 import { assertComplete } from './dump.ts';
-import { readDefaults } from './facts.ts';
 import { giveGrants, makeMissingAccounts } from './globals.ts';
 import { takeLock } from './locks.ts';
-import { assertRestorable, refused, warnOfMissingDefiners } from './preflight.ts';
+import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
 import { programFor } from './programs.ts';
-import { besideDatabases, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from './server.ts';
-import { resumeSwap, swapDatabases } from './swap.ts';
-import { findUnfinished, type Unfinished } from './swap-journal.ts';
+import { dropLeftovers, freeBesideName, listDatabases } from './server.ts';
+import { assertEmpty, createStaging, discard } from './staging.ts';
+import { swapDatabases } from './swap.ts';
+import { completeUnfinished } from './undo.ts';
 
 const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
 
@@ -78,60 +71,6 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     await connection.close();
     throw error;
   }
-}
-
-/** Completes a swap that broke off. @returns what it was */
-async function completeUnfinished(
-  connection: Connection,
-  source: SourceConfig,
-  signal: AbortSignal,
-): Promise<Unfinished | undefined> {
-  const [unfinished] = await findUnfinished(connection, source.database);
-  if (unfinished) await resumeSwap(connection, source, unfinished, signal);
-  return unfinished;
-}
-
-/** Made like the live database, or else like the dumped one. */
-async function createStaging(
-  connection: Connection,
-  source: SourceConfig,
-  staging: string,
-  like: string,
-  manifest: Manifest | undefined,
-): Promise<void> {
-  const live = await readDefaults(connection, like);
-  const encoding = live?.encoding ?? manifest?.encoding;
-  const collation = live?.collation ?? manifest?.collation;
-  const parts = [
-    `create database ${quoteIdentifier(staging)}`,
-    encoding === undefined ? '' : `character set ${word(encoding)}`,
-    collation === undefined ? '' : `collate ${word(collation)}`,
-  ];
-  try {
-    await connection.query(parts.join(' '));
-  } catch (error) {
-    if (errorName(error) !== 'ER_DBACCESS_DENIED_ERROR') throw error;
-    const pattern = `${staging.replace(/_restoring_\d+$/, '').replaceAll('_', '\\_')}%`;
-    throw refused(
-      `the user ${source.user} may not create databases, which a restore beside the live one needs`,
-      `As an administrator: GRANT ALL ON ${quoteIdentifier(pattern)}.* to it; or restore into an empty database that you made: --to DB.`,
-      error,
-    );
-  }
-}
-
-/** A manifest is data from outside: of a name of a character set only what is one goes into a statement. */
-function word(name: string): string {
-  if (/^\w+$/.test(name)) return name;
-  throw new OperatorError('BACKUP_DAMAGED', `the manifest names a character set that is none: ${JSON.stringify(name)}`);
-}
-
-async function assertEmpty(connection: Connection, database: string): Promise<void> {
-  const objects = [...(await listTables(connection, database)), ...(await listCode(connection, database))];
-  if (objects.length === 0) return;
-  throw new OperatorError('RESTORE_REFUSED', `the database ${database} exists and is not empty`, {
-    hint: 'Name a database that does not exist yet, or an empty one. Without --to, the live database is swapped safely.',
-  });
 }
 
 interface SessionParts {
@@ -238,68 +177,4 @@ async function loadStage(source: SourceConfig, connection: Connection, staging: 
     ],
     env: clientEnvironment(source),
   };
-}
-
-/** With a connection of its own: an interrupt has broken the others off. */
-async function discard(source: SourceConfig, staging: string, isForeign: boolean): Promise<void> {
-  try {
-    const connection = await connect(source, AbortSignal.timeout(60_000));
-    await (isForeign ? empty(connection, staging) : dropDatabase(connection, staging)).finally(() =>
-      connection.close(),
-    );
-  } catch (error) {
-    log.warn(
-      `${staging} could not be ${isForeign ? 'emptied' : 'dropped; the next restore removes it'}: ${messageOf(error)}`,
-    );
-  }
-}
-
-/** The database was there before, and empty. */
-async function empty(connection: Connection, database: string): Promise<void> {
-  await connection.query('set session foreign_key_checks = 0');
-  await dropCode(connection, database, [
-    'event',
-    'trigger',
-    'view',
-    'function',
-    'procedure',
-    'package body',
-    'package',
-  ]);
-  for (const { name, kind } of await listTables(connection, database))
-    await connection.query(`drop ${kind} if exists ${quoteIdentifier(database)}.${quoteIdentifier(name)}`);
-}
-
-/** See Engine.undo. An undo or a restore that broke off is completed first; of an undo, that is all that was asked for. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
-  const connection = await connect(source, signal);
-  try {
-    const live = source.database;
-    await takeLock(connection, { purpose: 'restore', source });
-    const completed = await completeUnfinished(connection, source, signal);
-    if (completed?.plan.undoes) {
-      return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
-    }
-    const [previous] = await besideDatabases(connection, live, 'previous');
-    if (!previous) {
-      throw new OperatorError(
-        'RESTORE_REFUSED',
-        `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
-        {
-          hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
-        },
-      );
-    }
-    const liveExists = (await listDatabases(connection)).includes(live);
-    const keptAs = await freeBesideName(connection, live, 'undone');
-    await swapDatabases(
-      connection,
-      source,
-      { live, next: previous.name, old: liveExists ? keptAs : null, runsEvents: true, undoes: true },
-      signal,
-    );
-    return { database: live, restoredFrom: previous.name, keptAs };
-  } finally {
-    await connection.close();
-  }
 }

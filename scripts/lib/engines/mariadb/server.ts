@@ -1,7 +1,7 @@
 import type { SourceConfig } from '../../config-sources.ts';
 import { log } from '../../log.ts';
+import { besideName, ROLES, type Role, timeOfBeside } from '../beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
-import { besideName, ROLES, type Role, timeOfBeside } from './names.ts';
 import { findUnfinished } from './swap-journal.ts';
 
 const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];

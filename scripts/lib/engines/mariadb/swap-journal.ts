@@ -1,9 +1,9 @@
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
+import { timeOfBeside } from '../beside-names.ts';
 import type { CodeObject } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 import type { DatabaseDefaults } from './facts.ts';
-import { timeOfBeside } from './names.ts';
 
 /** Lies in the database that is swapped in, from before the first change until after the last. */
 const JOURNAL = '_compose_db_backup_swap';

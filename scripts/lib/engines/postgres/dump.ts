@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, SourceFacts } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
+import { secondPassed } from '../second-passed.ts';
 import { assertComplete } from './completion.ts';
 import { type Connection, connect } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
@@ -50,7 +50,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
       facts,
       globals: () => readGlobals(connection, dumped.database, facts.roles ?? []),
       close: async () => {
-        await secondPassed(connection, snapshot.time, signal);
+        await secondPassed(snapshot.time.getTime(), () => serverTime(connection), signal);
         await Promise.all([connection.close(), lockHolder.close()]);
       },
     };
@@ -218,15 +218,10 @@ async function dumpedContents(
   return { ...counts, sequences };
 }
 
-async function secondPassed(connection: Connection, time: Date, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const next = time.getTime() + 1_000;
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const rows = await connection
-      .query<{ ms: string }>('select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as ms')
-      .catch(() => []);
-    const now = Number(rows[0]?.ms ?? next);
-    if (now >= next) return;
-    await sleep(Math.min(next - now, 1_000), undefined, { signal }).catch(() => {});
-  }
+/** The server's clock in milliseconds. */
+async function serverTime(connection: Connection): Promise<number> {
+  const [row] = await connection.query<{ ms: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as ms',
+  );
+  return Number(row?.ms);
 }

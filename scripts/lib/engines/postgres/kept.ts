@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { log } from '../../log.ts';
 import type { KeptDatabase } from '../engine.ts';
+import { removeOld } from '../kept.ts';
 import type { Connection } from './connection.ts';
 import { besideDatabases, connectBeside, dropDatabase, lockRestore } from './server.ts';
 
@@ -20,19 +20,15 @@ export async function keptDatabases(source: SourceConfig, signal: AbortSignal): 
   return read(connection, source).finally(() => connection.close());
 }
 
-/** See Engine.dropKept. Under the restore lock: an undo may be swapping one of them in. */
+/** See Engine.dropKept. */
 export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connectBeside(source, signal);
-  try {
-    const old = (await read(connection, source)).filter(({ since }) => since < before);
-    if (old.length === 0) return [];
-    await lockRestore(connection, source);
-    for (const { name } of old) {
-      await dropDatabase(connection, name);
-      log.info(`dropped ${name}: its time to be undone is over`);
-    }
-    return old;
-  } finally {
-    await connection.close();
-  }
+  return removeOld(before, {
+    list: () => read(connection, source),
+    underLock: async (work) => {
+      await lockRestore(connection, source);
+      return work();
+    },
+    remove: (name) => dropDatabase(connection, name),
+  }).finally(() => connection.close());
 }

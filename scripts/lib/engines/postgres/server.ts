@@ -1,10 +1,10 @@
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
+import { besideName, type Role, timeOfBeside } from '../beside-names.ts';
 import type { RunUnderWay } from '../engine.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
 import { lockKey } from './dump.ts';
-import { besideName, type Role, timeOfBeside } from './names.ts';
 
 /** A database of the server, as far as restores care. */
 export interface DatabaseRow {

@@ -1,0 +1,24 @@
+import { log } from '../log.ts';
+import type { KeptDatabase } from './engine.ts';
+
+/** How an engine lists, locks and removes what restores have put aside. */
+interface Kept {
+  list(): Promise<KeptDatabase[]>;
+  /** Keeps restores and undos out meanwhile. */
+  underLock<T>(work: () => Promise<T>): Promise<T>;
+  remove(name: string): Promise<void>;
+}
+
+/** Removes what was put aside before a time, and returns that. Looks again under the lock: an undo may have swapped one of them in. */
+export async function removeOld(before: Date, { list, underLock, remove }: Kept): Promise<KeptDatabase[]> {
+  const isOld = ({ since }: KeptDatabase) => since < before;
+  if (!(await list()).some(isOld)) return [];
+  return underLock(async () => {
+    const old = (await list()).filter(isOld);
+    for (const { name } of old) {
+      await remove(name);
+      log.info(`removed ${name}: its time to be undone is over`);
+    }
+    return old;
+  });
+}
