@@ -72,6 +72,6 @@ function endOfQuote(script: string, tag: string, from: number): number {
 
 function broken(how: string): OperatorError {
   return new OperatorError('DUMP_INCOMPLETE', `what the dump builds upon its tables cannot be read: ${how}`, {
-    hint: 'It can still be restored by hand, as the runbook (docs/restore-at-3am.md) has it. Look into what changed it.',
+    hint: 'It can still be restored by hand, as the README has it, once you know what changed it.',
   });
 }
