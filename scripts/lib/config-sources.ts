@@ -26,6 +26,8 @@ export interface SourceConfig {
   readonly connectTimeoutMs: number;
   /** How long a dump waits for a table that somebody has locked. */
   readonly lockTimeoutMs: number;
+  /** How long others may wait for a table that a dump holds. */
+  readonly blockingTimeoutMs: number;
   /** Streams side by side, where the format has several. */
   readonly jobs: number;
   /** The variable that defines it, for messages. */
@@ -48,6 +50,7 @@ interface Defaults {
   readonly PGSSLKEY: string | undefined;
   readonly CONNECT_TIMEOUT: number;
   readonly LOCK_TIMEOUT: number;
+  readonly BLOCKING_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: value.Compression;
   readonly BACKUP_JOBS: number;
@@ -122,8 +125,12 @@ function tls(defaults: Defaults): Tls {
   };
 }
 
-function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs'> {
-  return { connectTimeoutMs: defaults.CONNECT_TIMEOUT, lockTimeoutMs: defaults.LOCK_TIMEOUT };
+function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs' | 'blockingTimeoutMs'> {
+  return {
+    connectTimeoutMs: defaults.CONNECT_TIMEOUT,
+    lockTimeoutMs: defaults.LOCK_TIMEOUT,
+    blockingTimeoutMs: defaults.BLOCKING_TIMEOUT,
+  };
 }
 
 function readSource(variable: string, text: string, password: string | undefined, defaults: Defaults): SourceConfig {

@@ -68,6 +68,7 @@ const VARIABLES = {
   CONNECT_TIMEOUT: required(value.timeoutMs, '15s'),
   STORAGE_TIMEOUT: required(value.timeoutMs, '2m'),
   LOCK_TIMEOUT: required(value.timeoutMs, '30m'),
+  BLOCKING_TIMEOUT: required(value.timeoutMs, '30s'),
   BACKUP_NICE: required(value.integer(0, 19), '0'),
   BACKUP_MAX_RATE: optional(value.byteRate),
   BACKUP_ON_START: required(value.flag, 'false'),

@@ -14,6 +14,7 @@ const CODES = {
   TIMEOUT: EXIT.failed,
   SOURCE_CONNECT: EXIT.failed,
   SOURCE_VERSION: EXIT.failed,
+  SOURCE_BUSY: EXIT.failed,
   TOOL_MISSING: EXIT.failed,
   PROCESS_FAILED: EXIT.failed,
   DUMP_INCOMPLETE: EXIT.failed,

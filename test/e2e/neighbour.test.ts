@@ -84,6 +84,37 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
     assert.equal((await runVerb('list', ['--json'], { ...postgres.env(database), BACKUP_DIR: folder })).stdout, '[]\n');
   });
 
+  for (const format of ['sql', 'folder']) {
+    test(`is given up once others have waited for it: ${format}`, async () => {
+      const database = postgres.freshName();
+      await postgres.create(database);
+      const folder = temporaryFolder();
+      const held = await postgres.holdDump(database);
+      const running = startVerb('backup', ['--json'], {
+        ...postgres.env(database),
+        BACKUP_DIR: folder,
+        BACKUP_FORMAT: format,
+        BLOCKING_TIMEOUT: '1s',
+      });
+      await held.reached();
+      const altering = postgres.sql(database, "alter table customers add column note text default 'new'");
+      // behind the one that waits for the dump
+      const reading = until('somebody waits', async () => {
+        const [row] = await postgres.sql(database, 'select count(*)::int as n from pg_locks where not granted');
+        return row?.n > 1 ? true : undefined;
+      }).then(() => postgres.sql(database, 'select count(*) from customers'));
+      const outcome = await running.outcome;
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.json.results[0].error, /has waited for customers for 1\.0s \(alter table customers/);
+      await Promise.all([altering, reading]);
+      await held.release();
+      assert.equal(
+        (await runVerb('list', ['--json'], { ...postgres.env(database), BACKUP_DIR: folder })).stdout,
+        '[]\n',
+      );
+    });
+  }
+
   test('a wrong rate or priority is a wrong configuration', async () => {
     for (const [name, value] of [
       ['BACKUP_MAX_RATE', 'fast'],

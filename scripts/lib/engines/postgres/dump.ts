@@ -6,6 +6,7 @@ import type { Contents, SourceFacts } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
+import { mindBystanders } from './bystanders.ts';
 import { assertComplete } from './completion.ts';
 import { type Connection, connect } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
@@ -30,6 +31,18 @@ export function lockKey(purpose: string, name: string): string {
  * @param putAside dump this database of the server in the place of the source's own, and wait for the lock
  */
 export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+  const session = await fixState(source, signal, putAside);
+  // a database that was put aside is nobody's any more
+  if (putAside !== undefined) return session;
+  try {
+    return await mindBystanders(session, source, signal);
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   // the lock is always that of the live database: what shares a name shares it
   const lockHolder = await connect(source, source.database, signal);
   const dumped = putAside === undefined ? source : { ...source, database: putAside };
