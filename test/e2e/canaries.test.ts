@@ -78,9 +78,12 @@ async function scene(encryption: Record<string, string>) {
   const drills = temporaryFolder();
   chmodSync(drills, 0o755);
   const temporary = temporaryFolder();
+  const uploads = temporaryFolder();
+  place(uploads, 'a.txt', 'nothing secret');
   const plain: Record<string, string> = {
     BACKUP_SOURCE_PG: `postgres://${database}user@${postgres.host}:${postgres.port}/${database}`,
     BACKUP_SOURCE_MARIA: `mariadb://${other}user@${mariadb.host}:${mariadb.port}/${other}`,
+    BACKUP_SOURCE_UPLOADS: `file://${uploads}`,
     S3_ENDPOINT: storeEnv.S3_ENDPOINT ?? '',
     DRILL_DIR: drills,
     TMPDIR: temporary,
@@ -104,7 +107,7 @@ async function scene(encryption: Record<string, string>) {
  * What was given the secrets: node that runs a verb, a child of it before it has become another program, and the
  * translator of TypeScript, which tsx starts before any line of a verb runs.
  */
-const OURSELVES = /\/scripts\/[a-z-]+\.ts |\/esbuild --service/;
+const OURSELVES = /\/(backup|list|restore|cleanup|drill|status|keygen|notify-test)\.(ts|mjs) |\/esbuild --service/;
 
 type Scene = Awaited<ReturnType<typeof scene>>;
 
@@ -292,7 +295,18 @@ describe('after all of that', { skip: missing }, () => {
       if (!OURSELVES.test(commandLine)) assert.ok(!environment.includes(ACCESS_KEY), commandLine);
     }
     // that it looked, and at all of them
-    for (const program of ['pg_dump', 'psql', 'mariadb-dump', 'mariadb', 'perl', 'age', 'bash', 'initdb', 'mariadbd'])
+    for (const program of [
+      'pg_dump',
+      'psql',
+      'mariadb-dump',
+      'mariadb',
+      'perl',
+      'age',
+      'bash',
+      'initdb',
+      'mariadbd',
+      'tar',
+    ])
       assert.ok(seen(new RegExp(`^\\S*${program} `)).length > 0, `${program} was never seen`);
     for (const canary of ['postgres', 'mariadb'] as const)
       assert.ok(
