@@ -4,7 +4,10 @@ import type { Stage, StageResult } from './process-stream.ts';
 
 /** A meter that an engine brings, which knows more of its dumps. */
 export interface MeterProgram {
+  /** What runs it; perl when nothing is said. */
+  readonly command?: string;
   readonly path: string;
+  readonly args?: readonly string[];
   /** Is shown what it writes to standard error, line by line; those that it returns true for are taken. */
   onLine(line: string): boolean;
 }
@@ -32,9 +35,10 @@ export function meterStage(
   const { droppedLines = [], guard, onProgress, program } = options;
   return {
     name,
-    command: 'perl',
+    command: program?.command ?? 'perl',
     args: [
       program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)),
+      ...(program?.args ?? []),
       ...(guard === undefined ? [] : [`--guard=${guard}`]),
       ...droppedLines,
     ],

@@ -1,11 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../errors.ts';
 import type { Contents } from '../../manifest.ts';
+import { type MeterProgram, meterStage } from '../../meter.ts';
 import { assertSucceeded, runProgram, type Stage, startChain } from '../../process-stream.ts';
 
-const COUNTED_TAR = fileURLToPath(new URL('./counted-tar.mjs', import.meta.url));
+const MOVING_TAR = fileURLToPath(new URL('./moving-tar.pl', import.meta.url));
+const TREE_METER = fileURLToPath(new URL('./tree-meter.mjs', import.meta.url));
 const CHECKED_UNTAR = fileURLToPath(new URL('./checked-untar.mjs', import.meta.url));
 // messages are read here: they have to be in English
 const ENGLISH = { LC_ALL: 'C' };
@@ -24,8 +26,13 @@ export async function tarVersion(signal?: AbortSignal): Promise<string> {
   });
 }
 
+/** Where the two processes of an archiving report: what the archive holds, and what moved while it was read. */
+const treeFile = (folder: string) => join(folder, 'tree.json');
+const changesFile = (folder: string) => join(folder, 'changes');
+
 /**
- * Writes an archive of a folder's contents, or of one file, to its standard output, and what it holds into `report`.
+ * Writes an archive of a folder's contents, or of one file, to its standard output.
+ * @param report a folder for reports, that treeMeter of the same archive is given too
  * @param excluded names in the folder itself that are left out
  */
 export function archiveStage(
@@ -34,10 +41,10 @@ export function archiveStage(
 ): Stage {
   return {
     name: 'tar',
-    command: process.execPath,
+    command: 'perl',
     args: [
-      COUNTED_TAR,
-      report,
+      MOVING_TAR,
+      changesFile(report),
       'tar',
       '--create',
       '--file=-',
@@ -59,6 +66,11 @@ export function archiveStage(
     ],
     env: ENGLISH,
   };
+}
+
+/** The meter that counts and digests what an archive holds as it passes. */
+export function treeMeter(report: string): MeterProgram {
+  return { command: process.execPath, path: TREE_METER, args: [treeFile(report)], onLine: () => false };
 }
 
 /** Extracts an archive from its standard input into an empty folder. */
@@ -86,7 +98,11 @@ export function extractStage(folder: string, { setsOwners }: { setsOwners: boole
 
 /** What an archive that has been written holds. */
 export function readReport(report: string): Contents {
-  return { tables: [], sequences: [], ...(JSON.parse(readFileSync(report, 'utf8')) as Partial<Contents>) };
+  const tree = JSON.parse(readFileSync(treeFile(report), 'utf8')) as Partial<Contents>;
+  const changes = changesFile(report);
+  if (!existsSync(changes)) return { tables: [], sequences: [], ...tree };
+  const [total, ...names] = readFileSync(changes, 'utf8').trimEnd().split('\n');
+  return { tables: [], sequences: [], ...tree, changed: { total: Number(total), names } };
 }
 
 /** Reads a folder or a file from the disk, as an archive of it would have it. */
@@ -95,7 +111,8 @@ export async function readTree(
   { isFolder, report, signal }: { isFolder: boolean; report: string; signal: AbortSignal },
 ): Promise<Contents> {
   const stage = archiveStage(path, { isFolder, report, excluded: [] });
-  const chain = startChain([{ ...stage, name: `reading ${path} back` }], { signal });
+  const meter = meterStage('tree meter', { program: treeMeter(report) });
+  const chain = startChain([{ ...stage, name: `reading ${path} back` }, meter], { signal });
   const results = await chain.finished;
   signal.throwIfAborted();
   assertSucceeded(results);

@@ -9,7 +9,7 @@ import type { Contents } from '../../manifest.ts';
 import { runProgram, type StageResult } from '../../process-stream.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
-import { archiveStage, assertComplete, readReport, tarVersion } from './archive.ts';
+import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './archive.ts';
 import { type HeldLock, takeFlock } from './flock.ts';
 import { HIDDEN, lookAt, type Place } from './place.ts';
 import { isHalfSwapped } from './swap.ts';
@@ -34,7 +34,6 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     assertReadable(source, dumped);
     const databaseBytes = await usedBytes(dumped, signal);
     const began = Date.now();
-    const archived = join(report, 'archive.json');
     return {
       createdAt: new Date(Math.floor(began / 1_000) * 1_000),
       facts: { serverVersion: `${type()} ${release()}`, clientVersion: `GNU tar ${clientVersion}`, databaseBytes },
@@ -43,14 +42,15 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
           expectedBytes: databaseBytes * (source.compression.method === 'none' ? 2 : 1),
           stage: archiveStage(dumped.live, {
             isFolder: dumped.kind === 'folder',
-            report: archived,
+            report,
             excluded: dumped.reserved,
           }),
-          verifyEnd: (tail) => assertComplete(tail),
+          meter: treeMeter(report),
+          verifyEnd: assertComplete,
         },
       ],
       jobs: 1,
-      contents: (dumpEnded) => dumpedContents(source, archived, dumpEnded),
+      contents: (dumpEnded) => dumpedContents(source, report, dumpEnded),
       // a folder needs nothing of its machine
       globals: async () => undefined,
       close: async () => {
@@ -127,9 +127,9 @@ async function dumpedContents(
   report: string,
   dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {
-  const [[tar] = []] = await dumpEnded;
+  const [[tar, meter] = []] = await dumpEnded;
   // whoever reads the dump tells of its failure; there is nothing to count in it
-  if (tar?.exitCode !== 0) return { tables: [], sequences: [] };
+  if (tar?.exitCode !== 0 || meter?.exitCode !== 0) return { tables: [], sequences: [] };
   const contents = readReport(report);
   for (const sentence of describeChanges(contents)) log.warn(`${source.name}: ${sentence}`);
   return contents;

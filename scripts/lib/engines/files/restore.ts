@@ -135,7 +135,7 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
       return [{ jobs: 1, loads: [{ into, droppedLines: [], verifyEnd: assertComplete }] }];
     },
     contents: async () => {
-      found = await readRestored(staging, manifest, join(report, 'restored.json'), signal);
+      found = await readRestored(staging, manifest, report, signal);
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files

@@ -1,0 +1,55 @@
+#!/usr/bin/env perl
+# moving-tar.pl CHANGES TAR [ARGUMENT…]: runs a tar that writes an archive to this standard output. What it says of files
+# that moved while it read them is no failure: their names go into the file CHANGES, the total first. All else that it says
+# is said here, and its exit status is this one's.
+use strict;
+use warnings;
+use Config;
+
+use constant KEPT => 20;
+# how tar says so; it exits with 1 then, and the archive is whole
+my $changed = qr/^(.*): (?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes?; padding with zeros|Directory is new|Directory has been renamed from .*|Cannot (?:stat|open|read|readlink): No such file or directory)$/;
+
+my ($changes, @command) = @ARGV;
+pipe(my $messages, my $to) or die "pipe: $!\n";
+my $pid = fork;
+defined $pid or die "fork: $!\n";
+if ($pid == 0) {
+  open(STDERR, '>&', $to) or exit 127;
+  exec { $command[0] } @command or do { print STDERR "$command[0]: $!\n"; exit 127 };
+}
+close $to;
+# whoever reads the archive sees its end when tar ends
+close STDOUT;
+for my $name (qw(TERM INT HUP)) {
+  $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+}
+
+my (%names, @names, @others);
+my $others = 0;
+while (my $line = <$messages>) {
+  chomp $line;
+  $line =~ s/^\S*tar: //;
+  if ($line =~ $changed) {
+    next if $names{$1}++;
+    push @names, $1 if @names < KEPT;
+  } elsif ($line ne '' && $line !~ /^Exiting with failure status/) {
+    $others++;
+    push @others, $line if @others < KEPT;
+  }
+}
+waitpid $pid, 0;
+my ($status, $signal) = ($? >> 8, $? & 127);
+push @others, '… and ' . ($others - @others) . ' more lines' if $others > @others;
+print STDERR "$_\n" for @others;
+if ($signal) {
+  print STDERR 'tar was ended by SIG', (split ' ', $Config{sig_name})[$signal], "\n";
+  exit 2;
+}
+my $total = keys %names;
+if ($total) {
+  open(my $file, '>', $changes) or die "$changes: $!\n";
+  print $file join("\n", $total, @names), "\n";
+  close $file or die "$changes: $!\n";
+}
+exit($status == 1 && $total && !$others ? 0 : $status);

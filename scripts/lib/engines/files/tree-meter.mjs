@@ -1,0 +1,54 @@
+// tree-meter.mjs REPORT: hands an archive on from its standard input to its standard output, reports what meter.pl
+// reports, and writes into the file REPORT what the archive holds, counted and digested as it went by. An archive
+// without its end is a failure.
+import { readSync, writeFileSync, writeSync } from 'node:fs';
+import { TarReader } from './tar-reader.mjs';
+import { TreeDigest } from './tree-digest.mjs';
+
+const BLOCK_BYTES = 1 << 20;
+const TAIL_BYTES = 1024;
+const PROGRESS_MS = 1_000;
+
+const [report = ''] = process.argv.slice(2);
+const digest = new TreeDigest();
+let members = 0;
+let hasFolder = false;
+const reader = new TarReader({
+  begin: (member) => {
+    members += 1;
+    hasFolder ||= member.type === '5';
+    digest.begin(member);
+  },
+  data: (chunk) => digest.data(chunk),
+  end: () => digest.end(),
+});
+
+/** @param {string} line */
+const say = (line) => writeSync(2, `${line}\n`);
+
+// nothing else happens in this process: waiting for each block costs less than being called back for it
+const block = Buffer.alloc(BLOCK_BYTES);
+let sizeBytes = 0;
+let tail = Buffer.alloc(0);
+let toldAt = Date.now();
+try {
+  for (;;) {
+    const length = readSync(0, block, 0, BLOCK_BYTES, null);
+    if (length === 0) break;
+    const chunk = block.subarray(0, length);
+    for (let done = 0; done < length; ) done += writeSync(1, chunk, done);
+    reader.feed(chunk);
+    sizeBytes += length;
+    const end = chunk.subarray(-TAIL_BYTES);
+    tail = end.length === TAIL_BYTES ? Buffer.from(end) : Buffer.concat([tail, end]).subarray(-TAIL_BYTES);
+    if (Date.now() - toldAt < PROGRESS_MS) continue;
+    toldAt = Date.now();
+    say(`PASSED ${sizeBytes}`);
+  }
+  if (!reader.ended) throw new Error('the archive does not end as a whole one does');
+  writeFileSync(report, JSON.stringify({ ...digest.report(), isFolder: hasFolder || members !== 1 }));
+  say(`METER ${sizeBytes} ${tail.toString('hex')}`);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
