@@ -43,7 +43,7 @@ async function assertRestores(database: string, env: Readonly<Record<string, str
 }
 
 function manifestOf(folder: string, key: string) {
-  return JSON.parse(readFileSync(join(folder, `${key.replace(/\/$/, '')}.json`), 'utf8'));
+  return JSON.parse(readFileSync(join(folder, `${key.replace(/(\/|\.sql\.gz|\.dump)$/, '')}.json`), 'utf8'));
 }
 
 describe('a database comes back as it was', { skip: missing, concurrency: 2 }, () => {
@@ -73,6 +73,28 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
         await assertRestores(database, env, await backUp(env));
       });
     }
+  }
+
+  for (const format of FORMATS) {
+    test(`one with partitions by the hash of an enum, whose rows belong elsewhere in another database (${format})`, async () => {
+      const { database, env } = await databaseOf(
+        `create type colour as enum ('red', 'green', 'blue', 'black', 'white');
+         create table by_colour (c colour, n int, primary key (c, n)) partition by hash (c);
+         create table by_colour_0 partition of by_colour for values with (modulus 3, remainder 0);
+         create table by_colour_1 partition of by_colour for values with (modulus 3, remainder 1) partition by list (n);
+         create table by_colour_1_rest partition of by_colour_1 default;
+         create table by_colour_2 partition of by_colour for values with (modulus 3, remainder 2);
+         insert into by_colour select (enum_range(null::colour))[1 + n % 5], n from generate_series(1, 100) n`,
+        { BACKUP_FORMAT: format },
+      );
+      const key = await backUp(env);
+      assert.deepEqual(manifestOf(env.BACKUP_DIR ?? '', key).tables, [{ table: 'public.by_colour', rows: 100 }]);
+      const copy = `${database}copy`;
+      const restore = await runVerb('restore', [key, '--to', copy, '--json'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      const rows = 'select c::text, n from by_colour order by n';
+      assert.deepEqual(await postgres.sql(copy, rows), await postgres.sql(database, rows));
+    });
   }
 
   test('one with 2,000 tables', async () => {

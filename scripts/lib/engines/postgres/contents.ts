@@ -1,13 +1,13 @@
 import type { Contents } from '../../manifest.ts';
 import type { Connection } from './connection.ts';
+import { LOADED_VIA } from './loaded-via.ts';
 
 /** So many tables are counted in one statement. */
 const BATCH = 100;
 
 // What pg_dump writes as data: ordinary tables, partitions included, of everyone but the system and extensions. Rows
 // of partitioned tables are those of their partitions; unlogged tables cannot be read on a standby.
-const TABLES = `
-  select format('%I.%I', n.nspname, c.relname) as name
+const RELATIONS = `
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind = $1 and c.relpersistence <> 't'
     and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
@@ -18,7 +18,21 @@ const TABLES = `
   order by 1`;
 
 async function relations(connection: Connection, kind: 'r' | 'S'): Promise<string[]> {
-  return (await connection.query<{ name: string }>(TABLES, [kind])).map((row) => row.name);
+  const names = `select format('%I.%I', n.nspname, c.relname) as name ${RELATIONS}`;
+  return (await connection.query<{ name: string }>(names, [kind])).map((row) => row.name);
+}
+
+/** What is counted, as a query reads it: a partition whose rows may belong elsewhere after a restore as a part of its root. */
+async function countable(connection: Connection): Promise<{ name: string; from: string }[]> {
+  if (connection.serverVersionNum < 120_000) {
+    return (await relations(connection, 'r')).map((name) => ({ name, from: `only ${name}` }));
+  }
+  const rows = await connection.query<{ name: string; root: string | null }>(
+    `select distinct coalesce(root.name, format('%I.%I', n.nspname, c.relname)) as name, root.name as root
+     ${RELATIONS.replace('where', `left join lateral (${LOADED_VIA}) root on true where`)}`,
+    ['r'],
+  );
+  return rows.map(({ name, root }) => ({ name, from: root === null ? `only ${name}` : name }));
 }
 
 function batches<T>(items: readonly T[]): T[][] {
@@ -31,11 +45,11 @@ function batches<T>(items: readonly T[]): T[][] {
  */
 async function countTables(connection: Connection): Promise<Contents['tables']> {
   const tables: Contents['tables'] = [];
-  for (const batch of batches(await relations(connection, 'r'))) {
-    const counts = batch.map((name, i) => `select ${i} as i, count(*)::text as rows from only ${name}`);
+  for (const batch of batches(await countable(connection))) {
+    const counts = batch.map(({ from }, i) => `select ${i} as i, count(*)::text as rows from ${from}`);
     const rows = await connection.query<{ i: number; rows: string }>(counts.join(' union all '));
     for (const { i, rows: n } of rows.sort((a, b) => a.i - b.i))
-      tables.push({ table: batch[i] ?? '', rows: Number(n) });
+      tables.push({ table: batch[i]?.name ?? '', rows: Number(n) });
   }
   return tables;
 }

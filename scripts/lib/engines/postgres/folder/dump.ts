@@ -144,24 +144,26 @@ function takeCount(line: string, counts: number[]): boolean {
 
 /** The rows that were written of each table. */
 function countRows(tables: readonly TableToDump[], streams: readonly DumpStream[]): Contents['tables'] {
-  const rows = new Map<TableToDump, number>(tables.map((table) => [table, 0]));
-  for (const stream of streams.filter(isData)) {
-    const { part, pieces, counts } = stream;
+  const users = tables.filter(({ condition }) => condition === null);
+  const rows = new Map<string, number>(users.map((table) => [countedAs(table), 0]));
+  for (const { part, pieces, counts } of streams.filter(isData)) {
     if (counts.length !== pieces.length) {
       throw new OperatorError(
         'DUMP_INCOMPLETE',
         `${part} has rows of ${counts.length} tables, not of ${pieces.length}`,
-        {
-          hint: 'Nothing of it is used. This should not happen: please report it.',
-        },
+        { hint: 'Nothing of it is used. This should not happen: please report it.' },
       );
     }
-    for (const [index, { table }] of pieces.entries()) rows.set(table, (rows.get(table) ?? 0) + (counts[index] ?? 0));
+    for (const [index, { table }] of pieces.entries()) {
+      const before = rows.get(countedAs(table));
+      if (before !== undefined) rows.set(countedAs(table), before + (counts[index] ?? 0));
+    }
   }
-  return tables
-    .filter(({ condition }) => condition === null)
-    .map((table) => ({ table: table.name, rows: rows.get(table) ?? 0 }));
+  return [...rows].map(([table, count]) => ({ table, rows: count }));
 }
+
+/** What its rows belong to once they are restored. */
+const countedAs = ({ name, via }: TableToDump) => via?.name ?? name;
 
 function isData(stream: DumpStream): stream is DataStream {
   return 'pieces' in stream;

@@ -1,4 +1,5 @@
 import type { Connection } from '../connection.ts';
+import { LOADED_VIA } from '../loaded-via.ts';
 
 /** A table whose rows are dumped, as the snapshot has it. */
 export interface SnapshotTable {
@@ -14,7 +15,7 @@ export interface SnapshotTable {
   /** For a table that belongs to an extension, which of its rows are the users'; empty for all. */
   readonly condition: string | null;
   /** The partitioned table through which rows are to be loaded, where they may belong elsewhere after a restore. */
-  readonly via: { readonly schema: string; readonly relation: string } | null;
+  readonly via: { readonly schema: string; readonly relation: string; readonly name: string } | null;
   /** Differs when the table has been altered or rewritten. */
   readonly signature: string;
 }
@@ -28,7 +29,7 @@ const tablesQuery = (version: number) => `
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         ${version >= 120_000 ? "and a.attgenerated = ''" : ''}), '{}') as columns,
     ${version >= 140_000 ? "(select amname = 'heap' from pg_am am where am.oid = c.relam)" : 'false'} as "canSplit",
-    x.condition, ${version >= 120_000 ? viaQuery : 'null'} as via, ${SIGNATURE} as signature
+    x.condition, ${version >= 120_000 ? `(select row_to_json(via) from (${LOADED_VIA}) via)` : 'null'} as via, ${SIGNATURE} as signature
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   left join lateral (
     select e.extcondition[i] as condition from pg_extension e, generate_subscripts(e.extconfig, 1) i
@@ -39,12 +40,6 @@ const tablesQuery = (version: number) => `
         where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))
     and (c.relpersistence = 'p' or not pg_is_in_recovery())
   order by 2`;
-
-const viaQuery = `case when c.relispartition and exists (
-    select from pg_partition_ancestors(c.oid) up join pg_partitioned_table p on p.partrelid = up.relid
-    join pg_opclass o on o.oid = any (p.partclass) where p.partstrat = 'h' and o.opcname = 'enum_ops')
-  then (select json_build_object('schema', rn.nspname, 'relation', r.relname)
-    from pg_class r join pg_namespace rn on rn.oid = r.relnamespace where r.oid = pg_partition_root(c.oid)) end`;
 
 const SIGNATURE = `md5(concat_ws(' ', n.nspname, c.relname, c.relfilenode, (
   select string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' order by a.attnum)
