@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Compression } from './config-values.ts';
 import type { ObjectCompression } from './object-key.ts';
 import { childEnvironment, type Stage } from './process-stream.ts';
+import { formatBytes } from './quantities.ts';
 
 /** The highest level that igzip knows; gzip itself takes over above it. */
 const IGZIP_LEVELS = 3;
@@ -13,6 +14,30 @@ function isInstalled(program: string): boolean {
   return (childEnvironment().PATH ?? '')
     .split(':')
     .some((directory) => directory !== '' && existsSync(join(directory, program)));
+}
+
+/** Up to this rate the line is what takes the time, whatever compresses: fewer bytes are what makes a backup faster. */
+const SLOW_LINE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * What BACKUP_COMPRESSION=auto means on this machine, and why: never slower than the fixed default, gzip.
+ * @param uploadBytesPerSecond BACKUP_MAX_RATE, where it is set
+ */
+export function chooseCompression(uploadBytesPerSecond: number | undefined, cores: number): Compression {
+  const isSlow = uploadBytesPerSecond !== undefined && uploadBytesPerSecond <= SLOW_LINE_BYTES;
+  if (isSlow && cores > 1 && isInstalled('zstd')) {
+    const limit = formatBytes(uploadBytesPerSecond);
+    return {
+      method: 'zstd',
+      level: 6,
+      reason: `zstd:6, because uploads are limited to ${limit}/s and ${cores} cores are idle meanwhile`,
+    };
+  }
+  if (isInstalled('igzip'))
+    return { method: 'gzip', reason: 'gzip, because igzip is installed and keeps up with a dump' };
+  if (isInstalled('zstd'))
+    return { method: 'zstd', level: 1, reason: 'zstd:1, because igzip is not installed and gzip is slower' };
+  return { method: 'gzip', reason: 'gzip, because neither igzip nor zstd is installed' };
 }
 
 /**

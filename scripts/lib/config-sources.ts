@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { readFolder } from './config-folders.ts';
 import { assertKnown, decoded, ofQuery } from './config-url.ts';
 import * as value from './config-values.ts';
@@ -30,6 +31,8 @@ export interface SourceConfig {
   readonly blockingTimeoutMs: number;
   /** Streams side by side, where the format has several. */
   readonly jobs: number;
+  /** BACKUP_JOBS=auto: no more of them than a source of its size has use for. */
+  readonly jobsBySize: boolean;
   /** The variable that defines it, for messages. */
   readonly variable: string;
 }
@@ -53,7 +56,7 @@ interface Defaults {
   readonly BLOCKING_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: value.Compression;
-  readonly BACKUP_JOBS: number;
+  readonly BACKUP_JOBS: number | 'auto';
   /** BACKUP_COMPRESSION where it is set: without it, folders have a default of their own. */
   readonly explicitCompression: value.Compression | undefined;
 }
@@ -109,7 +112,7 @@ function defaultSource(defaults: Defaults): SourceConfig {
     ...limits(defaults),
     format: defaults.BACKUP_FORMAT,
     compression: defaults.BACKUP_COMPRESSION,
-    jobs: defaults.BACKUP_JOBS,
+    ...jobsOf(defaults),
     variable: 'POSTGRES_DB',
   };
 }
@@ -123,6 +126,14 @@ function tls(defaults: Defaults): Tls {
     ...(defaults.PGSSLCERT === undefined ? {} : { sslCert: defaults.PGSSLCERT }),
     ...(defaults.PGSSLKEY === undefined ? {} : { sslKey: defaults.PGSSLKEY }),
   };
+}
+
+/** More streams than that are taken only when asked for: other databases share the server. */
+const MOST_AUTO_JOBS = 4;
+
+function jobsOf({ BACKUP_JOBS: wanted }: Defaults): Pick<SourceConfig, 'jobs' | 'jobsBySize'> {
+  if (wanted !== 'auto') return { jobs: wanted, jobsBySize: false };
+  return { jobs: Math.min(availableParallelism(), MOST_AUTO_JOBS), jobsBySize: true };
 }
 
 function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs' | 'blockingTimeoutMs'> {
@@ -147,6 +158,7 @@ function readSource(variable: string, text: string, password: string | undefined
       ...limits(defaults),
       // an archive is one stream
       jobs: 1,
+      jobsBySize: false,
       variable,
     };
   }
@@ -172,7 +184,7 @@ function readSource(variable: string, text: string, password: string | undefined
     ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
     ...limits(defaults),
     ...readQuery(scheme.engine, url.searchParams, defaults),
-    jobs: defaults.BACKUP_JOBS,
+    ...jobsOf(defaults),
     variable,
   };
 }

@@ -80,10 +80,21 @@ export const byteRate: Parse<number> = (value) => {
 
 export type CompressionMethod = 'gzip' | 'zstd' | 'none';
 
+/** A number of parallel streams, or `auto`: by the machine's cores and the source's size. */
+export const jobs: Parse<number | 'auto'> = (value) => {
+  if (value === 'auto') return value;
+  const count = Number(value);
+  if (!/^\d+$/.test(value) || count < 1 || count > 64) throw new Error('wants a whole number from 1 to 64, or auto');
+  return count;
+};
+
 /** A compression and its level; without a level, the fastest that still compresses well. */
 export interface Compression {
   readonly method: CompressionMethod;
   readonly level?: number;
+  /** `auto`: to be chosen for this machine, and why it was chosen. See chooseCompression. */
+  readonly isAuto?: true;
+  readonly reason?: string;
 }
 
 const LEVELS = { gzip: [0, 9], zstd: [1, 19], none: [0, 0] } as const satisfies Record<
@@ -92,9 +103,10 @@ const LEVELS = { gzip: [0, 9], zstd: [1, 19], none: [0, 0] } as const satisfies 
 >;
 
 export const compression: Parse<Compression> = (value) => {
+  if (value === 'auto') return { method: 'gzip', isAuto: true };
   const match = /^(gzip|zstd|none)(?::(\d+))?$/.exec(value);
   const method = match?.[1] as CompressionMethod | undefined;
-  if (!method) throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3');
+  if (!method) throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3, or auto');
   if (match?.[2] === undefined) return { method };
   const level = Number(match[2]);
   const [lowest, highest] = LEVELS[method];

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
+import { chooseCompression } from './codec.ts';
 import { swallowProblems } from './config-folders.ts';
 import { readSources, type SourceConfig } from './config-sources.ts';
 import * as value from './config-values.ts';
@@ -61,7 +63,7 @@ const VARIABLES = {
   RETENTION_DRY_RUN: required(value.flag, 'false'),
   BACKUP_FORMAT: required(value.oneOf('sql', 'custom', 'folder'), 'sql'),
   BACKUP_COMPRESSION: required(value.compression, 'gzip'),
-  BACKUP_JOBS: required(value.integer(1, 64), '1'),
+  BACKUP_JOBS: required(value.jobs, '1'),
   BACKUP_PARALLEL_SOURCES: required(value.integer(1, 64), '1'),
   BACKUP_TIMEOUT: required(value.timeoutMs, '6h'),
   RESTORE_TIMEOUT: required(value.timeoutMs, '24h'),
@@ -155,7 +157,11 @@ export function configure(environment: Environment): Config {
   setLogFormat(values.LOG_FORMAT);
   return deepFreeze({
     values,
-    sources,
+    sources: sources.map((source) =>
+      source.compression.isAuto
+        ? { ...source, compression: chooseCompression(values.BACKUP_MAX_RATE, availableParallelism()) }
+        : source,
+    ),
     storage: storageSettings(values),
     encryption: {
       recipients: values.BACKUP_AGE_RECIPIENTS ?? [],

@@ -66,6 +66,7 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
     });
     const key = source.format === 'folder' ? folderKey(stem) : keyOf(undefined);
     const beside = await putGlobals(order, session, stem, objects);
+    const chosen = [session.chosen, source.compression.reason].filter((reason) => reason !== undefined);
     const manifest: Manifest = {
       version: 1,
       source: source.name,
@@ -79,6 +80,7 @@ export async function dumpToStorage(order: DumpOrder): Promise<{ key: string; ma
       format: source.format,
       compression: source.compression.method,
       encryption: isEncrypted ? 'age' : null,
+      ...(chosen.length > 0 ? { chosen } : {}),
       objects: [...objects, ...beside].map(({ key: at, ...put }) => ({ name: nameBesideManifest(stem, at), ...put })),
       rawBytes,
       ...contents,

@@ -83,6 +83,8 @@ const manifestSchema = z.object({
   format: z.string(),
   compression: z.string(),
   encryption: z.nullable(z.string()),
+  /** What `auto` came to, and why: `2 jobs: …`, `gzip, because …`. */
+  chosen: z.optional(z.array(z.string())),
   objects: z.array(objectSchema).check(z.minLength(1)),
   /** Bytes of the dump before compression. */
   rawBytes: count,

@@ -24,7 +24,8 @@ async function meter(...pieces: string[]) {
   }
   child.stdin.end();
   const [code] = await once(child, 'close');
-  return { code, stdout, stderr };
+  // what it says about once a second has nothing to do with what is looked at here
+  return { code, stdout, stderr: stderr.replaceAll(/^PASSED \d+\n/gm, '') };
 }
 
 const ROWS = (rows: string) => `-- rows follow: after 1\nCOPY a (b) FROM stdin;\n${rows}\\.\n\n`;

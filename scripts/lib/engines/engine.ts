@@ -26,6 +26,8 @@ export interface DumpSession {
   readonly streams: readonly DumpStream[];
   /** So many of them at a time. */
   readonly jobs: number;
+  /** What was left to the engine to choose, what it chose, and why: for the manifest. */
+  readonly chosen?: string;
   /**
    * What the dump holds, counted in the very state that is dumped, beside the dump.
    * @param dumpEnded settles when the dump has been written, with how the processes of each stream ended; what is

@@ -10,7 +10,7 @@ import { mindBystanders } from './bystanders.ts';
 import { assertComplete } from './completion.ts';
 import { type Connection, connect } from './connection.ts';
 import { countContents, readSequences } from './contents.ts';
-import { folderStreams } from './folder/dump.ts';
+import { folderJobs, folderStreams } from './folder/dump.ts';
 import { fixTables } from './folder/locks.ts';
 import { readGlobals } from './globals.ts';
 import { pgDumpStage } from './pg-dump.ts';
@@ -68,8 +68,9 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
       },
     };
     if (isFolder) {
+      const { jobs, chosen } = folderJobs(source, tables);
       const { streams, contents } = await folderStreams({
-        source: dumped,
+        source: { ...dumped, jobs },
         connection,
         snapshotId: snapshot.id,
         tables,
@@ -81,7 +82,8 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
       return {
         ...common,
         streams,
-        jobs: source.jobs,
+        jobs,
+        ...(chosen === undefined ? {} : { chosen }),
         contents: (dumpEnded) => dumpEnded.then(contents),
       };
     }

@@ -4,6 +4,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { Contents } from '../../../manifest.ts';
 import { LAST_PART } from '../../../object-key.ts';
 import type { Stage } from '../../../process-stream.ts';
+import { formatBytes } from '../../../quantities.ts';
 import type { DumpStream } from '../../engine.ts';
 import { assertComplete } from '../completion.ts';
 import { type Connection, conninfo, libpqEnvironment } from '../connection.ts';
@@ -23,6 +24,18 @@ export const FIRST_PART = '0000-pre-data';
  * waits for the dump, the dump for him, and the application for both.
  */
 const QUEUE_WAIT_MS = 10_000;
+
+/** Less than that per stream takes no longer by one stream than by two: each has to be begun. */
+const WORTH_A_STREAM_BYTES = 64 * 1024 * 1024;
+
+/** How many streams to write at a time, and with BACKUP_JOBS=auto, why so many. */
+export function folderJobs(source: SourceConfig, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
+  if (!source.jobsBySize) return { jobs: source.jobs };
+  const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const jobs = Math.max(1, Math.min(source.jobs, Math.ceil(totalBytes / WORTH_A_STREAM_BYTES)));
+  const what = `${formatBytes(totalBytes)} of tables, at most ${source.jobs} on this machine`;
+  return { jobs, chosen: `${jobs} ${jobs === 1 ? 'job' : 'jobs'}: ${what}` };
+}
 
 /** What a folder's streams are made from. */
 export interface FolderDump {
