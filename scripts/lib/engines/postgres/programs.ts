@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { $ } from 'zx';
 import { OperatorError } from '../../errors.ts';
 import { childEnvironment } from '../../process-stream.ts';
@@ -32,12 +32,14 @@ const found = new Map<string, Promise<Program[]>>();
 export function findPrograms(name: string): Promise<Program[]> {
   const known = found.get(name);
   if (known) return known;
-  const search = Promise.all(
-    directories()
-      .map((directory) => join(directory, name))
-      .filter((path) => existsSync(path))
-      .map(versionOf),
-  ).then((programs) => programs.filter((program) => program !== undefined).sort((a, b) => b.major - a.major));
+  const paths = directories()
+    .map((directory) => join(directory, name))
+    .filter((path) => existsSync(path))
+    // Debian's wrapper in PATH only looks for those of the first directories, and takes its time
+    .filter((path) => basename(realpathSync(path)) !== 'pg_wrapper');
+  const search = Promise.all(paths.map(versionOf)).then((programs) =>
+    programs.filter((program) => program !== undefined).sort((a, b) => b.major - a.major),
+  );
   found.set(name, search);
   return search;
 }
@@ -69,7 +71,7 @@ export async function programFor(name: string, serverVersionNum: number): Promis
     });
   }
   const enough = programs.filter((program) => program.major >= major);
-  // the first of its version: Debian's own, before the wrapper in PATH that takes a while to find it
+  // the first of its version
   const fitting = enough.find((program) => program.major === enough.at(-1)?.major);
   if (!fitting) {
     throw new OperatorError(
