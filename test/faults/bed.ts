@@ -19,6 +19,9 @@ export const SOURCE = 'shop';
 
 export type Format = 'sql' | 'folder';
 
+const SHORTEST_SECONDS = 8;
+const LONGEST_SECONDS = 25;
+
 /** How long the verbs take, measured by a backup. */
 const TIMES: Readonly<Record<string, number>> = {
   backup: 1,
@@ -43,6 +46,8 @@ export interface Bed {
   /** The objects of a backup of the state `old` of that engine, in that format or in the one that it has. */
   golden(engine: Databases, format: Format): Objects;
   digestOf(engine: Databases, state: State): string;
+  /** How long a run may take here before it counts as stuck: the machine may have other things to do. */
+  limitSeconds(engine: Databases): number;
   /** About how long a verb takes here, so that a signal comes while it runs. */
   typicalMs(engine: Databases, verb: string): number;
   /** Whether the bytes, restored by the client program alone, are that state. Each distinct dump is restored once. */
@@ -84,6 +89,8 @@ export async function makeBed(wanted: StoreName, isSmall = false): Promise<Bed> 
     place: (name) => (storage ? s3Place(storage.settings, name) : directoryPlace(join(folder, name, 'backups'))),
     golden: (engine, format) =>
       golden.get(`${engine.engine} ${format}`) ?? golden.get(`${engine.engine} sql`) ?? new Map(),
+    limitSeconds: (engine) =>
+      Math.min(LONGEST_SECONDS, Math.max(SHORTEST_SECONDS, Math.ceil((goldenMs.get(engine.engine) ?? 0) / 150))),
     typicalMs: (engine, verb) => (goldenMs.get(engine.engine) ?? 1_000) * (TIMES[verb] ?? 1),
     digestOf: (engine, state) => digests.get(`${engine.engine} ${state}`) ?? '',
     restoresTo: (engine, dump) => {

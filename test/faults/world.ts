@@ -25,13 +25,11 @@ const IMPATIENT: Environment = {
   CONNECT_TIMEOUT: '2s',
   STORAGE_TIMEOUT: '2s',
   LOCK_TIMEOUT: '3s',
-  BACKUP_TIMEOUT: '8s',
-  RESTORE_TIMEOUT: '15s',
 };
 const PATIENT: Environment = { BACKUP_TIMEOUT: '2m', RESTORE_TIMEOUT: '2m' };
 
 /** No verb may take longer to come to its end, with these limits, than this. */
-const HUNG_AFTER_MS = 60_000;
+const HUNG_AFTER_MS = 120_000;
 /** What a run leaves behind has so long to go by itself: sockets that close, servers that stop. */
 const SETTLE_MS = 5_000;
 
@@ -92,12 +90,13 @@ export class World {
   /** The environment of a run; `through` leads it to the database and the storage by way of proxies. */
   env(through: { port?: number; endpoint?: string; patient?: boolean } = {}): Environment {
     const { identity } = this.bed;
+    const limit = (times: number) => `${Math.ceil(this.bed.limitSeconds(this.engine) * times)}s`;
     return {
       TMPDIR: join(this.folder, 'tmp'),
       DRILL_DIR: join(this.folder, 'drill'),
       BACKUP_SOURCE_SHOP: this.engine.url(this.name, through.port),
       ...this.place.env(through.endpoint),
-      ...(through.patient ? PATIENT : IMPATIENT),
+      ...(through.patient ? PATIENT : { ...IMPATIENT, BACKUP_TIMEOUT: limit(1), RESTORE_TIMEOUT: limit(1.5) }),
       ...(identity ? { BACKUP_AGE_IDENTITY: identity.secret } : {}),
       ...(this.state === 'big' ? { BACKUP_COMPRESSION: 'none' } : {}),
       RETENTION_KEEP_LAST: String(KEPT),

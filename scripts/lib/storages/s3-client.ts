@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { messageOf, OperatorError } from '../errors.ts';
-import { statusOf } from './s3-errors.ts';
+import { log } from '../log.ts';
+import { nameOf, statusOf } from './s3-errors.ts';
 import { Patience } from './s3-retry.ts';
 import { inSlices, SIGNED } from './s3-slices.ts';
 
@@ -31,6 +32,7 @@ export interface S3Settings {
 /** Bounds of a single request. The part of a slow line may take long, but something must move. */
 const CONNECT_TIMEOUT_MS = 15_000;
 const SILENCE_MS = 120_000;
+const TELL_EVERY_MS = 10_000;
 
 /** Where a middleware sees every single attempt, answered or failed. */
 export const INSIDE_RETRIES = { step: 'finalizeRequest', priority: 'low' } as const;
@@ -58,6 +60,7 @@ export function openClients(settings: S3Settings): S3Clients {
   const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
   const trust = settings.caFile === undefined ? {} : { httpsAgent: { ca: authorities(settings.caFile) } };
   const patience = new Patience(settings.retryDelayMs);
+  const tell = failureTeller(address);
   const config = {
     region,
     forcePathStyle: settings.forcePathStyle ?? endpoint !== undefined,
@@ -91,13 +94,15 @@ export function openClients(settings: S3Settings): S3Clients {
   uploads.middlewareStack.add(inSlices, SIGNED);
   for (const client of [uploads, control]) {
     client.middlewareStack.add(
-      (next) => async (args) => {
+      (next, context) => async (args) => {
         try {
           const result = await next(args);
           patience.reached();
           return result;
         } catch (error) {
-          if ((statusOf(error) ?? 500) < 500) patience.reached();
+          const status = statusOf(error) ?? 500;
+          if (status < 500) patience.reached();
+          else tell(context.commandName, error);
           throw error;
         }
       },
@@ -113,6 +118,17 @@ export function openClients(settings: S3Settings): S3Clients {
       uploads.destroy();
       control.destroy();
     },
+  };
+}
+
+/** Tells of requests that got no answer or a bad one, as they happen, and not more often than anybody reads. */
+function failureTeller(address: string): (command: string | undefined, error: unknown) => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return (command = 'a request', error) => {
+    // stopped by ourselves
+    if (nameOf(error) === 'AbortError' || Date.now() - toldAt < TELL_EVERY_MS) return;
+    toldAt = Date.now();
+    log.warn(`the storage at ${address} failed at ${command.replace(/Command$/, '')}: ${messageOf(error)}`);
   };
 }
 
