@@ -2,6 +2,7 @@
 import { log, print } from '../scripts/lib/log.ts';
 import { benchBackups, benchMemory } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
+import { writeChart } from './lib/chart.ts';
 import { makeDatabase } from './lib/database.ts';
 import { benchFolders } from './lib/folders.ts';
 import { describeMachine } from './lib/machine.ts';
@@ -52,7 +53,10 @@ try {
     `\n### Targets\n\n${targetsTable(sections.flatMap(({ targets }) => targets))}`,
   ].join('\n');
   print(markdown);
-  if (options.write) writeDocument(markdown);
+  if (options.write) {
+    writeDocument(markdown);
+    for (const { chart } of sections) if (chart) writeChart(chart);
+  }
 } finally {
   await bed.close();
 }

@@ -142,6 +142,7 @@ export async function benchBackups(bed: TestBed, database: string, options: Opti
       ...notes,
     ].join('\n\n'),
     targets: targetsOf(results),
+    chart: { file: 'backup-speed', title: 'Backup of one PostgreSQL database', results },
   };
 }
 

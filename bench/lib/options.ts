@@ -13,7 +13,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --parts …      what is measured (BENCH_PARTS)
   --only TEXT,…  only candidates whose name holds one of these, beside the first of each table (BENCH_ONLY)
   --keys 200000  the most keys that list, cleanup and status are shown (BENCH_KEYS)
-  --write        store the tables in docs/performance.md
+  --write        store the tables in docs/performance.md, and charts of them beside it
 
 It takes about fifteen minutes at 1 GB on two cores and eight times the size in the temporary folder (TMPDIR).
 A target that is missed is reported and fails nothing: figures of another machine say little.`;

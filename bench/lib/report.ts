@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Chart } from './chart.ts';
 import { of, type Runs, ratio } from './rounds.ts';
 import { PROJECT } from './test-bed.ts';
 
@@ -17,6 +18,7 @@ export interface Section {
   /** Markdown. */
   readonly body: string;
   readonly targets: readonly Target[];
+  readonly chart?: Chart;
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

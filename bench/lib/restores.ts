@@ -86,6 +86,7 @@ export async function benchRestores(bed: TestBed, database: string, options: Opt
     title: 'Restore',
     body: `${comparison(results)}\n\nCPU seconds of the swap hold those of the safety backup that follows it; its wall time does not. A drill's throwaway server is part of its tree.`,
     targets: targetsOf(results),
+    chart: { file: 'restore-speed', title: 'Restore of one PostgreSQL database', results },
   };
 }
 
