@@ -65,6 +65,7 @@ create materialized view never_filled as select 1 as one with no data;
 create view by_key as select id, egg, count(*) as n from hens group by id;
 create function hens_of(int) returns bigint stable begin atomic select n from by_key where id = $1; select case when $1 > 0 then 1 else 0 end; end;
 create rule no_deletes as on delete to doubles do instead nothing;
+create rule noted as on update to doubles do also (delete from unchecked where id = old.a; update unchecked set id = new.a);
 create statistics pair on a, d from columns;
 create index expression on columns ((lower(d))) where a is not null;
 create index by_a on columns (a);

@@ -12,7 +12,7 @@ test('a semicolon ends a statement only where it is SQL', () => {
     'CREATE FUNCTION g() AS $$;$$',
     'SELECT a$b$c, $1',
     'ALTER TABLE t /* a; /* nested; */ b; */ ADD x int',
-    'CREATE RULE r AS ON INSERT TO t DO INSTEAD (SELECT 1)',
+    'CREATE RULE r AS ON INSERT TO t DO INSTEAD ( SELECT f((1)); DELETE FROM u; UPDATE v SET a = (b); )',
   ];
   assert.deepEqual(splitStatements(`${statements.join(';\n\n--\n-- Name: x; Type: INDEX\n--\n\n')};\n`), statements);
 });

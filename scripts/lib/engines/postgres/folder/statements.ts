@@ -18,6 +18,7 @@ export function splitStatements(script: string): string[] {
   let start: number | undefined;
   const words: string[] = [];
   let depth = 0;
+  let brackets = 0;
   for (let at = 0; at < script.length; ) {
     TOKEN.lastIndex = at;
     const groups = TOKEN.exec(script)?.groups ?? {};
@@ -29,12 +30,15 @@ export function splitStatements(script: string): string[] {
     if (groups.command !== undefined) {
       if (start !== undefined || !HARMLESS_COMMAND.test(groups.command))
         throw broken(`it has ${groups.command.slice(0, 40)}`);
-    } else if (groups.end !== undefined && depth === 0) {
+    } else if (groups.end !== undefined && depth === 0 && brackets === 0) {
       if (start !== undefined) statements.push(script.slice(start, at));
       start = undefined;
       words.length = 0;
     } else if (isCode) {
       start ??= at;
+      // the commands of a rule stand between brackets
+      if (groups.other === '(') brackets += 1;
+      if (groups.other === ')' && brackets > 0) brackets -= 1;
       if (groups.word !== undefined) depth = depthAfter(groups.word.toLowerCase(), words, depth);
     }
     at = next;
