@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# PostgreSQL's own regression database, dumped and restored in every format: pg_dump of the original and of each copy
-# have to be equal. Takes some minutes.
+# PostgreSQL's own regression database, dumped and restored in every format. Takes some minutes.
+#
+# Each copy has to have the very lines that a copy by `pg_dump | psql` has. That one differs from the original: pg_dump does
+# not keep the order of columns that a table inherited from several others, or was given later. Rows of a table that was
+# cut for a folder may stand in another order.
 #
 #   test/by-hand/postgres-regression.sh SOURCE_TREE
 #
@@ -35,9 +38,11 @@ tests=$(sed -n 's/^test://p' "$suite/parallel_schedule")
   done
 )
 
-dump() { pg_dump -d "$1" | grep -v '^\\\(un\)\?restrict '; }
-dump regression >"$work/original.sql"
-echo "regression: $(psql -At -d regression -c 'select count(*) from pg_class where oid >= 16384') relations, $(wc -l <"$work/original.sql") lines of dump"
+lines() { pg_dump -d "$1" | grep -v '^\\\(un\)\?restrict ' | sort; }
+psql -q -d postgres -c 'drop database if exists regression_reference' -c "create database regression_reference template template0 locale 'C'"
+pg_dump -d regression | psql -X -q -o /dev/null -v ON_ERROR_STOP=1 -d regression_reference
+lines regression_reference >"$work/reference"
+echo "regression: $(psql -At -d regression -c 'select count(*) from pg_class where oid >= 16384') relations, $(wc -l <"$work/reference") lines of dump"
 export POSTGRES_HOST=$PGHOST POSTGRES_PORT=$PGPORT POSTGRES_USER=$PGUSER POSTGRES_DB=regression BACKUP_JOBS=2
 failed=0
 for format in folder sql custom; do
@@ -48,8 +53,8 @@ for format in folder sql custom; do
     # shellcheck disable=SC2086 -- a verb and its arguments
     node --import "file://$project/node_modules/tsx/dist/loader.mjs" "$project/scripts/${verb%% *}.ts" ${verb#"${verb%% *}"}
   done
-  dump "regression_$format" >"$work/copy.sql"
-  if diff "$work/original.sql" "$work/copy.sql" >"$work/$format.diff"; then
+  lines "regression_$format" >"$work/copy"
+  if diff "$work/reference" "$work/copy" >"$work/$format.diff"; then
     echo "$format: equal"
   else
     echo "$format: differs" && head -40 "$work/$format.diff"
