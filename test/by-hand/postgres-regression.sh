@@ -50,7 +50,7 @@ for format in folder sql custom; do
   mkdir "$BACKUP_DIR"
   psql -q -d postgres -c "drop database if exists regression_$format"
   for verb in backup 'restore latest --to regression_'"$format"; do
-    # shellcheck disable=SC2086 -- a verb and its arguments
+    # shellcheck disable=SC2086 # a verb and its arguments
     node --import "file://$project/node_modules/tsx/dist/loader.mjs" "$project/scripts/${verb%% *}.ts" ${verb#"${verb%% *}"}
   done
   lines "regression_$format" >"$work/copy"
