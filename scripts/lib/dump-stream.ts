@@ -43,7 +43,7 @@ export function startStream(
       ...encryptStages(encryption.recipients),
       meterStage(LAST_METER),
     ],
-    { stdout: true, signal },
+    { stdout: true, signal, endsTogether: true },
   );
   const body = readChain(chain, {
     signal,

@@ -1,5 +1,6 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from './errors.ts';
 import { registerSecret } from './log.ts';
 
@@ -50,6 +51,7 @@ export interface Chain {
 
 const STDERR_KEPT_BYTES = 8_192;
 const KILL_GRACE_MS = 5_000;
+const OWN_FAILURE_GRACE_MS = 300;
 
 /** What a child is given of this process's environment. Credentials of the storage are not among it. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
@@ -81,10 +83,12 @@ export function childEnvironment(added: Readonly<Record<string, string>> = {}): 
  * they would notice only at their next write, which a dump that waits for a lock may not come to for hours.
  *
  * @param options.signal ends every stage when it aborts
+ * @param options.endsTogether when a stage fails, end those after it too: what they write is worthless then, and one whose
+ *   reader has stopped would wait for it and not see the end of its input
  */
 export function startChain(
   stages: readonly Stage[],
-  options: { stdin?: boolean; stdout?: boolean; signal?: AbortSignal } = {},
+  options: { stdin?: boolean; stdout?: boolean; signal?: AbortSignal; endsTogether?: boolean } = {},
 ): Chain {
   const children: ChildProcess[] = [];
   for (const [index, stage] of stages.entries()) {
@@ -136,15 +140,22 @@ export function startChain(
     }, KILL_GRACE_MS);
     killTimers.push(timer);
   };
-  const kill = () => end(children);
   const consequences = new Set<ChildProcess>();
+  const kill = () => {
+    for (const child of children.filter(isRunning)) consequences.add(child);
+    end(children);
+  };
   const finished = Promise.all(
     children.map(async (child, index) => {
       const result = withHint(await watch(child, stages[index]), stages[index]?.hints);
       if (consequences.has(child)) return { ...result, isConsequence: true as const };
-      const feeding = result.exitCode === 0 ? [] : children.slice(0, index).filter(isRunning);
-      for (const before of feeding) consequences.add(before);
-      if (feeding.length > 0) end(feeding);
+      if (result.exitCode === 0) return result;
+      // those that failed by themselves, and so broke off what this one was reading, are about to end too
+      await sleep(OWN_FAILURE_GRACE_MS);
+      const others = options.endsTogether && !diedOfBrokenPipe(result) ? children : children.slice(0, index);
+      const running = others.filter(isRunning);
+      for (const other of running) consequences.add(other);
+      if (running.length > 0) end(running);
       return result;
     }),
   );
@@ -255,6 +266,17 @@ function diedOfBrokenPipe(result: StageResult): boolean {
   return result.signal === 'SIGPIPE' || result.exitCode === 141 || lostReader.test(result.stderr);
 }
 
+/** The error of a chain that failed by itself; undefined when it did not, or was ended by us. */
+export function ownFailure(results: readonly StageResult[]): unknown {
+  if (!results.some(({ exitCode, isConsequence }) => exitCode !== 0 && !isConsequence)) return undefined;
+  try {
+    assertSucceeded(results);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 /** The error that says how a stage failed. */
 export function stageError(result: StageResult): OperatorError {
   if (result.startError) {
@@ -275,8 +297,10 @@ export function stageError(result: StageResult): OperatorError {
   return new OperatorError('PROCESS_FAILED', `${result.name} ${how}${said}`, { hint });
 }
 
+/** What was said first, which is often the cause, and what was said last. */
 function lastLines(text: string): string {
-  return text.split('\n').slice(-6).join(' | ');
+  const lines = text.split('\n');
+  return (lines.length <= 8 ? lines : [...lines.slice(0, 2), '…', ...lines.slice(-6)]).join(' | ');
 }
 
 /** Runs one program to its end. For control, not for data: keeps its output. */

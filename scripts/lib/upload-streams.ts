@@ -3,7 +3,7 @@ import type { DumpOrder } from './dump-to-storage.ts';
 import type { DumpSession, DumpStream } from './engines/engine.ts';
 import type { Contents } from './manifest.ts';
 import { inParallel } from './parallel.ts';
-import type { StageResult } from './process-stream.ts';
+import { ownFailure, type StageResult } from './process-stream.ts';
 import { startProgress } from './progress.ts';
 import type { PutResult } from './storages/storage.ts';
 import { withdraw } from './withdraw.ts';
@@ -47,6 +47,11 @@ export async function uploadStreams(
 
   async function upload(stream: DumpStream): Promise<UploadedObject> {
     const running = startStream(order, stream, progress, signal);
+    // told at once: an upload that waits for its store asks for no more of a dump that has died
+    void running.finished.then((results) => {
+      const failure = ownFailure(results);
+      if (failure !== undefined) failed.abort(failure);
+    });
     const isLast = stream === session.streams.at(-1);
     const before = isLast ? begun.map((other) => other.upload) : [];
     const key = keyOf(stream.part);
