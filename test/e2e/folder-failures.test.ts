@@ -72,7 +72,8 @@ describe('when one of several streams fails, all end and nothing is left', { ski
     );
     assert.equal(ended, 1);
     held.double.change({});
-    await assertNothingLeft(held, /psql exited with \d: .*terminating connection/s);
+    // the server's last word is lost where it had been waiting to send rows
+    await assertNothingLeft(held, /psql exited with \d: .*(terminating connection|server closed the connection)/s);
   });
 
   test('a signal comes', async () => {
