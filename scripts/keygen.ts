@@ -3,7 +3,8 @@ import { loadConfig } from './lib/config.ts';
 import { EXIT } from './lib/errors.ts';
 import { log, print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
-import { runProgram, stageError } from './lib/process-stream.ts';
+import { runProgram } from './lib/process-stream.ts';
+import { stageError } from './lib/stage-result.ts';
 
 const help = `
 keygen  [--json]

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import pg from 'pg';
+import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
-import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
 import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
 import { hasEngine, startGarage } from '../../test/support/garage.ts';
 import { type Measurement, measure } from './measure.ts';

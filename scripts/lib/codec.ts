@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { childEnvironment } from './child-environment.ts';
 import type { Compression } from './config-values.ts';
 import type { ObjectCompression } from './object-key.ts';
-import { childEnvironment, type Stage } from './process-stream.ts';
+import type { Stage } from './process-stream.ts';
 import { formatBytes } from './quantities.ts';
 
 /** The highest level that igzip knows; gzip itself takes over above it. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
+import { setChildEnvironment } from './child-environment.ts';
 import { chooseCompression } from './codec.ts';
 import { swallowProblems } from './config-folders.ts';
 import { readSources, type SourceConfig } from './config-sources.ts';
@@ -10,7 +11,6 @@ import { messageOf, OperatorError } from './errors.ts';
 import { registerSecret, setLogFormat } from './log.ts';
 import { parseHeartbeatUrl } from './notify/heartbeat.ts';
 import { parseNotifyUrls } from './notify/targets.ts';
-import { setChildEnvironment } from './process-stream.ts';
 import type { RetentionPolicy } from './retention.ts';
 import type { StorageSettings } from './storages/index.ts';
 

@@ -3,8 +3,9 @@ import type { Encryption, SourceConfig } from './config.ts';
 import type { DumpStream } from './engines/engine.ts';
 import { log } from './log.ts';
 import { assertAllRead, meterStage, readMeter } from './meter.ts';
-import { readChain, type StageResult, startChain } from './process-stream.ts';
+import { readChain, startChain } from './process-stream.ts';
 import type { Progress } from './progress.ts';
+import type { StageResult } from './stage-result.ts';
 
 const METER = 'meter';
 /** At the end of the pipes: what it counted has to arrive here, to the byte. */

@@ -5,9 +5,10 @@ import { messageOf, OperatorError } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import { meterStage, readMeter } from './meter.ts';
 import { inParallel } from './parallel.ts';
-import { assertSucceeded, type Chain, type StageResult, startChain } from './process-stream.ts';
+import { type Chain, startChain } from './process-stream.ts';
 import { type Progress, startProgress } from './progress.ts';
 import { requireIdentity, wrongIdentity } from './sealed-text.ts';
+import { assertSucceeded, type StageResult } from './stage-result.ts';
 import type { Storage } from './storages/storage.ts';
 import { type BackupObject, objectsOf, readObject } from './verified-read.ts';
 

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from './errors.ts';
-import type { Stage, StageResult } from './process-stream.ts';
+import type { Stage } from './process-stream.ts';
+import type { StageResult } from './stage-result.ts';
 
 /** A meter that an engine brings, which knows more of its dumps. */
 export interface MeterProgram {

@@ -1,8 +1,10 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { childEnvironment } from './child-environment.ts';
 import { OperatorError } from './errors.ts';
 import { registerSecret } from './log.ts';
+import { assertSucceeded, diedOfBrokenPipe, type StageResult } from './stage-result.ts';
 
 /** One process of a chain. Secrets go into `env`, never into `args`: every user of the machine can read those. */
 export interface Stage {
@@ -23,21 +25,6 @@ export interface Stage {
   readonly onLine?: (line: string) => boolean;
 }
 
-/** How a stage ended. */
-export interface StageResult {
-  readonly name: string;
-  readonly exitCode: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The last lines that it wrote to standard error. */
-  readonly stderr: string;
-  /** Set when the program could not be started at all. */
-  readonly startError?: NodeJS.ErrnoException;
-  /** It was ended because a later stage had failed. */
-  readonly isConsequence?: true;
-  /** The next step, where the stage knows one. */
-  readonly hint?: string;
-}
-
 export interface Chain {
   /** The first stage's standard input, when asked for. */
   readonly stdin: Writable | null;
@@ -53,28 +40,11 @@ const STDERR_KEPT_BYTES = 8_192;
 const KILL_GRACE_MS = 5_000;
 const OWN_FAILURE_GRACE_MS = 300;
 
-/** What a child is given of this process's environment. Credentials of the storage are not among it. */
-const PASSED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
-
 const alive = new Set<ChildProcess>();
 
 /** Ends every child at once, for a process that is about to end without waiting for them. */
 export function killChildren(): void {
   for (const child of alive) child.kill('SIGKILL');
-}
-
-let inherited: Readonly<Record<string, string>> = {};
-
-/** Tells this module once, from the one reader of the environment, which environment children start from. */
-export function setChildEnvironment(environment: Readonly<Record<string, string | undefined>>): void {
-  inherited = Object.fromEntries(
-    PASSED_ON.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
-  );
-}
-
-/** The environment of a child: the few inherited variables and what the stage adds. */
-export function childEnvironment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { ...inherited, ...added };
 }
 
 /**
@@ -249,58 +219,6 @@ export async function* readChain(
       await chain.finished;
     }
   }
-}
-
-/** @throws OperatorError naming the stage that failed first in cause, not the neighbours whose pipe it broke */
-export function assertSucceeded(results: readonly StageResult[]): void {
-  const failed = results.filter((result) => result.exitCode !== 0);
-  const causes = failed.filter((result) => !result.isConsequence);
-  const culprit = causes.find((result) => !diedOfBrokenPipe(result)) ?? causes[0] ?? failed[0];
-  if (culprit) throw stageError(culprit);
-}
-
-function diedOfBrokenPipe(result: StageResult): boolean {
-  // a socket pair, which node's pipes are, is reset when unread bytes are left in it; a lost server is something else
-  const lostReader = /broken pipe|EPIPE|(writ|output)[^\n]*reset by peer/i;
-  // 141 is a shell's word for a command that SIGPIPE ended
-  return result.signal === 'SIGPIPE' || result.exitCode === 141 || lostReader.test(result.stderr);
-}
-
-/** The error of a chain that failed by itself; undefined when it did not, or was ended by us. */
-export function ownFailure(results: readonly StageResult[]): unknown {
-  if (!results.some(({ exitCode, isConsequence }) => exitCode !== 0 && !isConsequence)) return undefined;
-  try {
-    assertSucceeded(results);
-  } catch (error) {
-    return error;
-  }
-  return undefined;
-}
-
-/** The error that says how a stage failed. */
-export function stageError(result: StageResult): OperatorError {
-  if (result.startError) {
-    const missing = result.startError.code === 'ENOENT';
-    return new OperatorError(
-      missing ? 'TOOL_MISSING' : 'PROCESS_FAILED',
-      missing
-        ? `the program ${result.name} is not installed`
-        : `${result.name} could not be started: ${result.startError.message}`,
-      { hint: missing ? 'Install it, or run inside the backup image, which has it.' : '', cause: result.startError },
-    );
-  }
-  const how = result.signal ? `was ended by ${result.signal}` : `exited with ${result.exitCode}`;
-  const said = result.stderr === '' ? '' : `: ${lastLines(result.stderr)}`;
-  const hint =
-    result.hint ??
-    (result.signal === 'SIGKILL' ? 'SIGKILL often means that the machine or container ran out of memory.' : '');
-  return new OperatorError('PROCESS_FAILED', `${result.name} ${how}${said}`, { hint });
-}
-
-/** What was said first, which is often the cause, and what was said last. */
-function lastLines(text: string): string {
-  const lines = text.split('\n');
-  return (lines.length <= 8 ? lines : [...lines.slice(0, 2), '…', ...lines.slice(-6)]).join(' | ');
 }
 
 /** Runs one program to its end. For control, not for data: keeps its output. */

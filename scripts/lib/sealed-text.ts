@@ -1,6 +1,7 @@
 import { decryptStages, encryptStages } from './codec.ts';
 import { OperatorError } from './errors.ts';
-import { runProgram, stageError } from './process-stream.ts';
+import { runProgram } from './process-stream.ts';
+import { stageError } from './stage-result.ts';
 
 const ARMOR = '-----BEGIN AGE ENCRYPTED FILE-----';
 

@@ -3,8 +3,8 @@ import type { DumpOrder } from './dump-to-storage.ts';
 import type { DumpSession, DumpStream } from './engines/engine.ts';
 import type { Contents } from './manifest.ts';
 import { inParallel } from './parallel.ts';
-import { ownFailure, type StageResult } from './process-stream.ts';
 import { startProgress } from './progress.ts';
+import { ownFailure, type StageResult } from './stage-result.ts';
 import type { PutResult } from './storages/storage.ts';
 import { withdraw } from './withdraw.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Backup, catalogOf } from '../../scripts/lib/catalog.ts';
-import { setChildEnvironment } from '../../scripts/lib/process-stream.ts';
+import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
 import { startS3Double } from '../support/s3-double.ts';
 import { type Databases, type State, startMariaDbDatabases, startPostgresDatabases } from './databases.ts';

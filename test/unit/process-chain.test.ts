@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
-import {
-  assertSucceeded,
-  readChain,
-  type Stage,
-  type StageResult,
-  setChildEnvironment,
-  startChain,
-} from '../../scripts/lib/process-stream.ts';
+import { readChain, type Stage, startChain } from '../../scripts/lib/process-stream.ts';
+import { assertSucceeded, type StageResult } from '../../scripts/lib/stage-result.ts';
 import { collect } from '../support/bytes.ts';
 
 setChildEnvironment(process.env);

@@ -1,7 +1,8 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assertSucceeded, type Stage, startChain } from '../process-stream.ts';
+import { type Stage, startChain } from '../process-stream.ts';
+import { assertSucceeded } from '../stage-result.ts';
 import { notShown } from './place.ts';
 
 /** A temporary folder that is gone when it is removed, or when this process ends, however. */

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { findPrograms } from '../engines/postgres/programs.ts';
 import { startThrowawayServer } from '../engines/postgres/throwaway-server.ts';
 import { OperatorError } from '../errors.ts';
-import { assertSucceeded, type Stage, startChain } from '../process-stream.ts';
+import { type Stage, startChain } from '../process-stream.ts';
+import { assertSucceeded } from '../stage-result.ts';
 import { guardFolder } from './guarded-folder.ts';
 import { DATABASE, type Place, PSQL_OPTIONS, run } from './place.ts';
 

@@ -1,5 +1,6 @@
 import { OperatorError } from '../errors.ts';
-import { runProgram, type Stage, stageError } from '../process-stream.ts';
+import { runProgram, type Stage } from '../process-stream.ts';
+import { stageError } from '../stage-result.ts';
 
 /** The database of the story. */
 export const DATABASE = 'shop';

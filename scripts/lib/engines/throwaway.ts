@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatorError } from '../errors.ts';
 import { log } from '../log.ts';
-import { type Chain, type Stage, type StageResult, startChain } from '../process-stream.ts';
+import { type Chain, type Stage, startChain } from '../process-stream.ts';
+import type { StageResult } from '../stage-result.ts';
 
 // Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
 const GUARD = `

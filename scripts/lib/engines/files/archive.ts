@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../errors.ts';
 import type { Contents } from '../../manifest.ts';
 import { type MeterProgram, meterStage } from '../../meter.ts';
-import { assertSucceeded, runProgram, type Stage, startChain } from '../../process-stream.ts';
+import { runProgram, type Stage, startChain } from '../../process-stream.ts';
+import { assertSucceeded } from '../../stage-result.ts';
 
 const MOVING_TAR = fileURLToPath(new URL('./moving-tar.pl', import.meta.url));
 const TREE_METER = fileURLToPath(new URL('./tree-meter.mjs', import.meta.url));

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { $ } from 'zx';
+import { childEnvironment } from '../../child-environment.ts';
 import { OperatorError } from '../../errors.ts';
-import { childEnvironment } from '../../process-stream.ts';
 import { parseVersion, type ServerVersion, seriesOf } from './connection.ts';
 
 /** Each program under its name and the one of older packages, with the Debian package that has it. */

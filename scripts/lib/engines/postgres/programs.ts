@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { $ } from 'zx';
+import { childEnvironment } from '../../child-environment.ts';
 import { OperatorError } from '../../errors.ts';
-import { childEnvironment } from '../../process-stream.ts';
 
 /** Where Debian and Ubuntu keep the programs of every installed major version. */
 const DEBIAN_ROOT = '/usr/lib/postgresql';
