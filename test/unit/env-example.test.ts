@@ -30,7 +30,7 @@ describe('.env.example', () => {
   });
 
   test('has every variable that the scripts read', () => {
-    const names = [...read('scripts/lib/config.ts').matchAll(/^ {2}([A-Z][A-Z0-9_]+): \w+\(/gm)].map(
+    const names = [...read('scripts/lib/config-variables.ts').matchAll(/^ {2}([A-Z][A-Z0-9_]+): \w+\(/gm)].map(
       ([, name]) => name,
     );
     assert.ok(names.length > 30, 'the table of variables was not found');
