@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
-import { compareLargeObjects, compareSequences, compareTables, compareTrees, describeContents } from './contents.ts';
 import { checkInvariants, readInvariants } from './drill-checks.ts';
+import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './drill-findings.ts';
 import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
-import type { Check, Rehearsal } from './engines/engine.ts';
+import type { Rehearsal } from './engines/engine.ts';
 import { engineOf, readsFormat } from './engines/index.ts';
 import { removeLeftServers } from './engines/throwaway.ts';
 import { messageOf, OperatorError } from './errors.ts';
@@ -13,8 +13,8 @@ import { withTimeout } from './interrupt.ts';
 import { load } from './load.ts';
 import { withLocalLock } from './local-lock.ts';
 import { log } from './log.ts';
-import type { Contents, Manifest } from './manifest.ts';
-import { formatBytes, formatDuration } from './quantities.ts';
+import type { Manifest } from './manifest.ts';
+import { formatBytes } from './quantities.ts';
 import { requireIdentity } from './sealed-text.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
@@ -146,32 +146,6 @@ async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRec
   return record(source.name, backup, startedAt, found);
 }
 
-/** What a drill was proving when it failed. */
-function failedCheck(error: unknown): string {
-  switch (error instanceof OperatorError ? error.code : undefined) {
-    case 'BACKUP_DAMAGED':
-      return 'digest';
-    case 'NO_SPACE':
-      return 'room for the restore';
-    case 'TOOL_MISSING':
-      return 'a server to restore on';
-    case 'TIMEOUT':
-      return 'ended in time';
-    case 'CONFIG':
-      return 'configuration';
-    default:
-      return 'restored without an error';
-  }
-}
-
-/** What a drill has found so far; kept also when it then fails. */
-interface Findings {
-  readonly checks: Check[];
-  tables: DrillRecord['tables'];
-  rtoMs: number | null;
-  rawBytes: number | null;
-}
-
 async function restoreAndCheck(
   { config, storage, source, backup, signal }: DrillOrder,
   rehearsal: Rehearsal,
@@ -208,79 +182,6 @@ async function restoreAndCheck(
   } finally {
     await session.close();
   }
-}
-
-function checkContents(manifest: Manifest, contents: Contents): Check[] {
-  if (manifest.files !== undefined)
-    return [
-      outcome('files', compareTrees(manifest, contents), `${describeContents(contents)}, the tree's digest as dumped`),
-    ];
-  const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
-  return [
-    outcome('row counts', compareTables(manifest, contents), `${manifest.tables.length} tables, ${rows} rows`),
-    outcome('sequences', compareSequences(manifest, contents), `${manifest.sequences.length} as dumped`),
-    outcome('large objects', compareLargeObjects(manifest, contents), `${contents.largeObjects ?? 0}`),
-  ];
-}
-
-function outcome(name: string, differences: readonly string[], detail: string): Check {
-  return { name, ok: differences.length === 0, detail: differences.length === 0 ? detail : differences.join('; ') };
-}
-
-function tableRows(manifest: Manifest | undefined, contents: Contents): DrillRecord['tables'] {
-  const expected = new Map(manifest?.tables.map(({ table, rows }) => [table, rows]));
-  const restored = new Map(contents.tables.map(({ table, rows }) => [table, rows]));
-  return [...new Set([...expected.keys(), ...restored.keys()])].map((table) => ({
-    table,
-    expected: expected.get(table) ?? null,
-    restored: restored.get(table) ?? null,
-  }));
-}
-
-function record(source: string, backup: Backup, startedAt: Date, found: Findings): DrillRecord {
-  const ok = found.checks.every((check) => check.ok);
-  const { rtoMs, rawBytes } = found;
-  const result: DrillRecord = {
-    version: 1,
-    key: backup.key,
-    source,
-    ok,
-    startedAt: startedAt.toISOString(),
-    finishedAt: new Date().toISOString(),
-    rpoMs: startedAt.getTime() - backup.createdAt.getTime(),
-    rtoMs,
-    sizeBytes: backup.sizeBytes,
-    rawBytes,
-    bytesPerSecond: rtoMs && rawBytes !== null ? Math.round((rawBytes / rtoMs) * 1_000) : null,
-    tables: found.tables,
-    checks: found.checks,
-  };
-  if (ok)
-    log.info(`drill of ${source} passed: RPO ${formatDuration(result.rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}`);
-  else
-    for (const check of found.checks.filter((c) => !c.ok))
-      log.error(`drill of ${source} failed: ${check.name}: ${check.detail}`);
-  return result;
-}
-
-function nothingToDrill(source: string, problem: string): DrillRecord {
-  const now = new Date().toISOString();
-  log.error(`drill of ${source} failed: ${problem}`);
-  return {
-    version: 1,
-    key: null,
-    source,
-    ok: false,
-    startedAt: now,
-    finishedAt: now,
-    rpoMs: null,
-    rtoMs: null,
-    sizeBytes: null,
-    rawBytes: null,
-    bytesPerSecond: null,
-    tables: [],
-    checks: [{ name: 'a backup to restore', ok: false, detail: problem }],
-  };
 }
 
 /** Writes the record. Without it status would not know of the drill, but what the drill found stays true. */
