@@ -1,3 +1,4 @@
+import { OperatorError } from '../errors.ts';
 import { log } from '../log.ts';
 import type { KeptDatabase } from './engine.ts';
 
@@ -21,4 +22,15 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
     }
     return old;
   });
+}
+
+/** The refusal of an undo, where nothing has been put aside. */
+export function nothingToUndo(live: string): OperatorError {
+  return new OperatorError(
+    'RESTORE_REFUSED',
+    `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
+    {
+      hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
+    },
+  );
 }

@@ -24,3 +24,18 @@ export async function assertRoom(
     { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was started.' },
   );
 }
+
+/**
+ * @param freeBytes on the database server's disk; not a number where it could not be asked
+ * @throws OperatorError NO_SPACE
+ */
+export function assertServerRoom(freeBytes: number, neededBytes: number): void {
+  if (!Number.isFinite(freeBytes) || freeBytes >= neededBytes) return;
+  throw new OperatorError(
+    'NO_SPACE',
+    `the database server has ${formatBytes(freeBytes)} of disk free; restoring beside the live database needs about ${formatBytes(neededBytes)}`,
+    {
+      hint: 'Free some (make status shows what earlier restores keep), or restore on another server. Nothing was touched.',
+    },
+  );
+}

@@ -3,6 +3,7 @@ import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
 import { formatBytes } from '../../quantities.ts';
+import { assertServerRoom } from '../room.ts';
 import { type Connection, parseVersion } from './connection.ts';
 import { displayName } from './contents.ts';
 import { readDefiners } from './facts.ts';
@@ -81,14 +82,7 @@ async function assertRoom(connection: Connection, manifest: Manifest | undefined
     .catch(() => []);
   const freeBytes = Number(disk?.kib) * 1024;
   const neededBytes = manifest.databaseBytes * ROOM_FACTOR;
-  if (!Number.isFinite(freeBytes) || freeBytes >= neededBytes) return;
-  throw new OperatorError(
-    'NO_SPACE',
-    `the database server has ${formatBytes(freeBytes)} of disk free; restoring beside the live database needs about ${formatBytes(neededBytes)}`,
-    {
-      hint: 'Free some (make status shows what earlier restores keep), or restore on another server. Nothing was touched.',
-    },
-  );
+  assertServerRoom(freeBytes, neededBytes);
 }
 
 /** A foreign key of another database would go on referring to the replaced table. */

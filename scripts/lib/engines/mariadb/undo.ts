@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { OperatorError } from '../../errors.ts';
 import type { UndoResult } from '../engine.ts';
+import { nothingToUndo } from '../kept.ts';
 import { type Connection, connect } from './connection.ts';
 import { takeLock } from './locks.ts';
 import { besideDatabases, freeBesideName, listDatabases } from './server.ts';
@@ -29,15 +29,7 @@ export async function undoRestore(source: SourceConfig, signal: AbortSignal): Pr
       return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
     }
     const [previous] = await besideDatabases(connection, live, 'previous');
-    if (!previous) {
-      throw new OperatorError(
-        'RESTORE_REFUSED',
-        `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
-        {
-          hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
-        },
-      );
-    }
+    if (!previous) throw nothingToUndo(live);
     const liveExists = (await listDatabases(connection)).includes(live);
     const keptAs = await freeBesideName(connection, live, 'undone');
     await swapDatabases(

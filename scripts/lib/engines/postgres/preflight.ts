@@ -3,6 +3,7 @@ import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
 import { formatBytes } from '../../quantities.ts';
+import { assertServerRoom } from '../room.ts';
 import { type Connection, connect, quoteIdentifier } from './connection.ts';
 import { besideDatabases } from './server.ts';
 
@@ -111,14 +112,7 @@ async function assertRoom(connection: Connection, { manifest }: RestorePlan): Pr
     return;
   }
   const neededBytes = manifest.databaseBytes * ROOM_FACTOR;
-  if (!Number.isFinite(freeBytes) || freeBytes >= neededBytes) return;
-  throw new OperatorError(
-    'NO_SPACE',
-    `the database server has ${formatBytes(freeBytes)} of disk free; restoring beside the live database needs about ${formatBytes(neededBytes)}`,
-    {
-      hint: 'Free some (make status shows what earlier restores keep), or restore on another server. Nothing was touched.',
-    },
-  );
+  assertServerRoom(freeBytes, neededBytes);
 }
 
 /** What makes ALTER DATABASE RENAME fail at the very end, or would be lost by it. */

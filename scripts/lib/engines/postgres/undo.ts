@@ -1,6 +1,6 @@
 import type { SourceConfig } from '../../config-sources.ts';
-import { OperatorError } from '../../errors.ts';
 import type { UndoResult } from '../engine.ts';
+import { nothingToUndo } from '../kept.ts';
 import { besideDatabases, connectBeside, freeBesideName, listDatabases, lockRestore } from './server.ts';
 import { swapDatabases } from './swap.ts';
 
@@ -11,15 +11,7 @@ export async function undoRestore(source: SourceConfig, signal: AbortSignal): Pr
     await lockRestore(connection, source);
     const live = source.database;
     const [previous] = await besideDatabases(connection, live, 'previous');
-    if (!previous) {
-      throw new OperatorError(
-        'RESTORE_REFUSED',
-        `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
-        {
-          hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
-        },
-      );
-    }
+    if (!previous) throw nothingToUndo(live);
     const liveExists = (await listDatabases(connection)).some((row) => row.name === live);
     const keptAs = await freeBesideName(connection, live, 'undone');
     await swapDatabases(connection, source, { live, liveExists, kept: keptAs, next: previous.name }, signal);
