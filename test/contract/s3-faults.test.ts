@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3 } from '../../scripts/lib/storages/s3.ts';
 import { openClients } from '../../scripts/lib/storages/s3-client.ts';
-import { getObject } from '../../scripts/lib/storages/s3-read.ts';
+import { getObject } from '../../scripts/lib/storages/s3-get.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';
@@ -33,28 +33,87 @@ function breaking(operation: Operation, fault: Fault, first = 1, last = first): 
 
 // downloads
 
-test('errors when a download stops, and waits as long as its reader does', async () => {
-  double.seed('a/b', Buffer.alloc(8 * MIB));
-  const clients = openClients(double.settings);
-  const context = { clients, bucket: double.settings.bucket };
-  const paused = await getObject(context, 'a/b', undefined, 200);
-  await sleep(600);
-  assert.equal((await collect(paused)).length, 8 * MIB);
-  breaking('GetObject', { stallAt: 1000 }, 1, Infinity);
-  await assert.rejects(collect(await getObject(context, 'a/b', undefined, 200)), {
-    code: 'STORAGE',
-    message: /no byte came for 0.2 s, 1000 came before/,
+/** A download by ranges of a mebibyte, or whole from a store that knows no ranges, which may be silent for 0.2 s. */
+async function download(key: string): Promise<AsyncIterable<Uint8Array>> {
+  const clients = openClients({ ...double.settings, retryDelayMs: 5 });
+  const body = await getObject({ clients, bucket: double.settings.bucket }, key, {
+    idleTimeoutMs: 200,
+    rangeBytes: MIB,
   });
-  clients.close();
+  body.once('close', clients.close);
+  return body;
+}
+const content = Buffer.concat(Array.from({ length: (8 * MIB + 1) >> 16 }, (_, n) => Buffer.alloc(1 << 16, n)));
+
+for (const rangesIgnored of [false, true]) {
+  const where = rangesIgnored ? ' where the store knows no ranges' : '';
+
+  test(`waits as long as its reader does, and errors when a download stops${where}`, async () => {
+    double.change({ rangesIgnored });
+    double.seed('a/b', content);
+    const paused = await download('a/b');
+    await sleep(600);
+    assert.ok((await collect(paused)).equals(content));
+    breaking('GetObject', { stallAt: 1000 }, 1, Infinity);
+    await assert.rejects(collect(await download('a/b')), {
+      code: 'STORAGE',
+      message: /no byte came for 0.2 s, 1000 came before/,
+    });
+  });
+
+  test(`errors when a download is cut off again and again${where}`, async () => {
+    double.change({ rangesIgnored });
+    double.seed('a/b', content);
+    breaking('GetObject', { truncateAt: 1000 }, 1, Infinity);
+    await assert.rejects(collect(await download('a/b')), {
+      code: 'STORAGE',
+      message: new RegExp(`cannot read a/b .* after \\d+ of ${content.length} bytes`),
+    });
+  });
+
+  test(`reads an object that is empty${where}`, async () => {
+    double.change({ rangesIgnored });
+    double.seed('a/b', '');
+    assert.equal((await collect(await download('a/b'))).length, 0);
+  });
+}
+
+test('reads ranges ahead, and asks for no more before the reader takes some', async () => {
+  double.seed('a/b', content);
+  const reader = (await download('a/b'))[Symbol.asyncIterator]();
+  const { value: first = Buffer.alloc(0) } = await reader.next();
+  await sleep(300);
+  const asked = double.count('GetObject');
+  assert.ok(asked > 1 && asked < content.length / MIB, `${asked} ranges`);
+  const rest = await collect({ [Symbol.asyncIterator]: () => reader });
+  assert.ok(Buffer.concat([first, rest]).equals(content));
+  assert.equal(double.count('GetObject'), Math.ceil(content.length / MIB));
 });
 
-test('errors when a download is cut off', async () => {
-  double.seed('a/b', Buffer.alloc(5 * MIB));
-  breaking('GetObject', { truncateAt: 2 * MIB }, 1, Infinity);
-  await assert.rejects(collect(await storage.get('a/b')), {
-    code: 'STORAGE',
-    message: /cannot read a\/b .* after \d+ of 5242880 bytes/,
+test('reads on where a download was cut off', async () => {
+  double.seed('a/b', content);
+  breaking('GetObject', { truncateAt: 1000 }, 3, 5);
+  assert.ok((await collect(await download('a/b'))).equals(content));
+  assert.equal(double.count('GetObject'), Math.ceil(content.length / MIB) + 3);
+});
+
+test('errors when the object is replaced while it is read', async () => {
+  double.seed('a/b', content);
+  double.change({
+    fault: ({ operation, nth }) => {
+      if (operation === 'GetObject' && nth === 6) double.seed('a/b', Buffer.alloc(content.length));
+      return undefined;
+    },
   });
+  await assert.rejects(collect(await download('a/b')), { code: 'STORAGE', hint: /wrote over it while it was read/ });
+});
+
+test('ends what it reads ahead when nobody wants the rest', async () => {
+  double.seed('a/b', content);
+  breaking('GetObject', { stallAt: 1000 }, 2, Infinity);
+  for await (const _chunk of await download('a/b')) break;
+  await double.stop();
+  await double.startAgain();
 });
 
 // listings

@@ -43,6 +43,8 @@ export interface DoubleOptions {
   allow?: readonly Operation[];
   /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */
   conditional?: 'honoured' | 'ignored' | 'refused';
+  /** Answers a request for a part of an object with all of it. */
+  rangesIgnored?: boolean;
   /** Keeps versions: what is deleted is hidden behind a marker. */
   versioned?: boolean;
   /** What object lock protects from being deleted. */

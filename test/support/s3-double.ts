@@ -174,16 +174,38 @@ export async function startS3Double(initial: DoubleOptions = {}) {
       response.end(listingOf(BUCKET, sorted, (key) => objects.get(key)?.sizeBytes ?? 0, query));
     },
 
-    GetObject({ key }, _body, response, fault) {
+    GetObject({ key, headers }, _body, response, fault) {
       const object = objects.get(key);
       if (!object) return refuse(response, 404, 'NoSuchKey', 'The specified key does not exist.');
-      response.writeHead(200, { ETag: `"${object.etag}"`, 'Content-Length': object.sizeBytes });
+      const etag = `"${object.etag}"`;
+      if (headers['if-match'] !== undefined && headers['if-match'] !== etag) {
+        return refuse(
+          response,
+          412,
+          'PreconditionFailed',
+          'At least one of the preconditions you specified did not hold',
+        );
+      }
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
+      const isRange = last !== undefined && !options.rangesIgnored;
+      const [from, to] = isRange
+        ? [Number(first), Math.min(Number(last) + 1, object.sizeBytes)]
+        : [0, object.sizeBytes];
+      if (isRange && from >= object.sizeBytes) {
+        return refuse(response, 416, 'InvalidRange', 'The requested range cannot be satisfied.');
+      }
+      const bytes = object.bytes.subarray(from, to);
+      response.writeHead(isRange ? 206 : 200, {
+        ETag: etag,
+        'Content-Length': to - from,
+        ...(isRange ? { 'Content-Range': `bytes ${from}-${to - 1}/${object.sizeBytes}` } : {}),
+      });
       if (fault && 'truncateAt' in fault) {
-        response.write(object.bytes.subarray(0, fault.truncateAt), () => response.destroy());
+        response.write(bytes.subarray(0, fault.truncateAt), () => response.destroy());
       } else if (fault && 'stallAt' in fault) {
-        response.write(object.bytes.subarray(0, fault.stallAt));
+        response.write(bytes.subarray(0, fault.stallAt));
       } else {
-        response.end(object.bytes);
+        response.end(bytes);
       }
     },
 

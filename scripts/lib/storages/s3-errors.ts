@@ -70,6 +70,11 @@ const REFUSED: Meaning = {
   code: 'STORAGE',
   hint: ({ endpoint }) => `The store (${endpoint}) refuses the request itself: its documentation or log says why.`,
 };
+const REPLACED: Meaning = {
+  code: 'STORAGE',
+  hint: () =>
+    'Somebody wrote over it while it was read: nothing of this project does. Look into what did, then run it again.',
+};
 const MISSING: Meaning = { code: 'NO_SUCH_BACKUP', hint: () => 'list shows what there is.' };
 
 /** The names that stores give their errors, and the codes of node's network and TLS errors. */
@@ -100,6 +105,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
       [ENDED, 'NoSuchUpload'],
       [CHANGED, 'InvalidPart InvalidPartOrder BadDigest XAmzContentSHA256Mismatch InvalidDigest IncompleteBody'],
       [NOT_S3, 'NotFound MethodNotAllowed'],
+      [REPLACED, 'PreconditionFailed'],
       [MISSING, 'NoSuchKey'],
     ] satisfies [Meaning, string][]
   ).flatMap(([meaning, names]) => names.split(' ').map((name): [string, Meaning] => [name, meaning])),

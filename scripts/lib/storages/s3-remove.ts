@@ -10,7 +10,7 @@ import { messageOf } from '../errors.ts';
 import { log } from '../log.ts';
 import { control, raw, type S3Context, targetOf } from './s3-context.ts';
 import { nameOf, notS3, s3Failure, statusOf } from './s3-errors.ts';
-import { decodeKey } from './s3-read.ts';
+import { decodeKey } from './s3-list.ts';
 import type { RemoveFailure } from './storage.ts';
 
 /** The most that S3 takes in one request. */

@@ -3,8 +3,9 @@ import { MeasuredBody } from './measure.ts';
 import { DEFAULT_MEMORY_BUDGET_BYTES, planUpload } from './part-size.ts';
 import { openClients, type S3Settings } from './s3-client.ts';
 import type { S3Context } from './s3-context.ts';
+import { getObject } from './s3-get.ts';
+import { listObjects } from './s3-list.ts';
 import { type S3Features, uploadCalls } from './s3-put.ts';
-import { getObject, listObjects } from './s3-read.ts';
 import { removeObjects, removeUploads } from './s3-remove.ts';
 import { upload } from './s3-upload.ts';
 import type { Storage } from './storage.ts';
@@ -37,7 +38,7 @@ export function openS3(settings: S3Settings): Storage {
 
     async get(key, { signal } = {}) {
       assertKey(key);
-      return getObject(context, key, signal);
+      return getObject(context, key, { signal });
     },
 
     async *list(prefix, { signal } = {}) {
