@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
 import { checkInvariants, readInvariants } from './drill-checks.ts';
 import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './drill-findings.ts';
+import { drillDirectory, rehearsalLock, removeLeftLocks } from './drill-place.ts';
 import { type DrillRecord, drillKey, encodeRecord } from './drill-record.ts';
 import type { Rehearsal } from './engines/engine.ts';
 import { engineOf, readsFormat } from './engines/index.ts';
@@ -42,7 +42,7 @@ export async function drill(
   request: DrillRequest,
   signal: AbortSignal,
 ): Promise<DrillResult[]> {
-  const directory = config.values.DRILL_DIR ?? tmpdir();
+  const directory = drillDirectory(config);
   if (!existsSync(directory)) {
     throw new OperatorError('CONFIG', `DRILL_DIR ${directory} does not exist`, {
       hint: 'Make it, or point DRILL_DIR elsewhere.',
@@ -51,11 +51,14 @@ export async function drill(
   return withLocalLock(directory, 'drill', async () => {
     const limit = { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
     removeLeftServers(directory);
+    removeLeftLocks(directory);
     const results: DrillResult[] = [];
     for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
       const record = backup
-        ? await withTimeout(signal, limit, `the drill of ${source.name}`, (limited) =>
-            rehearse({ config, storage, source, backup, directory, signal: limited }, signal),
+        ? await withLocalLock(directory, rehearsalLock(source.name), () =>
+            withTimeout(signal, limit, `the drill of ${source.name}`, (limited) =>
+              rehearse({ config, storage, source, backup, directory, signal: limited }, signal),
+            ),
           )
         : nothingToDrill(source.name, problem ?? 'there is no backup of it');
       results.push({ ...record, record: await keep(config, storage, record) });

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Config, SourceConfig } from './config.ts';
 import { OperatorError } from './errors.ts';
 import { LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import { processAgeMs } from './process-age.ts';
 import { formatDuration } from './quantities.ts';
 import type { Storage } from './storages/storage.ts';
 
@@ -54,14 +54,8 @@ function dayPrefixes(prefix: string, fromMs: number, toMs: number): string[] {
   });
 }
 
-/** When the container's first process began, from Linux's /proc; elsewhere, the beginning of time. */
+/** When the container's first process began; where that cannot be told, the beginning of time. */
 function runningSince(now: Date): Date {
-  try {
-    const uptimeSeconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-    // the 22nd field, in hundredths of a second since boot; the second one may hold spaces, in brackets
-    const startedTicks = Number(readFileSync('/proc/1/stat', 'utf8').split(') ')[1]?.split(' ')[19]);
-    return new Date(now.getTime() - (uptimeSeconds - startedTicks / 100) * 1_000);
-  } catch {
-    return new Date(0);
-  }
+  const ageMs = processAgeMs(1);
+  return ageMs === undefined ? new Date(0) : new Date(now.getTime() - ageMs);
 }

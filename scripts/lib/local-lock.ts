@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { createConnection, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { codeOf, OperatorError } from './errors.ts';
@@ -26,6 +26,17 @@ export async function withLocalLock<T>(directory: string, name: string, work: ()
   }
 }
 
+/** For how long a lock has been held here, in milliseconds; undefined when nobody holds it. Its holder may be frozen. */
+export async function localLockHeldForMs(directory: string, name: string): Promise<number | undefined> {
+  const path = join(directory, `${name}.sock`);
+  try {
+    const since = statSync(path).mtimeMs;
+    return (await answers(path)) ? Date.now() - since : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function listen(path: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy());
@@ -45,6 +56,7 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    // a holder that has been frozen for long has a full queue of those who asked
+    socket.once('error', (error) => resolve(codeOf(error) === 'EAGAIN'));
   });
 }

@@ -34,7 +34,7 @@ export interface SourceStatus {
   readonly backups: number;
   readonly storedBytes: number;
   readonly nextRun: string | null;
-  /** What holds the source's locks now. */
+  /** The runs that hold the source's locks now. */
   readonly running: readonly RunStatus[];
   /** Databases that restores and undos put aside; null when the server was not asked or did not answer. */
   readonly keptDatabases: readonly { name: string; role: string; since: string; sizeBytes: number }[] | null;
@@ -110,7 +110,11 @@ async function sourceStatus(
   const last = backups[0];
   const drill = drillKey && parseRecord(await readSmall(storage, drillKey.key, signal));
   const kept = await keptDatabases(source, problem, signal);
-  const running = kept.databases === null ? [] : await readRuns({ config, storage, signal }, source, last);
+  const running = await readRuns({ config, storage, signal }, source, {
+    answers: kept.databases !== null,
+    lastBackup: last,
+    lastDrill: drill,
+  });
   const rpoMs = last ? now.getTime() - last.createdAt.getTime() : null;
   const drillAgeMs = drillKey ? now.getTime() - drillKey.at.getTime() : null;
   const judged = { config, rpoMs, drillAgeMs, drill, oldest: backups.at(-1), now };

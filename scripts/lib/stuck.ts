@@ -1,42 +1,84 @@
 import type { Backup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
+import { drillDirectory, rehearsalLock } from './drill-place.ts';
+import type { DrillRecord } from './drill-record.ts';
 import type { RunUnderWay } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { asked } from './interrupt.ts';
+import { localLockHeldForMs } from './local-lock.ts';
 import { formatDuration } from './quantities.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
 
-/** A backup that takes so many times as long as the one before it is not slow: it hangs. */
+/** A run that takes so many times as long as the one before it is not slow: it hangs. */
 const USUAL_TIMES = 10;
 /** Nor is one called stuck before this, however small the database is. */
 const PATIENCE_MS = 15 * 60_000;
 
 /** A run that is under way, and whether it is for longer than any that goes on. */
-export interface RunStatus extends RunUnderWay {
+export interface RunStatus {
+  readonly purpose: RunUnderWay['purpose'] | 'drill';
+  readonly forMs: number;
   readonly isStuck: boolean;
 }
 
-/** The runs of a source that hold its locks now, on whatever machine. Never throws for a server that does not answer. */
+/** What is known of a source: it says how long its runs usually take. */
+export interface Known {
+  /** Its server has answered; one that has not is not asked. */
+  readonly answers: boolean;
+  readonly lastBackup: Backup | undefined;
+  readonly lastDrill: DrillRecord | undefined;
+}
+
+/**
+ * The runs of a source that hold its locks now: those of backups and restores in the database, on whatever machine; those
+ * of folders, and of drills, on this one. Never throws for a server that does not answer.
+ */
 export async function readRuns(
   { config, storage, signal }: { config: Config; storage: Storage; signal: AbortSignal },
   source: SourceConfig,
-  last: Backup | undefined,
+  { answers, lastBackup, lastDrill }: Known,
 ): Promise<RunStatus[]> {
-  const engine = await engineOf(source.engine);
-  const look = engine.underWay?.bind(engine);
-  if (!look) return [];
-  const runs = await asked(signal, source, (limited) => look(source, limited)).catch(() => []);
-  signal.throwIfAborted();
+  const drillMs = await localLockHeldForMs(drillDirectory(config), rehearsalLock(source.name));
+  const runs = [
+    ...(answers ? await locksOf(source, signal) : []),
+    ...(drillMs === undefined ? [] : [{ purpose: 'drill', forMs: drillMs } as const]),
+  ];
   if (runs.length === 0) return [];
-  const { BACKUP_TIMEOUT, RESTORE_TIMEOUT } = config.values;
-  const usualMs = await durationOf(storage, last, config.encryption.identity, signal);
-  const limits = {
-    backup: Math.min(BACKUP_TIMEOUT, Math.max(PATIENCE_MS, usualMs * USUAL_TIMES)),
-    // the lock is held until the safety backup of what was replaced is done
-    restore: RESTORE_TIMEOUT + BACKUP_TIMEOUT,
-  };
+  const usualMs = await durationOf(storage, lastBackup, config.encryption.identity, signal);
+  const limits = stuckAfterMs(config.values, usualMs, lastDrill);
   return runs.map((run) => ({ ...run, isStuck: run.forMs > limits[run.purpose] }));
+}
+
+/**
+ * After how long a run of each kind hangs: what it is ended after in any case, and less where it is known how long it
+ * usually takes. A drill that passed tells that of restores too.
+ *
+ * @param backupMs how long the last backup took
+ */
+export function stuckAfterMs(
+  { BACKUP_TIMEOUT, RESTORE_TIMEOUT }: { BACKUP_TIMEOUT: number; RESTORE_TIMEOUT: number },
+  backupMs: number,
+  lastDrill: Pick<DrillRecord, 'ok' | 'startedAt' | 'finishedAt' | 'rtoMs'> | undefined,
+): Readonly<Record<RunStatus['purpose'], number>> {
+  const patience = (usualMs: number) => Math.max(PATIENCE_MS, usualMs * USUAL_TIMES);
+  // one that failed may have ended at its beginning
+  const passed = lastDrill?.ok ? lastDrill : undefined;
+  const drillMs = passed ? Date.parse(passed.finishedAt) - Date.parse(passed.startedAt) : Number.POSITIVE_INFINITY;
+  const backup = Math.min(BACKUP_TIMEOUT, patience(backupMs));
+  return {
+    backup,
+    // its lock is held until the safety backup of what was replaced is done
+    restore: Math.min(RESTORE_TIMEOUT, patience(passed?.rtoMs ?? drillMs)) + backup,
+    drill: Math.min(RESTORE_TIMEOUT, patience(drillMs)),
+  };
+}
+
+async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
+  const engine = await engineOf(source.engine);
+  const runs = await asked(signal, source, (limited) => engine.underWay(source, limited)).catch(() => []);
+  signal.throwIfAborted();
+  return runs;
 }
 
 /** How long the last backup took; for ever when nobody knows. */

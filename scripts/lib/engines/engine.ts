@@ -110,10 +110,10 @@ export interface KeptDatabase {
   readonly sizeBytes: number;
 }
 
-/** A run that holds a lock of a source's, on whatever machine it is. */
+/** A run that holds a lock of a source's: of a database's on whatever machine, of a folder's in this container. */
 export interface RunUnderWay {
   readonly purpose: 'backup' | 'restore';
-  /** For how long at least, by the server's own clock. */
+  /** For how long, by the source's own clock. */
   readonly forMs: number;
 }
 
@@ -163,8 +163,8 @@ export interface Engine {
   undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
   /** What restores and undos have put aside beside the source, the newest first. */
   kept(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]>;
-  /** The runs that hold the source's locks now; without it, there are no locks to look at. */
-  underWay?(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]>;
+  /** The runs that hold the source's locks now. */
+  underWay(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]>;
   /** Removes of it what is older than `before`, and returns that. */
   dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
   /**

@@ -3,6 +3,7 @@ import { beginDump } from './files/dump.ts';
 import { dropKept, keptFolders } from './files/kept.ts';
 import { rehearse } from './files/rehearsal.ts';
 import { beginRestore, undoRestore } from './files/restore.ts';
+import { runsUnderWay } from './files/under-way.ts';
 
 /** Folders, and single files, as archives of GNU tar. */
 export const files: Engine = {
@@ -11,6 +12,7 @@ export const files: Engine = {
   beginRestore,
   undo: undoRestore,
   kept: keptFolders,
+  underWay: runsUnderWay,
   dropKept,
   rehearse,
 };

@@ -1,4 +1,6 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { OperatorError } from '../../errors.ts';
+import { processAgeMs } from '../../process-age.ts';
 import { type Chain, startChain } from '../../process-stream.ts';
 
 /** A lock that is held. */
@@ -52,6 +54,33 @@ export async function takeFlock(
   throw new OperatorError('SOURCE_CONNECT', `${path} cannot be read: ${why}`, {
     hint: 'The user that this runs as needs the right to read it; see "Folders" in the README.',
   });
+}
+
+/**
+ * For how long somebody holds the lock of a file or folder, in milliseconds, without touching it; undefined when nobody
+ * does whom this process may look at: a process of its own user, in its own container.
+ */
+export function flockHeldForMs(path: string): number | undefined {
+  const wanted = statSync(path, { throwIfNoEntry: false });
+  if (!wanted) return undefined;
+  for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const held = statSync(`/proc/${pid}/fd/9`);
+      if (held.ino !== wanted.ino || held.dev !== wanted.dev) continue;
+      if (/\bFLOCK\b/.test(readFileSync(`/proc/${pid}/fdinfo/9`, 'utf8'))) return processAgeMs(Number(pid));
+    } catch {
+      // it has no such descriptor, has ended meanwhile, or is somebody else's
+    }
+  }
+  return undefined;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 async function release(chain: Chain): Promise<void> {

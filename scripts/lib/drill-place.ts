@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Config } from './config.ts';
+
+/** Where drills have their throwaway servers, and their locks. */
+export function drillDirectory(config: Config): string {
+  return config.values.DRILL_DIR ?? tmpdir();
+}
+
+/** The lock that is held while a source's backup is rehearsed: `status` sees by it which one, and since when. */
+export function rehearsalLock(source: string): string {
+  // the path of a socket may have no more than 107 bytes, a source's name more than that
+  return `drill-${createHash('sha256').update(source).digest('hex').slice(0, 8)}`;
+}
+
+/** Removes the locks that rehearsals which were killed have left. Nobody else may be drilling there. */
+export function removeLeftLocks(directory: string): void {
+  for (const name of readdirSync(directory).filter((each) => /^drill-[0-9a-f]{8}\.sock$/.test(each)))
+    rmSync(join(directory, name), { force: true });
+}

@@ -1,0 +1,15 @@
+import type { SourceConfig } from '../../config-sources.ts';
+import type { RunUnderWay } from '../engine.ts';
+import { flockHeldForMs } from './flock.ts';
+import { listBeside, lookAt } from './place.ts';
+
+/** See Engine.underWay: the locks lie on the folder itself, and on the one that a restore fills. */
+export async function runsUnderWay(source: SourceConfig): Promise<RunUnderWay[]> {
+  const place = lookAt(source.database);
+  const filled = listBeside(place).filter(({ role }) => role === 'restoring');
+  const looked = [
+    { purpose: 'backup', forMs: flockHeldForMs(place.live) } as const,
+    ...filled.map(({ path }) => ({ purpose: 'restore', forMs: flockHeldForMs(path) }) as const),
+  ];
+  return looked.flatMap(({ purpose, forMs }) => (forMs === undefined ? [] : [{ purpose, forMs }]));
+}
