@@ -14,6 +14,14 @@ MODULES := node_modules/.package-lock.json
 TSX := node --import tsx
 VERB := @scripts/run-verb.sh
 
+# make bench -- --size 4GB: what follows are the bench's words, and no targets; those with = make takes for variables
+ifeq ($(firstword $(MAKECMDGOALS)),bench)
+export BENCH_WORDS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS)) $(filter --%,$(MAKEOVERRIDES))
+Makefile: ;
+%:
+	@:
+endif
+
 # options that are only there when their variable is
 FILE_WORD = $(if $(FILE),"$$FILE")
 SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
@@ -117,8 +125,8 @@ check: $(MODULES) ## Types, lint, format, shell scripts, compose file
 	@! command -v hadolint >/dev/null || hadolint docker/backup/Dockerfile
 	@! docker compose version >/dev/null 2>&1 || docker compose --env-file .env.example config --quiet
 
-bench: $(MODULES) ## Side by side with what one would use instead
-	@$(TSX) bench/bench.ts
+bench: $(MODULES) ## Side by side with what one would use instead [-- --help for its options]
+	@set -f; $(TSX) bench/bench.ts $$BENCH_WORDS
 
 # ---- what the targets above build on
 

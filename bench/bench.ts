@@ -1,25 +1,28 @@
 #!/usr/bin/env tsx
+import { messageOf } from '../scripts/lib/errors.ts';
 import { log, print } from '../scripts/lib/log.ts';
-import { benchBackups, benchMemory } from './lib/backups.ts';
+import { benchBackups, benchRivals } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
-import { writeChart } from './lib/chart.ts';
 import { makeDatabase } from './lib/database.ts';
+import { documentOf, writeDocuments } from './lib/documents.ts';
 import { benchFolders } from './lib/folders.ts';
+import { benchGrowth, type Sized } from './lib/growth.ts';
 import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
 import { HELP, type Part, readOptions } from './lib/options.ts';
-import { mb, type Section, targetsTable, writeDocument } from './lib/report.ts';
+import { mb, type Section } from './lib/report.ts';
 import { benchRestores } from './lib/restores.ts';
 import { benchStartUp } from './lib/start-up.ts';
-import { setUp, type TestBed } from './lib/test-bed.ts';
+import { setUp } from './lib/test-bed.ts';
+import { benchWaits } from './lib/waits.ts';
 
-const options = readOptions();
+const options = attempt(() => readOptions(process.argv.slice(2)));
 if (options.help) {
   print(HELP.trim());
   process.exit(0);
 }
-const has = (...parts: Part[]) => parts.some((part) => options.parts.includes(part));
+const has = (part: Part) => options.parts.includes(part);
 
 const bed = await setUp();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -30,42 +33,62 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 try {
   const machine = describeMachine(bed);
+  const databases = new Map<number, Sized>();
   const sections: Section[] = [];
-  const database = { name: 'shop', dumpBytes: 0 };
-  if (has('backup', 'memory', 'restore')) database.dumpBytes = await make(bed, database.name, options.sizeBytes);
+  const measure = async (part: Part, work: () => Promise<Section>) => {
+    if (!has(part)) return;
+    log.info(`${part}: begins`);
+    sections.push(await work());
+  };
 
-  if (has('backup')) sections.push(await benchBackups(bed, database.name, options));
-  if (has('memory')) {
-    const quarter = { name: 'quarter', dumpBytes: await make(bed, 'quarter', options.sizeBytes / 4) };
-    sections.push(await benchMemory(bed, [quarter, database], options));
-  }
-  if (has('restore')) sections.push(await benchRestores(bed, database.name, options));
-  if (has('mariadb')) sections.push(await benchMariaDb(bed, options));
-  if (has('folders')) sections.push(await benchFolders(bed, options));
-  if (has('catalog')) sections.push(await benchCatalogs(bed, options));
-  if (has('start-up')) sections.push(await benchStartUp(bed, options));
+  // first, while it is the only one: some of the others copy the whole cluster
+  await measure('rivals', async () => benchRivals(bed, (await database(options.rivalsBytes)).name, options));
+  await measure('waits', async () => benchWaits(bed, (await database(options.rivalsBytes)).name, options));
+  await measure('backup', async () => benchBackups(bed, (await database(options.sizeBytes)).name, options));
+  await measure('restore', async () => benchRestores(bed, (await database(options.sizeBytes)).name, options));
+  await measure('growth', async () => {
+    const sizes: Sized[] = [];
+    for (const part of [16, 4, 1]) sizes.push(await database(options.sizeBytes / part));
+    return benchGrowth(bed, sizes, options);
+  });
+  await measure('mariadb', () => benchMariaDb(bed, options));
+  await measure('folders', () => benchFolders(bed, options));
+  await measure('catalog', () => benchCatalogs(bed, options));
+  await measure('start-up', () => benchStartUp(bed, options));
 
-  const markdown = [
+  const made = [...databases.values()].map(({ dumpBytes }) => `${mb(dumpBytes)} MB`);
+  const { command, rounds } = options;
+  const circumstances = [
     machine,
-    ...(database.dumpBytes > 0 ? [`- database: a plain dump of ${mb(database.dumpBytes)} MB`] : []),
-    `- ${options.rounds} rounds after one to warm up; made by: \`${options.command}\``,
-    ...sections.map(({ title, body }) => `\n### ${title}\n\n${body}`),
-    `\n### Targets\n\n${targetsTable(sections.flatMap(({ targets }) => targets))}`,
+    ...(made.length > 0 ? [`- databases: ${made.join(', ')} as plain dumps`] : []),
+    `- ${rounds} rounds after one to warm up; made by: \`${command}\``,
   ].join('\n');
-  print(markdown);
-  if (options.write) {
-    writeDocument(markdown);
-    for (const { chart } of sections) if (chart) writeChart(chart);
+  const found = { circumstances, command, rounds, sections };
+  print(documentOf(found));
+  if (options.write) writeDocuments(found);
+
+  /** The database of about this size, made when it is first asked for. */
+  async function database(aboutBytes: number): Promise<Sized> {
+    const known = databases.get(aboutBytes);
+    if (known) return known;
+    const name = `shop_${Math.round(aboutBytes / 1e6)}mb`;
+    log.info(`making the database ${name}`);
+    await makeDatabase(bed, name, aboutBytes);
+    const { stdout } = await bed.run(`pg_dump --dbname=${name} | wc -c`);
+    const sized = { name, dumpBytes: Number(stdout) };
+    databases.set(aboutBytes, sized);
+    return sized;
   }
 } finally {
   await bed.close();
 }
 
-/** Makes the database and says how large its plain dump is. */
-async function make(on: TestBed, name: string, dumpBytes: number): Promise<number> {
-  log.info(`making the database ${name}`);
-  await makeDatabase(on, name, dumpBytes);
-  const { stdout } = await on.run(`pg_dump --dbname=${name} | wc -c`);
-  log.info(`${name}: a plain dump of ${mb(Number(stdout))} MB`);
-  return Number(stdout);
+/** What was typed wrong is told in one line, and is no defect of this program's. */
+function attempt<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    log.error(`${messageOf(error)} (make bench -- --help names the options)`);
+    process.exit(2);
+  }
 }

@@ -14,6 +14,11 @@ export function describeMachine(bed: TestBed): string {
     ...(bed.has('restic') ? [versionLine(bed, 'restic', ['version']).split(' compiled')[0]] : []),
     ...(bed.has('aws') ? [versionLine(bed, 'aws').split(' ')[0]] : []),
     ...(bed.has('mc') ? [versionLine(bed, 'mc').split(' (')[0]] : []),
+    ...(bed.has('pigz') ? [versionLine(bed, 'pigz')] : []),
+    ...(bed.has('kopia') ? [`kopia ${versionLine(bed, 'kopia').split(' ')[0]}`] : []),
+    ...(bed.has('pgbackrest') ? [versionLine(bed, 'pgbackrest', ['version'])] : []),
+    ...(bed.has('barman-cloud-backup') ? [versionLine(bed, 'barman-cloud-backup')] : []),
+    ...(bed.has('wal-g') ? [versionLine(bed, 'wal-g')] : []),
     ...(bed.s3 ? ['Garage v2.4.1'] : []),
   ].filter(Boolean);
   return [

@@ -7,8 +7,9 @@ import { encryption } from './encryption.ts';
 import { measure } from './measure.ts';
 import type { Options } from './options.ts';
 import { verb } from './ours.ts';
-import { comparison, mb, nodePeakBytes, type Section, type Target } from './report.ts';
+import { comparison, mb, nodePeakBytes, type Section } from './report.ts';
 import { inTurns, ratio } from './rounds.ts';
+import { type Target, WANTED } from './targets.ts';
 import type { TestBed } from './test-bed.ts';
 
 const FLOOR = 'mariadb-dump >/dev/null (the floor)';
@@ -79,7 +80,7 @@ export async function benchMariaDb(bed: TestBed, options: Options): Promise<Sect
       targets.push({
         what: "node's peak memory (MariaDB)",
         reached: nodePeakBytes(plain) / 1e6,
-        atMost: 220,
+        atMost: WANTED.nodePeakMb,
         unit: 'MB',
       });
     }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { cpuSecondsOf, memoryOf, treeOf } from './process-tree.ts';
+import { TemporaryDisk } from './temporary-disk.ts';
 
 /** What one run of a candidate took. */
 export interface Measurement {
@@ -13,6 +14,8 @@ export interface Measurement {
   readonly treePeakBytes: number;
   /** The high-water mark of the largest node process; 0 when there was none. */
   readonly nodePeakBytes: number;
+  /** The most that lay on disk outside of what was to be written; looked at five times a second. */
+  readonly temporaryBytes: number;
   readonly stdout: string;
 }
 
@@ -23,9 +26,17 @@ export interface Command {
   readonly cwd: string;
   /** The process whose CPU seconds count as the server's. */
   readonly serverPid?: number;
+  /** The folder for temporary files that it was given, whose size is watched. */
+  readonly scratch?: string;
+  /** The folder that it is to write into: nothing in it is temporary. */
+  readonly target?: string;
+  /** Off where only the time counts: looking takes some of it. */
+  readonly isWatched?: boolean;
 }
 
 const SAMPLE_MS = 25;
+/** Looking at the disk costs more than looking at memory, for which the kernel keeps a high-water mark besides. */
+const SAMPLES_A_DISK_LOOK = 8;
 const TIMES = /^BENCH-TIMES (\S+) (\S+)$/m;
 
 const running = new Set<number>();
@@ -46,7 +57,15 @@ export async function measure(command: Command): Promise<Measurement> {
   if (pid === undefined) throw new Error('bash could not be started');
   running.add(pid);
   const peaks = { tree: 0, node: 0 };
-  const timer = setInterval(() => sample(pid, peaks), SAMPLE_MS);
+  const disk = command.scratch === undefined ? undefined : new TemporaryDisk(command.scratch, command.target);
+  let samples = 0;
+  const timer = setInterval(() => {
+    const tree = treeOf(pid);
+    sample(tree, peaks);
+    if (samples % SAMPLES_A_DISK_LOOK === 0) disk?.look(tree);
+    samples += 1;
+  }, SAMPLE_MS);
+  if (command.isWatched === false) clearInterval(timer);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -58,6 +77,7 @@ export async function measure(command: Command): Promise<Measurement> {
   const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
   const wallS = (performance.now() - started) / 1_000;
   clearInterval(timer);
+  if (command.isWatched !== false) disk?.look([]);
   running.delete(pid);
   const times = TIMES.exec(stderr);
   if (exitCode !== 0 || !times) throw new Error(`exit ${exitCode}: ${command.script}\n${stderr.trim()}`);
@@ -67,6 +87,7 @@ export async function measure(command: Command): Promise<Measurement> {
     serverCpuS: command.serverPid === undefined ? 0 : cpuSecondsOf(command.serverPid) - serverBefore,
     treePeakBytes: peaks.tree,
     nodePeakBytes: peaks.node,
+    temporaryBytes: disk?.peakBytes ?? 0,
     stdout,
   };
 }
@@ -82,9 +103,9 @@ export function endAll(): void {
   }
 }
 
-function sample(pid: number, peaks: { tree: number; node: number }): void {
+function sample(tree: readonly number[], peaks: { tree: number; node: number }): void {
   let sum = 0;
-  for (const member of treeOf(pid)) {
+  for (const member of tree) {
     const memory = memoryOf(member);
     if (!memory) continue;
     sum += memory.rssBytes;

@@ -1,26 +1,53 @@
 import { parseArgs } from 'node:util';
 
-export const PARTS = ['backup', 'memory', 'restore', 'mariadb', 'folders', 'catalog', 'start-up'] as const;
+export const PARTS = [
+  'rivals',
+  'waits',
+  'backup',
+  'restore',
+  'growth',
+  'catalog',
+  'start-up',
+  'mariadb',
+  'folders',
+] as const;
 export type Part = (typeof PARTS)[number];
 
+/** MariaDB and folders have floors of their own, and nothing to do with the rest. */
+const DEFAULT_PARTS: readonly Part[] = PARTS.filter((part) => part !== 'mariadb' && part !== 'folders');
+const DEFAULTS = { size: '1GB', rounds: '5', parts: DEFAULT_PARTS.join(','), only: '', keys: '200000' } as const;
+
 export const HELP = `
-bench [--size 1GB] [--rounds 5] [--parts backup,memory,restore,mariadb,folders,catalog,start-up] [--only TEXT,…] [--keys 200000] [--write]
+make bench -- [--size 1GB] [--rounds 5] [--parts PART,…] [--only TEXT,…] [--write]
 
 Measures this project side by side with what a user would pick instead, in one run, the candidates taking turns.
 
-  --size 1GB     about how large the plain dump of the database is: 100MB, 1GB, 4GB (BENCH_SIZE)
-  --rounds 5     how often each candidate runs; the medians are shown (BENCH_ROUNDS)
-  --parts …      what is measured (BENCH_PARTS)
-  --only TEXT,…  only candidates whose name holds one of these, beside the first of each table (BENCH_ONLY)
-  --keys 200000  the most keys that list, cleanup and status are shown (BENCH_KEYS)
-  --write        store the tables in docs/performance.md, and charts of them beside it
+  --size SIZE     about how large the plain dump of the database is: 100MB, 1GB, 4GB [1GB] (BENCH_SIZE)
+  --rivals SIZE   the same for the comparison with other tools and for waits [a quarter of --size] (BENCH_RIVALS)
+  --rounds N      how often each candidate runs; the medians are shown [5] (BENCH_ROUNDS)
+  --parts PART,…  what is measured, or all [all but mariadb and folders] (BENCH_PARTS):
+    rivals          backups, beside dumps, pipelines and tools such as restic and pgBackRest
+    waits           how long another session's UPDATE waits meanwhile
+    backup          backups, beside the floor and the predecessor, for the targets
+    restore         restores, beside psql and pg_restore
+    growth          backup and restore at a sixteenth, a quarter and the whole of --size; at most 3 rounds
+    catalog         list, cleanup and status of 1,000, 10,000 and 100,000 backups; at most 3 rounds
+    start-up        what a verb costs before it does anything
+    mariadb         backups of MariaDB, of --size
+    folders         backups of 20,000 files, of --size in all
+  --only TEXT,…   only candidates whose name holds one of these, beside the first of each table; also the only way
+                  to rows such as a drill or aws, which others stand for (BENCH_ONLY)
+  --keys N        the most keys that list, cleanup and status are shown, two a backup [200000] (BENCH_KEYS)
+  --write         store tables and charts in docs/ and the README
 
-It takes about fifteen minutes at 1 GB on two cores and eight times the size in the temporary folder (TMPDIR).
-A target that is missed is reported and fails nothing: figures of another machine say little.`;
+At 1 GB on two cores it takes about half an hour, of which --parts backup,restore are two thirds; --size 250MB about ten
+minutes. The temporary folder (TMPDIR) has to hold eight times the size. A target that is missed is reported and fails
+nothing: figures of another machine say little.`;
 
 export interface Options {
   readonly help: boolean;
   readonly sizeBytes: number;
+  readonly rivalsBytes: number;
   readonly rounds: number;
   readonly parts: readonly Part[];
   readonly only: readonly string[];
@@ -31,45 +58,53 @@ export interface Options {
 }
 
 /** The flags, and what of them the environment sets instead. */
-export function readOptions(env: NodeJS.ProcessEnv = process.env): Options {
+export function readOptions(args: readonly string[], env: NodeJS.ProcessEnv = process.env): Options {
   const { values } = parseArgs({
+    args: [...args],
     options: {
       help: { type: 'boolean', short: 'h', default: false },
-      size: { type: 'string', default: env.BENCH_SIZE || '1GB' },
-      rounds: { type: 'string', default: env.BENCH_ROUNDS || '5' },
-      parts: { type: 'string', default: env.BENCH_PARTS || PARTS.join(',') },
-      only: { type: 'string', default: env.BENCH_ONLY || '' },
-      keys: { type: 'string', default: env.BENCH_KEYS || '200000' },
+      size: { type: 'string', default: env.BENCH_SIZE || DEFAULTS.size },
+      rivals: { type: 'string', default: env.BENCH_RIVALS || '' },
+      rounds: { type: 'string', default: env.BENCH_ROUNDS || DEFAULTS.rounds },
+      parts: { type: 'string', default: env.BENCH_PARTS || DEFAULTS.parts },
+      only: { type: 'string', default: env.BENCH_ONLY || DEFAULTS.only },
+      keys: { type: 'string', default: env.BENCH_KEYS || DEFAULTS.keys },
       write: { type: 'boolean', default: false },
     },
   });
-  const parts = values.parts.split(',').map((part) => {
-    const known = PARTS.find((name) => name === part);
-    if (!known) throw new Error(`--parts: there is no ${part}; there are ${PARTS.join(', ')}`);
-    return known;
-  });
-  const isWhole = parts.length === PARTS.length && values.only === '';
-  const settings = [
-    `BENCH_SIZE=${values.size}`,
-    `BENCH_ROUNDS=${values.rounds}`,
-    ...(isWhole ? [] : [`BENCH_PARTS=${values.parts}`, `BENCH_ONLY='${values.only}'`]),
-    ...(values.keys === '200000' ? [] : [`BENCH_KEYS=${values.keys}`]),
-  ];
+  const { size, rivals, rounds, parts, only, keys } = values;
+  const sizeBytes = sizeOf('--size', size);
   return {
     help: values.help,
-    sizeBytes: sizeOf(values.size),
-    rounds: countOf('--rounds', values.rounds),
-    parts,
-    only: values.only.split(','),
-    keys: countOf('--keys', values.keys),
+    sizeBytes,
+    rivalsBytes: rivals === '' ? sizeBytes / 4 : sizeOf('--rivals', rivals),
+    rounds: countOf('--rounds', rounds),
+    parts: parts === 'all' ? PARTS : parts.split(',').map(partOf),
+    only: only.split(',').filter((text) => text !== ''),
+    keys: countOf('--keys', keys),
     write: values.write,
-    command: `${settings.join(' ')} make bench`,
+    command: [
+      // always said, for a reader who does not know what they are otherwise
+      `BENCH_SIZE=${size}`,
+      `BENCH_ROUNDS=${rounds}`,
+      ...(rivals === '' ? [] : [`BENCH_RIVALS=${rivals}`]),
+      ...(parts === DEFAULTS.parts ? [] : [`BENCH_PARTS=${parts}`]),
+      ...(only === DEFAULTS.only ? [] : [`BENCH_ONLY='${only}'`]),
+      ...(keys === DEFAULTS.keys ? [] : [`BENCH_KEYS=${keys}`]),
+      values.write ? 'make bench -- --write' : 'make bench',
+    ].join(' '),
   };
 }
 
-function sizeOf(text: string): number {
+function partOf(text: string): Part {
+  const known = PARTS.find((name) => name === text);
+  if (!known) throw new Error(`--parts: there is no ${text}; there are ${PARTS.join(', ')}`);
+  return known;
+}
+
+function sizeOf(name: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(MB|GB)$/i.exec(text);
-  if (!match) throw new Error(`--size ${text}: wants a size such as 100MB or 4GB`);
+  if (!match || Number(match[1]) === 0) throw new Error(`${name} ${text}: wants a size such as 100MB or 4GB`);
   return Number(match[1]) * (match[2]?.toUpperCase() === 'GB' ? 1e9 : 1e6);
 }
 

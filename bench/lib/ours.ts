@@ -1,12 +1,8 @@
-import { join } from 'node:path';
-import { PROJECT, type S3, type TestBed } from './test-bed.ts';
+import type { S3, TestBed } from './test-bed.ts';
 
-/** A verb as the image runs it: one process of node. */
+/** A verb as the image runs it: bundled, in one process of node. The bed's environment says where. */
 export function verb(name: string, ...args: string[]): string {
-  const loader = join(PROJECT, 'node_modules/tsx/dist/loader.mjs');
-  return ['node', '--import', `file://${loader}`, join(PROJECT, `scripts/${name}.ts`), ...args]
-    .map((word) => `'${word}'`)
-    .join(' ');
+  return [`node --enable-source-maps "$BENCH_VERBS"/${name}.mjs`, ...args.map((word) => `'${word}'`)].join(' ');
 }
 
 /** The project's variables for a database of the bench's server. */

@@ -1,29 +1,24 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Chart } from './chart.ts';
 import { of, type Runs, ratio } from './rounds.ts';
-import { PROJECT } from './test-bed.ts';
-
-/** One thing that was to be reached. */
-export interface Target {
-  readonly what: string;
-  readonly reached: number;
-  readonly atMost?: number;
-  readonly atLeast?: number;
-  readonly unit: string;
-}
+import { isMet, type Target } from './targets.ts';
 
 export interface Section {
   readonly title: string;
   /** Markdown. */
   readonly body: string;
+  /** The same in few words and columns, for the README. */
+  readonly brief?: string;
   readonly targets: readonly Target[];
   readonly chart?: Chart;
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const align = head.map((_, column) => (column === 0 ? '---' : '---:'));
-  return [head, align, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  const shown = [head, ...rows].map((cells) => cells.map((cell) => cell.replaceAll('|', '\\|')));
+  return shown
+    .toSpliced(1, 0, align)
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
 }
 
 export const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
@@ -36,21 +31,26 @@ export function seconds(runs: Runs): string {
   return `**${median.toFixed(digits)}** (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 }
 
-const HEAD = [
-  'candidate',
-  'wall s (min–max)',
-  'to the first',
-  'CPU s',
-  'server CPU s',
-  'peak MB, tree',
-  'peak MB, node',
-];
+/** Further columns of a table. */
+export interface Columns {
+  readonly head: readonly string[];
+  cells(runs: Runs): string[];
+}
+
+const NONE: Columns = { head: [], cells: () => [] };
 
 /** The candidates beside each other; `more` adds columns. */
-export function comparison(
-  results: readonly Runs[],
-  more: { head: string[]; cells(runs: Runs): string[] } = { head: [], cells: () => [] },
-): string {
+export function comparison(results: readonly Runs[], more: Columns = NONE): string {
+  const head = [
+    'candidate',
+    'wall s (min–max)',
+    'to the first',
+    'CPU s',
+    'server CPU s',
+    'peak MB, tree',
+    'peak MB, node',
+    'temporary MB',
+  ];
   const [first] = results;
   const rows = results.map((runs) => [
     runs.name,
@@ -60,14 +60,34 @@ export function comparison(
     of(runs, ({ serverCpuS }) => serverCpuS).toFixed(1),
     mb(of(runs, ({ treePeakBytes }) => treePeakBytes)),
     nodePeak(runs),
+    temporaryMb(runs).toFixed(0),
     ...more.cells(runs),
   ]);
-  return table([...HEAD, ...more.head], rows);
+  return table([...head, ...more.head], rows);
+}
+
+/** What of a comparison a reader in a hurry wants. */
+export function condensed(results: readonly Runs[], more: Columns = NONE): string {
+  const [first] = results;
+  const rows = results.map((runs) => [
+    runs.name,
+    seconds(runs),
+    first ? times(ratio(runs, first)) : '',
+    nodePeak(runs),
+    temporaryMb(runs).toFixed(0),
+    ...more.cells(runs),
+  ]);
+  return table(['', 'wall s (min–max)', 'to the first', 'peak MB, node', 'temporary MB', ...more.head], rows);
 }
 
 /** The largest of all runs: a peak is what has to fit. */
 export function nodePeakBytes(runs: Runs): number {
   return Math.max(...runs.runs.map((run) => run.nodePeakBytes));
+}
+
+/** The largest of all runs, for the same reason. */
+export function temporaryMb(runs: Runs): number {
+  return Math.max(...runs.runs.map((run) => run.temporaryBytes)) / 1e6;
 }
 
 function nodePeak(runs: Runs): string {
@@ -76,23 +96,10 @@ function nodePeak(runs: Runs): string {
 }
 
 export function targetsTable(targets: readonly Target[]): string {
-  const rows = targets.map(({ what, reached, atMost, atLeast, unit }) => {
-    const isMet = reached <= (atMost ?? Number.POSITIVE_INFINITY) && reached >= (atLeast ?? Number.NEGATIVE_INFINITY);
+  const rows = targets.map((target) => {
+    const { what, reached, atMost, atLeast, unit } = target;
     const bound = atMost === undefined ? `≥ ${atLeast}` : `≤ ${atMost}`;
-    return [what, `${bound} ${unit}`, `${reached.toFixed(2)} ${unit}`, isMet ? 'PASS' : 'MISSED'];
+    return [what, `${bound} ${unit}`, `${reached.toFixed(2)} ${unit}`, isMet(target) ? 'PASS' : 'MISSED'];
   });
   return table(['target', 'wanted', 'reached', ''], rows);
-}
-
-const DOCUMENT = join(PROJECT, 'docs/performance.md');
-const [START, END] = ['<!-- bench: start -->', '<!-- bench: end -->'];
-
-/** Puts the tables between the two marks of docs/performance.md; what people wrote around them stays. */
-export function writeDocument(markdown: string): void {
-  const text = readFileSync(DOCUMENT, 'utf8');
-  const [before, rest] = text.split(START);
-  const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined)
-    throw new Error(`${DOCUMENT} has lost its marks ${START} and ${END}`);
-  writeFileSync(DOCUMENT, `${before}${START}\n\n${markdown.trim()}\n\n${END}${after}`);
 }

@@ -16,6 +16,7 @@ export async function inTurns<C extends { readonly name: string }>(
   candidates: readonly C[],
   rounds: number,
   run: (candidate: C) => Promise<Measurement>,
+  onFailed: (name: string, reason: string) => void = () => {},
 ): Promise<Runs[]> {
   const able = new Map(candidates.map((candidate) => [candidate, [] as Measurement[]]));
   for (let round = 0; round <= rounds; round += 1) {
@@ -29,6 +30,15 @@ export async function inTurns<C extends { readonly name: string }>(
         if (candidate === candidates[0]) throw error;
         log.error(`${name} failed and is left out: ${messageOf(error)}`);
         able.delete(candidate);
+        // the last line of what it wrote, without the shell's own
+        onFailed(
+          name,
+          messageOf(error)
+            .replace(/\s*BENCH-TIMES.*/s, '')
+            .trim()
+            .split('\n')
+            .at(-1) ?? '',
+        );
       }
     }
   }

@@ -1,14 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import pg from 'pg';
+import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
 import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
 import { hasEngine, startGarage } from '../../test/support/garage.ts';
-import { type Measurement, measure } from './measure.ts';
+import { type Command, type Measurement, measure } from './measure.ts';
 
 export const PROJECT = resolve(import.meta.dirname, '../..');
 
@@ -25,6 +26,9 @@ const SERVER_SETTINGS = [
 
 export type S3 = Required<Pick<S3Settings, 'endpoint' | 'region' | 'bucket' | 'accessKey' | 'secretKey'>>;
 
+/** What of a run is looked at beside the time; see Command. */
+export type Watch = Pick<Command, 'target' | 'isWatched'>;
+
 /** What every candidate works on: one server, a folder, and an S3-compatible store where there is one. */
 export interface TestBed {
   readonly folder: string;
@@ -33,11 +37,16 @@ export interface TestBed {
   readonly port: number;
   readonly serverVersion: string;
   readonly s3: S3 | undefined;
-  /** PATH (with the server's own client programs first) and libpq's variables. */
+  readonly dataDirectory: string;
+  /** Where the server's socket is, for what connects by nothing else. */
+  readonly socketFolder: string;
+  /** TMPDIR and HOME of every run, empty at its start. */
+  readonly scratch: string;
+  /** PATH (with the server's own client programs first), the verbs' folder and libpq's variables. */
   readonly env: Readonly<Record<string, string>>;
   query<Row extends pg.QueryResultRow>(database: string, sql: string): Promise<Row[]>;
   /** Runs a candidate. Nothing but `env` and what is added reaches it. */
-  run(script: string, env?: Record<string, string>): Promise<Measurement>;
+  run(script: string, env?: Record<string, string>, watch?: Watch): Promise<Measurement>;
   has(program: string): boolean;
   /** A new, empty folder of this name. */
   empty(name: string): string;
@@ -47,13 +56,32 @@ export interface TestBed {
 export async function setUp(): Promise<TestBed> {
   setChildEnvironment(process.env);
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
+  // a drill's server runs as another account, and has to get to its folder
+  chmodSync(folder, 0o711);
+  const verbs = join(folder, 'verbs');
+  const scratch = join(folder, 'scratch');
+  await bundleVerbs(verbs);
   const server = await startThrowawayServer({ tcp: true, settings: SERVER_SETTINGS });
   const garage = hasEngine() ? await startGarage() : undefined;
   const clients = await findPrograms('pg_dump');
   // the programs themselves, not the wrappers that Debian has in PATH
   const programs = dirname(clients.find(({ version }) => version === server.version)?.path ?? '/usr/bin/pg_dump');
   const path = [programs, dirname(process.execPath), process.env.PATH ?? ''].join(delimiter);
-  const env = { PATH: path, HOME: folder, LANG: 'C.UTF-8', PGHOST: server.host, PGPORT: String(server.port) };
+  const env = {
+    PATH: path,
+    HOME: scratch,
+    TMPDIR: scratch,
+    LANG: 'C.UTF-8',
+    BENCH_VERBS: verbs,
+    PGHOST: server.host,
+    PGPORT: String(server.port),
+    PGUSER: server.user,
+  };
+  const emptied = (path: string) => {
+    rmSync(path, { recursive: true, force: true });
+    mkdirSync(path, { recursive: true });
+    return path;
+  };
 
   const query: TestBed['query'] = async (database, sql) => {
     const client = new pg.Client({ host: server.host, port: server.port, user: server.user, database });
@@ -65,7 +93,8 @@ export async function setUp(): Promise<TestBed> {
     }
   };
   const [row] = await query<{ data_directory: string }>('postgres', 'show data_directory');
-  const serverPid = Number.parseInt(readFileSync(join(row?.data_directory ?? '', 'postmaster.pid'), 'utf8'), 10);
+  const dataDirectory = row?.data_directory ?? '';
+  const serverPid = Number.parseInt(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8'), 10);
 
   return {
     folder,
@@ -73,17 +102,17 @@ export async function setUp(): Promise<TestBed> {
     port: server.port,
     serverVersion: server.version,
     s3: garage?.settings as S3 | undefined,
-    env: { ...env, PGUSER: server.user },
+    dataDirectory,
+    socketFolder: dirname(dataDirectory),
+    scratch,
+    env,
     query,
-    run: (script, added = {}) =>
-      measure({ script, env: { ...env, PGUSER: server.user, ...added }, cwd: folder, serverPid }),
-    has: (program) => path.split(delimiter).some((directory) => existsSync(join(directory, program))),
-    empty(name) {
-      const emptied = join(folder, name);
-      rmSync(emptied, { recursive: true, force: true });
-      mkdirSync(emptied, { recursive: true });
-      return emptied;
+    run(script, added = {}, watch = {}) {
+      chmodSync(emptied(scratch), 0o1777);
+      return measure({ script, env: { ...env, ...added }, cwd: folder, serverPid, scratch, ...watch });
     },
+    has: (program) => path.split(delimiter).some((directory) => existsSync(join(directory, program))),
+    empty: (name) => emptied(join(folder, name)),
     async close() {
       await garage?.stop();
       await server.stop();

@@ -122,6 +122,23 @@ describe('what the user types after make', { skip }, () => {
     });
   }
 
+  test('reaches the bench as words of its own, behind --', () => {
+    const start = ['--import', 'tsx', 'bench/bench.ts'];
+    const typed = ['--size', '4GB', '--only', '*', '--write'];
+    assert.deepEqual(make(NO_ENGINE, ['bench', '--', ...typed]).words, [...start, ...typed]);
+    // make takes what has = for variables, and puts those behind the rest
+    assert.deepEqual(make(NO_ENGINE, ['bench', '--', '--size=4GB', '--help']).words, [
+      ...start,
+      '--help',
+      '--size=4GB',
+    ]);
+    assert.deepEqual(make(NO_ENGINE, ['bench']).words, start);
+    for (const text of HOSTILE) {
+      make(NO_ENGINE, ['bench', '--', '--only', text]);
+      assert.ok(!existsSync(join(folder, 'pwned')), `it was run: ${text}`);
+    }
+  });
+
   test('has to name a backup to restore', () => {
     const outcome = make(NO_ENGINE, ['restore']);
     assert.equal(outcome.status, 2);

@@ -1,0 +1,32 @@
+/** What the figures are to reach, at a plain dump of 1 GB on two cores. A figure that misses is reported as missed. */
+export const WANTED = {
+  /** Of `pg_dump >/dev/null`, with one stream. */
+  oneStream: 1.1,
+  /** The same with two streams. */
+  twoStreams: 0.95,
+  /** Of `gunzip -c | psql`, with ANALYZE and verification in ours alone. */
+  restore: 0.65,
+  /** As many times as fast as `pg_dump | gzip | mc pipe`. */
+  predecessor: 3,
+  /** Of node, at any size. */
+  nodePeakMb: 200,
+  /** What a backup or a restore may leave on disk outside its target, even for a moment. */
+  temporaryMb: 0,
+  /** list, and cleanup, of 100,000 backups. */
+  manyBackupsS: 5,
+  /** Beyond what node itself takes to start. */
+  startUpS: 0.4,
+} as const;
+
+/** One thing that was to be reached. */
+export interface Target {
+  readonly what: string;
+  readonly reached: number;
+  readonly atMost?: number;
+  readonly atLeast?: number;
+  readonly unit: string;
+}
+
+export function isMet({ reached, atMost, atLeast }: Target): boolean {
+  return reached <= (atMost ?? Number.POSITIVE_INFINITY) && reached >= (atLeast ?? Number.NEGATIVE_INFINITY);
+}
