@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { childEnvironment } from './child-environment.ts';
 import { OperatorError } from './errors.ts';
 import { registerSecret } from './log.ts';
+import { closePipe, openPipes } from './pipes.ts';
 import { assertSucceeded, diedOfBrokenPipe, type StageResult } from './stage-result.ts';
 
 /** One process of a chain. Secrets go into `env`, never into `args`: every user of the machine can read those. */
@@ -61,30 +62,36 @@ export function startChain(
   options: { stdin?: boolean; stdout?: boolean; signal?: AbortSignal; endsTogether?: boolean } = {},
 ): Chain {
   const children: ChildProcess[] = [];
-  for (const [index, stage] of stages.entries()) {
-    const before = children[index - 1];
-    const isLast = index === stages.length - 1;
-    const stdio: StdioOptions = [
-      before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore'),
-      isLast && !options.stdout ? 'ignore' : 'pipe',
-      'pipe',
-      ...(stage.files ?? []).map(() => 'pipe' as const),
-    ];
-    const child = spawn(stage.command, [...stage.args], {
-      stdio,
-      env: childEnvironment(stage.env),
-      ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
-      ...(stage.uid === undefined ? {} : { uid: stage.uid }),
-      ...(stage.gid === undefined ? {} : { gid: stage.gid }),
-    });
-    children.push(child);
-    for (const [i, content] of (stage.files ?? []).entries()) {
-      const stream = child.stdio[3 + i] as Writable | null | undefined;
-      stream?.on('error', () => {});
-      stream?.end(content);
+  const pipes = openPipes(stages.length - 1) ?? [];
+  try {
+    for (const [index, stage] of stages.entries()) {
+      const before = children[index - 1];
+      const isLast = index === stages.length - 1;
+      const stdio: StdioOptions = [
+        pipes[index - 1]?.readEnd ?? before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore'),
+        pipes[index]?.writeEnd ?? (isLast && !options.stdout ? 'ignore' : 'pipe'),
+        'pipe',
+        ...(stage.files ?? []).map(() => 'pipe' as const),
+      ];
+      const child = spawn(stage.command, [...stage.args], {
+        stdio,
+        env: childEnvironment(stage.env),
+        ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
+        ...(stage.uid === undefined ? {} : { uid: stage.uid }),
+        ...(stage.gid === undefined ? {} : { gid: stage.gid }),
+      });
+      children.push(child);
+      for (const [i, content] of (stage.files ?? []).entries()) {
+        const stream = child.stdio[3 + i] as Writable | null | undefined;
+        stream?.on('error', () => {});
+        stream?.end(content);
+      }
+      // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
+      before?.stdout?.destroy();
     }
-    // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
-    before?.stdout?.destroy();
+  } finally {
+    // theirs stay: ours, too, would keep them from seeing an end
+    for (const pipe of pipes) closePipe(pipe);
   }
   if (options.stdout) {
     // A child that exits before anybody reads its output has that output thrown away: node resumes a stream without

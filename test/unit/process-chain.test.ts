@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { test } from 'node:test';
 import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
@@ -19,6 +20,32 @@ const read = (...stages: Stage[]) => collect(readChain(startChain(stages, { stdo
 test('a chain hands on what the first stage writes, through each in turn', async () => {
   const output = await read(bash('a', 'printf abc'), bash('b', 'tr a-z A-Z'), bash('c', 'rev'));
   assert.equal(output.toString(), 'CBA');
+});
+
+test('the stages of a chain are connected by pipes; by sockets where there is no place to make one', async () => {
+  const kind = () => read(bash('a', 'true'), bash('b', 'stat -L -c %F /proc/self/fd/0'));
+  const folder = process.env.TMPDIR;
+  assert.equal((await kind()).toString(), 'fifo\n');
+  try {
+    process.env.TMPDIR = '/proc/nowhere';
+    assert.equal((await kind()).toString(), 'socket\n');
+  } finally {
+    if (folder === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = folder;
+  }
+});
+
+test('a chain leaves no descriptors and no named pipes behind', async () => {
+  const open = () => readdirSync('/proc/self/fd').length;
+  const named = () => readdirSync(tmpdir()).filter((name) => name.startsWith('pipes-')).length;
+  await read(bash('a', 'true'), bash('b', 'cat'));
+  const [openBefore, namedBefore] = [open(), named()];
+  for (let n = 0; n < 3; n += 1) await read(bash('a', 'printf abc'), bash('b', 'cat'), bash('c', 'cat'));
+  await assert.rejects(
+    read(bash('a', 'printf abc'), { name: 'b', command: '/nonexistent', args: [] }, bash('c', 'cat')),
+  );
+  assert.equal(open(), openBefore);
+  assert.ok(named() <= namedBefore);
 });
 
 for (const [what, stages, message] of [

@@ -17,6 +17,8 @@ for my $name (qw(TERM INT HUP)) {
 # wider pipes mean fewer switches between the processes; where that is not allowed they stay as they are
 fcntl($_, F_SETPIPE_SZ, BLOCK) for $dump, *STDOUT;
 
+# F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
+fcntl($_, 1031, 1 << 20) for $dump, *STDOUT;
 my (%rows, $table, $in_code, $is_unknown);
 my $line = '';    # the beginning of a line that has not ended yet
 while (1) {

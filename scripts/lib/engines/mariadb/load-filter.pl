@@ -20,6 +20,8 @@ for my $name (qw(TERM INT HUP)) {
 $SIG{PIPE} = 'IGNORE';
 fcntl($_, F_SETPIPE_SZ, BLOCK) for *STDIN, $out;
 
+# F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
+fcntl($_, 1031, 1 << 20) for *STDIN, $out;
 my $word = qr/(?:`(?:[^`]|``)*`|[^\s.`(\/]+)/;
 my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
 my $END_OF_DATA = "\nUNLOCK TABLES;";

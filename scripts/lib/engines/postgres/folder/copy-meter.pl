@@ -4,6 +4,8 @@
 use strict;
 use warnings;
 
+# F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
+fcntl($_, 1031, 1 << 20) for *STDIN, *STDOUT;
 my ($chunk, $size, $tail, $told) = ('', 0, '', time);
 # outside of rows: the line being read, and how many lines of a COPY's head are still to come; within: the lines seen,
 # and what of the last ones may be the beginning of the end

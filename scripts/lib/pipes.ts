@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Both ends of a pipe of the operating system, as descriptors of this process. */
+export interface Pipe {
+  readonly readEnd: number;
+  readonly writeEnd: number;
+}
+
+/**
+ * Pipes for processes to be connected by. Between its children node itself puts sockets, whose every write costs about
+ * twice as much, and whose buffer cannot grow. Node has no pipe(2): these are named for a moment.
+ *
+ * @returns undefined where none can be made, as without a writable temporary folder
+ */
+export function openPipes(count: number): readonly Pipe[] | undefined {
+  if (count === 0) return [];
+  const pipes: Pipe[] = [];
+  let folder: string | undefined;
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'pipes-'));
+    const paths = Array.from({ length: count }, (_, n) => join(folder as string, String(n)));
+    const made = spawnSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
+    if (made.status !== 0) return undefined;
+    for (const path of paths) pipes.push(openPipe(path));
+    return pipes;
+  } catch {
+    for (const pipe of pipes) closePipe(pipe);
+    return undefined;
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Opened for one direction alone, either end would wait for the other one. */
+function openPipe(path: string): Pipe {
+  const both = openSync(path, constants.O_RDWR);
+  try {
+    const readEnd = openSync(path, constants.O_RDONLY);
+    return { readEnd, writeEnd: openSync(path, constants.O_WRONLY) };
+  } finally {
+    closeSync(both);
+  }
+}
+
+/** Lets go of both ends; those of the processes stay. */
+export function closePipe({ readEnd, writeEnd }: Pipe): void {
+  closeSync(readEnd);
+  closeSync(writeEnd);
+}
