@@ -6,7 +6,7 @@ import { benchCatalogs } from './lib/catalogs.ts';
 import { makeDatabase } from './lib/database.ts';
 import { documentOf, writeDocuments } from './lib/documents.ts';
 import { benchFolders } from './lib/folders.ts';
-import { benchGrowth, type Sized } from './lib/growth.ts';
+import { benchGrowth } from './lib/growth.ts';
 import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
@@ -14,7 +14,7 @@ import { HELP, type Part, readOptions } from './lib/options.ts';
 import { mb, type Section } from './lib/report.ts';
 import { benchRestores } from './lib/restores.ts';
 import { benchStartUp } from './lib/start-up.ts';
-import { setUp } from './lib/test-bed.ts';
+import { type Sized, setUp } from './lib/test-bed.ts';
 import { benchWaits } from './lib/waits.ts';
 
 const options = attempt(() => readOptions(process.argv.slice(2)));
@@ -42,10 +42,10 @@ try {
   };
 
   // first, while it is the only one: some of the others copy the whole cluster
-  await measure('rivals', async () => benchRivals(bed, (await database(options.rivalsBytes)).name, options));
+  await measure('rivals', async () => benchRivals(bed, await database(options.rivalsBytes), options));
   await measure('waits', async () => benchWaits(bed, (await database(options.rivalsBytes)).name, options));
   await measure('backup', async () => benchBackups(bed, (await database(options.sizeBytes)).name, options));
-  await measure('restore', async () => benchRestores(bed, (await database(options.sizeBytes)).name, options));
+  await measure('restore', async () => benchRestores(bed, await database(options.sizeBytes), options));
   await measure('growth', async () => {
     const sizes: Sized[] = [];
     for (const part of [16, 4, 1]) sizes.push(await database(options.sizeBytes / part));

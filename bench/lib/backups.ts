@@ -5,7 +5,7 @@ import { comparison, condensed, mb, nodePeakBytes, type Section, temporaryMb } f
 import { FILE_PREDECESSOR, PREDECESSOR, RIVALS } from './rivals.ts';
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
-import type { TestBed } from './test-bed.ts';
+import type { Sized, TestBed } from './test-bed.ts';
 
 const twoJobs = () => ({ BACKUP_FORMAT: 'folder', BACKUP_JOBS: '2' });
 
@@ -42,7 +42,11 @@ export async function benchBackups(bed: TestBed, database: string, options: Opti
 }
 
 /** Ours beside what one would use instead, one database a row, and the cluster for those that copy that. */
-export async function benchRivals(bed: TestBed, database: string, options: Options): Promise<Section> {
+export async function benchRivals(
+  bed: TestBed,
+  { name: database, dumpBytes }: Sized,
+  options: Options,
+): Promise<Section> {
   const all = [FLOOR, ONE_STREAM, TWO_STREAMS, ZSTD, NONE, ONE_STREAM_S3, TWO_STREAMS_S3, ...RIVALS];
   const { results, stored, notes } = await compare(bed, database, all, [FLOOR], options);
   const physical = RIVALS.filter(({ name, isPhysical }) => isPhysical && results.some((runs) => runs.name === name));
@@ -55,7 +59,12 @@ export async function benchRivals(bed: TestBed, database: string, options: Optio
     title: 'Backup, beside other tools',
     body: [comparison(results, storedColumn(stored)), ...(physical.length > 0 ? [note] : []), ...notes].join('\n\n'),
     targets: [],
-    chart: { file: 'backup-speed', title: 'Backup of one PostgreSQL database', results },
+    chart: {
+      file: 'backup-speed',
+      title: 'Backup of one PostgreSQL database',
+      note: `a plain dump of ${mb(dumpBytes)} MB`,
+      results,
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeChart } from './chart.ts';
 import { type Section, targetsTable } from './report.ts';
+import { isMet, type Target } from './targets.ts';
 import { PROJECT } from './test-bed.ts';
 
 export const [START, END] = ['<!-- bench: start -->', '<!-- bench: end -->'];
@@ -38,8 +39,16 @@ export function briefOf({ circumstances, command, rounds, sections }: Found): st
     OURS_INCLUDE,
     ...charts,
     ...sections.flatMap(({ title, brief }) => (brief ? [`**${title}**`, brief] : [])),
-    ...(targets.length > 0 ? ['**What was to be reached**', targetsTable(targets)] : []),
+    ...reachedOf(targets),
   ].join('\n\n');
+}
+
+/** How many targets were reached, and those that were not. */
+function reachedOf(targets: readonly Target[]): string[] {
+  if (targets.length === 0) return [];
+  const missed = targets.filter((target) => !isMet(target));
+  const count = `Of ${targets.length} targets ${targets.length - missed.length} were reached`;
+  return missed.length === 0 ? [`${count}.`] : [`${count}; these were missed:`, targetsTable(missed)];
 }
 
 /** Puts text between the two marks; what people wrote around them stays. */

@@ -6,13 +6,7 @@ import { dropAllBut } from './restores.ts';
 import { inTurns, of, type Runs } from './rounds.ts';
 import { exponentOf, extrapolated } from './slope.ts';
 import { type Target, WANTED } from './targets.ts';
-import type { TestBed } from './test-bed.ts';
-
-/** One of the databases that are alike but for their size. */
-export interface Sized {
-  readonly name: string;
-  readonly dumpBytes: number;
-}
+import type { Sized, TestBed } from './test-bed.ts';
 
 const FAR_BYTES = 16e9;
 const MOST_ROUNDS = 3;

@@ -1,9 +1,9 @@
 import type { Options } from './options.ts';
 import { source, verb } from './ours.ts';
-import { comparison, condensed, nodePeakBytes, type Section, temporaryMb } from './report.ts';
+import { comparison, condensed, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
-import type { TestBed } from './test-bed.ts';
+import type { Sized, TestBed } from './test-bed.ts';
 
 /** The same database, in every form that a candidate restores. */
 interface Dumps {
@@ -29,13 +29,13 @@ const DRILL_WANTED = 1.25;
 
 const PLAIN = 'gunzip -c | psql';
 const PSQL = 'psql -X -q -v ON_ERROR_STOP=1 -d restored -o /dev/null';
-const OURS = 'ours, --to (with ANALYZE, digest and row counts)';
-const SWAP = 'ours, until the service is back (swapped in)';
-const DRILL = 'ours, drill (on a throwaway server, with every check)';
-const FOLDER = 'ours, a folder, --to (with ANALYZE, digest and row counts)';
-const FOLDER_SWAP = 'ours, a folder, until the service is back (swapped in)';
+const OURS = 'ours, --to (ANALYZE and every check)';
+const SWAP = 'ours, swapped in, until the service is back';
+const DRILL = 'ours, drill (on a throwaway server)';
+const FOLDER = 'ours, folder, --to (ANALYZE and every check)';
+const FOLDER_SWAP = 'ours, folder, swapped in, until it is back';
 const NOTE =
-  "CPU seconds of a swap hold those of the safety backup that follows it; its wall time does not. A drill's throwaway server is part of its tree, and its files are temporary ones. pgBackRest, WAL-G and Barman restore a cluster, not a database: see the backups.";
+  "The check is of the digest and of every row count. CPU seconds of a swap hold those of the safety backup that follows it; its wall time does not. A drill's throwaway server is part of its tree, and its files are temporary ones. pgBackRest, WAL-G and Barman restore a cluster, not a database: see the backups.";
 const CREATE = 'createdb -T template0 restored';
 
 const CANDIDATES: readonly Candidate[] = [
@@ -52,7 +52,7 @@ const CANDIDATES: readonly Candidate[] = [
     script: ({ sqlFile }) => `${CREATE} && igzip -dc ${sqlFile} | ${PSQL} -1`,
   },
   {
-    name: 'pg_restore -j2 (of pg_dump -Fd), then ANALYZE',
+    name: 'pg_restore -j2 (of -Fd), then ANALYZE',
     needs: [],
     script: ({ directory }) => `${CREATE} && pg_restore -j2 -d restored ${directory} && vacuumdb -q -Z -j2 restored`,
   },
@@ -74,7 +74,11 @@ const CANDIDATES: readonly Candidate[] = [
 ];
 
 /** Restores one backup in every way, each time into a new database. */
-export async function benchRestores(bed: TestBed, database: string, options: Options): Promise<Section> {
+export async function benchRestores(
+  bed: TestBed,
+  { name: database, dumpBytes }: Sized,
+  options: Options,
+): Promise<Section> {
   const env = { ...source(bed, database), BACKUP_DIR: bed.empty('backups') };
   const dumps = await makeDumps(bed, database, env);
 
@@ -85,13 +89,14 @@ export async function benchRestores(bed: TestBed, database: string, options: Opt
   const able = wanted.filter(({ needs }) => needs.every(bed.has));
   const results = await inTurns(able, options.rounds, async (candidate) => {
     await bed.query('postgres', 'checkpoint');
-    const measured = await bed.run(candidate.script(dumps), { ...env, ...candidate.env });
+    const measured = await bed.run(candidate.script(dumps), { ...env, ...candidate.env }, { target: env.BACKUP_DIR });
     await dropAllBut(bed, database);
     if (candidate.name !== SWAP && candidate.name !== FOLDER_SWAP) return measured;
     // what follows it, the safety backup, nobody waits for
     const { durationMs } = JSON.parse(measured.stdout) as { durationMs: number };
     return { ...measured, wallS: durationMs / 1_000 };
   });
+  const note = `a plain dump of ${mb(dumpBytes)} MB`;
   bed.empty('backups');
   bed.empty('directory');
   return {
@@ -99,7 +104,7 @@ export async function benchRestores(bed: TestBed, database: string, options: Opt
     body: `${comparison(results)}\n\n${NOTE}`,
     brief: condensed(results),
     targets: targetsOf(results),
-    chart: { file: 'restore-speed', title: 'Restore of one PostgreSQL database', results },
+    chart: { file: 'restore-speed', title: 'Restore of one PostgreSQL database', note, results },
   };
 }
 

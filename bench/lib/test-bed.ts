@@ -26,13 +26,19 @@ const SERVER_SETTINGS = [
 
 export type S3 = Required<Pick<S3Settings, 'endpoint' | 'region' | 'bucket' | 'accessKey' | 'secretKey'>>;
 
+/** One of the databases that are alike but for their size. */
+export interface Sized {
+  readonly name: string;
+  /** Of its plain dump. */
+  readonly dumpBytes: number;
+}
+
 /** What of a run is looked at beside the time; see Command. */
 export type Watch = Pick<Command, 'target' | 'isWatched'>;
 
 /** What every candidate works on: one server, a folder, and an S3-compatible store where there is one. */
 export interface TestBed {
   readonly folder: string;
-  /** The database, and what its plain dump really measures. */
   readonly host: string;
   readonly port: number;
   readonly serverVersion: string;
@@ -55,6 +61,7 @@ export interface TestBed {
 
 export async function setUp(): Promise<TestBed> {
   setChildEnvironment(process.env);
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const folder = mkdtempSync(join(tmpdir(), 'bench-'));
   // a drill's server runs as another account, and has to get to its folder
   chmodSync(folder, 0o711);

@@ -84,6 +84,8 @@ interface Pulse {
 
 async function startPulse(bed: TestBed, database: string): Promise<Pulse> {
   const client = new pg.Client({ host: bed.host, port: bed.port, user: bed.env.PGUSER, database });
+  // a connection that is lost fails the next update, which tells of it
+  client.on('error', () => {});
   await client.connect();
   const waited: number[] = [];
   let isStopped = false;

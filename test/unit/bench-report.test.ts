@@ -39,11 +39,12 @@ test('a target that is missed, on either side, is said to be missed', () => {
 });
 
 test('a chart has a bar for each candidate, and nothing of a name that could be markup', () => {
-  const svg = svgOf({ file: 'x', title: 'A & B', results: [floor, other] });
+  const svg = svgOf({ file: 'x', title: 'A & B', note: '1 < 2', results: [floor, other] });
   assert.equal(svg.match(/<rect [^>]*rx="3"/g)?.length, 2);
   assert.match(svg, />a \| b</);
   assert.match(svg, />ours &lt;c&gt;</);
   assert.match(svg, />A &amp; B</);
+  assert.match(svg, />1 &lt; 2; wall time/);
   assert.match(svg, />2\.00 × · 4\.0 s</);
 });
 
@@ -51,8 +52,11 @@ const section: Section = {
   title: 'Backup',
   body: 'all of it',
   brief: 'in brief',
-  targets: [{ what: 'time', reached: 2, atMost: 1, unit: '×' }],
-  chart: { file: 'backup-speed', title: 'Backup', results: [floor] },
+  targets: [
+    { what: 'slow', reached: 2, atMost: 1, unit: '×' },
+    { what: 'fast', reached: 1, atMost: 1, unit: '×' },
+  ],
+  chart: { file: 'backup-speed', title: 'Backup', note: '1 MB', results: [floor] },
 };
 const found = {
   circumstances: '- date: today\n- machine: this one\n- databases: 1 MB as plain dumps',
@@ -61,7 +65,7 @@ const found = {
   sections: [section],
 };
 
-test('the README gets the charts, the short table, the targets and the command', () => {
+test('the README gets the charts, the short table, what was missed and the command', () => {
   const brief = briefOf(found);
   for (const part of [
     'today, this one',
@@ -69,10 +73,11 @@ test('the README gets the charts, the short table, the targets and the command',
     '`BENCH_SIZE=1MB make bench`',
     '](docs/backup-speed.svg)',
     'in brief',
-    'MISSED',
+    'Of 2 targets 1 were reached',
+    '| slow | ≤ 1 × | 2.00 × | MISSED |',
   ])
     assert.ok(brief.includes(part), part);
-  assert.ok(!brief.includes('all of it'));
+  for (const part of ['all of it', 'PASS']) assert.ok(!brief.includes(part), part);
 });
 
 test('the document gets every section whole, and no table of targets where there are none', () => {
