@@ -61,7 +61,7 @@ try {
   const circumstances = [
     machine,
     ...(made.length > 0 ? [`- databases: ${made.join(', ')} as plain dumps`] : []),
-    `- ${rounds} rounds after one to warm up; made by: \`${command}\``,
+    `- ${rounds} rounds; made by: \`${command}\``,
   ].join('\n');
   const found = { circumstances, command, rounds, sections };
   print(documentOf(found));

@@ -13,7 +13,7 @@ const ONE_STREAM = ours('ours, gzip, directory');
 const ONE_STREAM_S3 = ours('ours, gzip, S3', undefined, ['S3']);
 const TWO_STREAMS = ours('ours, folder with 2 jobs, directory', twoJobs);
 const TWO_STREAMS_S3 = ours('ours, folder with 2 jobs, S3', twoJobs, ['S3']);
-const ENCRYPTED = ours('ours, gzip, age, directory', encryption, ['age']);
+const ENCRYPTED: Candidate = { ...ours('ours, gzip, age, directory', encryption, ['age']), isOptional: true };
 const ZSTD = ours('ours, zstd, directory', () => ({ BACKUP_COMPRESSION: 'zstd' }));
 const NONE = ours('ours, none, directory', () => ({ BACKUP_COMPRESSION: 'none' }));
 /** How often encryption may take as long as none. */

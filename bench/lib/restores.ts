@@ -43,6 +43,7 @@ const CANDIDATES: readonly Candidate[] = [
   {
     name: 'gunzip -c | psql, then ANALYZE',
     needs: ['gunzip'],
+    isOptional: true,
     script: ({ sqlFile }) => `${CREATE} && gunzip -c ${sqlFile} | ${PSQL} && ${PSQL} -c analyze`,
   },
   {

@@ -69,7 +69,7 @@ const REPOSITORIES: readonly Candidate[] = [
 
 /** Tools that copy the server's files. Their archive of WAL is off: it is no part of what is compared here. */
 const PHYSICAL: readonly Candidate[] = [
-  pgBackRest('pgBackRest (gzip, as it comes)', []),
+  { ...pgBackRest('pgBackRest (gzip, as it comes)', []), isOptional: true },
   pgBackRest('pgBackRest (zstd, 2 processes, bundled)', ['--compress-type=zst', '--process-max=2', '--repo1-bundle']),
   {
     name: 'barman-cloud-backup (2 jobs)',

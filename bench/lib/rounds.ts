@@ -9,8 +9,8 @@ export interface Runs {
 
 /**
  * Runs the candidates in turns (A B C A B C …), so that what else happens on the machine falls on all of them. The
- * first turn warms the caches and does not count. A candidate that fails is told of and left out of the other turns;
- * without the first one there is nothing to compare with.
+ * first one has a turn before that, which does not count: it brings the database into memory. A candidate that fails is
+ * told of and left out of the other turns; without the first one there is nothing to compare with.
  */
 export async function inTurns<C extends { readonly name: string }>(
   candidates: readonly C[],
@@ -19,30 +19,38 @@ export async function inTurns<C extends { readonly name: string }>(
   onFailed: (name: string, reason: string) => void = () => {},
 ): Promise<Runs[]> {
   const able = new Map(candidates.map((candidate) => [candidate, [] as Measurement[]]));
-  for (let round = 0; round <= rounds; round += 1) {
+  for (const candidate of candidates.slice(0, 1)) {
+    const { wallS } = await run(candidate);
+    log.info(`warm-up: ${candidate.name}: ${wallS.toFixed(2)} s`);
+  }
+  for (let round = 1; round <= rounds; round += 1) {
     for (const [candidate, runs] of [...able]) {
       const { name } = candidate;
       try {
         const measured = await run(candidate);
-        log.info(`${round === 0 ? 'warm-up' : `round ${round}`}: ${name}: ${measured.wallS.toFixed(2)} s`);
-        if (round > 0) runs.push(measured);
+        log.info(`round ${round}: ${name}: ${measured.wallS.toFixed(2)} s`);
+        runs.push(measured);
       } catch (error) {
         if (candidate === candidates[0]) throw error;
         log.error(`${name} failed and is left out: ${messageOf(error)}`);
         able.delete(candidate);
-        // the last line of what it wrote, without the shell's own
-        onFailed(
-          name,
-          messageOf(error)
-            .replace(/\s*BENCH-TIMES.*/s, '')
-            .trim()
-            .split('\n')
-            .at(-1) ?? '',
-        );
+        onFailed(name, lastLineOf(error));
       }
     }
   }
   return [...able].map(([{ name }, runs]) => ({ name, runs }));
+}
+
+/** Of what a command wrote, without the line that the shell added. */
+function lastLineOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return (
+    text
+      .replace(/\s*BENCH-TIMES.*/s, '')
+      .trim()
+      .split('\n')
+      .at(-1) ?? ''
+  );
 }
 
 export function median(values: readonly number[]): number {
