@@ -140,6 +140,26 @@ export interface Rehearsal {
   stop(): Promise<void>;
 }
 
+/** What a restore begins with. */
+export interface RestoreOptions {
+  /** A database or folder beside the live one, in whose place nothing is put. */
+  readonly to?: string;
+  readonly manifest?: Manifest;
+  /** What the backup brings for the server: roles, accounts. */
+  readonly globals?: string;
+  readonly signal: AbortSignal;
+}
+
+/** What a rehearsal begins with. */
+export interface RehearsalOptions {
+  readonly directory: string;
+  readonly manifest: Manifest | undefined;
+  /** The backup brings what its server needs; otherwise the rehearsal makes roles of the right names. */
+  readonly hasGlobals: boolean;
+  readonly storedBytes: number;
+  readonly signal: AbortSignal;
+}
+
 /** One kind of source. Every engine passes the same tests. */
 export interface Engine {
   /** The sources that a configured one stands for: itself, or each database of a server (`/*`). */
@@ -155,10 +175,7 @@ export interface Engine {
    * @param options.to restore beside the live database under this name, and swap nothing
    * @param options.globals as DumpSession.globals had it: makes what the server lacks, changes nothing that it has
    */
-  beginRestore(
-    source: SourceConfig,
-    options: { to?: string; manifest?: Manifest; globals?: string; signal: AbortSignal },
-  ): Promise<RestoreSession>;
+  beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession>;
   /** Swaps the database that the last restore replaced back. */
   undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
   /** What restores and undos have put aside beside the source, the newest first. */
@@ -171,15 +188,5 @@ export interface Engine {
    * Starts a throwaway server of the version that was dumped, in a folder of its own under `directory`.
    * @throws OperatorError TOOL_MISSING without such a server, NO_SPACE when the disk is too small for the restore
    */
-  rehearse(
-    source: SourceConfig,
-    options: {
-      directory: string;
-      manifest: Manifest | undefined;
-      /** The backup brings what its server needs; otherwise the rehearsal makes roles of the right names. */
-      hasGlobals: boolean;
-      storedBytes: number;
-      signal: AbortSignal;
-    },
-  ): Promise<Rehearsal>;
+  rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal>;
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SourceConfig } from '../../config-sources.ts';
 import type { Manifest } from '../../manifest.ts';
-import type { Check, Rehearsal } from '../engine.ts';
+import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { maySetOwners } from './owners.ts';
 import { removeTree } from './restore.ts';
@@ -11,12 +11,6 @@ const PREFIX = 'files-drill-';
 const UNPACKED_FACTOR = 10;
 /** What a file takes on a disk beyond its bytes, at most in all likelihood. */
 const ROOM_PER_FILE_BYTES = 4096;
-
-interface RehearsalOptions {
-  readonly directory: string;
-  readonly manifest: Manifest | undefined;
-  readonly storedBytes: number;
-}
 
 /** See Engine.rehearse. A folder needs no server: the rehearsal is a folder of its own. */
 export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {

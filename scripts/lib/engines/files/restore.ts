@@ -7,19 +7,13 @@ import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
 import { runProgram } from '../../process-stream.ts';
 import { stageError } from '../../stage-result.ts';
-import type { RestoreSession, UndoResult } from '../engine.ts';
+import type { RestoreOptions, RestoreSession, UndoResult } from '../engine.ts';
 import { assertComplete, extractStage, readTree, tarVersion } from './archive.ts';
 import { type HeldLock, takeFlock } from './flock.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
 import { assertReplaceable, besidePath, freeTime, homeOf, listBeside, lookAt, type Place, type Role } from './place.ts';
 import { completeSwap, isHalfSwapped, swap } from './swap.ts';
 import { underSwapLock, withoutReaders } from './swap-lock.ts';
-
-interface RestoreOptions {
-  readonly to?: string;
-  readonly manifest?: Manifest;
-  readonly signal: AbortSignal;
-}
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {

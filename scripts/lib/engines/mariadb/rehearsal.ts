@@ -2,7 +2,7 @@ import type { SourceConfig } from '../../config-sources.ts';
 import { compareCodeObjects } from '../../contents.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
-import type { Check, Rehearsal } from '../engine.ts';
+import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';
 import { countCode, displayName, listTables } from './contents.ts';
@@ -15,14 +15,6 @@ const UNPACKED_FACTOR = 12;
 const EMPTY_SERVER_BYTES = 256 * 1024 * 1024;
 const SHOWN_ROWS = 5;
 const QUERY_TIMEOUT_SECONDS = 600;
-
-interface RehearsalOptions {
-  readonly directory: string;
-  readonly manifest: Manifest | undefined;
-  readonly hasGlobals: boolean;
-  readonly storedBytes: number;
-  readonly signal: AbortSignal;
-}
 
 /** See Engine.rehearse. There is one MariaDB server in the image: it stands in for those of other versions. */
 export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {

@@ -2,9 +2,8 @@ import { fileURLToPath } from 'node:url';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
-import type { Manifest } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
-import type { RestoreSession } from '../engine.ts';
+import type { RestoreOptions, RestoreSession } from '../engine.ts';
 import { listCode } from './code-objects.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, quoteIdentifier } from './connection.ts';
 import { countContents, listTables } from './contents.ts';
@@ -19,13 +18,6 @@ import { swapDatabases } from './swap.ts';
 import { completeUnfinished } from './undo.ts';
 
 const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
-
-interface RestoreOptions {
-  readonly to?: string;
-  readonly manifest?: Manifest;
-  readonly globals?: string;
-  readonly signal: AbortSignal;
-}
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {

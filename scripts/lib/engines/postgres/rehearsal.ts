@@ -1,7 +1,7 @@
 import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
-import type { Check, Rehearsal } from '../engine.ts';
+import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
 import { INVALID_OBJECTS } from './dump.ts';
@@ -14,14 +14,6 @@ const UNPACKED_FACTOR = 12;
 const EMPTY_SERVER_BYTES = 64 * 1024 * 1024;
 const SHOWN_ROWS = 5;
 const QUERY_TIMEOUT = '10min';
-
-interface RehearsalOptions {
-  readonly directory: string;
-  readonly manifest: Manifest | undefined;
-  readonly hasGlobals: boolean;
-  readonly storedBytes: number;
-  readonly signal: AbortSignal;
-}
 
 /** See Engine.rehearse. */
 export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {

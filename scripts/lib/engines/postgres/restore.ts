@@ -2,7 +2,7 @@ import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
-import type { LoadStep, RestoreSession } from '../engine.ts';
+import type { LoadStep, RestoreOptions, RestoreSession } from '../engine.ts';
 import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
 import { assertComplete } from './completion.ts';
 import { type Connection, connect } from './connection.ts';
@@ -25,13 +25,6 @@ const HEAD_SETTINGS = [
 
 /** No place to restore into, empty as they are. */
 const MAINTENANCE = ['postgres', 'template0', 'template1'];
-
-interface RestoreOptions {
-  readonly to?: string;
-  readonly manifest?: Manifest;
-  readonly globals?: string;
-  readonly signal: AbortSignal;
-}
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
