@@ -7,7 +7,6 @@ import { getObject } from '../../scripts/lib/storages/s3-get.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';
-import type { Fault, Operation } from '../support/s3-double-requests.ts';
 
 const MIB = 1024 * 1024;
 
@@ -22,14 +21,6 @@ afterEach(async () => {
   storage.close();
   await double.close();
 });
-
-/** Breaks the requests of one operation: the n-th, or all from the n-th to the last named. */
-function breaking(operation: Operation, fault: Fault, first = 1, last = first): void {
-  double.change({
-    fault: (request) =>
-      request.operation === operation && request.nth >= first && request.nth <= last ? fault : undefined,
-  });
-}
 
 // downloads
 
@@ -54,7 +45,7 @@ for (const rangesIgnored of [false, true]) {
     const paused = await download('a/b');
     await sleep(600);
     assert.ok((await collect(paused)).equals(content));
-    breaking('GetObject', { stallAt: 1000 }, 1, Infinity);
+    double.breaking('GetObject', { stallAt: 1000 }, 1, Infinity);
     await assert.rejects(collect(await download('a/b')), {
       code: 'STORAGE',
       message: /no byte came for 0.2 s, 1000 came before/,
@@ -64,7 +55,7 @@ for (const rangesIgnored of [false, true]) {
   test(`errors when a download is cut off again and again${where}`, async () => {
     double.change({ rangesIgnored });
     double.seed('a/b', content);
-    breaking('GetObject', { truncateAt: 1000 }, 1, Infinity);
+    double.breaking('GetObject', { truncateAt: 1000 }, 1, Infinity);
     await assert.rejects(collect(await download('a/b')), {
       code: 'STORAGE',
       message: new RegExp(`cannot read a/b .* after \\d+ of ${content.length} bytes`),
@@ -92,7 +83,7 @@ test('reads ranges ahead, and asks for no more before the reader takes some', as
 
 test('reads on where a download was cut off', async () => {
   double.seed('a/b', content);
-  breaking('GetObject', { truncateAt: 1000 }, 3, 5);
+  double.breaking('GetObject', { truncateAt: 1000 }, 3, 5);
   assert.ok((await collect(await download('a/b'))).equals(content));
   assert.equal(double.count('GetObject'), Math.ceil(content.length / MIB) + 3);
 });
@@ -110,7 +101,7 @@ test('errors when the object is replaced while it is read', async () => {
 
 test('ends what it reads ahead when nobody wants the rest', async () => {
   double.seed('a/b', content);
-  breaking('GetObject', { stallAt: 1000 }, 2, Infinity);
+  double.breaking('GetObject', { stallAt: 1000 }, 2, Infinity);
   for await (const _chunk of await download('a/b')) break;
   await double.stop();
   await double.startAgain();
@@ -138,7 +129,7 @@ for (const [title, fault, code] of [
 ] as const) {
   test(`throws, and does not end early, when ${title} instead of the third page`, async () => {
     seed(3500);
-    breaking('ListObjectsV2', fault, 3, Infinity);
+    double.breaking('ListObjectsV2', fault, 3, Infinity);
     await assert.rejects(keysOf(storage, ''), { code });
   });
 }
@@ -164,7 +155,7 @@ for (const [title, bodyOf] of [
 
 test('deletes one by one where the store cannot delete in batches', async () => {
   const keys = seed(5);
-  breaking('DeleteObjects', { status: 501, code: 'NotImplemented' }, 1, Infinity);
+  double.breaking('DeleteObjects', { status: 501, code: 'NotImplemented' }, 1, Infinity);
   assert.deepEqual(await storage.remove(keys), []);
   assert.equal(double.count('DeleteObject'), 5);
   assert.equal(double.objects.size, 0);
@@ -172,7 +163,7 @@ test('deletes one by one where the store cannot delete in batches', async () => 
 
 test('deletes in batches of 1000, and returns every key of one that failed', async () => {
   const keys = seed(2500);
-  breaking('DeleteObjects', { status: 403, code: 'AccessDenied' }, 2, Infinity);
+  double.breaking('DeleteObjects', { status: 403, code: 'AccessDenied' }, 2, Infinity);
   const failures = await storage.remove(keys);
   assert.deepEqual(
     failures.map(({ key }) => key),
@@ -184,7 +175,7 @@ test('deletes in batches of 1000, and returns every key of one that failed', asy
 test('returns the keys that the store refuses, or says nothing of', async () => {
   const body =
     '<DeleteResult><Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>AccessDenied</Code><Message>locked</Message></Error></DeleteResult>';
-  breaking('DeleteObjects', { body });
+  double.breaking('DeleteObjects', { body });
   assert.deepEqual(await storage.remove(['a', 'b', 'c']), [
     { key: 'b', reason: 'AccessDenied: locked' },
     { key: 'c', reason: 'the store did not confirm that it was deleted' },

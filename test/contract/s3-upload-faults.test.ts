@@ -4,7 +4,7 @@ import { openS3 } from '../../scripts/lib/storages/s3.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';
-import type { Fault, Operation } from '../support/s3-double-requests.ts';
+import type { Operation } from '../support/s3-double-requests.ts';
 
 const MIB = 1024 * 1024;
 
@@ -19,14 +19,6 @@ afterEach(async () => {
   storage.close();
   await double.close();
 });
-
-/** Breaks the requests of one operation: the n-th, or all from the n-th to the last named. */
-function breaking(operation: Operation, fault: Fault, first = 1, last = first): void {
-  double.change({
-    fault: (request) =>
-      request.operation === operation && request.nth >= first && request.nth <= last ? fault : undefined,
-  });
-}
 
 function nothingThere(): void {
   assert.deepEqual([...double.objects.keys()], []);
@@ -49,7 +41,7 @@ for (const [title, fault] of [
   for (const operation of ['PutObject', 'UploadPart', 'CompleteMultipartUpload'] as const) {
     test(`survives ${title} on ${operation}, twice, and stores the right bytes`, async () => {
       const sizeBytes = operation === 'PutObject' ? MIB : BIG;
-      breaking(operation, fault, 1, 2);
+      double.breaking(operation, fault, 1, 2);
       await storage.put('a/b', generated(sizeBytes, MIB), { expectedBytes: sizeBytes });
       assert.ok((await collect(await storage.get('a/b'))).equals(await collect(generated(sizeBytes, MIB))));
       assert.equal(double.uploads.size, 0);
@@ -58,7 +50,7 @@ for (const [title, fault] of [
 }
 
 test('ends the upload, and says what to check, when access is refused half way', async () => {
-  breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 3, Infinity);
+  double.breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 3, Infinity);
   await assert.rejects(putBig(), {
     code: 'STORAGE_DENIED',
     message: /^cannot store a\/b in s3:\/\/backups at http:\/\/127\.0\.0\.1:\d+: AccessDenied$/,
@@ -69,13 +61,13 @@ test('ends the upload, and says what to check, when access is refused half way',
 });
 
 test('says that the store is full, and ends the upload', async () => {
-  breaking('UploadPart', { status: 507, code: 'XMinioStorageFull' }, 2, Infinity);
+  double.breaking('UploadPart', { status: 507, code: 'XMinioStorageFull' }, 2, Infinity);
   await assert.rejects(putBig(), { code: 'STORAGE', hint: /no room/ });
   nothingThere();
 });
 
 test('waits for the parts under way before it ends the upload', async () => {
-  breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 2);
+  double.breaking('UploadPart', { status: 403, code: 'AccessDenied' }, 2);
   await assert.rejects(putBig(), { code: 'STORAGE_DENIED' });
   assert.equal(double.requests.at(-1)?.operation, 'AbortMultipartUpload');
   nothingThere();
@@ -123,14 +115,14 @@ test('goes on when the store is away for a second half way', async () => {
 });
 
 test('fails when the upload is gone at completion, and leaves nothing', async () => {
-  breaking('CompleteMultipartUpload', { status: 404, code: 'NoSuchUpload' });
+  double.breaking('CompleteMultipartUpload', { status: 404, code: 'NoSuchUpload' });
   await assert.rejects(putBig(), { code: 'STORAGE', message: /NoSuchUpload/ });
   nothingThere();
 });
 
 test('fails when the completion is answered with 200 and an error in the body', async () => {
   const body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>';
-  breaking('CompleteMultipartUpload', { body }, 1, Infinity);
+  double.breaking('CompleteMultipartUpload', { body }, 1, Infinity);
   await assert.rejects(putBig(), { name: 'OperatorError' });
   nothingThere();
 });
@@ -185,7 +177,7 @@ for (const [operation, sizeBytes] of [
   ['CompleteMultipartUpload', 20 * MIB],
 ] as const) {
   test(`looks when every answer to ${operation} is lost, and finds that the object is there`, async () => {
-    breaking(operation, 'lost', 1, Infinity);
+    double.breaking(operation, 'lost', 1, Infinity);
     assert.equal((await storage.put('a/b', generated(sizeBytes, MIB))).sizeBytes, sizeBytes);
     assert.equal(double.uploads.size, 0);
   });
@@ -203,7 +195,7 @@ for (const [operation, sizeBytes] of [
 
   test(`does not take another run's object for its own after a lost answer to ${operation}`, async () => {
     double.seed('a/b', Buffer.alloc(sizeBytes, 1));
-    breaking(operation, 'reset');
+    double.breaking(operation, 'reset');
     await assert.rejects(storage.put('a/b', generated(sizeBytes, MIB)), { code: 'KEY_EXISTS' });
     assert.equal(double.uploads.size, 0);
   });
@@ -226,12 +218,12 @@ test('needs no permission but to write, and asks but once whether it may look at
 // aborts
 
 test('is ended within seconds while the store hangs', async () => {
-  breaking('UploadPart', 'hang', 1, Infinity);
+  double.breaking('UploadPart', 'hang', 1, Infinity);
   const reason = new Error('BACKUP_TIMEOUT');
   const put = storage.put('a/b', big(), { expectedBytes: BIG, signal: AbortSignal.timeout(500) });
   await assert.rejects(put, { name: 'TimeoutError' });
   nothingThere();
-  breaking('PutObject', 'hang', 1, Infinity);
+  double.breaking('PutObject', 'hang', 1, Infinity);
   const abort = new AbortController();
   const small = storage.put('a/b', generated(5, 5), { signal: abort.signal });
   setTimeout(() => abort.abort(reason), 100);
@@ -239,7 +231,7 @@ test('is ended within seconds while the store hangs', async () => {
 });
 
 test('lets a failed body go even while it is waiting for its next chunk', async () => {
-  breaking('UploadPart', { status: 403, code: 'AccessDenied' });
+  double.breaking('UploadPart', { status: 403, code: 'AccessDenied' });
   async function* stuck() {
     yield* generated(33 * MIB, MIB);
     await new Promise((resolve) => setTimeout(resolve, 60_000).unref());

@@ -269,6 +269,13 @@ export async function startS3Double(initial: DoubleOptions = {}) {
     change(changed: DoubleOptions): void {
       options = { ...options, ...changed };
     },
+    /** Breaks the requests of one operation: the n-th, or all from the n-th to the last named. */
+    breaking(operation: Operation, fault: Fault, first = 1, last = first): void {
+      this.change({
+        fault: (request) =>
+          request.operation === operation && request.nth >= first && request.nth <= last ? fault : undefined,
+      });
+    },
     /** Goes away as a crashed store does: connections are cut, new ones refused. */
     async stop(): Promise<void> {
       const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
