@@ -1,13 +1,29 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import type { EngineName } from '../../scripts/lib/config-sources.ts';
 import { quoteIdentifier as quotedInMariaDb } from '../../scripts/lib/engines/mariadb/connection.ts';
 import { temporaryFolder } from './folders.ts';
 import { startMariaDb } from './mariadb.ts';
 import { PASSWORD_ROLE, startPostgres, WAITING_DUMPS } from './postgres.ts';
+import { lookInto } from './trees.ts';
 import { until } from './verbs.ts';
 
 /** A source with something in it, and a folder for its backups. */
 export interface Scene {
-  /** The live database. */
+  /** The live database; of a folder, its path. */
   readonly name: string;
   readonly folder: string;
   readonly env: Record<string, string>;
@@ -27,12 +43,18 @@ export interface Held {
   release(): Promise<unknown>;
 }
 
+/** What a test does that not every kind of source has. */
+export type Special = Wrong | 'a session that ends' | 'a server that is stopped' | 'a name with a slash';
+
 export type Wrong = 'a wrong password' | 'an unknown host' | 'a port where nothing listens' | 'an unknown database';
 
-/** How a dump is stored, and whether a changed byte shows without a manifest. */
+/** How a dump is stored, and what of it shows without a manifest. */
 export interface Kind {
   readonly env: Readonly<Record<string, string>>;
+  /** A changed byte does. */
   readonly hasChecksum: boolean;
+  /** Its last bytes hold nothing, and all is there without them. */
+  readonly endsInPadding?: true;
 }
 
 /** What the tests of failures have to know of an engine. */
@@ -45,8 +67,10 @@ export interface EngineUnderTest {
   readonly names: readonly string[];
   /** @param options.name an odd name; its content is then little */
   scene(options?: { name?: string; password?: string }): Promise<Scene>;
+  /** What this kind of source does not have, and why: the tests that are about it are left out by that reason. */
+  readonly without: Readonly<Partial<Record<Special, string>>>;
   /** What to set so that the source of a scene cannot be reached. */
-  wrong(scene: Scene): Record<Wrong, Record<string, string>>;
+  wrong(scene: Scene): Partial<Record<Wrong, Record<string, string>>>;
   /** A scene on a server of its own. */
   lonely(): Promise<{ scene: Scene; stop(): Promise<void> }>;
 }
@@ -95,6 +119,7 @@ async function postgresUnderTest(): Promise<EngineUnderTest> {
     kinds: [GZIP, ZSTD, PLAIN, { env: { BACKUP_FORMAT: 'custom' }, hasChecksum: false }],
     // in a URL, .. is a step up, however it is written
     names: ['..', 'two words ', 'emoji 😀', `${'é'.repeat(31)}x`],
+    without: {},
     scene: (options) => sceneOn(server, options),
     wrong: () => ({
       'a wrong password': { POSTGRES_PASSWORD: 'wrong-canary' },
@@ -168,6 +193,7 @@ async function mariadbUnderTest(): Promise<EngineUnderTest> {
     dumpProgram: 'mariadb-dump',
     kinds: [GZIP, ZSTD, PLAIN],
     names: ['x'.repeat(63)],
+    without: {},
     scene: (options) => sceneOn(server, options),
     wrong: ({ env }) => {
       const url = (change: (url: URL) => void) => {
@@ -196,10 +222,87 @@ async function mariadbUnderTest(): Promise<EngineUnderTest> {
 }
 
 /**
- * Every engine with a server, by one row: whoever adds an engine adds it here, and all its failures are tested. Folders
- * have no passwords, connections or sessions that could fail: test/e2e/files.test.ts has what fails there instead.
+ * A zstd that waits, before it reads anything, for as long as it is told to: what is larger than the pipes before it stays
+ * half read. It waits for a reader's end of a pipe, without a process of its own that could be left over.
  */
+function holdableZstd() {
+  const folder = temporaryFolder();
+  const at = (name: string) => join(folder, name);
+  const real = execFileSync('bash', ['-c', 'type -P zstd'], { encoding: 'utf8' }).trim();
+  const script = `#!/bin/sh\nif [ -e '${at('hold')}' ]; then touch '${at('begun')}'; read -r go <'${at('go')}'; fi\nexec ${real} "$@"\n`;
+  writeFileSync(at('zstd'), script, { mode: 0o755 });
+  execFileSync('mkfifo', [at('go')]);
+  return {
+    path: `${folder}:${process.env.PATH}`,
+    hold: () => writeFileSync(at('hold'), ''),
+    hasBegun: () => existsSync(at('begun')) || undefined,
+    release: () => {
+      rmSync(at('hold'), { force: true });
+      try {
+        closeSync(openSync(at('go'), constants.O_WRONLY | constants.O_NONBLOCK));
+      } catch {
+        // nobody waits
+      }
+    },
+  };
+}
+
+async function filesUnderTest(): Promise<EngineUnderTest> {
+  const scene = async ({ name }: { name?: string } = {}): Promise<Scene> => {
+    const parent = temporaryFolder();
+    chmodSync(parent, 0o755);
+    const live = join(parent, name ?? 'uploads');
+    mkdirSync(live);
+    mkdirSync(join(live, 'sub'), { mode: 0o750 });
+    symlinkSync('../kept', join(live, 'sub/link'));
+    // more than all pipes between tar and a compressor that waits
+    writeFileSync(join(live, 'bulk'), randomBytes(name === undefined ? 3_000_000 : 3));
+    writeFileSync(join(live, 'kept'), 'kept');
+    const folder = temporaryFolder();
+    const zstd = holdableZstd();
+    return {
+      name: live,
+      folder,
+      env: {
+        BACKUP_SOURCE_SHOP: `file://${parent}/${encodeURIComponent(name ?? 'uploads')}`,
+        BACKUP_DIR: folder,
+        PATH: zstd.path,
+      },
+      state: async () => [lookInto(live), readdirSync(parent).sort()],
+      change: async () => writeFileSync(join(live, 'kept'), 'lost'),
+      holdDump: async () => {
+        zstd.hold();
+        return {
+          reached: () => until(`a dump of ${live} waits`, zstd.hasBegun),
+          endSession: async () => {},
+          release: async () => zstd.release(),
+        };
+      },
+    };
+  };
+  return {
+    missing: false,
+    dumpProgram: 'tar',
+    // an archive of GNU tar's ends in kilobytes of zeros
+    kinds: [GZIP, ZSTD, { ...PLAIN, endsInPadding: true }],
+    names: ['..dots', 'two words ', 'emoji 😀', 'two\nlines', 'x'.repeat(255)],
+    without: {
+      'a wrong password': 'a folder has no password',
+      'an unknown host': 'a folder has no host',
+      'a port where nothing listens': 'a folder has no port',
+      'a session that ends': 'a folder is read without a session',
+      'a server that is stopped': 'a folder has no server',
+      'a name with a slash': 'a slash in the path of a folder parts two names',
+    },
+    scene,
+    wrong: ({ name }) => ({ 'an unknown database': { BACKUP_SOURCE_SHOP: `file://${name}-gone` } }),
+    lonely: async () => ({ scene: await scene(), stop: async () => {} }),
+  };
+}
+
+/** Every engine, by one row: whoever adds an engine adds it here, and all its failures are tested. */
 export const ENGINES = {
-  postgres: postgresUnderTest,
+  files: filesUnderTest,
   mariadb: mariadbUnderTest,
-} as const satisfies Record<Exclude<EngineName, 'files'>, () => Promise<EngineUnderTest>>;
+  postgres: postgresUnderTest,
+} as const satisfies Record<EngineName, () => Promise<EngineUnderTest>>;
