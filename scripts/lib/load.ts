@@ -145,8 +145,9 @@ function assertLoaded(backup: Backup, key: string, results: readonly StageResult
         cause: error,
       });
     }
+    const next = error instanceof OperatorError ? `${error.hint} ` : '';
     throw new OperatorError('RESTORE_FAILED', `${key} could not be restored: ${messageOf(error)}`, {
-      hint: 'The live database is as it was. The message above is the first error; what follows it was not run.',
+      hint: `${next}The live database is as it was. The message above is the first error; what follows it was not run.`.trimStart(),
       cause: error,
     });
   }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { childEnvironment } from './child-environment.ts';
 import { OperatorError } from './errors.ts';
 import { registerSecret } from './log.ts';
+import { endFirst } from './memory.ts';
 import { closePipe, openPipes } from './pipes.ts';
 import { assertSucceeded, diedOfBrokenPipe, type StageResult } from './stage-result.ts';
 
@@ -20,6 +21,8 @@ export interface Stage {
   readonly uid?: number;
   readonly gid?: number;
   readonly cwd?: string;
+  /** Unless false, Linux ends it before others when memory runs out. See endFirst. */
+  readonly mayEndFirst?: boolean;
   /** The next step for an operator, where its standard error says what the expression looks for. */
   readonly hints?: readonly (readonly [RegExp, string])[];
   /** Is shown each line of standard error as it comes; those that it returns true for are not kept as a message. */
@@ -102,9 +105,10 @@ export function startChain(
     if (secret) registerSecret(secret);
   }
 
-  for (const child of children) {
+  for (const [index, child] of children.entries()) {
     if (child.pid === undefined) continue;
     alive.add(child);
+    if (stages[index]?.mayEndFirst !== false) endFirst(child.pid);
     child.once('close', () => alive.delete(child));
   }
 

@@ -1,4 +1,5 @@
 import { OperatorError } from './errors.ts';
+import { outOfMemory } from './memory.ts';
 
 /** How a stage ended. */
 export interface StageResult {
@@ -57,9 +58,15 @@ export function stageError(result: StageResult): OperatorError {
   const how = result.signal ? `was ended by ${result.signal}` : `exited with ${result.exitCode}`;
   const said = result.stderr === '' ? '' : `: ${lastLines(result.stderr)}`;
   const hint =
+    outOfMemory() ??
     result.hint ??
-    (result.signal === 'SIGKILL' ? 'SIGKILL often means that the machine or container ran out of memory.' : '');
+    (isKilled(result) ? 'SIGKILL often means that the machine or container ran out of memory.' : '');
   return new OperatorError('PROCESS_FAILED', `${result.name} ${how}${said}`, { hint });
+}
+
+/** By itself, or what it has started and tells of. */
+function isKilled({ signal, stderr }: StageResult): boolean {
+  return signal === 'SIGKILL' || /was ended by SIGKILL$/m.test(stderr);
 }
 
 /** What was said first, which is often the cause, and what was said last. */

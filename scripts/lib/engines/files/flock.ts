@@ -29,10 +29,14 @@ export async function takeFlock(
   { waits = false, signal }: { waits?: boolean; signal?: AbortSignal } = {},
 ): Promise<HeldLock | undefined> {
   const options = ['--exclusive', `--conflict-exit-code=${BUSY}`, ...(waits ? [] : ['--nonblock'])];
-  const chain = startChain([{ name: 'flock', command: 'bash', args: ['-c', HOLD, 'flock', path, ...options] }], {
-    stdin: true,
-    stdout: true,
-  });
+  // a lock may not be let go of in the middle of what it protects
+  const stage = {
+    name: 'flock',
+    command: 'bash',
+    args: ['-c', HOLD, 'flock', path, ...options],
+    mayEndFirst: false,
+  };
+  const chain = startChain([stage], { stdin: true, stdout: true });
   const stop = () => chain.kill();
   signal?.addEventListener('abort', stop, { once: true });
   try {
