@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { Backup } from './catalog.ts';
 import { decompressStages, decryptStages } from './codec.ts';
 import type { Load, RestoreSession } from './engines/engine.ts';
@@ -78,6 +79,8 @@ async function loadObject(
   let hasEnded = false;
   void chain.finished.then(() => {
     hasEnded = true;
+    // whoever waits for room in it waits no longer
+    stdin.destroy();
   });
   const reading = isProgram ? undefined : readText(chain);
   let isWhole = true;
@@ -88,7 +91,7 @@ async function loadObject(
         break;
       }
       progress.add(chunk.length);
-      if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close'), chain.finished]);
+      if (!stdin.write(chunk)) await drainedOrClosed(stdin);
     }
     signal.throwIfAborted();
     // only now may the loading program see an end, take the dump for whole and commit
@@ -121,8 +124,17 @@ async function readText({ stdout }: Chain): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function once(stream: NodeJS.EventEmitter, event: string): Promise<void> {
-  return new Promise((resolve) => stream.once(event, () => resolve()));
+/** Leaves no listener behind: a large backup is waited for a million times. */
+function drainedOrClosed(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+  });
 }
 
 /** A decompressor that gives up means a damaged object, which the operator has to hear in those words. */

@@ -256,7 +256,7 @@ async function filesUnderTest(): Promise<EngineUnderTest> {
     mkdirSync(join(live, 'sub'), { mode: 0o750 });
     symlinkSync('../kept', join(live, 'sub/link'));
     // more than all pipes between tar and a compressor that waits
-    writeFileSync(join(live, 'bulk'), randomBytes(name === undefined ? 3_000_000 : 3));
+    writeFileSync(join(live, 'bulk'), randomBytes(name === undefined ? 8_000_000 : 3));
     writeFileSync(join(live, 'kept'), 'kept');
     const folder = temporaryFolder();
     const zstd = holdableZstd();

@@ -1,7 +1,6 @@
 // checked-untar.mjs TAR [ARGUMENT…]: runs a tar that extracts an archive from its standard input, and lets nothing reach
 // it that would be written outside the folder that it extracts into, or an archive that does not end as a whole one does.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { TarReader } from './tar-reader.mjs';
 
 const KEPT_LINES = 20;
@@ -58,9 +57,24 @@ const reader = new TarReader({
   end: () => {},
 });
 
+/** Leaves no listener behind: a large archive is waited for a million times. @returns {Promise<void>} */
+function drainedOrClosed() {
+  return new Promise((resolve) => {
+    const done = () => {
+      tar.stdin.off('drain', done);
+      tar.stdin.off('close', done);
+      resolve();
+    };
+    tar.stdin.on('drain', done);
+    tar.stdin.on('close', done);
+  });
+}
+
 let hasEnded = false;
 void finished.then(() => {
   hasEnded = true;
+  // whoever waits for room in it waits no longer
+  tar.stdin.destroy();
 });
 for await (const chunk of process.stdin) {
   try {
@@ -68,8 +82,8 @@ for await (const chunk of process.stdin) {
   } catch (error) {
     refuse(error instanceof Error ? error.message : String(error));
   }
-  if (hasEnded) break;
-  if (!tar.stdin.write(chunk)) await Promise.race([once(tar.stdin, 'drain').catch(() => {}), finished]);
+  if (hasEnded || tar.stdin.destroyed) break;
+  if (!tar.stdin.write(chunk)) await drainedOrClosed();
 }
 // an extraction that is not told of an end is not finished
 if (!hasEnded && !reader.ended) refuse('the archive does not end as a whole one does');
