@@ -409,6 +409,23 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     );
   });
 
+  test('says nothing of its own workings, however often the loading program keeps it waiting', async () => {
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(
+      database,
+      `create function rests() returns boolean language plpgsql as $$ begin perform pg_sleep(0.3); return true; end $$;
+       create table a_slow (n int check (public.rests()));
+       create table bulk as select n, repeat(md5(n::text), 32) as text from generate_series(1, 12000) n;
+       insert into a_slow values (1)`,
+    );
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), BACKUP_COMPRESSION: 'none' };
+    assert.equal((await runVerb('backup', [], env)).code, 0);
+    const { code, stderr } = await runVerb('restore', ['latest'], env);
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /Warning|listeners/);
+  });
+
   test('that was killed leaves a staging database, which the next restore removes', async () => {
     const { database, folder, keys, env } = await handMadeShop(['2026-01-01T00:00:00']);
     const slow = `2026/01/02/${database}_000000.sql`;

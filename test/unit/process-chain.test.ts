@@ -9,6 +9,7 @@ import { assertSucceeded, type StageResult } from '../../scripts/lib/stage-resul
 import { collect } from '../support/bytes.ts';
 
 setChildEnvironment(process.env);
+const isLinux = process.platform === 'linux';
 
 const bash = (name: string, script: string, ...args: string[]): Stage => ({
   name,
@@ -85,6 +86,24 @@ test('the reader is given every byte before it is told', async () => {
 
 test('SIGKILL is told with what it often means', async () => {
   await assert.rejects(read(bash('zip', 'kill -9 $$')), { hint: /out of memory/ });
+});
+
+test('SIGKILL of what a program has started is told with it too', async () => {
+  await assert.rejects(read(bash('tar', 'echo tar was ended by SIGKILL >&2; exit 2')), { hint: /out of memory/ });
+});
+
+test('when memory runs out Linux ends a child first, unless it holds a lock', { skip: !isLinux }, async () => {
+  for (const [more, expected] of [
+    [{}, '1000'],
+    [{ mayEndFirst: false }, readFileSync('/proc/self/oom_score_adj', 'utf8').trim()],
+  ] as const) {
+    const chain = startChain([{ ...bash('a', 'read -r; cat /proc/self/oom_score_adj'), ...more }], {
+      stdin: true,
+      stdout: true,
+    });
+    chain.stdin?.end('\n');
+    assert.equal((await collect(readChain(chain))).toString().trim(), expected);
+  }
 });
 
 test('the culprit is the first that failed by itself', () => {
