@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -119,7 +119,8 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
     await postgres.create(database);
     await postgres.sql(
       database,
-      'create table ledger (id bigserial primary key, half integer); create table mirror (id bigint references ledger)',
+      `create table ledger (id bigserial primary key, half integer); create table mirror (id bigint references ledger);
+       create table gate ()`,
     );
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
     const writer = await postgres.connect(database);
@@ -133,7 +134,21 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
         written += 1;
       }
     })();
-    const backup = await runVerb('backup', ['--json'], env);
+    // the dump waits for this lock after its snapshot was taken: something is written while it is under way for sure
+    const keeper = await postgres.connect(database);
+    await keeper.query('begin; lock table gate');
+    const running = runVerb('backup', ['--json'], env);
+    await until('the dump waits', async () => {
+      const waiting = await postgres.sql(
+        database,
+        "select from pg_locks where relation = 'gate'::regclass and not granted",
+      );
+      return waiting.length > 0 || undefined;
+    });
+    const writtenBefore = written;
+    await until('more is written', async () => written > writtenBefore + 10 || undefined);
+    await keeper.end();
+    const backup = await running;
     isWriting = false;
     await writing;
     await writer.end();
