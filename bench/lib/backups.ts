@@ -54,7 +54,7 @@ export async function benchRivals(
     'postgres',
     'select sum(pg_database_size(oid))::bigint as bytes from pg_database',
   );
-  const note = `${physical.map(({ name }) => name).join(', ')}: they copy the files of the whole cluster (${mb(Number(cluster?.bytes))} MB, indexes among them), not one database, and nothing of it restores into another major version or beside other databases. They need an archive of WAL to restore from; it is switched off here, and its cost is not in these rows. barman-cloud-backup stores uncompressed as it comes.`;
+  const note = `${physical.map(({ name }) => name).join(', ')}: they copy the files of the whole cluster (${mb(Number(cluster?.bytes))} MB, indexes among them), not one database, and nothing of it restores into another major version or beside other databases. They need an archive of WAL to restore from; it is switched off here, and its cost is not in these rows.`;
   return {
     title: 'Backup, beside other tools',
     body: [comparison(results, storedColumn(stored)), ...(physical.length > 0 ? [note] : []), ...notes].join('\n\n'),

@@ -72,7 +72,7 @@ const PHYSICAL: readonly Candidate[] = [
   { ...pgBackRest('pgBackRest (gzip, as it comes)', []), isOptional: true },
   pgBackRest('pgBackRest (zstd, 2 processes, bundled)', ['--compress-type=zst', '--process-max=2', '--repo1-bundle']),
   {
-    name: 'barman-cloud-backup (2 jobs)',
+    name: 'barman-cloud-backup (2 jobs, uncompressed)',
     needs: ['barman-cloud-backup', 'S3'],
     isPhysical: true,
     script: ({ bed, key }) => {
@@ -85,7 +85,7 @@ const PHYSICAL: readonly Candidate[] = [
     name: 'WAL-G backup-push',
     needs: ['wal-g'],
     isPhysical: true,
-    script: ({ bed }) => `wal-g backup-push ${bed.dataDirectory} 2>/dev/null`,
+    script: ({ bed }) => `wal-g backup-push ${bed.dataDirectory}`,
     env: ({ bed, out }) => ({ WALG_FILE_PREFIX: out, PGDATA: bed.dataDirectory, PGHOST: bed.socketFolder }),
   },
 ];
