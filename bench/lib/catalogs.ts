@@ -6,7 +6,7 @@ import { dataKey, manifestKey, stemOf } from '../../scripts/lib/object-key.ts';
 import { startS3Double } from '../../test/support/s3-double.ts';
 import type { Options } from './options.ts';
 import { bucket, verb } from './ours.ts';
-import { mb, nodePeakBytes, type Section, seconds, table } from './report.ts';
+import { figure, mb, nodePeakBytes, type Section, seconds, table } from './report.ts';
 import { inTurns, of, type Runs } from './rounds.ts';
 import { exponentOf } from './slope.ts';
 import { type Target, WANTED } from './targets.ts';
@@ -157,8 +157,8 @@ function rowOf(
       const at = sizes.find((size) => size.count === count);
       return at ? seconds(at.runs) : '–';
     }),
-    each.toFixed(1),
-    exponentOf(sizes.map(({ count, wallS }) => ({ size: count, cost: wallS }))).toFixed(2),
+    figure(each, 1),
+    figure(exponentOf(sizes.map(({ count, wallS }) => ({ size: count, cost: wallS }))), 2),
     sizes.map(({ runs }) => mb(nodePeakBytes(runs))).join(' → '),
   ];
 }

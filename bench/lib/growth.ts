@@ -1,7 +1,7 @@
 import { backUp, type Candidate, ours } from './candidate.ts';
 import type { Options } from './options.ts';
 import { source, verb } from './ours.ts';
-import { mb, nodePeakBytes, type Section, seconds, table } from './report.ts';
+import { figure, mb, nodePeakBytes, type Section, seconds, table } from './report.ts';
 import { dropAllBut } from './restores.ts';
 import { inTurns, of, type Runs } from './rounds.ts';
 import { exponentOf, extrapolated } from './slope.ts';
@@ -47,19 +47,19 @@ export async function benchGrowth(bed: TestBed, databases: readonly Sized[], opt
 }
 
 function rowOf(name: string, databases: readonly Sized[], results: readonly Runs[]): string[] {
-  const points = (figure: (runs: Runs) => number) =>
-    results.map((runs, index) => ({ size: databases[index]?.dumpBytes ?? Number.NaN, cost: figure(runs) }));
+  const points = (cost: (runs: Runs) => number) =>
+    results.map((runs, index) => ({ size: databases[index]?.dumpBytes ?? Number.NaN, cost: cost(runs) }));
   const wall = points((runs) => of(runs, ({ wallS }) => wallS));
   const cpu = points((runs) => of(runs, ({ cpuS, serverCpuS }) => cpuS + serverCpuS));
   const memory = points(nodePeakBytes);
   return [
     name,
     ...results.map(seconds),
-    `${extrapolated(wall, FAR_BYTES).toFixed(0)} s`,
-    exponentOf(wall).toFixed(2),
-    exponentOf(cpu).toFixed(2),
+    figure(extrapolated(wall, FAR_BYTES), 0, ' s'),
+    figure(exponentOf(wall), 2),
+    figure(exponentOf(cpu), 2),
     memory.map(({ cost }) => mb(cost)).join(' → '),
-    exponentOf(memory).toFixed(2),
+    figure(exponentOf(memory), 2),
   ];
 }
 

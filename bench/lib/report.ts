@@ -24,6 +24,11 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export const mb = (bytes: number) => (bytes / 1e6).toFixed(0);
 export const times = (factor: number) => `${factor.toFixed(2)} ×`;
 
+/** A figure, or a dash where there is none: too few sizes, or a difference that noise has turned round. */
+export function figure(value: number, digits: number, unit = ''): string {
+  return value > 0 ? `${value.toFixed(digits)}${unit}` : '–';
+}
+
 export function seconds(runs: Runs): string {
   const walls = runs.runs.map(({ wallS }) => wallS);
   const digits = of(runs, ({ wallS }) => wallS) < 1 ? 2 : 1;

@@ -69,10 +69,14 @@ const REPOSITORIES: readonly Candidate[] = [
 
 /** Tools that copy the server's files. Their archive of WAL is off: it is no part of what is compared here. */
 const PHYSICAL: readonly Candidate[] = [
-  { ...pgBackRest('pgBackRest (gzip, as it comes)', []), isOptional: true },
-  pgBackRest('pgBackRest (zstd, 2 processes, bundled)', ['--compress-type=zst', '--process-max=2', '--repo1-bundle']),
+  { ...pgBackRest('pgBackRest (the cluster; gzip)', []), isOptional: true },
+  pgBackRest('pgBackRest (the cluster; zstd, 2 processes)', [
+    '--compress-type=zst',
+    '--process-max=2',
+    '--repo1-bundle',
+  ]),
   {
-    name: 'barman-cloud-backup (2 jobs, uncompressed)',
+    name: 'barman-cloud-backup (the cluster; as it is)',
     needs: ['barman-cloud-backup', 'S3'],
     isPhysical: true,
     script: ({ bed, key }) => {
@@ -82,7 +86,7 @@ const PHYSICAL: readonly Candidate[] = [
     env: ({ bed }) => ({ ...awsVariables(storeOf(bed)), PGHOST: bed.socketFolder }),
   },
   {
-    name: 'WAL-G backup-push',
+    name: 'WAL-G backup-push (the cluster)',
     needs: ['wal-g'],
     isPhysical: true,
     script: ({ bed }) => `wal-g backup-push ${bed.dataDirectory}`,

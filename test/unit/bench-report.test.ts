@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { svgOf } from '../../bench/lib/chart.ts';
 import { between, briefOf, documentOf, END, START } from '../../bench/lib/documents.ts';
-import { comparison, type Section, table, targetsTable } from '../../bench/lib/report.ts';
+import { comparison, figure, type Section, table, targetsTable } from '../../bench/lib/report.ts';
 import type { Runs } from '../../bench/lib/rounds.ts';
 
 function runsOf(name: string, ...walls: number[]): Runs {
@@ -22,6 +22,12 @@ test('a comparison shows medians with the spread, ratios within the rounds, and 
   assert.equal(first, '| a \\| b | **3.0** (2.0–4.0) | 1.00 × | 1.0 | 2.0 | 3 | – | 2 |');
   // 4/2, 2/4, 9/3: the median of the three, and not 4/3
   assert.equal(second, '| ours <c> | **4.0** (2.0–9.0) | 2.00 × | 1.0 | 2.0 | 3 | – | 2 |');
+});
+
+test('a figure that could not be had is a dash', () => {
+  assert.equal(figure(1.256, 2), '1.26');
+  assert.equal(figure(12.4, 0, ' s'), '12 s');
+  for (const value of [Number.NaN, -3, 0]) assert.equal(figure(value, 2, ' s'), '–');
 });
 
 test('a target that is missed, on either side, is said to be missed', () => {
