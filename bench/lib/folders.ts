@@ -45,7 +45,9 @@ export async function benchFolders(bed: TestBed, options: Options): Promise<Sect
       env: () => ({ BACKUP_SOURCE_UPLOADS: `file://${folder}`, BACKUP_DIR: bed.empty('out') }),
     },
   ];
-  const results = await inTurns(candidates, options.rounds, ({ script, env }) => bed.run(script, env()));
+  const results = await inTurns(candidates, options.rounds, ({ script, env }) =>
+    bed.run(script, env(), { target: join(bed.folder, 'out') }),
+  );
   for (const name of ['out', 'folder']) bed.empty(name);
   const [floor, ours] = results;
   const targets: Target[] = [];

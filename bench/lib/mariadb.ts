@@ -4,7 +4,6 @@ import { type Connection, createConnection } from 'mariadb';
 import { programFor } from '../../scripts/lib/engines/mariadb/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/mariadb/throwaway-server.ts';
 import { encryption } from './encryption.ts';
-import { measure } from './measure.ts';
 import type { Options } from './options.ts';
 import { verb } from './ours.ts';
 import { comparison, mb, nodePeakBytes, type Section } from './report.ts';
@@ -69,7 +68,7 @@ export async function benchMariaDb(bed: TestBed, options: Options): Promise<Sect
       ...(bed.has('age') ? [{ name: ENCRYPTED, ...ours(encryption()) }] : []),
     ];
     const results = await inTurns(candidates, options.rounds, ({ script, env }) =>
-      measure({ script, env: { ...bed.env, ...env() }, cwd: bed.folder, serverPid }),
+      bed.run(script, env(), { serverPid, target: join(bed.folder, 'out') }),
     );
     bed.empty('out');
     const [floor, plain, encrypted] = results;

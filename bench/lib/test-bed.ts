@@ -34,7 +34,7 @@ export interface Sized {
 }
 
 /** What of a run is looked at beside the time; see Command. */
-export type Watch = Pick<Command, 'target' | 'isWatched'>;
+export type Watch = Pick<Command, 'target' | 'isWatched' | 'serverPid'>;
 
 /** What every candidate works on: one server, a folder, and an S3-compatible store where there is one. */
 export interface TestBed {
