@@ -177,8 +177,12 @@ async function judgeSwap(world: World, listed: readonly Backup[], ended: Ended, 
   return problems;
 }
 
-function judgeCleanup(world: World, listed: readonly Backup[], ended: Ended, { phantom = false }: Allowance): string[] {
-  const wanted = listingOf(world.seeded).slice(0, phantom ? KEPT - 1 : KEPT);
+function judgeCleanup(world: World, listed: readonly Backup[], ended: Ended, allow: Allowance): string[] {
+  // what another run has put there is among the newest, and an older one is no longer
+  const isNewer = (backup: Backup) =>
+    allow.hasTwin === true && backup.hasManifest && backup.kind !== 'pre-restore' && !isSeeded(world, backup);
+  const newer = listed.filter(isNewer).length + (allow.phantom ? 1 : 0);
+  const wanted = listingOf(world.seeded).slice(0, Math.max(0, KEPT - newer));
   const lost = wanted.filter((backup) => !listed.some(({ key, hasManifest }) => key === backup.key && hasManifest));
   const problems = lost.map(({ key }) => `LOSS: ${key} was to stay`);
   if (ended.code !== 0) return problems;
