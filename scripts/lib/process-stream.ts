@@ -117,7 +117,12 @@ export function startChain(
     // the last first: a reader that saw its input end before its own signal might take that for success
     for (const child of some.toReversed()) child.kill('SIGTERM');
     const timer = setTimeout(() => {
-      for (const child of some) if (isRunning(child)) child.kill('SIGKILL');
+      for (const child of some) {
+        if (isRunning(child)) child.kill('SIGKILL');
+        // what it had started itself may have outlived it, and would hold these open
+        child.stderr?.destroy();
+        child.stdout?.destroy();
+      }
     }, KILL_GRACE_MS);
     killTimers.push(timer);
   };

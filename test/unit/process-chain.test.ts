@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
 import { readChain, type Stage, startChain } from '../../scripts/lib/process-stream.ts';
 import { assertSucceeded, type StageResult } from '../../scripts/lib/stage-result.ts';
 import { collect } from '../support/bytes.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { until } from '../support/sessions.ts';
 
 setChildEnvironment(process.env);
 const isLinux = process.platform === 'linux';
@@ -35,6 +39,39 @@ test('the stages of a chain are connected by pipes; by sockets where there is no
     else process.env.TMPDIR = folder;
   }
 });
+
+test('a chain that is ended does not wait for what a stage has started and left behind', async (t) => {
+  const chain = startChain([bash('a', "(trap '' TERM; echo $BASHPID >&2; exec sleep 600) & wait")], { stdout: true });
+  t.after(() => process.kill(Number(said)));
+  let said = '';
+  chain.stdout?.resume();
+  await sleep(500);
+  chain.kill();
+  const [result] = await chain.finished;
+  said = result?.stderr ?? '';
+  assert.equal(result?.signal, 'SIGTERM');
+});
+
+for (const stopped of ['load-filter.pl', 'counted-dump.pl'] as const) {
+  test(`${stopped} ends what it runs, also when that was stopped`, { timeout: 60_000 }, async () => {
+    const folder = temporaryFolder();
+    const script = new URL(`../../scripts/lib/engines/mariadb/${stopped}`, import.meta.url).pathname;
+    const pidFile = join(folder, 'pid');
+    const command = ['bash', '-c', 'echo $$ > "$0"; kill -STOP $$', pidFile];
+    const chain = startChain([{ name: 'a', command: 'perl', args: [script, join(folder, 'first'), ...command] }], {
+      stdin: true,
+      stdout: true,
+    });
+    chain.stdout?.resume();
+    const pid = await until('it is stopped', async () => {
+      const id = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim() : '';
+      return id !== '' && /^\d+ \(.*\) T/.test(readFileSync(`/proc/${id}/stat`, 'utf8')) ? id : undefined;
+    });
+    chain.kill();
+    await chain.finished;
+    assert.ok(!existsSync(`/proc/${pid}`));
+  });
+}
 
 test('a chain leaves no descriptors and no named pipes behind', async () => {
   const open = () => readdirSync('/proc/self/fd').length;

@@ -22,7 +22,8 @@ close $to;
 # whoever reads the archive sees its end when tar ends
 close STDOUT;
 for my $name (qw(TERM INT HUP)) {
-  $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+  # a process that was stopped takes the end only once it goes on
+  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
 }
 
 my (%names, @names, @others);

@@ -12,13 +12,12 @@ my ($report, @command) = @ARGV;
 unshift @command, '/usr/bin/stdbuf', '-o1M' if -x '/usr/bin/stdbuf';
 my $pid = open(my $dump, '-|', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
 for my $name (qw(TERM INT HUP)) {
-  $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+  # a process that was stopped takes the end only once it goes on
+  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
 }
 # wider pipes mean fewer switches between the processes; where that is not allowed they stay as they are
 fcntl($_, F_SETPIPE_SZ, BLOCK) for $dump, *STDOUT;
 
-# F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
-fcntl($_, 1031, 1 << 20) for $dump, *STDOUT;
 my (%rows, $table, $in_code, $is_unknown);
 my $line = '';    # the beginning of a line that has not ended yet
 while (1) {

@@ -14,14 +14,13 @@ my ($staging, @command) = @ARGV;
 (my $quoted = $staging) =~ s/`/``/g;
 my $pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
 for my $name (qw(TERM INT HUP)) {
-  $SIG{$name} = sub { kill 'TERM', $pid; waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+  # a process that was stopped takes the end only once it goes on
+  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
 }
 # a client that has gone has said why; its exit status is ours
 $SIG{PIPE} = 'IGNORE';
 fcntl($_, F_SETPIPE_SZ, BLOCK) for *STDIN, $out;
 
-# F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
-fcntl($_, 1031, 1 << 20) for *STDIN, $out;
 my $word = qr/(?:`(?:[^`]|``)*`|[^\s.`(\/]+)/;
 my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
 my $END_OF_DATA = "\nUNLOCK TABLES;";
@@ -104,7 +103,7 @@ sub refuse {
   my ($why) = @_;
   chomp $why;
   print STDERR "this dump is not loaded: $why\n";
-  kill 'TERM', $pid;
+  kill $_, $pid for qw(TERM CONT);
   waitpid $pid, 0;
   exit 1;
 }
