@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
+import { inLargeWrites } from '../../scripts/lib/large-writes.ts';
 import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
 import { readChain, type Stage, startChain } from '../../scripts/lib/process-stream.ts';
 import { assertSucceeded, type StageResult } from '../../scripts/lib/stage-result.ts';
@@ -72,6 +73,26 @@ for (const stopped of ['load-filter.pl', 'counted-dump.pl'] as const) {
     assert.ok(!existsSync(`/proc/${pid}`));
   });
 }
+
+test('a command in large writes is itself, with its arguments as they are', async () => {
+  const words = ['-c', 'echo $$; printf "%s|" "$@"', 'self', 'a b', '', "'$x'"];
+  const chain = startChain([{ name: 'a', ...inLargeWrites('bash', words) }], { stdout: true });
+  const said = (await collect(readChain(chain))).toString();
+  assert.match(said, /^\d+\na b\|\|'\$x'\|$/);
+});
+
+test('what is written in large pieces comes at once, and all of it', async () => {
+  // uniq has written three of C's own blocks when its input pauses
+  const words = ['-c', '(seq 1 3000; sleep 1; seq 3001 3010) | uniq'];
+  const firstOf = async (stage: Pick<Stage, 'command' | 'args'>) => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of readChain(startChain([{ name: 'a', ...stage }], { stdout: true }))) pieces.push(piece);
+    return [pieces[0]?.length ?? 0, Buffer.concat(pieces).length];
+  };
+  const [small, whole] = await firstOf({ command: 'bash', args: words });
+  assert.ok(small !== undefined && whole !== undefined && small < whole, `${small} of ${whole}`);
+  assert.deepEqual(await firstOf(inLargeWrites('bash', words)), [whole, whole]);
+});
 
 test('a chain leaves no descriptors and no named pipes behind', async () => {
   const open = () => readdirSync('/proc/self/fd').length;

@@ -1,4 +1,5 @@
 import type { SourceConfig } from '../../config-sources.ts';
+import { inLargeWrites } from '../../large-writes.ts';
 import type { Stage } from '../../process-stream.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import type { Program } from './programs.ts';
@@ -12,14 +13,13 @@ export function pgDumpStage(
 ): Stage {
   return {
     name: 'pg_dump',
-    command: program.path,
-    args: [
+    ...inLargeWrites(program.path, [
       '--no-password',
       `--dbname=${conninfo(source.database, program.major)}`,
       `--lock-wait-timeout=${source.lockTimeoutMs}`,
       `--snapshot=${snapshotId}`,
       ...args,
-    ],
+    ]),
     env: libpqEnvironment(source, source.database),
     hints: [
       [

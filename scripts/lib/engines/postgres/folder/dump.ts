@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { SourceConfig } from '../../../config-sources.ts';
 import { OperatorError } from '../../../errors.ts';
+import { inLargeWrites } from '../../../large-writes.ts';
 import type { Contents } from '../../../manifest.ts';
 import { LAST_PART } from '../../../object-key.ts';
 import type { Stage } from '../../../process-stream.ts';
@@ -122,21 +123,18 @@ function sectionStream(
 
 /** psql reads its script from a descriptor: there may be megabytes of it, and nobody types its password. */
 function copyStage(source: SourceConfig, psql: Program, script: string, encoding: string): Stage {
+  const program = inLargeWrites(psql.path, [
+    '--no-psqlrc',
+    `--dbname=${conninfo(source.database, psql.major)}`,
+    '--no-password',
+    '--quiet',
+    '--variable=ON_ERROR_STOP=1',
+    '--echo-errors',
+  ]);
   return {
     name: 'psql',
     command: 'bash',
-    args: [
-      '--norc',
-      '-c',
-      'exec "$0" "$@" <&3 3<&-',
-      psql.path,
-      '--no-psqlrc',
-      `--dbname=${conninfo(source.database, psql.major)}`,
-      '--no-password',
-      '--quiet',
-      '--variable=ON_ERROR_STOP=1',
-      '--echo-errors',
-    ],
+    args: ['--norc', '-c', 'exec "$0" "$@" <&3 3<&-', program.command, ...program.args],
     env: { ...libpqEnvironment(source, source.database), PGCLIENTENCODING: encoding },
     files: [script],
     hints: [
