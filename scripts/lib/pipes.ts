@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { codeOf } from './errors.ts';
+
+/** With the number of the process that made it, for whoever finds it left behind. */
+const PREFIX = 'backup-pipes-';
 
 /** Both ends of a pipe of the operating system, as descriptors of this process. */
 export interface Pipe {
@@ -20,7 +24,8 @@ export function openPipes(count: number): readonly Pipe[] | undefined {
   const pipes: Pipe[] = [];
   let folder: string | undefined;
   try {
-    folder = mkdtempSync(join(tmpdir(), 'pipes-'));
+    removeLeftovers();
+    folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
     const paths = Array.from({ length: count }, (_, n) => join(folder as string, String(n)));
     const made = spawnSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore' });
     if (made.status !== 0) return undefined;
@@ -49,4 +54,30 @@ function openPipe(path: string): Pipe {
 export function closePipe({ readEnd, writeEnd }: Pipe): void {
   closeSync(readEnd);
   closeSync(writeEnd);
+}
+
+let haveLooked = false;
+
+/** Removes, once in a process, the names of pipes that a process left behind which was killed while it made them. */
+function removeLeftovers(): void {
+  if (haveLooked) return;
+  haveLooked = true;
+  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
+    if (isAlive(Number.parseInt(name.slice(PREFIX.length), 10))) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // another user's, who removes it himself
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // that of another user may not be asked, and is there
+    return codeOf(error) !== 'ESRCH';
+  }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -94,9 +95,25 @@ test('what is written in large pieces comes at once, and all of it', async () =>
   assert.deepEqual(await firstOf(inLargeWrites('bash', words)), [whole, whole]);
 });
 
+test('names of pipes that a killed process left behind are removed, those of others are not', async () => {
+  const folder = temporaryFolder();
+  const gone = spawnSync('true').pid;
+  for (const pid of [gone, process.pid]) {
+    mkdirSync(join(folder, `backup-pipes-${pid}-abc`));
+    execFileSync('mkfifo', [join(folder, `backup-pipes-${pid}-abc`, '0')]);
+  }
+  const script = `import { openPipes } from '${new URL('../../scripts/lib/pipes.ts', import.meta.url)}'; console.log(openPipes(1).length);`;
+  writeFileSync(join(folder, 'open.mts'), script);
+  const env = { ...process.env, TMPDIR: folder };
+  const said = execFileSync(process.execPath, ['--import', 'tsx', join(folder, 'open.mts')], { env, encoding: 'utf8' });
+  assert.equal(said, '1\n');
+  const left = readdirSync(folder).filter((name) => name.startsWith('backup-pipes-'));
+  assert.deepEqual(left, [`backup-pipes-${process.pid}-abc`]);
+});
+
 test('a chain leaves no descriptors and no named pipes behind', async () => {
   const open = () => readdirSync('/proc/self/fd').length;
-  const named = () => readdirSync(tmpdir()).filter((name) => name.startsWith('pipes-')).length;
+  const named = () => readdirSync(tmpdir()).filter((name) => name.startsWith('backup-pipes-')).length;
   await read(bash('a', 'true'), bash('b', 'cat'));
   const [openBefore, namedBefore] = [open(), named()];
   for (let n = 0; n < 3; n += 1) await read(bash('a', 'printf abc'), bash('b', 'cat'), bash('c', 'cat'));
