@@ -280,7 +280,8 @@ describe('after all of that', { skip: missing }, () => {
     const sightings = await watch.stop();
     const seen = (program: RegExp) => sightings.filter(({ commandLine }) => program.test(commandLine));
     const needs: readonly (readonly [RegExp, readonly Canary[]])[] = [
-      [/^\S*(pg_dump|psql) /, ['postgres']],
+      // with what becomes one of them
+      [/^(bash --norc -c exec .*)?(\S*stdbuf -o1M )?\S*(pg_dump|psql) /, ['postgres']],
       [/mariadb(-dump)? .*--no-defaults .*--user=/, ['mariadb']],
       [OURSELVES, Object.keys(CANARY) as Canary[]],
     ];
