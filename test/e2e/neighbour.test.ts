@@ -133,12 +133,13 @@ const noTerminal = spawnSync('script', ['--version']).error ? 'script(1) is not 
 
 describe('a backup on a terminal', { skip: missing || noTerminal }, () => {
   test('shows how far it is, with --json too, whose document stays one document', async () => {
-    const database = await incompressible(1_200_000);
+    // some times what the pipes hold: what is in them counts as passed
+    const database = await incompressible(8_000_000);
     const env = {
       ...postgres.env(database),
       BACKUP_DIR: temporaryFolder(),
       BACKUP_COMPRESSION: 'none',
-      BACKUP_MAX_RATE: '300K',
+      BACKUP_MAX_RATE: '2M',
       PATH: process.env.PATH ?? '',
       TERM: 'xterm',
     };
@@ -151,7 +152,7 @@ describe('a backup on a terminal', { skip: missing || noTerminal }, () => {
     });
     assert.equal(seen.status, 0, seen.stdout);
     assert.match(seen.stdout, new RegExp(`backup of ${database}: [\\d.]+ \\S+ of about [\\d.]+ \\S+ \\(\\d+ %\\)`));
-    assert.match(seen.stdout, /KiB\/s/);
+    assert.match(seen.stdout, /[KM]iB\/s/);
     const document = JSON.parse(readFileSync(`${folder}/document`, 'utf8'));
     assert.equal(document.results[0].ok, true);
   });
