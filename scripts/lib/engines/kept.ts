@@ -28,9 +28,9 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
 export function nothingToUndo(live: string): OperatorError {
   return new OperatorError(
     'RESTORE_REFUSED',
-    `there is nothing to undo: no database that a restore of ${live} replaced is kept`,
+    `there is nothing to undo: nothing that a restore of ${live} replaced is kept`,
     {
-      hint: 'A restore keeps the one it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
+      hint: 'A restore keeps what it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
     },
   );
 }

@@ -7,7 +7,7 @@ import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
 import { runProgram } from '../../process-stream.ts';
 import { stageError } from '../../stage-result.ts';
-import type { RestoreOptions, RestoreSession, UndoResult } from '../engine.ts';
+import type { RestoreOptions, RestoreSession } from '../engine.ts';
 import { assertComplete, extractStage, readTree, tarVersion } from './archive.ts';
 import { type HeldLock, takeFlock } from './flock.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
@@ -220,32 +220,4 @@ async function discard(staging: string, isForeign: boolean): Promise<void> {
       `${staging} could not be ${isForeign ? 'emptied' : 'removed; the next restore does'}: ${messageOf(error)}`,
     );
   }
-}
-
-/** See Engine.undo. A restore or an undo that broke off is completed first; of an undo, that is all that was asked for. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
-  const found = lookAt(source.database);
-  assertReplaceable(found);
-  return underSwapLock(found, signal, async () => {
-    const returning = listBeside(found).find(({ role }) => role === 'returning');
-    if (isHalfSwapped(found)) await withoutReaders(found, signal, () => completeSwap(found));
-    const place = lookAt(source.database);
-    const kept = listBeside(place);
-    const undone = kept.find(({ role, at }) => role === 'undone' && at.getTime() === returning?.at.getTime());
-    if (returning && undone) return { database: place.live, restoredFrom: returning.path, keptAs: undone.path };
-    const previous = kept.find(({ role }) => role === 'previous');
-    if (!previous) throw nothingToUndo(place);
-    const keptAs = await withoutReaders(place, signal, () => swap(place, previous.path, 'undone'));
-    return { database: place.live, restoredFrom: previous.path, keptAs: keptAs ?? '' };
-  });
-}
-
-function nothingToUndo({ live }: Place): OperatorError {
-  return new OperatorError(
-    'RESTORE_REFUSED',
-    `there is nothing to undo: nothing that a restore of ${live} replaced is kept`,
-    {
-      hint: 'A restore keeps what it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
-    },
-  );
 }
