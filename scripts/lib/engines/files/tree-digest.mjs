@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ArchiveError } from './tar-reader.mjs';
+import { ArchiveError } from './tar-header.mjs';
 
 // What of a member goes into which digest: see docs/adr/0013-files.md.
 
@@ -31,7 +31,7 @@ export class TreeDigest {
   /** @type {FileDigest | undefined} */
   #file;
 
-  /** @param {import('./tar-reader.mjs').Member} member */
+  /** @param {import('./tar-header.mjs').Member} member */
   begin(member) {
     const { name, type, mode, uid, gid, mtime, linkName, device } = member;
     if (type !== '5') this.#files += 1;
@@ -99,7 +99,7 @@ class FileDigest {
   #map;
 
   /**
-   * @param {import('./tar-reader.mjs').Member} member
+   * @param {import('./tar-header.mjs').Member} member
    * @param {import('node:crypto').Hash} hash
    */
   constructor(member, hash) {
