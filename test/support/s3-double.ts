@@ -99,7 +99,7 @@ export async function startS3Double(initial: DoubleOptions = {}) {
   function mayWrite({ headers, key }: DoubleRequest, response: ServerResponse): boolean {
     if (headers['if-none-match'] === undefined || options.conditional === 'ignored') return true;
     if (options.conditional === 'refused') {
-      refuse(response, 501, 'NotImplemented', 'A header you provided implies functionality that is not implemented');
+      refuse(response, 501, 'NotImplemented');
     } else if (objects.has(key)) {
       refuse(response, 412, 'PreconditionFailed', 'At least one of the preconditions you specified did not hold');
     } else {
