@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { killChildren } from './child-process.ts';
 import { EXIT, type ExitCode, messageOf, OperatorError } from './errors.ts';
 import { log, print, printJson } from './log.ts';
-import { killChildren } from './process-stream.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 

@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { childEnvironment } from './child-environment.ts';
+import { runAtOnce } from './child-process.ts';
 import { codeOf } from './errors.ts';
 
 /** With the number of the process that made it, for whoever finds it left behind. */
@@ -28,8 +27,7 @@ export function openPipes(count: number): readonly Pipe[] | undefined {
     removeLeftovers();
     folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
     const paths = Array.from({ length: count }, (_, n) => join(folder as string, String(n)));
-    const made = spawnSync('mkfifo', ['-m', '600', ...paths], { stdio: 'ignore', env: childEnvironment() });
-    if (made.status !== 0) return undefined;
+    if (!runAtOnce('mkfifo', ['-m', '600', ...paths])) return undefined;
     for (const path of paths) pipes.push(openPipe(path));
     return pipes;
   } catch {

@@ -1,33 +1,12 @@
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { childEnvironment } from './child-environment.ts';
+import { isRunning, resultOf, type Stage, startChild } from './child-process.ts';
 import { OperatorError } from './errors.ts';
-import { registerSecret } from './log.ts';
-import { endFirst } from './memory.ts';
 import { closePipe, openPipes } from './pipes.ts';
 import { assertSucceeded, diedOfBrokenPipe, type StageResult } from './stage-result.ts';
 
-/** One process of a chain. Secrets go into `env`, never into `args`: every user of the machine can read those. */
-export interface Stage {
-  /** What messages call it: `pg_dump`, `igzip`. */
-  readonly name: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  /** Added to the few variables that every child is given. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Can be read from the descriptors 3, 4, …: for secrets that a program takes neither from its input nor environment. */
-  readonly files?: readonly string[];
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly cwd?: string;
-  /** Unless false, Linux ends it before others when memory runs out. See endFirst. */
-  readonly mayEndFirst?: boolean;
-  /** The next step for an operator, where its standard error says what the expression looks for. */
-  readonly hints?: readonly (readonly [RegExp, string])[];
-  /** Is shown each line of standard error as it comes; those that it returns true for are not kept as a message. */
-  readonly onLine?: (line: string) => boolean;
-}
+export type { Stage } from './child-process.ts';
 
 export interface Chain {
   /** The first stage's standard input, when asked for. */
@@ -40,16 +19,8 @@ export interface Chain {
   kill(): void;
 }
 
-const STDERR_KEPT_BYTES = 8_192;
 const KILL_GRACE_MS = 5_000;
 const OWN_FAILURE_GRACE_MS = 300;
-
-const alive = new Set<ChildProcess>();
-
-/** Ends every child at once, for a process that is about to end without waiting for them. */
-export function killChildren(): void {
-  for (const child of alive) child.kill('SIGKILL');
-}
 
 /**
  * Starts the stages side by side, each one's output being the next one's input through a pipe of the operating
@@ -70,25 +41,10 @@ export function startChain(
     for (const [index, stage] of stages.entries()) {
       const before = children[index - 1];
       const isLast = index === stages.length - 1;
-      const stdio: StdioOptions = [
-        pipes[index - 1]?.readEnd ?? before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore'),
-        pipes[index]?.writeEnd ?? (isLast && !options.stdout ? 'ignore' : 'pipe'),
-        'pipe',
-        ...(stage.files ?? []).map(() => 'pipe' as const),
-      ];
-      const child = spawn(stage.command, [...stage.args], {
-        stdio,
-        env: childEnvironment(stage.env),
-        ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
-        ...(stage.uid === undefined ? {} : { uid: stage.uid }),
-        ...(stage.gid === undefined ? {} : { gid: stage.gid }),
-      });
+      const input = pipes[index - 1]?.readEnd ?? before?.stdout ?? (options.stdin && index === 0 ? 'pipe' : 'ignore');
+      const output = pipes[index]?.writeEnd ?? (isLast && !options.stdout ? 'ignore' : 'pipe');
+      const child = startChild(stage, input, output);
       children.push(child);
-      for (const [i, content] of (stage.files ?? []).entries()) {
-        const stream = child.stdio[3 + i] as Writable | null | undefined;
-        stream?.on('error', () => {});
-        stream?.end(content);
-      }
       // our copy of the pipe's read end must go, else a dump whose reader has died would block instead of ending
       before?.stdout?.destroy();
     }
@@ -101,17 +57,6 @@ export function startChain(
     // listeners then. With one, node reads as much as its buffer takes, and keeps it.
     children.at(-1)?.stdout?.on('readable', () => {});
   }
-  for (const secret of stages.flatMap((stage) => [stage.env?.PGPASSWORD, stage.env?.MYSQL_PWD])) {
-    if (secret) registerSecret(secret);
-  }
-
-  for (const [index, child] of children.entries()) {
-    if (child.pid === undefined) continue;
-    alive.add(child);
-    if (stages[index]?.mayEndFirst !== false) endFirst(child.pid);
-    child.once('close', () => alive.delete(child));
-  }
-
   const killTimers: NodeJS.Timeout[] = [];
   const end = (some: readonly ChildProcess[]) => {
     // the last first: a reader that saw its input end before its own signal might take that for success
@@ -133,7 +78,7 @@ export function startChain(
   };
   const finished = Promise.all(
     children.map(async (child, index) => {
-      const result = withHint(await watch(child, stages[index]), stages[index]?.hints);
+      const result = await resultOf(child, stages[index]);
       if (consequences.has(child)) return { ...result, isConsequence: true as const };
       if (result.exitCode === 0) return result;
       // those that failed by themselves, and so broke off what this one was reading, are about to end too
@@ -157,46 +102,6 @@ export function startChain(
     finished,
     kill,
   };
-}
-
-function withHint(result: StageResult, hints: Stage['hints'] = []): StageResult {
-  const hint = hints.find(([pattern]) => pattern.test(result.stderr))?.[1];
-  return hint === undefined ? result : { ...result, hint };
-}
-
-function isRunning(child: ChildProcess): boolean {
-  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
-}
-
-function watch(child: ChildProcess, { name = '', onLine }: Partial<Stage> = {}): Promise<StageResult> {
-  let stderr = '';
-  let rest = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    let kept = text;
-    if (onLine) {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      kept = lines
-        .filter((line) => !onLine(line))
-        .map((line) => `${line}\n`)
-        .join('');
-    }
-    stderr = (stderr + kept).slice(-STDERR_KEPT_BYTES);
-  });
-  // a reader that went away is told by its own exit status; the write error must not end this process
-  child.stdin?.on('error', () => {});
-  child.stdout?.on('error', () => {});
-  return new Promise((resolve) => {
-    let startError: NodeJS.ErrnoException | undefined;
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      if (child.pid !== undefined) return;
-      startError = error;
-      resolve({ name, exitCode: null, signal: null, stderr: stderr.trim(), startError });
-    });
-    child.once('close', (exitCode, signal) => {
-      resolve({ name, exitCode, signal, stderr: (stderr + rest).trim(), ...(startError ? { startError } : {}) });
-    });
-  });
 }
 
 /**
