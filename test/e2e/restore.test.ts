@@ -131,7 +131,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     await wasEnded;
     assert.deepEqual(
       errors.filter(
-        (message) => !/terminating connection|Connection terminated|does not exist|ECONNRESET/.test(message),
+        (message) =>
+          !/terminating connection|Connection terminated|does not exist|ECONNRESET|not queryable/.test(message),
       ),
       [],
     );
