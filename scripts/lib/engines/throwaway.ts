@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,11 +69,72 @@ export async function runSetup(directory: string, stage: Stage, signal?: AbortSi
   return result;
 }
 
+/** What the servers of all products have in common: a folder, an account, and that one has to wait for them. */
+export interface ThrowawayRecipe {
+  readonly product: string;
+  /** Where the server refuses to run as root: the accounts to run it as, the best first. */
+  readonly accounts: readonly string[];
+  /** What its folder begins with. See folderPrefix. */
+  readonly prefix: string;
+  readonly signal: AbortSignal | undefined;
+  /** Prepares the folder, and says which program serves from it. */
+  prepare(directory: string, as: Pick<Stage, 'uid' | 'gid' | 'cwd'>): Promise<Stage>;
+  /** Connects once; rejects while the server does not answer. */
+  connect(directory: string): Promise<void>;
+}
+
+/**
+ * Makes a folder, prepares and starts a guarded server in it, and waits until it answers.
+ * @returns its folder, and what stops it and removes the folder
+ * @throws OperatorError TOOL_MISSING without an account to run it as, PROCESS_FAILED when it does not start
+ */
+export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ directory: string; stop(): Promise<void> }> {
+  const owner = unprivileged(recipe.product, recipe.accounts);
+  const directory = mkdtempSync(recipe.prefix);
+  try {
+    chmodSync(directory, 0o700);
+    if (owner) chownSync(directory, owner.uid, owner.gid);
+    const chain = startChain([await recipe.prepare(directory, { ...owner, cwd: directory })], { stdin: true });
+    const stop = () => stopGuarded(chain, directory);
+    try {
+      await untilReady(recipe, directory, chain);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { directory, stop };
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function untilReady({ product, signal, connect }: ThrowawayRecipe, directory: string, chain: Chain) {
+  let stopped: string | undefined;
+  void chain.finished.then(([result]) => {
+    stopped = result?.stderr ?? '';
+  });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (stopped !== undefined)
+      throw new OperatorError('PROCESS_FAILED', `the throwaway ${product} server did not start: ${stopped}`);
+    try {
+      return await connect(directory);
+    } catch {
+      if (Date.now() > deadline)
+        throw new OperatorError('PROCESS_FAILED', `the throwaway ${product} server did not answer in time`);
+      await sleep(50);
+    }
+  }
+}
+
 /** The guard gives a server ten seconds; a guard that was killed gives it none. */
 const STOP_WITHIN_MS = 12_000;
+const START_TIMEOUT_MS = 60_000;
 
 /** Ends a guarded server, also when its guard is no more, and removes its folder. */
-export async function stopGuarded(chain: Chain, directory: string): Promise<void> {
+async function stopGuarded(chain: Chain, directory: string): Promise<void> {
   chain.stdin?.end();
   const waiting = new AbortController();
   const over = sleep(STOP_WITHIN_MS, undefined, { signal: waiting.signal }).then(
@@ -119,7 +180,7 @@ function readdirSyncOrNone(path: string): string[] {
 }
 
 /** The account to start a server as that refuses to run as root; nothing when this is not root. */
-export function unprivileged(product: string, accounts: readonly string[]): { uid: number; gid: number } | undefined {
+function unprivileged(product: string, accounts: readonly string[]): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const passwd = readFileSync('/etc/passwd', 'utf8');
   for (const name of accounts) {

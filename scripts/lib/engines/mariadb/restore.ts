@@ -32,33 +32,15 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
     const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
+    const known = { connection, source, target, targetExists, signal };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
-      return session({
-        connection,
-        source,
-        target,
-        staging: to,
-        isForeign: true,
-        targetExists,
-        swaps: false,
-        grants: [],
-        signal,
-      });
+      return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
     }
     const staging = await freeBesideName(connection, target, 'restoring');
     await createStaging(connection, source, staging, to === undefined ? target : source.database, manifest);
-    return session({
-      connection,
-      source,
-      target,
-      staging,
-      isForeign: false,
-      targetExists,
-      swaps: to === undefined,
-      grants: to === undefined ? grants : [],
-      signal,
-    });
+    const swaps = to === undefined;
+    return session({ ...known, staging, isForeign: false, swaps, grants: swaps ? grants : [] });
   } catch (error) {
     await connection.close();
     throw error;

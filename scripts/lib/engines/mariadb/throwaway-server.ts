@@ -1,10 +1,8 @@
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
-import { type Stage, startChain } from '../../process-stream.ts';
-import { folderPrefix, freePort, guarded, runSetup, stopGuarded, unprivileged } from '../throwaway.ts';
+import type { Stage } from '../../process-stream.ts';
+import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../throwaway.ts';
 import { type Program, programFor } from './programs.ts';
 
 /** A MariaDB server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -33,54 +31,46 @@ export interface ThrowawayOptions {
 
 /** For what may be lost at any time. */
 const CARELESS = ['--innodb-flush-log-at-trx-commit=0', '--sync-frm=0'];
-const START_TIMEOUT_MS = 60_000;
 const USER = 'root';
 
 /** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await programFor('mariadbd');
   const installer = await programFor('mariadb-install-db');
-  const owner = unprivileged('MariaDB', ['mysql', 'postgres', 'nobody']);
-  const directory = mkdtempSync(folderPrefix('mariadb', options.parent));
-  chmodSync(directory, 0o700);
-  if (owner) chownSync(directory, owner.uid, owner.gid);
-  const data = join(directory, 'data');
-  const socket = join(directory, 's');
-  const as = { ...owner, cwd: directory };
-  try {
-    await initialize(installer, directory, data, as, options.signal);
-    const port = options.tcp ? await freePort() : 0;
-    const server: Stage = {
-      name: 'mariadbd',
-      // nobody will miss what it did not write
-      ...guarded('KILL', directory, [
+  const port = options.tcp ? await freePort() : 0;
+  const socketIn = (directory: string) => join(directory, 's');
+  const { directory, stop } = await startInFolder({
+    product: 'MariaDB',
+    accounts: ['mysql', 'postgres', 'nobody'],
+    prefix: folderPrefix('mariadb', options.parent),
+    signal: options.signal,
+    prepare: async (directory, as) => {
+      const data = join(directory, 'data');
+      await initialize(installer, directory, data, as, options.signal);
+      const command = [
         program.path,
         '--no-defaults',
         `--datadir=${data}`,
         `--tmpdir=${directory}`,
-        `--socket=${socket}`,
+        `--socket=${socketIn(directory)}`,
         `--pid-file=${join(directory, 'pid')}`,
         '--skip-log-bin',
         '--skip-name-resolve',
         ...(options.tcp ? ['--bind-address=127.0.0.1', `--port=${port}`] : ['--skip-networking']),
         ...(options.durable ? [] : CARELESS),
         ...(options.settings ?? []),
-      ]),
-      ...as,
-    };
-    const chain = startChain([server], { stdin: true });
-    const stop = () => stopGuarded(chain, directory);
-    try {
-      await untilReady(socket, chain.finished, options.signal);
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    return { host: options.tcp ? '127.0.0.1' : socket, socket, port, user: USER, version: program.version.text, stop };
-  } catch (error) {
-    rmSync(directory, { recursive: true, force: true });
-    throw error;
-  }
+      ];
+      // nobody will miss what it did not write
+      return { name: 'mariadbd', ...guarded('KILL', directory, command), ...as };
+    },
+    connect: async (directory) => {
+      const { createConnection } = await import('mariadb');
+      const client = await createConnection({ socketPath: socketIn(directory), user: USER });
+      await client.end();
+    },
+  });
+  const socket = socketIn(directory);
+  return { host: options.tcp ? '127.0.0.1' : socket, socket, port, user: USER, version: program.version.text, stop };
 }
 
 /** A database of a throwaway server as a source that engines can work with. */
@@ -117,31 +107,4 @@ async function initialize(
     `mariadb-install-db failed: ${result.stderr || result.startError?.message || `exit code ${result.exitCode}`}`,
     { hint: 'Is there room in the temporary folder (TMPDIR)?' },
   );
-}
-
-async function untilReady(
-  socketPath: string,
-  ended: Promise<readonly { stderr: string }[]>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { createConnection } = await import('mariadb');
-  let stopped: string | undefined;
-  void ended.then(([result]) => {
-    stopped = result?.stderr ?? '';
-  });
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    signal?.throwIfAborted();
-    if (stopped !== undefined)
-      throw new OperatorError('PROCESS_FAILED', `the throwaway MariaDB server did not start: ${stopped}`);
-    try {
-      const client = await createConnection({ socketPath, user: USER });
-      await client.end();
-      return;
-    } catch {
-      if (Date.now() > deadline)
-        throw new OperatorError('PROCESS_FAILED', 'the throwaway MariaDB server did not answer in time');
-      await sleep(50);
-    }
-  }
 }

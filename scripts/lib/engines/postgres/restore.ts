@@ -34,12 +34,9 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     throw new OperatorError(
       'RESTORE_REFUSED',
       `${to} is a database of the server's own, whose content is copied or relied on elsewhere`,
-      {
-        hint: 'Name another one.',
-      },
+      { hint: 'Name another one.' },
     );
   }
-  const isVouchedFor = manifest !== undefined;
   const connection = await connectBeside(source, signal);
   try {
     await lockRestore(connection, { ...source, database: target });
@@ -47,19 +44,11 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
+    const isVouchedFor = manifest !== undefined;
+    const known = { connection, source, target, targetExists, globals, isVouchedFor, signal };
     if (to !== undefined && targetExists) {
       await assertEmpty(source, to, signal);
-      return session({
-        connection,
-        source,
-        target,
-        staging: to,
-        isForeign: true,
-        targetExists,
-        globals,
-        isVouchedFor,
-        signal,
-      });
+      return session({ ...known, staging: to, isForeign: true });
     }
     if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
@@ -68,17 +57,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     await connection.query(
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({
-      connection,
-      source,
-      target,
-      staging,
-      isForeign: false,
-      targetExists,
-      globals,
-      isVouchedFor,
-      signal,
-    });
+    return session({ ...known, staging, isForeign: false });
   } catch (error) {
     await connection.close();
     throw error;

@@ -1,10 +1,8 @@
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
-import { type Stage, startChain } from '../../process-stream.ts';
-import { folderPrefix, freePort, guarded, runSetup, stopGuarded, unprivileged } from '../throwaway.ts';
+import type { Stage } from '../../process-stream.ts';
+import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../throwaway.ts';
 import { findPrograms, type Program } from './programs.ts';
 
 /** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -42,43 +40,33 @@ const CARELESS = [
   'max_wal_senders=0',
 ];
 
-const START_TIMEOUT_MS = 60_000;
 const ATTEMPT_MS = 5_000;
 const USER = 'postgres';
 
 /** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await serverProgram(options.major);
-  const owner = unprivileged('PostgreSQL', ['postgres', 'nobody']);
-  const directory = mkdtempSync(folderPrefix('postgres', options.parent));
-  chmodSync(directory, 0o700);
-  if (owner) chownSync(directory, owner.uid, owner.gid);
-  const data = join(directory, 'data');
-  const as = { ...owner, cwd: directory };
-  try {
-    await initialize(program, directory, data, options, as);
-    const port = options.tcp ? await freePort() : 5432;
-    const settings = [
-      ...(options.durable ? [] : CARELESS),
-      `unix_socket_directories=${directory}`,
-      `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
-      ...(options.settings ?? []),
-    ];
-    const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
-    const server: Stage = { name: 'postgres', ...guarded('INT', directory, command), ...as };
-    const chain = startChain([server], { stdin: true });
-    const stop = () => stopGuarded(chain, directory);
-    try {
-      await untilReady(directory, port, chain.finished, options.signal);
-    } catch (error) {
-      await stop();
-      throw error;
-    }
-    return { host: options.tcp ? '127.0.0.1' : directory, port, user: USER, version: program.version, stop };
-  } catch (error) {
-    rmSync(directory, { recursive: true, force: true });
-    throw error;
-  }
+  const port = options.tcp ? await freePort() : 5432;
+  const { directory, stop } = await startInFolder({
+    product: 'PostgreSQL',
+    accounts: ['postgres', 'nobody'],
+    prefix: folderPrefix('postgres', options.parent),
+    signal: options.signal,
+    prepare: async (directory, as) => {
+      const data = join(directory, 'data');
+      await initialize(program, directory, data, options, as);
+      const settings = [
+        ...(options.durable ? [] : CARELESS),
+        `unix_socket_directories=${directory}`,
+        `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
+        ...(options.settings ?? []),
+      ];
+      const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
+      return { name: 'postgres', ...guarded('INT', directory, command), ...as };
+    },
+    connect: (directory) => connectOnce(directory, port),
+  });
+  return { host: options.tcp ? '127.0.0.1' : directory, port, user: USER, version: program.version, stop };
 }
 
 /** A database of a throwaway server as a source that engines can work with. */
@@ -133,40 +121,19 @@ async function initialize(
   );
 }
 
-async function untilReady(
-  directory: string,
-  port: number,
-  ended: Promise<readonly { stderr: string }[]>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+async function connectOnce(host: string, port: number): Promise<void> {
   const { default: pg } = await import('pg');
-  let stopped: string | undefined;
-  void ended.then(([result]) => {
-    stopped = result?.stderr ?? '';
+  // said, because the driver would otherwise take PGSSLMODE, which is about the source, for itself
+  const ssl = false;
+  const client = new pg.Client({
+    host,
+    port,
+    user: USER,
+    database: 'template1',
+    ssl,
+    connectionTimeoutMillis: ATTEMPT_MS,
   });
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    signal?.throwIfAborted();
-    if (stopped !== undefined)
-      throw new OperatorError('PROCESS_FAILED', `the throwaway PostgreSQL server did not start: ${stopped}`);
-    // said, because the driver would otherwise take PGSSLMODE, which is about the source, for itself
-    const client = new pg.Client({
-      host: directory,
-      port,
-      user: USER,
-      database: 'template1',
-      ssl: false,
-      connectionTimeoutMillis: ATTEMPT_MS,
-    });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      await client.end();
-      return;
-    } catch {
-      if (Date.now() > deadline)
-        throw new OperatorError('PROCESS_FAILED', 'the throwaway PostgreSQL server did not answer in time');
-      await sleep(50);
-    }
-  }
+  client.on('error', () => {});
+  await client.connect();
+  await client.end();
 }
