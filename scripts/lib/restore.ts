@@ -1,4 +1,4 @@
-import { type Backup, readCatalog, selectBackup } from './catalog.ts';
+import type { Backup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
 import { compareContents, describeChanges, describeContents } from './contents.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
@@ -10,19 +10,9 @@ import { load } from './load.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
-import { requireIdentity } from './sealed-text.ts';
+import { findRequested, type RestoreRequest, selectTarget } from './restore-request.ts';
 import type { Storage } from './storages/storage.ts';
-import { readGlobals, readManifest, readVerified } from './verified-read.ts';
-
-/** What the operator asked for. */
-export interface RestoreRequest {
-  /** A key, or `latest`. */
-  readonly wanted: string;
-  readonly source?: string;
-  readonly at?: Date;
-  /** Restore beside the live database under this name, and swap nothing. */
-  readonly to?: string;
-}
+import { readGlobals, readVerified } from './verified-read.ts';
 
 export interface RestoreResult {
   readonly key: string;
@@ -74,7 +64,7 @@ async function bringBack(
   request: RestoreRequest,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
-  const { backup, manifest, source } = await find(config, storage, request, signal);
+  const { backup, manifest, source } = await findRequested(config, storage, request, signal);
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
   for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
@@ -125,44 +115,6 @@ export async function undo(config: Config, sourceName: string | undefined, signa
   const result = await withTimeout(signal, limitOf(config), 'the undo', (limited) => engine.undo(source, limited));
   log.info(`${result.database} is what it was before the restore; the restored one is kept as ${result.keptAs}`);
   return result;
-}
-
-async function find(
-  config: Config,
-  storage: Storage,
-  request: RestoreRequest,
-  signal: AbortSignal,
-): Promise<{ backup: Backup; manifest: Manifest | undefined; source: SourceConfig }> {
-  const backups = await readCatalog(storage, config.prefix, signal);
-  const isLatest = request.wanted === 'latest';
-  const latestOf = isLatest ? selectTarget(config, request.source, undefined).name : undefined;
-  const backup = selectBackup(backups, config.prefix, {
-    wanted: request.wanted,
-    ...(latestOf === undefined ? {} : { source: latestOf }),
-    ...(request.at === undefined ? {} : { at: request.at }),
-  });
-  const source = selectTarget(config, request.source, backup);
-  if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
-  if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
-  return { backup, manifest: await readManifest(storage, backup, config.encryption.identity, signal), source };
-}
-
-/** The configured source to restore into: the one named, the backup's own, or the only one there is. */
-function selectTarget(config: Config, name: string | undefined, backup: Backup | undefined): SourceConfig {
-  const known = config.sources.map((source) => source.name).join(', ');
-  const wanted = name ?? backup?.source ?? (config.sources.length === 1 ? config.sources[0]?.name : undefined);
-  if (wanted === undefined) {
-    throw new OperatorError('USAGE', 'there are several sources: say which one', {
-      hint: `--source with one of: ${known}.`,
-    });
-  }
-  const exact = config.sources.find((source) => source.name === wanted);
-  if (exact) return exact;
-  const expanded = config.sources.find((source) => source.database === '*' && wanted.startsWith(`${source.name}.`));
-  if (expanded) return { ...expanded, name: wanted, database: wanted.slice(expanded.name.length + 1) };
-  throw new OperatorError('USAGE', `no source ${JSON.stringify(wanted)} is configured`, {
-    hint: `Configured: ${known}. To restore a backup of another one into one of these: --source NAME.`,
-  });
 }
 
 /** Fills the staging place and proves it good. Changes nothing else. */
