@@ -2,8 +2,10 @@
 import { type Backup, keysOf } from './lib/catalog.ts';
 import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup.ts';
 import { loadConfig } from './lib/config.ts';
+import { CLEANUP_NOTE, drillDirectory } from './lib/drill-place.ts';
 import { EXIT } from './lib/errors.ts';
 import { withTimeout } from './lib/interrupt.ts';
+import { withLocalNote } from './lib/local-lock.ts';
 import { print, printJson } from './lib/log.ts';
 import { main } from './lib/main.ts';
 import { type Report, reported } from './lib/reporting.ts';
@@ -36,8 +38,11 @@ await main({
         withTimeout(signal, limit, 'the cleanup', (limited) =>
           cleanUp(config, storage, { dryRun, now: new Date() }, limited),
         );
+      const seen = () => withLocalNote(drillDirectory(config), CLEANUP_NOTE, run);
       // nobody wants to hear of a look
-      const { plan, failures, databases } = dryRun ? await run() : await reported(config, 'cleanup', { reportOf }, run);
+      const { plan, failures, databases } = dryRun
+        ? await run()
+        : await reported(config, 'cleanup', { reportOf }, seen);
       if (json)
         printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases });
       else printPlan(plan.keep, plan.remove, failures, databases, dryRun);

@@ -4,15 +4,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config.ts';
 
-/** Where drills have their throwaway servers, and their locks. */
+/** Where drills have their throwaway servers, and runs what shows `status` that they are under way. */
 export function drillDirectory(config: Config): string {
   return config.values.DRILL_DIR ?? tmpdir();
 }
 
 /** The lock that is held while a source's backup is rehearsed: `status` sees by it which one, and since when. */
 export function rehearsalLock(source: string): string {
-  // the path of a socket may have no more than 107 bytes, a source's name more than that
-  return `drill-${createHash('sha256').update(source).digest('hex').slice(0, 8)}`;
+  return `drill-${short(source)}`;
+}
+
+/** What a restore beside the live database notes here, since the lock of that name is nothing that `status` can know. */
+export function restoreNote(source: string): string {
+  return `restore-${short(source)}`;
+}
+
+/** What a cleanup notes here. It is about every source. */
+export const CLEANUP_NOTE = 'cleanup';
+
+/** The path of a socket may have no more than 107 bytes, a source's name more than that. */
+function short(source: string): string {
+  return createHash('sha256').update(source).digest('hex').slice(0, 8);
 }
 
 /** Removes the locks that rehearsals which were killed have left. Nobody else may be drilling there. */

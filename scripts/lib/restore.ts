@@ -1,16 +1,18 @@
 import type { Backup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
 import { compareContents, describeChanges, describeContents } from './contents.ts';
+import { drillDirectory, restoreNote } from './drill-place.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
 import type { RestoreSession, UndoResult } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { startLimit, withTimeout } from './interrupt.ts';
 import { load } from './load.ts';
+import { withLocalNote } from './local-lock.ts';
 import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
-import { findRequested, type RestoreRequest, selectTarget } from './restore-request.ts';
+import { type Found, findRequested, type RestoreRequest, selectTarget } from './restore-request.ts';
 import type { Storage } from './storages/storage.ts';
 import { readGlobals, readVerified } from './verified-read.ts';
 
@@ -62,9 +64,21 @@ async function bringBack(
   config: Config,
   storage: Storage,
   request: RestoreRequest,
+  times: Times,
+): Promise<RestoreResult> {
+  const found = await findRequested(config, storage, request, times.signal);
+  const run = () => bringBackFound(config, storage, found, request.to, times);
+  if (request.to === undefined) return run();
+  return withLocalNote(drillDirectory(config), restoreNote(found.source.name), run);
+}
+
+async function bringBackFound(
+  config: Config,
+  storage: Storage,
+  { backup, manifest, source }: Found,
+  to: string | undefined,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
-  const { backup, manifest, source } = await findRequested(config, storage, request, signal);
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
   for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
@@ -72,7 +86,7 @@ async function bringBack(
   const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
   const engine = await engineOf(source.engine);
   const session = await engine.beginRestore(source, {
-    ...(request.to === undefined ? {} : { to: request.to }),
+    ...(to === undefined ? {} : { to }),
     ...(manifest === undefined ? {} : { manifest }),
     ...(globals === undefined ? {} : { globals }),
     signal,

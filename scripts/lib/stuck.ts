@@ -1,11 +1,11 @@
 import type { Backup } from './catalog.ts';
 import type { Config, SourceConfig } from './config.ts';
-import { drillDirectory, rehearsalLock } from './drill-place.ts';
+import { CLEANUP_NOTE, drillDirectory, rehearsalLock, restoreNote } from './drill-place.ts';
 import type { DrillRecord } from './drill-record.ts';
 import type { RunUnderWay } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { asked } from './interrupt.ts';
-import { localLockHeldForMs } from './local-lock.ts';
+import { localLockHeldForMs, localNotesHeldForMs } from './local-lock.ts';
 import { formatDuration } from './quantities.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
@@ -17,7 +17,7 @@ const PATIENCE_MS = 15 * 60_000;
 
 /** A run that is under way, and whether it is for longer than any that goes on. */
 export interface RunStatus {
-  readonly purpose: RunUnderWay['purpose'] | 'drill';
+  readonly purpose: RunUnderWay['purpose'] | 'drill' | 'cleanup';
   readonly forMs: number;
   readonly isStuck: boolean;
 }
@@ -31,18 +31,18 @@ export interface Known {
 }
 
 /**
- * The runs of a source that hold its locks now: those of backups and restores in the database, on whatever machine; those
- * of folders, and of drills, on this one. Never throws for a server that does not answer.
+ * The runs of a source that are under way: backups and restores that hold its lock in the database, on whatever machine;
+ * those of folders, restores beside the live database, drills and cleanups on this one. Never throws for a server that
+ * does not answer.
  */
 export async function readRuns(
   { config, storage, signal }: { config: Config; storage: Storage; signal: AbortSignal },
   source: SourceConfig,
   { answers, lastBackup, lastDrill }: Known,
 ): Promise<RunStatus[]> {
-  const drillMs = await localLockHeldForMs(drillDirectory(config), rehearsalLock(source.name));
   const runs = [
     ...(answers ? await locksOf(source, signal) : []),
-    ...(drillMs === undefined ? [] : [{ purpose: 'drill', forMs: drillMs } as const]),
+    ...(await localRuns(drillDirectory(config), source)),
   ];
   if (runs.length === 0) return [];
   const usualMs = await durationOf(storage, lastBackup, config.encryption.identity, signal);
@@ -71,7 +71,20 @@ export function stuckAfterMs(
     // its lock is held until the safety backup of what was replaced is done
     restore: Math.min(RESTORE_TIMEOUT, patience(passed?.rtoMs ?? drillMs)) + backup,
     drill: Math.min(RESTORE_TIMEOUT, patience(drillMs)),
+    // nobody knows how much there is to delete
+    cleanup: BACKUP_TIMEOUT,
   };
+}
+
+async function localRuns(directory: string, source: SourceConfig): Promise<Omit<RunStatus, 'isStuck'>[]> {
+  const drillMs = await localLockHeldForMs(directory, rehearsalLock(source.name));
+  const restores = await localNotesHeldForMs(directory, restoreNote(source.name));
+  const cleanups = await localNotesHeldForMs(directory, CLEANUP_NOTE);
+  return [
+    ...restores.map((forMs) => ({ purpose: 'restore', forMs }) as const),
+    ...(drillMs === undefined ? [] : [{ purpose: 'drill', forMs: drillMs } as const]),
+    ...cleanups.map((forMs) => ({ purpose: 'cleanup', forMs }) as const),
+  ];
 }
 
 async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {

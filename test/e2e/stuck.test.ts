@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { type Environment, runVerb, startVerb, type Verb } from '../support/verbs.ts';
+import { type Environment, type Running, runVerb, startVerb, until, type Verb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { mariadb, missing: withoutMariaDb } = await startMariaDb();
@@ -18,24 +20,43 @@ const IMPATIENT = { BACKUP_TIMEOUT: '1s', RESTORE_TIMEOUT: '1s' };
 
 interface Frozen {
   readonly verb: Verb;
+  readonly words?: readonly string[];
   /** Once this runs, the verb is in the middle of it. */
   readonly program: string;
   readonly env: Environment;
+  /** For the verb that is frozen alone. */
+  readonly more?: Environment;
 }
 
 /** What status says of a verb of which every process is frozen, with the usual patience and without; and after its end. */
-async function statusOfFrozen({ verb, program, env }: Frozen, later: Environment = {}) {
-  const running = startVerb(verb, verb === 'restore' ? ['latest'] : [], { ...env, ...SLOW });
+async function statusOfFrozen({ verb, words, program, env, more }: Frozen, later: Environment = {}) {
+  const running = startVerb(verb, words ?? (verb === 'restore' ? ['latest'] : []), { ...env, ...SLOW, ...more });
   await running.process(program);
-  for (const { pid } of running.processes()) process.kill(pid, 'SIGSTOP');
+  if (verb === 'cleanup') await until('its note', () => entriesOf(env.DRILL_DIR)[0]);
+  signalAll(running, 'SIGSTOP');
   await sleep(2_500);
   const patient = await runVerb('status', ['--json'], env);
   const stuck = await runVerb('status', ['--json'], { ...env, ...IMPATIENT, ...later });
   assert.ok(running.processes().length > 0, `it has ended: ${running.stderr()}`);
-  for (const { pid } of running.processes()) process.kill(pid, 'SIGKILL');
+  signalAll(running, 'SIGKILL');
   await running.outcome;
   const after = await runVerb('status', ['--json'], env);
   return { patient, stuck, after };
+}
+
+function signalAll(running: Running, name: NodeJS.Signals): void {
+  for (const { pid } of running.processes()) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // it ended by itself meanwhile
+    }
+  }
+}
+
+/** Of any kind: locks and notes are sockets. */
+function entriesOf(folder = ''): string[] {
+  return readdirSync(folder, { encoding: 'utf8' });
 }
 
 async function isReported(frozen: Frozen): Promise<void> {
@@ -114,7 +135,7 @@ describe('status reports a run that hangs, while it hangs', { concurrency: 2 }, 
     assert.match(stuck.json.sources[0].reasons.join(), /a drill has been running for/);
     const next = await runVerb('drill', [], env);
     assert.equal(next.code, 0, next.stderr);
-    assert.deepEqual(filesIn(env.DRILL_DIR ?? ''), []);
+    assert.deepEqual(entriesOf(env.DRILL_DIR), []);
   });
 
   for (const [verb, program] of [
@@ -126,6 +147,47 @@ describe('status reports a run that hangs, while it hangs', { concurrency: 2 }, 
       await isReported({ verb, program, env: await inMariaDb() });
     });
   }
+
+  test('a restore beside the live database, of PostgreSQL', { skip: missing }, async () => {
+    const env = await inPostgres();
+    const words = ['latest', '--to', postgres.freshName()];
+    await isReported({ verb: 'restore', words, program: 'psql', env });
+  });
+
+  test('a restore beside the live folder; and the next one leaves no note of it', async () => {
+    const env = await inFolder();
+    await isReported({ verb: 'restore', words: ['latest', '--to', 'uploads_look'], program: 'zstd', env });
+    assert.notDeepEqual(entriesOf(env.DRILL_DIR), []);
+    const next = await runVerb('restore', ['latest', '--to', 'uploads_again'], env);
+    assert.equal(next.code, 0, next.stderr);
+    assert.deepEqual(entriesOf(env.DRILL_DIR), []);
+  });
+
+  test('a cleanup; and the next one leaves no note of it', { skip: missing }, async () => {
+    const env = await inPostgres();
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const more = { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: String(port), CONNECT_TIMEOUT: '60s' };
+    await isReported({ verb: 'cleanup', program: 'node', env, more });
+    silent.close();
+    const next = await runVerb('cleanup', [], env);
+    assert.equal(next.code, 0, next.stderr);
+    assert.deepEqual(entriesOf(env.DRILL_DIR), []);
+  });
+
+  test('two cleanups at a time do not hinder each other, nor does a folder in which nothing can be noted', {
+    skip: missing,
+  }, async () => {
+    const env = await inPostgres();
+    const both = await Promise.all([runVerb('cleanup', [], env), runVerb('cleanup', [], env)]);
+    assert.deepEqual(
+      both.map(({ code }) => code),
+      [0, 0],
+    );
+    const unseen = await runVerb('cleanup', [], { ...env, DRILL_DIR: '/nowhere' });
+    assert.equal(unseen.code, 0, unseen.stderr);
+  });
 
   for (const verb of ['backup', 'restore', 'drill'] as const) {
     test(`a ${verb} of a folder`, async () => {

@@ -19,6 +19,7 @@ describe('a run is called stuck', () => {
       backup: 6 * HOUR,
       restore: 30 * HOUR,
       drill: 24 * HOUR,
+      cleanup: 6 * HOUR,
     });
   });
 
@@ -27,6 +28,7 @@ describe('a run is called stuck', () => {
       backup: 30 * MINUTE,
       restore: 80 * MINUTE,
       drill: 60 * MINUTE,
+      cleanup: 6 * HOUR,
     });
   });
 
@@ -35,6 +37,7 @@ describe('a run is called stuck', () => {
       backup: 15 * MINUTE,
       restore: 30 * MINUTE,
       drill: 15 * MINUTE,
+      cleanup: 6 * HOUR,
     });
   });
 
@@ -50,6 +53,7 @@ describe('a run is called stuck', () => {
       backup: MINUTE,
       restore: 3 * MINUTE,
       drill: 2 * MINUTE,
+      cleanup: MINUTE,
     });
   });
 });
