@@ -446,7 +446,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const [, leftover = ''] = await postgres.beside(database);
     assert.match(leftover, /_restoring_\d{14}$/);
     assert.deepEqual(await postgres.fingerprint(database), before);
-    for (const { pid } of running.processes()) process.kill(pid, 'SIGKILL');
+    running.signalAll('SIGKILL');
     const outcome = await runVerb('restore', [keys[0] ?? '', '--json'], env);
     assert.equal(outcome.code, 0, outcome.stderr);
     assert.match(outcome.stderr, new RegExp(`removing ${leftover}`));

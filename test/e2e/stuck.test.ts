@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { type Environment, type Running, runVerb, startVerb, until, type Verb } from '../support/verbs.ts';
+import { type Environment, runVerb, startVerb, until, type Verb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { mariadb, missing: withoutMariaDb } = await startMariaDb();
@@ -33,25 +33,15 @@ async function statusOfFrozen({ verb, words, program, env, more }: Frozen, later
   const running = startVerb(verb, words ?? (verb === 'restore' ? ['latest'] : []), { ...env, ...SLOW, ...more });
   await running.process(program);
   if (verb === 'cleanup') await until('its note', () => entriesOf(env.DRILL_DIR)[0]);
-  signalAll(running, 'SIGSTOP');
+  running.signalAll('SIGSTOP');
   await sleep(2_500);
   const patient = await runVerb('status', ['--json'], env);
   const stuck = await runVerb('status', ['--json'], { ...env, ...IMPATIENT, ...later });
   assert.ok(running.processes().length > 0, `it has ended: ${running.stderr()}`);
-  signalAll(running, 'SIGKILL');
+  running.signalAll('SIGKILL');
   await running.outcome;
   const after = await runVerb('status', ['--json'], env);
   return { patient, stuck, after };
-}
-
-function signalAll(running: Running, name: NodeJS.Signals): void {
-  for (const { pid } of running.processes()) {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // it ended by itself meanwhile
-    }
-  }
 }
 
 /** Of any kind: locks and notes are sockets. */

@@ -26,6 +26,17 @@ export function processesOfSession(session: number): SessionProcess[] {
     });
 }
 
+/** Signals every living process of a session. One that ends by itself meanwhile needs no signal any more. */
+export function signalSession(session: number, name: NodeJS.Signals): void {
+  for (const { pid } of processesOfSession(session)) {
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
 const WAIT_MS = 30_000;
 
 /** Asks again and again until there is an answer. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bundleVerbs } from '../../docker/backup/bundle.ts';
-import { processesOfSession, type SessionProcess, until } from './sessions.ts';
+import { processesOfSession, type SessionProcess, signalSession, until } from './sessions.ts';
 
 export { processesOfSession, type SessionProcess, until } from './sessions.ts';
 
@@ -23,7 +23,7 @@ const started: number[] = [];
 // a test that failed half way has left its verb waiting for what never comes
 after(() => {
   rmSync(BUNDLE, { recursive: true, force: true });
-  for (const { pid } of started.flatMap(processesOfSession)) process.kill(pid, 'SIGKILL');
+  for (const session of started) signalSession(session, 'SIGKILL');
 });
 
 export type Verb = 'backup' | 'list' | 'restore' | 'cleanup' | 'drill' | 'status' | 'keygen' | 'notify-test';
@@ -57,6 +57,8 @@ export interface Running {
   /** Resolves with the first process of that name as soon as it runs. */
   process(name: string): Promise<SessionProcess>;
   signal(name: NodeJS.Signals): void;
+  /** Signals it and everything that it started. */
+  signalAll(name: NodeJS.Signals): void;
   /** What it has written to standard error so far. */
   stderr(): string;
 }
@@ -93,7 +95,7 @@ export function startVerb(
   });
   const hung = setTimeout(() => {
     stderr += `\nHUNG: ended by the test after ${HUNG_AFTER_MS} ms\n`;
-    for (const { pid: one } of processesOfSession(pid)) process.kill(one, 'SIGKILL');
+    signalSession(pid, 'SIGKILL');
   }, HUNG_AFTER_MS);
   const outcome = ended(child, () => stderr, args).finally(() => {
     clearTimeout(hung);
@@ -106,6 +108,7 @@ export function startVerb(
     process: (name) =>
       until(`${verb} runs ${name}`, () => processesOfSession(pid).find((process) => process.name === name)),
     signal: (name) => process.kill(pid, name),
+    signalAll: (name) => signalSession(pid, name),
     stderr: () => stderr,
   };
 }
