@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { $ } from 'zx';
 import { childEnvironment } from '../../child-environment.ts';
 import { OperatorError } from '../../errors.ts';
+import { versionOutput } from '../program-version.ts';
 import { parseVersion, type ServerVersion, seriesOf } from './connection.ts';
 
 /** Each program under its name and the one of older packages, with the Debian package that has it. */
@@ -33,12 +33,7 @@ async function search(name: ProgramName): Promise<Program | undefined> {
       if (!existsSync(path)) continue;
       // a script tells no version
       if (name === 'mariadb-install-db') return { path, version: parseVersion('') };
-      const { stdout } = await $({
-        nothrow: true,
-        quiet: true,
-        env: childEnvironment(),
-        timeout: '30s',
-      })`${path} --no-defaults --version`;
+      const stdout = await versionOutput(path, ['--no-defaults']);
       // "Ver 10.19 Distrib 10.11.19-MariaDB", "from 11.8.3-MariaDB", "Ver 10.11.19-MariaDB-0+deb12u1"
       const version = parseVersion(/(?:Distrib|from) (\S+)/.exec(stdout)?.[1] ?? stdout);
       if (version.isMariaDb) return { path, version };

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { $ } from 'zx';
 import { childEnvironment } from '../../child-environment.ts';
 import { OperatorError } from '../../errors.ts';
+import { versionOutput } from '../program-version.ts';
 
 /** Where Debian and Ubuntu keep the programs of every installed major version. */
 const DEBIAN_ROOT = '/usr/lib/postgresql';
@@ -45,8 +45,7 @@ export function findPrograms(name: string): Promise<Program[]> {
 }
 
 async function versionOf(path: string): Promise<Program | undefined> {
-  const output = await $({ nothrow: true, quiet: true, env: childEnvironment(), timeout: '30s' })`${path} --version`;
-  const version = /\) (\d+(?:\.\d+)?)/.exec(output.stdout)?.[1];
+  const version = /\) (\d+(?:\.\d+)?)/.exec(await versionOutput(path))?.[1];
   return version === undefined ? undefined : { path, version, major: Number.parseInt(version, 10) };
 }
 
