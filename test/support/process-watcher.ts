@@ -32,9 +32,12 @@ const [, , root = ''] = process.argv;
 const seen = new Map<string, Sighting>();
 const watching = setInterval(() => {
   for (const pid of descendants(root)) {
-    const commandLine = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+    const arguments_ = read(`/proc/${pid}/cmdline`);
     const environment = read(`/proc/${pid}/environ`).replaceAll('\0', '\n');
-    if (commandLine !== '') seen.set(`${commandLine}\0${environment}`, { commandLine, environment });
+    // a process that became another program between the two has the arguments of the one and the environment of the other
+    if (arguments_ === '' || read(`/proc/${pid}/cmdline`) !== arguments_) continue;
+    const commandLine = arguments_.replaceAll('\0', ' ');
+    seen.set(`${commandLine}\0${environment}`, { commandLine, environment });
   }
 }, 1);
 process.stdin.resume().once('end', () => {
