@@ -25,7 +25,7 @@ describe('the bundle that the image runs', () => {
 
   test('prints the same help as the source', async () => {
     for (const verb of ['backup', 'restore', 'cleanup', 'list', 'drill', 'status', 'keygen'] satisfies Verb[]) {
-      const fromSource = await runVerb(verb, ['--help'], {}, { viaTsx: true });
+      const fromSource = await runVerb(verb, ['--help'], {}, { by: 'tsx' });
       const fromBundle = await runVerb(verb, ['--help'], {});
       assert.deepEqual([fromBundle.code, fromBundle.stdout], [0, fromSource.stdout], fromBundle.stderr);
     }

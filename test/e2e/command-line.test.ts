@@ -16,7 +16,7 @@ describe('every script', { concurrency: 2 }, () => {
   for (const verb of ALL) {
     test(`${verb} --help says what it does, its options and its exit codes, and needs no configuration`, async () => {
       // as users start it
-      const outcome = await runVerb(verb, ['--help'], { POSTGRES_PORT: 'wrong' }, { viaTsx: true });
+      const outcome = await runVerb(verb, ['--help'], { POSTGRES_PORT: 'wrong' }, { by: 'tsx' });
       assert.equal(outcome.code, 0, outcome.stderr);
       assert.equal(outcome.stderr, '');
       assert.match(outcome.stdout, new RegExp(`^${verb}\\b`));

@@ -108,7 +108,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
       expected: RegExp,
     ) => {
       const held = await scene.holdDump();
-      const running = startVerb('backup', ['--json'], scene.env, { viaTsx: true });
+      const running = startVerb('backup', ['--json'], scene.env, { by: 'node' });
       await held.reached();
       await breakIt(running, held);
       const outcome = await running.outcome;

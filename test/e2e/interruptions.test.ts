@@ -133,7 +133,7 @@ describe('a backup into S3 ends its upload, and fails, when half way', { skip: m
     await postgres.sql(database, BIG);
     const held = await postgres.holdDump(database);
     const env = { ...postgres.env(database), ...storeEnv, BACKUP_COMPRESSION: 'none' };
-    const running = startVerb('backup', ['--json'], env, { viaTsx: true });
+    const running = startVerb('backup', ['--json'], env, { by: 'node' });
     await held.reached();
     assert.equal(double.count('CreateMultipartUpload'), 1);
     return { double, env, held, running };

@@ -494,7 +494,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
       const key = `2026/01/02/${database}_000000.sql`;
       place(folder, key, handMadeDump('create table made (); select pg_sleep(120);'));
       const before = await postgres.fingerprint(database);
-      const running = startVerb('restore', [key], env, { viaTsx: true });
+      const running = startVerb('restore', [key], env, { by: 'node' });
       await running.process('psql');
       await sleep(300);
       running.signal(name);

@@ -42,8 +42,12 @@ export interface Outcome {
 export interface VerbOptions {
   /** The text of a `.env` in the working directory. */
   readonly dotenv?: string;
-  /** From source, through the tsx command, which is a process of its own; else from a bundle, as the image has it. */
-  readonly viaTsx?: boolean;
+  /**
+   * From a bundle, as the image has it, unless said otherwise; `node`, from source, as make does without Docker; `tsx`,
+   * from source through that command, a process of its own, which kills a verb that takes longer than 60 ms to tell it of
+   * a signal: on a busy machine one that does so is no judge of how a verb takes signals.
+   */
+  readonly by?: 'bundle' | 'node' | 'tsx';
   /** A command before it, such as one that gives up rights or mounts something. */
   readonly through?: readonly string[];
 }
@@ -71,15 +75,18 @@ export function startVerb(
   verb: Verb,
   args: readonly string[],
   env: Environment,
-  { dotenv, viaTsx = false, through = [] }: VerbOptions = {},
+  { dotenv, by = 'bundle', through = [] }: VerbOptions = {},
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
   if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
   // whoever it then runs as works here
   if (through.length > 0) chmodSync(cwd, 0o777);
-  const ours = viaTsx
-    ? [TSX, join(SCRIPTS, `${verb}.ts`)]
-    : [process.execPath, '--enable-source-maps', join(BUNDLE, `${verb}.mjs`)];
+  const script = join(SCRIPTS, `${verb}.ts`);
+  const ours = {
+    bundle: [process.execPath, '--enable-source-maps', join(BUNDLE, `${verb}.mjs`)],
+    node: [process.execPath, '--import', import.meta.resolve('tsx'), script],
+    tsx: [TSX, script],
+  }[by];
   const [command = '', ...before] = [...through, ...ours];
   const child = spawn(command, [...before, ...args], {
     cwd,
