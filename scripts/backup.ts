@@ -33,7 +33,7 @@ await main({
     const storage = await openStorage(config.storage, config.values.BACKUP_MAX_RATE);
     try {
       const results = await reported(
-        config,
+        config.values,
         'backup',
         { pings: true, reportOf: (done: readonly BackupResult[]) => reportOf(config, storage, done) },
         () => backUp(config, storage, words, signal),

@@ -38,11 +38,11 @@ await main({
         withTimeout(signal, limit, 'the cleanup', (limited) =>
           cleanUp(config, storage, { dryRun, now: new Date() }, limited),
         );
-      const seen = () => withLocalNote(drillDirectory(config), CLEANUP_NOTE, run);
+      const seen = () => withLocalNote(drillDirectory(config.values.DRILL_DIR), CLEANUP_NOTE, run);
       // nobody wants to hear of a look
       const { plan, failures, databases } = dryRun
         ? await run()
-        : await reported(config, 'cleanup', { reportOf }, seen);
+        : await reported(config.values, 'cleanup', { reportOf }, seen);
       if (json)
         printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases });
       else printPlan(plan.keep, plan.remove, failures, databases, dryRun);

@@ -41,7 +41,9 @@ await main({
         ...(wanted === undefined || wanted === '' ? {} : { wanted }),
         ...(options.source === undefined ? {} : { source: options.source }),
       };
-      const results = await reported(config, 'drill', { reportOf }, () => drill(config, storage, request, signal));
+      const results = await reported(config.values, 'drill', { reportOf }, () =>
+        drill(config, storage, request, signal),
+      );
       const ok = results.every((result) => result.ok);
       if (json) printJson({ ok, results });
       else results.forEach(printResult);

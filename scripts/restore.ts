@@ -57,7 +57,9 @@ await main({
         ...(options.at === undefined ? {} : { at: timeOf(options.at) }),
         ...(options.to === undefined ? {} : { to: options.to }),
       };
-      const result = await reported(config, 'restore', { reportOf }, () => restore(config, storage, request, signal));
+      const result = await reported(config.values, 'restore', { reportOf }, () =>
+        restore(config, storage, request, signal),
+      );
       if (json) printJson(result);
       else printResult(result);
       return EXIT.done;

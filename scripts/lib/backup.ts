@@ -1,4 +1,4 @@
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { describeContents } from './contents.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
@@ -8,6 +8,7 @@ import { aboutSource, log } from './log.ts';
 import { dumpBytes, type Manifest } from './manifest.ts';
 import { inParallel } from './parallel.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
+import type { SourceConfig } from './source.ts';
 import { expandSources, selectSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
 

@@ -1,5 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from './errors.ts';
+import type { DumpFormat, ObjectCompression } from './formats.ts';
 import {
   folderKey,
   type Kind,
@@ -7,8 +8,6 @@ import {
   LAST_PART,
   manifestKey,
   normalizePrefix,
-  type ObjectCompression,
-  type ObjectFormat,
   type ParsedKey,
   parseKey,
 } from './object-key.ts';
@@ -25,7 +24,7 @@ export interface Backup {
   readonly sizeBytes: number;
   /** Without one it was made by hand or by the predecessor; still listed, restored and pruned. */
   readonly hasManifest: boolean;
-  readonly format: ObjectFormat;
+  readonly format: DumpFormat;
   readonly compression: ObjectCompression;
   readonly encrypted: boolean;
   /** The object beside it that holds what the database needs of its server, where there is one. */

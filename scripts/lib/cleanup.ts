@@ -1,5 +1,5 @@
 import { type Backup, keysOf, type Leftover, readCatalogAndLeftovers } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import type { Engine, KeptDatabase } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
@@ -7,6 +7,7 @@ import { log } from './log.ts';
 import { normalizePrefix, parseKey } from './object-key.ts';
 import { formatBytes } from './quantities.ts';
 import { planRetention, type RetentionPlan } from './retention.ts';
+import type { SourceConfig } from './source.ts';
 import { expandSources } from './sources.ts';
 import type { RemoveFailure, Storage } from './storages/storage.ts';
 

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { childEnvironment } from './child-environment.ts';
-import type { Compression } from './config-values.ts';
-import type { ObjectCompression } from './object-key.ts';
+import type { Compression, ObjectCompression } from './formats.ts';
 import type { Stage } from './process-stream.ts';
 import { formatBytes } from './quantities.ts';
 

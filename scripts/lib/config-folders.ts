@@ -1,13 +1,14 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, posix, relative, resolve } from 'node:path';
-import type { SourceConfig } from './config-sources.ts';
 import { assertKnown, decoded, ofQuery } from './config-url.ts';
 import * as value from './config-values.ts';
+import type { Compression } from './formats.ts';
+import type { SourceConfig } from './source.ts';
 
 /** What a `file://` URL says of a source. @throws Error that says what is wrong with it */
 export function readFolder(
   url: URL,
-  defaultCompression: value.Compression | undefined,
+  defaultCompression: Compression | undefined,
 ): Pick<SourceConfig, 'engine' | 'database' | 'host' | 'port' | 'user' | 'sslMode' | 'format' | 'compression'> {
   if (url.hostname !== '') throw new Error('wants an absolute path, after three slashes: file:///data/uploads');
   if (url.hash !== '') throw new Error('holds a #; write %23 for one in a path');

@@ -3,42 +3,9 @@ import { readFolder } from './config-folders.ts';
 import { assertKnown, decoded, ofQuery } from './config-url.ts';
 import * as value from './config-values.ts';
 import { messageOf } from './errors.ts';
+import type { Compression, DumpFormat, EngineName } from './formats.ts';
 import { registerSecret } from './log.ts';
-
-/** A database or folder to back up, and how. */
-export interface SourceConfig {
-  /** What keys and reports call it. */
-  readonly name: string;
-  readonly engine: EngineName;
-  /** Empty for a folder, as are the port, 0, and the user. */
-  readonly host: string;
-  readonly port: number;
-  /** The database's name; `*` is every database of the server. Of a folder, its path. */
-  readonly database: string;
-  readonly user: string;
-  readonly password?: string;
-  readonly sslMode: string;
-  readonly sslRootCert?: string;
-  readonly sslCert?: string;
-  readonly sslKey?: string;
-  readonly format: DumpFormat;
-  readonly compression: value.Compression;
-  /** How long its server may take to answer a new connection. */
-  readonly connectTimeoutMs: number;
-  /** How long a dump waits for a table that somebody has locked. */
-  readonly lockTimeoutMs: number;
-  /** How long others may wait for a table that a dump holds. */
-  readonly blockingTimeoutMs: number;
-  /** Streams side by side, where the format has several. */
-  readonly jobs: number;
-  /** BACKUP_JOBS=auto: no more of them than a source of its size has use for. */
-  readonly jobsBySize: boolean;
-  /** The variable that defines it, for messages. */
-  readonly variable: string;
-}
-
-export type EngineName = 'files' | 'mariadb' | 'postgres';
-export type DumpFormat = 'sql' | 'custom' | 'folder' | 'tar';
+import type { SourceConfig } from './source.ts';
 
 /** What of the other variables a source falls back on. */
 interface Defaults {
@@ -55,10 +22,10 @@ interface Defaults {
   readonly LOCK_TIMEOUT: number;
   readonly BLOCKING_TIMEOUT: number;
   readonly BACKUP_FORMAT: DumpFormat;
-  readonly BACKUP_COMPRESSION: value.Compression;
+  readonly BACKUP_COMPRESSION: Compression;
   readonly BACKUP_JOBS: number | 'auto';
   /** BACKUP_COMPRESSION where it is set: without it, folders have a default of their own. */
-  readonly explicitCompression: value.Compression | undefined;
+  readonly explicitCompression: Compression | undefined;
 }
 
 const PREFIX = 'BACKUP_SOURCE_';

@@ -1,3 +1,4 @@
+import type { Compression, ObjectCompression } from './formats.ts';
 import { parseBytes, parseDurationMs } from './quantities.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
@@ -78,8 +79,6 @@ export const byteRate: Parse<number> = (value) => {
   return bytes;
 };
 
-export type CompressionMethod = 'gzip' | 'zstd' | 'none';
-
 /** A number of parallel streams, or `auto`: by the machine's cores and the source's size. */
 export const jobs: Parse<number | 'auto'> = (value) => {
   if (value === 'auto') return value;
@@ -88,24 +87,15 @@ export const jobs: Parse<number | 'auto'> = (value) => {
   return count;
 };
 
-/** A compression and its level; without a level, the fastest that still compresses well. */
-export interface Compression {
-  readonly method: CompressionMethod;
-  readonly level?: number;
-  /** `auto`: to be chosen for this machine, and why it was chosen. See chooseCompression. */
-  readonly isAuto?: true;
-  readonly reason?: string;
-}
-
 const LEVELS = { gzip: [0, 9], zstd: [1, 19], none: [0, 0] } as const satisfies Record<
-  CompressionMethod,
+  ObjectCompression,
   [number, number]
 >;
 
 export const compression: Parse<Compression> = (value) => {
   if (value === 'auto') return { method: 'gzip', isAuto: true };
   const match = /^(gzip|zstd|none)(?::(\d+))?$/.exec(value);
-  const method = match?.[1] as CompressionMethod | undefined;
+  const method = match?.[1] as ObjectCompression | undefined;
   if (!method) throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3, or auto');
   if (match?.[2] === undefined) return { method };
   const level = Number(match[2]);

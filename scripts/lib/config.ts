@@ -5,12 +5,13 @@ import { parse as parseDotenv } from 'dotenv';
 import { setChildEnvironment } from './child-environment.ts';
 import { chooseCompression } from './codec.ts';
 import { swallowProblems } from './config-folders.ts';
-import { readSources, type SourceConfig } from './config-sources.ts';
+import { readSources } from './config-sources.ts';
 import * as value from './config-values.ts';
 import { isSecret, VARIABLES, type Values, type Variable } from './config-variables.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { registerSecret, setLogFormat } from './log.ts';
 import type { RetentionPolicy } from './retention.ts';
+import type { SourceConfig } from './source.ts';
 import type { StorageSettings } from './storages/index.ts';
 
 /** Everything that the environment decides, checked. */
@@ -202,5 +203,3 @@ function deepFreeze<T>(thing: T): T {
   }
   return thing;
 }
-
-export type { SourceConfig } from './config-sources.ts';

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from './config.ts';
 
-/** Where drills have their throwaway servers, and runs what shows `status` that they are under way. */
-export function drillDirectory(config: Config): string {
-  return config.values.DRILL_DIR ?? tmpdir();
+/**
+ * Where drills have their throwaway servers, and runs what shows `status` that they are under way.
+ * @param configured DRILL_DIR
+ */
+export function drillDirectory(configured: string | undefined): string {
+  return configured ?? tmpdir();
 }
 
 /** The lock that is held while a source's backup is rehearsed: `status` sees by it which one, and since when. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { checkInvariants, readInvariants } from './drill-checks.ts';
 import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './drill-findings.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from './drill-place.ts';
@@ -16,6 +16,7 @@ import { log } from './log.ts';
 import type { Manifest } from './manifest.ts';
 import { formatBytes } from './quantities.ts';
 import { requireIdentity } from './sealed-text.ts';
+import type { SourceConfig } from './source.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
 import { readGlobals, readManifest } from './verified-read.ts';
@@ -42,7 +43,7 @@ export async function drill(
   request: DrillRequest,
   signal: AbortSignal,
 ): Promise<DrillResult[]> {
-  const directory = drillDirectory(config);
+  const directory = drillDirectory(config.values.DRILL_DIR);
   if (!existsSync(directory)) {
     throw new OperatorError('CONFIG', `DRILL_DIR ${directory} does not exist`, {
       hint: 'Make it, or point DRILL_DIR elsewhere.',

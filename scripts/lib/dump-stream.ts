@@ -1,10 +1,11 @@
 import { compressStages, encryptStages } from './codec.ts';
-import type { Encryption, SourceConfig } from './config.ts';
+import type { Encryption } from './config.ts';
 import type { DumpStream } from './engines/engine.ts';
 import { log } from './log.ts';
 import { assertAllRead, meterStage, readMeter } from './meter.ts';
 import { readChain, startChain } from './process-stream.ts';
 import type { Progress } from './progress.ts';
+import type { SourceConfig } from './source.ts';
 import type { StageResult } from './stage-result.ts';
 
 const METER = 'meter';

@@ -2,9 +2,10 @@ import { dirname, join } from 'node:path/posix';
 import { gzipSync } from 'node:zlib';
 import { removeAbandoned } from './abandoned.ts';
 import { encryptStages } from './codec.ts';
-import type { Encryption, SourceConfig } from './config.ts';
+import type { Encryption } from './config.ts';
 import type { DumpSession } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
+import type { ObjectCompression } from './formats.ts';
 import { encodeManifest, type Manifest } from './manifest.ts';
 import {
   dataKey,
@@ -15,12 +16,12 @@ import {
   kindKey,
   manifestKey,
   nameBesideManifest,
-  type ObjectCompression,
   partKey,
   stemOf,
 } from './object-key.ts';
 import { readChain, startChain } from './process-stream.ts';
 import { sealText } from './sealed-text.ts';
+import type { SourceConfig } from './source.ts';
 import type { Storage } from './storages/storage.ts';
 import { type UploadedObject, uploadStreams } from './upload-streams.ts';
 import { withdraw } from './withdraw.ts';

@@ -1,8 +1,9 @@
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { OperatorError } from './errors.ts';
 import { LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
 import { processAgeMs } from './process-age.ts';
 import { formatDuration } from './quantities.ts';
+import type { SourceConfig } from './source.ts';
 import type { Storage } from './storages/storage.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,5 +1,4 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { killChildren } from './child-process.ts';
 import { EXIT, type ExitCode, messageOf, OperatorError } from './errors.ts';
 import { log, print, printJson } from './log.ts';
 
@@ -64,7 +63,6 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
 }
 
 function leave(code: typeof process.exitCode): never {
-  killChildren();
   process.exit(code);
 }
 

@@ -1,4 +1,5 @@
 import { OperatorError } from './errors.ts';
+import type { DumpFormat, ObjectCompression } from './formats.ts';
 
 /**
  * What an object's name can end in, and what that says of its bytes. `.age` may follow each when encrypted.
@@ -12,16 +13,13 @@ const EXTENSIONS = {
   'tar.gz': { format: 'tar', compression: 'gzip' },
   'tar.zst': { format: 'tar', compression: 'zstd' },
   tar: { format: 'tar', compression: 'none' },
-} as const;
+} as const satisfies Record<string, { format: DumpFormat; compression: ObjectCompression }>;
 
 /** The endings of a folder's objects, each of which is plain SQL. */
 const PART_EXTENSIONS = ['sql.gz', 'sql.zst', 'sql'] as const satisfies (keyof typeof EXTENSIONS)[];
 
 /** The last object of a folder, in name and in time: a folder that has it is whole. */
 export const LAST_PART = '9999-post-data';
-
-export type ObjectFormat = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['format'] | 'folder';
-export type ObjectCompression = (typeof EXTENSIONS)[keyof typeof EXTENSIONS]['compression'];
 
 /** The kinds of backup. A kind other than `backup` is marked by an empty object beside the manifest. */
 export const KINDS = ['backup', 'pre-restore'] as const;
@@ -41,7 +39,7 @@ export interface Stem {
 export type ParsedKey =
   | (Stem & {
       readonly role: 'data';
-      readonly format: ObjectFormat;
+      readonly format: DumpFormat;
       readonly compression: ObjectCompression;
       readonly encrypted: boolean;
     })
@@ -95,7 +93,7 @@ export function stemOf(prefix: string, source: string, createdAt: Date): string 
 }
 
 /** The name's ending for a format and compression; throws a defect for a pair that has none. */
-export function extensionOf(format: ObjectFormat, compression: ObjectCompression, encrypted: boolean): string {
+export function extensionOf(format: DumpFormat, compression: ObjectCompression, encrypted: boolean): string {
   for (const [extension, means] of Object.entries(EXTENSIONS)) {
     if (means.format !== format) continue;
     // a custom-format dump compresses itself; its name says nothing of it

@@ -1,13 +1,20 @@
-import type { Config } from './config.ts';
 import { messageOf, OperatorError } from './errors.ts';
 import { logTail } from './log.ts';
 import { heartbeat } from './notify/heartbeat.ts';
 import { type Notice, type NoticeItem, notify, type Outcome } from './notify/notify.ts';
+import type { Target } from './notify/target.ts';
 
 /** What people are to be told of a run that came to its end. */
 export interface Report {
   readonly outcome: Outcome;
   readonly items: readonly NoticeItem[];
+}
+
+/** Who is told, and of what. */
+export interface ReportingSettings {
+  readonly HEARTBEAT_URL: string | undefined;
+  readonly NOTIFY_URL: readonly Target[] | undefined;
+  readonly NOTIFY_ON: 'failure' | 'always';
 }
 
 /**
@@ -17,12 +24,12 @@ export interface Report {
  * @param options.reportOf what is to be told of a result
  */
 export async function reported<T>(
-  config: Config,
+  settings: ReportingSettings,
   verb: Notice['verb'],
   options: { pings?: boolean; reportOf: (result: T) => Report | Promise<Report> },
   work: () => Promise<T>,
 ): Promise<T> {
-  const monitor = heartbeat(options.pings ? config.values.HEARTBEAT_URL : undefined);
+  const monitor = heartbeat(options.pings ? settings.HEARTBEAT_URL : undefined);
   const tell = async ({ outcome, items }: Report) => {
     const notice: Notice = {
       verb,
@@ -33,7 +40,7 @@ export async function reported<T>(
     };
     await Promise.all([
       outcome === 'failure' ? monitor.fail() : monitor.success(),
-      notify({ urls: config.values.NOTIFY_URL, on: config.values.NOTIFY_ON }, notice),
+      notify({ urls: settings.NOTIFY_URL, on: settings.NOTIFY_ON }, notice),
     ]);
   };
   void monitor.start();

@@ -1,9 +1,10 @@
 import { type Backup, readCatalog, selectBackup } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { OperatorError } from './errors.ts';
 import { log } from './log.ts';
 import type { Manifest } from './manifest.ts';
 import { requireIdentity } from './sealed-text.ts';
+import type { SourceConfig } from './source.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
 

@@ -1,5 +1,5 @@
 import type { Backup } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { compareContents, describeChanges, describeContents } from './contents.ts';
 import { drillDirectory, restoreNote } from './drill-place.ts';
 import { dumpToStorage } from './dump-to-storage.ts';
@@ -13,6 +13,7 @@ import { log } from './log.ts';
 import type { Contents, Manifest } from './manifest.ts';
 import { formatBytes, formatDuration } from './quantities.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './restore-request.ts';
+import type { SourceConfig } from './source.ts';
 import type { Storage } from './storages/storage.ts';
 import { readGlobals, readVerified } from './verified-read.ts';
 
@@ -69,7 +70,7 @@ async function bringBack(
   const found = await findRequested(config, storage, request, times.signal);
   const run = () => bringBackFound(config, storage, found, request.to, times);
   if (request.to === undefined) return run();
-  return withLocalNote(drillDirectory(config), restoreNote(found.source.name), run);
+  return withLocalNote(drillDirectory(config.values.DRILL_DIR), restoreNote(found.source.name), run);
 }
 
 async function bringBackFound(

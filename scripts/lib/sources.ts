@@ -1,7 +1,7 @@
-import type { SourceConfig } from './config-sources.ts';
+import { asked } from './engines/asking.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf, OperatorError } from './errors.ts';
-import { asked } from './interrupt.ts';
+import type { SourceConfig } from './source.ts';
 
 /** A source to work on, or one that could not be looked into. */
 export interface ExpandedSource {

@@ -1,13 +1,14 @@
 import { type Backup, readCatalog } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { describeChanges } from './contents.ts';
 import { contentDrift, sizeDrift } from './drift.ts';
 import { type DrillRecord, drillsPrefix, parseDrillKey, parseRecord } from './drill-record.ts';
+import { asked } from './engines/asking.ts';
 import type { KeptDatabase } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
 import { messageOf } from './errors.ts';
-import { asked } from './interrupt.ts';
 import { formatDuration } from './quantities.ts';
+import type { SourceConfig } from './source.ts';
 import { expandSources } from './sources.ts';
 import type { Storage } from './storages/storage.ts';
 import { type RunStatus, readRuns, stuckReasons } from './stuck.ts';

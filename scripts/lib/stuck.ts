@@ -1,12 +1,13 @@
 import type { Backup } from './catalog.ts';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { CLEANUP_NOTE, drillDirectory, rehearsalLock, restoreNote } from './drill-place.ts';
 import type { DrillRecord } from './drill-record.ts';
+import { asked } from './engines/asking.ts';
 import type { RunUnderWay } from './engines/engine.ts';
 import { engineOf } from './engines/index.ts';
-import { asked } from './interrupt.ts';
 import { localLockHeldForMs, localNotesHeldForMs } from './local-lock.ts';
 import { formatDuration } from './quantities.ts';
+import type { SourceConfig } from './source.ts';
 import type { Storage } from './storages/storage.ts';
 import { readManifest } from './verified-read.ts';
 
@@ -42,7 +43,7 @@ export async function readRuns(
 ): Promise<RunStatus[]> {
   const runs = [
     ...(answers ? await locksOf(source, signal) : []),
-    ...(await localRuns(drillDirectory(config), source)),
+    ...(await localRuns(drillDirectory(config.values.DRILL_DIR), source)),
   ];
   if (runs.length === 0) return [];
   const usualMs = await durationOf(storage, lastBackup, config.encryption.identity, signal);

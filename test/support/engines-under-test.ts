@@ -13,8 +13,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { EngineName } from '../../scripts/lib/config-sources.ts';
 import { quoteIdentifier as quotedInMariaDb } from '../../scripts/lib/engines/mariadb/connection.ts';
+import type { EngineName } from '../../scripts/lib/formats.ts';
 import { temporaryFolder } from './folders.ts';
 import { startMariaDb } from './mariadb.ts';
 import { PASSWORD_ROLE, startPostgres, WAITING_DUMPS } from './postgres.ts';

@@ -1,7 +1,7 @@
-import type { SourceConfig } from '../config-sources.ts';
 import type { Contents, Manifest, SourceFacts } from '../manifest.ts';
 import type { MeterProgram } from '../meter.ts';
 import type { Stage } from '../process-stream.ts';
+import type { SourceConfig } from '../source.ts';
 import type { StageResult } from '../stage-result.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */

@@ -1,5 +1,4 @@
-import type { EngineName } from '../config-sources.ts';
-import type { ObjectFormat } from '../object-key.ts';
+import type { DumpFormat, EngineName } from '../formats.ts';
 import type { Engine } from './engine.ts';
 
 /** Each engine is loaded when a source needs it. */
@@ -14,10 +13,10 @@ const FORMATS = {
   files: ['tar'],
   mariadb: ['sql'],
   postgres: ['sql', 'custom', 'folder'],
-} as const satisfies Record<EngineName, readonly ObjectFormat[]>;
+} as const satisfies Record<EngineName, readonly DumpFormat[]>;
 
 /** Whether backups of this format can be of a source of this engine. */
-export function readsFormat(engine: EngineName, format: ObjectFormat): boolean {
+export function readsFormat(engine: EngineName, format: DumpFormat): boolean {
   return FORMATS[engine].some((each) => each === format);
 }
 

@@ -1,5 +1,5 @@
-import type { SourceConfig } from '../config-sources.ts';
 import { OperatorError } from '../errors.ts';
+import type { SourceConfig } from '../source.ts';
 import type { Engine } from './engine.ts';
 import { connect } from './mariadb/connection.ts';
 import { beginDump } from './mariadb/dump.ts';

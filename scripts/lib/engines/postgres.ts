@@ -1,12 +1,13 @@
-import type { SourceConfig } from '../config-sources.ts';
 import { OperatorError } from '../errors.ts';
+import type { SourceConfig } from '../source.ts';
 import { ROLES, timeOfBeside } from './beside-names.ts';
 import type { Engine } from './engine.ts';
 import { beginDump } from './postgres/dump.ts';
 import { dropKept, keptDatabases } from './postgres/kept.ts';
+import { runsUnderWay } from './postgres/locks.ts';
 import { rehearse } from './postgres/rehearsal.ts';
 import { beginRestore } from './postgres/restore.ts';
-import { connectBeside, listDatabases, runsUnderWay } from './postgres/server.ts';
+import { connectBeside, listDatabases } from './postgres/server.ts';
 import { undoRestore } from './postgres/undo.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */

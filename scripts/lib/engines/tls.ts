@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { SourceConfig } from '../config-sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
+import type { SourceConfig } from '../source.ts';
 
 /** How node's TLS, and both database drivers with it, is told whom to trust and who we are. */
 export interface TlsOptions {

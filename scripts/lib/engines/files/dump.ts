@@ -1,12 +1,12 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { release, tmpdir, type } from 'node:os';
 import { join } from 'node:path';
-import type { SourceConfig } from '../../config-sources.ts';
 import { describeChanges } from '../../contents.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents } from '../../manifest.ts';
 import { runProgram } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { StageResult } from '../../stage-result.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../config-sources.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
 import { usedBytes } from './dump.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SourceConfig } from '../../config-sources.ts';
 import type { Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { maySetOwners } from './owners.ts';

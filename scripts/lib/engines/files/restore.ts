@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
 import { runProgram } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { stageError } from '../../stage-result.ts';
 import type { RestoreOptions, RestoreSession } from '../engine.ts';
 import { assertComplete, extractStage, readTree, tarVersion } from './archive.ts';

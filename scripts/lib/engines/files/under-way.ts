@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../config-sources.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { RunUnderWay } from '../engine.ts';
 import { flockHeldForMs } from './flock.ts';
 import { listBeside, lookAt } from './place.ts';

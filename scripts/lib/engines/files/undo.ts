@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../config-sources.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { UndoResult } from '../engine.ts';
 import { nothingToUndo } from '../kept.ts';
 import { assertReplaceable, listBeside, lookAt } from './place.ts';

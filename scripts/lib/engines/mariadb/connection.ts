@@ -1,6 +1,6 @@
 import { type Connection as Client, createConnection } from 'mariadb';
-import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
+import type { SourceConfig } from '../../source.ts';
 import { tlsAttempts } from '../tls.ts';
 
 /** A server that is gone does not say goodbye. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { RunUnderWay } from '../engine.ts';
 import { type Connection, connect } from './connection.ts';
 

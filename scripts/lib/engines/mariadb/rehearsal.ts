@@ -1,7 +1,7 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { compareCodeObjects } from '../../contents.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';

@@ -1,8 +1,5 @@
-import type { SourceConfig } from '../../config-sources.ts';
-import { log } from '../../log.ts';
 import { besideName, ROLES, type Role, timeOfBeside } from '../beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
-import { findUnfinished } from './swap-journal.ts';
 
 const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
 
@@ -58,14 +55,4 @@ export async function sizeOf(connection: Connection, database: string): Promise<
 export async function dropDatabase(connection: Connection, name: string): Promise<void> {
   await connection.query(`set session lock_wait_timeout = ${LOCK_WAIT_SECONDS}, session foreign_key_checks = 0`);
   await connection.query(`drop database if exists ${quoteIdentifier(name)}`);
-}
-
-/** Removes what killed restores of this database left. The restore lock is held, so none of it is in use. */
-export async function dropLeftovers(connection: Connection, source: SourceConfig): Promise<void> {
-  const swapping = await findUnfinished(connection, source.database);
-  for (const { name } of await besideDatabases(connection, source.database, 'restoring')) {
-    if (swapping.some(({ plan }) => plan.next === name)) continue;
-    log.info(`removing ${name}, which a restore that was killed left behind`);
-    await dropDatabase(connection, name);
-  }
 }

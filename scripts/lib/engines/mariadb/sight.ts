@@ -1,6 +1,6 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
+import type { SourceConfig } from '../../source.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 import { displayName } from './contents.ts';
 

@@ -1,7 +1,7 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import { dropCode, listCode } from './code-objects.ts';
 import { type Connection, connect, errorName, quoteIdentifier } from './connection.ts';
 import { listTables } from './contents.ts';

@@ -1,5 +1,5 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
+import type { SourceConfig } from '../../source.ts';
 import { timeOfBeside } from '../beside-names.ts';
 import type { CodeObject } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';

@@ -1,6 +1,6 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
+import type { SourceConfig } from '../../source.ts';
 import { type CodeObject, readCode } from './code-objects.ts';
 import { type Connection, connect, errorName } from './connection.ts';
 import { listTables } from './contents.ts';

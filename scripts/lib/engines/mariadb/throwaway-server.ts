@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Stage } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../throwaway.ts';
 import { type Program, programFor } from './programs.ts';
 

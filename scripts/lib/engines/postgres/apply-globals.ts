@@ -1,8 +1,8 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
 import { runProgram } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { stageError } from '../../stage-result.ts';
 import type { Connection } from './connection.ts';
 import { HASHES_UNREAD } from './globals.ts';

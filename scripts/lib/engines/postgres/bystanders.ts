@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import { formatDuration } from '../../quantities.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { DumpSession } from '../engine.ts';
 import { APPLICATION_NAME, type Connection, connect } from './connection.ts';
 

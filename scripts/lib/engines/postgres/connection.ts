@@ -1,7 +1,7 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
-import type { SourceConfig } from '../../config-sources.ts';
 import { codeOf, messageOf, OperatorError } from '../../errors.ts';
+import type { SourceConfig } from '../../source.ts';
 import { tlsAttempts } from '../tls.ts';
 
 /** By which the server knows every session of ours, the programs' too. */

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, SourceFacts } from '../../manifest.ts';
 import type { Stage } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
 import { mindBystanders } from './bystanders.ts';
@@ -13,17 +12,10 @@ import { countContents, readSequences } from './contents.ts';
 import { folderJobs, folderStreams } from './folder/dump.ts';
 import { fixTables } from './folder/locks.ts';
 import { readGlobals } from './globals.ts';
+import { lockKey } from './locks.ts';
 import { pgDumpStage } from './pg-dump.ts';
 import { type Program, programFor, versionText } from './programs.ts';
 import { exportSnapshot } from './snapshot.ts';
-
-/**
- * An advisory lock's key for a purpose and a name: 64 bits of a digest, so that other users of advisory locks in the
- * same database do not meet it by chance.
- */
-export function lockKey(purpose: string, name: string): string {
-  return createHash('sha256').update(`compose-db-backup\0${purpose}\0${name}`).digest().readBigInt64BE().toString();
-}
 
 /**
  * Locks the source and exports the snapshot that both the dump and the row counts use.

@@ -1,8 +1,9 @@
-import type { SourceConfig } from '../../config-sources.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
 import type { Connection } from './connection.ts';
-import { besideDatabases, connectBeside, dropDatabase, lockRestore } from './server.ts';
+import { lockRestore } from './locks.ts';
+import { besideDatabases, connectBeside, dropDatabase } from './server.ts';
 
 async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
   const kept: KeptDatabase[] = [];

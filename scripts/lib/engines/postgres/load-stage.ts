@@ -1,5 +1,5 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import type { Stage } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import { programFor } from './programs.ts';
 

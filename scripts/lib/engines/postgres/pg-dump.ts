@@ -1,6 +1,6 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { inLargeWrites } from '../../large-writes.ts';
 import type { Stage } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import type { Program } from './programs.ts';
 

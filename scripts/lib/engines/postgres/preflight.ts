@@ -1,8 +1,8 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Manifest } from '../../manifest.ts';
 import { formatBytes } from '../../quantities.ts';
+import type { SourceConfig } from '../../source.ts';
 import { assertServerRoom } from '../room.ts';
 import { type Connection, connect, quoteIdentifier } from './connection.ts';
 import { besideDatabases } from './server.ts';

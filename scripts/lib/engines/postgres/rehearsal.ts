@@ -1,6 +1,6 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';

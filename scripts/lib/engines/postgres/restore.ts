@@ -1,7 +1,7 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
 import type { Contents, Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { LoadStep, RestoreOptions, RestoreSession } from '../engine.ts';
 import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
 import { assertComplete } from './completion.ts';
@@ -11,9 +11,10 @@ import { carryOver } from './database-settings.ts';
 import { analyzeAll } from './folder/analyze.ts';
 import { planFolder, restoreJobs } from './folder/load.ts';
 import { loadStage } from './load-stage.ts';
+import { lockRestore } from './locks.ts';
 import { assertRestorable } from './preflight.ts';
 import { restrictionFor } from './restricted-mode.ts';
-import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases, lockRestore } from './server.ts';
+import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from './server.ts';
 import { assertEmpty, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 

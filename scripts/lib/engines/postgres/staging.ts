@@ -1,6 +1,6 @@
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../manifest.ts';
+import type { SourceConfig } from '../../source.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from './connection.ts';
 
 // everything that somebody made, but for what came with an extension

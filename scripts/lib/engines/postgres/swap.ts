@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SourceConfig } from '../../config-sources.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../log.ts';
+import type { SourceConfig } from '../../source.ts';
 import { type Connection, quoteIdentifier, sqlState } from './connection.ts';
 import { connectBeside } from './server.ts';
 

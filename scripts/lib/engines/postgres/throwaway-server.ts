@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
-import type { SourceConfig } from '../../config-sources.ts';
 import { OperatorError } from '../../errors.ts';
 import type { Stage } from '../../process-stream.ts';
+import type { SourceConfig } from '../../source.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../throwaway.ts';
 import { findPrograms, type Program } from './programs.ts';
 

@@ -1,7 +1,8 @@
-import type { SourceConfig } from '../../config-sources.ts';
+import type { SourceConfig } from '../../source.ts';
 import type { UndoResult } from '../engine.ts';
 import { nothingToUndo } from '../kept.ts';
-import { besideDatabases, connectBeside, freeBesideName, listDatabases, lockRestore } from './server.ts';
+import { lockRestore } from './locks.ts';
+import { besideDatabases, connectBeside, freeBesideName, listDatabases } from './server.ts';
 import { swapDatabases } from './swap.ts';
 
 /** See Engine.undo. */

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../config-sources.ts';
+import type { SourceConfig } from '../../../source.ts';
 import { openSessions } from './sessions.ts';
 
 /** So many small tables are handed to a session at a time. */

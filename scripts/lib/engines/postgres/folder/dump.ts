@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import type { SourceConfig } from '../../../config-sources.ts';
 import { OperatorError } from '../../../errors.ts';
 import { inLargeWrites } from '../../../large-writes.ts';
 import type { Contents } from '../../../manifest.ts';
 import { LAST_PART } from '../../../object-key.ts';
 import type { Stage } from '../../../process-stream.ts';
 import { formatBytes } from '../../../quantities.ts';
+import type { SourceConfig } from '../../../source.ts';
 import type { DumpStream } from '../../engine.ts';
 import { assertComplete } from '../completion.ts';
 import { type Connection, conninfo, libpqEnvironment } from '../connection.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import type { SourceConfig } from '../../../config-sources.ts';
 import { OperatorError } from '../../../errors.ts';
 import { LAST_PART } from '../../../object-key.ts';
+import type { SourceConfig } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
 import { assertComplete } from '../completion.ts';
 import { LOADING_SETTINGS, loadStage } from '../load-stage.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SourceConfig } from '../../../config-sources.ts';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
+import type { SourceConfig } from '../../../source.ts';
 import { type Connection, connect, sqlState } from '../connection.ts';
 import { exportSnapshot, type Snapshot } from '../snapshot.ts';
 import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../config-sources.ts';
+import type { SourceConfig } from '../../../source.ts';
 import { type Connection, connect } from '../connection.ts';
 
 /** Several sessions in one database that share work. */

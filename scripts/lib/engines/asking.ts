@@ -1,0 +1,32 @@
+import { OperatorError } from '../errors.ts';
+import { raced, startTimer } from '../interrupt.ts';
+import { formatDuration } from '../quantities.ts';
+import type { SourceConfig } from '../source.ts';
+
+/** A server that has taken a connection may take so many times CONNECT_TIMEOUT for a few small questions. */
+const QUESTIONS = 4;
+
+/**
+ * Asks a source's server a few small questions. One that hangs is not waited for.
+ * @throws OperatorError SOURCE_CONNECT
+ */
+export async function asked<T>(
+  outer: AbortSignal,
+  source: SourceConfig,
+  questions: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ms = source.connectTimeoutMs * QUESTIONS;
+  const { signal, stop } = startTimer(
+    outer,
+    ms,
+    () =>
+      new OperatorError(
+        'SOURCE_CONNECT',
+        `source ${source.name}: the server did not answer within ${formatDuration(ms)}`,
+        {
+          hint: 'Is it overloaded, or does it hang? CONNECT_TIMEOUT gives it more time: four times as long for this.',
+        },
+      ),
+  );
+  return raced(signal, questions).finally(stop);
+}
