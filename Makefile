@@ -12,7 +12,7 @@ SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
 # not the command tsx: it ends what it started within 60 ms of a Ctrl-C
 TSX := node --import tsx
-VERB := @scripts/run-verb.sh
+VERB := @scripts/make/run-verb.sh
 
 # make bench -- --size 4GB: what follows are the bench's words, and no targets; those with = make takes for variables
 ifeq ($(firstword $(MAKECMDGOALS)),bench)
@@ -34,14 +34,14 @@ AT_OPTION = $(if $(AT),--at="$$AT")
   cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check bench engine
 
 help: ## This list
-	@awk -f scripts/help.awk $(MAKEFILE_LIST)
+	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
 
 ##@ The stack
 
 up: engine ## Start everything (again, after a change of .env), and wait until it is healthy
 	@test -f .env || { echo 'There is no .env yet: cp .env.example .env, then change the secrets in it.' >&2; exit 1; }
-	docker compose up --build --detach --wait || { scripts/why-not-up.sh; exit 1; }
-	@scripts/warn-of-examples.sh
+	docker compose up --build --detach --wait || { scripts/make/why-not-up.sh; exit 1; }
+	@scripts/make/warn-of-examples.sh
 
 down: engine ## Stop everything; data and backups stay
 	docker compose --profile '*' down
@@ -65,8 +65,8 @@ shell-backup: engine ## A shell in the backup container
 ##@ Backups
 
 demo: $(MODULES) ## The main job from start to finish, on real databases, in a minute
-	@docker info >/dev/null 2>&1 || scripts/prepare-host.sh
-	@$(TSX) scripts/demo.ts
+	@docker info >/dev/null 2>&1 || scripts/make/prepare-host.sh
+	@$(TSX) demo/demo.ts
 
 backup: ## Back up now [SOURCE=name]
 	$(VERB) backup -- $(SOURCE_WORD)
@@ -98,12 +98,12 @@ notify-test: ## Send a test message to everybody in NOTIFY_URL
 
 keygen: ## Make an age key pair to encrypt backups with; the identity goes to age-identity.txt
 	@test ! -e age-identity.txt || { echo 'age-identity.txt exists; it is not overwritten.' >&2; exit 1; }
-	@(umask 077; scripts/run-verb.sh keygen >age-identity.txt) || { rm -f age-identity.txt; exit 1; }
+	@(umask 077; scripts/make/run-verb.sh keygen >age-identity.txt) || { rm -f age-identity.txt; exit 1; }
 
 ##@ Development
 
 test: $(MODULES) ## Every test that this machine can run
-	@scripts/prepare-host.sh || true
+	@scripts/make/prepare-host.sh || true
 	@test/run.sh
 
 test-faults: export N := $(value N)
@@ -112,7 +112,7 @@ test-faults: export STORAGE := $(value STORAGE)
 test-faults: export CASE := $(value CASE)
 test-faults: export MINUTES := $(value MINUTES)
 test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] [SEED=1] [STORAGE=directory|s3|garage] [CASE=n]
-	@scripts/prepare-host.sh || true
+	@scripts/make/prepare-host.sh || true
 	@$(TSX) test/faults/run.ts
 
 test-retention: $(MODULES) ## The retention rules alone; needs no server

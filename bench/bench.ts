@@ -1,6 +1,6 @@
 #!/usr/bin/env tsx
 import { messageOf } from '../scripts/lib/errors.ts';
-import { log, print } from '../scripts/lib/log.ts';
+import { log, print } from '../scripts/lib/terminal/log.ts';
 import { benchBackups, benchRivals } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
 import { makeDatabase } from './lib/database.ts';

@@ -1,16 +1,16 @@
 #!/usr/bin/env tsx
-import { type BackupResult, backUp } from './lib/backup.ts';
-import { type Config, loadConfig } from './lib/config.ts';
-import { earlierBackups } from './lib/drift-guard.ts';
+import { type BackupResult, backUp } from './lib/backup/backup.ts';
+import { earlierBackups } from './lib/backup/drift-guard.ts';
+import { type Config, loadConfig } from './lib/config/config.ts';
 import { EXIT, type ExitCode, OperatorError } from './lib/errors.ts';
-import { printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
+import { giveWay } from './lib/machine/priority.ts';
 import type { NoticeItem } from './lib/notify/notify.ts';
-import { giveWay } from './lib/priority.ts';
+import { type Report, reported } from './lib/notify/reporting.ts';
 import { formatBytes } from './lib/quantities.ts';
-import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
 import type { Storage } from './lib/storages/storage.ts';
+import { printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 backup [source…]  [--json]

@@ -1,17 +1,17 @@
 #!/usr/bin/env tsx
-import { type Backup, keysOf } from './lib/catalog.ts';
-import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup.ts';
-import { loadConfig } from './lib/config.ts';
-import { CLEANUP_NOTE, drillDirectory } from './lib/drill-place.ts';
+import { assertDeleted, type CleanupResult, cleanUp } from './lib/cleanup/cleanup.ts';
+import { loadConfig } from './lib/config/config.ts';
+import { withTimeout } from './lib/deadline.ts';
 import { EXIT } from './lib/errors.ts';
-import { withTimeout } from './lib/interrupt.ts';
-import { withLocalNote } from './lib/local-lock.ts';
-import { print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
-import { type Report, reported } from './lib/reporting.ts';
-import type { RetentionDecision } from './lib/retention.ts';
+import { withLocalNote } from './lib/machine/local-lock.ts';
+import { CLEANUP_NOTE, drillDirectory } from './lib/machine/run-notes.ts';
+import { type Report, reported } from './lib/notify/reporting.ts';
+import { type Backup, keysOf } from './lib/repository/catalog.ts';
+import type { RetentionDecision } from './lib/repository/retention.ts';
 import { openStorage } from './lib/storages/index.ts';
 import type { RemoveFailure } from './lib/storages/storage.ts';
+import { print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 cleanup  [--dry-run] [--json]

@@ -1,14 +1,14 @@
 #!/usr/bin/env tsx
-import { loadConfig } from './lib/config.ts';
-import { type DrillResult, drill } from './lib/drill.ts';
+import { loadConfig } from './lib/config/config.ts';
+import { type DrillResult, drill } from './lib/drill/drill.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
+import { giveWay } from './lib/machine/priority.ts';
 import type { NoticeItem } from './lib/notify/notify.ts';
-import { giveWay } from './lib/priority.ts';
+import { type Report, reported } from './lib/notify/reporting.ts';
 import { formatDuration } from './lib/quantities.ts';
-import { type Report, reported } from './lib/reporting.ts';
 import { openStorage } from './lib/storages/index.ts';
+import { print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 drill [KEY|latest]  [--source NAME] [--json]

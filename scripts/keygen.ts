@@ -1,10 +1,10 @@
 #!/usr/bin/env tsx
-import { loadConfig } from './lib/config.ts';
+import { loadConfig } from './lib/config/config.ts';
 import { EXIT } from './lib/errors.ts';
-import { log, print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
-import { runProgram } from './lib/process-stream.ts';
-import { stageError } from './lib/stage-result.ts';
+import { runProgram } from './lib/pipeline/chain.ts';
+import { stageError } from './lib/pipeline/result.ts';
+import { log, print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 keygen  [--json]

@@ -1,11 +1,11 @@
 #!/usr/bin/env tsx
-import { type Backup, readCatalog } from './lib/catalog.ts';
-import { type Config, loadConfig } from './lib/config.ts';
+import { type Config, loadConfig } from './lib/config/config.ts';
 import { EXIT } from './lib/errors.ts';
-import { log, print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
 import { formatBytes } from './lib/quantities.ts';
+import { type Backup, readCatalog } from './lib/repository/catalog.ts';
 import { openStorage } from './lib/storages/index.ts';
+import { log, print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 list  [--source NAME] [--json]

@@ -1,10 +1,10 @@
 #!/usr/bin/env tsx
-import { loadConfig } from './lib/config.ts';
+import { loadConfig } from './lib/config/config.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { log, print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
 import { deliver } from './lib/notify/notify.ts';
 import { formatDuration } from './lib/quantities.ts';
+import { log, print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 notify-test  [--json]

@@ -1,14 +1,14 @@
 #!/usr/bin/env tsx
 import { isValid } from 'date-fns/isValid';
 import { parseISO } from 'date-fns/parseISO';
-import { loadConfig } from './lib/config.ts';
+import { loadConfig } from './lib/config/config.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
+import { type Report, reported } from './lib/notify/reporting.ts';
 import { formatBytes, formatDuration } from './lib/quantities.ts';
-import { type Report, reported } from './lib/reporting.ts';
-import { type RestoreResult, restore, undo } from './lib/restore.ts';
+import { type RestoreResult, restore, undo } from './lib/restore/restore.ts';
 import { openStorage } from './lib/storages/index.ts';
+import { print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--json]

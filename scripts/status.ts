@@ -1,12 +1,12 @@
 #!/usr/bin/env tsx
-import { loadConfig } from './lib/config.ts';
+import { loadConfig } from './lib/config/config.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { readHealth } from './lib/health.ts';
-import { print, printJson } from './lib/log.ts';
-import { main } from './lib/main.ts';
-import { readStatus } from './lib/status.ts';
-import { statusMetrics, statusTable } from './lib/status-text.ts';
+import { readHealth } from './lib/status/health.ts';
+import { readStatus } from './lib/status/status.ts';
+import { statusMetrics, statusTable } from './lib/status/text.ts';
 import { openStorage } from './lib/storages/index.ts';
+import { print, printJson } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
 
 const help = `
 status  [--json | --prometheus | --health]

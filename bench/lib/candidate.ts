@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { openS3 } from '../../scripts/lib/storages/s3.ts';
+import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import type { Measurement } from './measure.ts';
 import type { Options } from './options.ts';
 import { bucket, source, verb } from './ours.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Connection, createConnection } from 'mariadb';
-import { programFor } from '../../scripts/lib/engines/mariadb/programs.ts';
-import { startThrowawayServer } from '../../scripts/lib/engines/mariadb/throwaway-server.ts';
+import { programFor } from '../../scripts/lib/engines/mariadb/server/programs.ts';
+import { startThrowawayServer } from '../../scripts/lib/engines/mariadb/server/throwaway-server.ts';
 import { encryption } from './encryption.ts';
 import type { Options } from './options.ts';
 import { verb } from './ours.ts';

@@ -1,5 +1,5 @@
 import { messageOf } from '../../scripts/lib/errors.ts';
-import { log } from '../../scripts/lib/log.ts';
+import { log } from '../../scripts/lib/terminal/log.ts';
 import type { Measurement } from './measure.ts';
 
 export interface Runs {

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import pg from 'pg';
 import { bundleVerbs } from '../../docker/backup/bundle.ts';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
-import { startThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
-import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 import { hasEngine, startGarage } from '../../test/support/garage.ts';
 import { type Command, type Measurement, measure } from './measure.ts';
 

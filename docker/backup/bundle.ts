@@ -11,10 +11,10 @@ const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
  */
 export async function bundleVerbs(directory: string): Promise<void> {
   const verbs = readdirSync(join(PROJECT, 'scripts'))
-    .filter((name) => name.endsWith('.ts') && name !== 'demo.ts')
+    .filter((name) => name.endsWith('.ts'))
     .map((name) => join(PROJECT, 'scripts', name));
   await build({
-    entryPoints: [...verbs, join(PROJECT, 'docker/backup/check-config.ts')],
+    entryPoints: verbs,
     outdir: directory,
     absWorkingDir: PROJECT,
     // all in one folder, so that a module finds what lies beside it whatever chunk it has become a part of
@@ -42,7 +42,7 @@ export async function bundleVerbs(directory: string): Promise<void> {
 /** What the modules run that is not TypeScript, each found by its module with a URL relative to its own. */
 function programsBeside(): string[] {
   const paths = readdirSync(join(PROJECT, 'scripts/lib'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => !name.startsWith('demo/') && ['.mjs', '.pl', '.sh', '.sql'].includes(extname(name)))
+    .filter((name) => ['.mjs', '.pl', '.sh', '.sql'].includes(extname(name)))
     .map((name) => join(PROJECT, 'scripts/lib', name));
   const names = paths.map((path) => basename(path));
   const twice = names.find((name, index) => names.indexOf(name) !== index);

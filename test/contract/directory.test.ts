@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDirectory } from '../../scripts/lib/storages/directory.ts';
+import { openDirectory } from '../../scripts/lib/storages/directory/directory.ts';
 import { storageContract } from './storage.ts';
 
 for (const hardLinks of [true, false]) {

@@ -1,4 +1,4 @@
-import { openS3 } from '../../scripts/lib/storages/s3.ts';
+import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import { startS3Double } from '../support/s3-double.ts';
 import { storageContract } from './storage.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openS3 } from '../../scripts/lib/storages/s3.ts';
-import { openClients } from '../../scripts/lib/storages/s3-client.ts';
-import { getObject } from '../../scripts/lib/storages/s3-get.ts';
+import { openClients } from '../../scripts/lib/storages/s3/client.ts';
+import { getObject } from '../../scripts/lib/storages/s3/get.ts';
+import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';

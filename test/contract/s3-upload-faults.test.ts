@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { openS3 } from '../../scripts/lib/storages/s3.ts';
+import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';

@@ -4,17 +4,17 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadDemoSettings } from '../../scripts/lib/config.ts';
-import { inPlace } from '../../scripts/lib/demo/bring-up.ts';
-import { fingerprint } from '../../scripts/lib/demo/fingerprint.ts';
-import { DATABASE } from '../../scripts/lib/demo/place.ts';
-import { tellStory } from '../../scripts/lib/demo/story.ts';
+import { inPlace } from '../../demo/lib/bring-up.ts';
+import { fingerprint } from '../../demo/lib/fingerprint.ts';
+import { DATABASE } from '../../demo/lib/place.ts';
+import { tellStory } from '../../demo/lib/story.ts';
+import { loadDemoSettings } from '../../scripts/lib/config/config.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { hasEngine } from '../support/garage.ts';
 import { until } from '../support/verbs.ts';
 
-const SCRIPT = fileURLToPath(new URL('../../scripts/demo.ts', import.meta.url));
-const SHOP = fileURLToPath(new URL('../../scripts/lib/demo/shop.sql', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../demo/demo.ts', import.meta.url));
+const SHOP = fileURLToPath(new URL('../../demo/lib/shop.sql', import.meta.url));
 const NO_ENGINE = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
 const NEVER = new AbortController().signal;
 

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Manifest } from '../../scripts/lib/manifest.ts';
+import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { bytesOnDisk, isRoot, lookInto, makeTree } from '../support/trees.ts';
 import { type Running, runVerb, type SessionProcess, startVerb, until } from '../support/verbs.ts';

@@ -79,7 +79,7 @@ describe('what the user types after make', { skip }, () => {
   before(() => {
     folder = temporaryFolder();
     for (const path of ['bin', 'scripts', 'node_modules']) mkdirSync(join(folder, path), { recursive: true });
-    for (const path of ['Makefile', 'scripts/run-verb.sh', 'package.json', 'package-lock.json']) {
+    for (const path of ['Makefile', 'scripts/make/run-verb.sh', 'package.json', 'package-lock.json']) {
       copyFileSync(join(PROJECT, path), join(folder, path));
     }
     writeFileSync(join(folder, 'bin/node'), PRINT_ARGUMENTS, { mode: 0o755 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { configure } from '../../scripts/lib/config.ts';
-import { besideName } from '../../scripts/lib/engines/beside-names.ts';
-import { type Connection, connect } from '../../scripts/lib/engines/mariadb/connection.ts';
-import { beginRestore } from '../../scripts/lib/engines/mariadb/restore.ts';
-import { swapDatabases } from '../../scripts/lib/engines/mariadb/swap.ts';
-import { undoRestore } from '../../scripts/lib/engines/mariadb/undo.ts';
+import { configure } from '../../scripts/lib/config/config.ts';
+import { besideName } from '../../scripts/lib/engines/database/beside-names.ts';
+import { beginRestore } from '../../scripts/lib/engines/mariadb/restore/restore.ts';
+import { undoRestore } from '../../scripts/lib/engines/mariadb/restore/undo.ts';
+import { type Connection, connect } from '../../scripts/lib/engines/mariadb/server/connection.ts';
+import { swapDatabases } from '../../scripts/lib/engines/mariadb/swap/swap.ts';
 import type { SourceConfig } from '../../scripts/lib/source.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/connection.ts';
+import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/server/connection.ts';
 import { place, temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { runVerb, startVerb, until } from '../support/verbs.ts';

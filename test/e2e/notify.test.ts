@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { log } from '../../scripts/lib/log.ts';
+import { parseNotifyUrls } from '../../scripts/lib/notify/channels/index.ts';
 import { heartbeat } from '../../scripts/lib/notify/heartbeat.ts';
 import { deliver, type Notice, notify } from '../../scripts/lib/notify/notify.ts';
-import { parseNotifyUrls } from '../../scripts/lib/notify/targets.ts';
+import { log } from '../../scripts/lib/terminal/log.ts';
 import { type Answer, standardErrorOf, startHttpReceiver, startSmtpReceiver } from '../support/notify-receivers.ts';
 
 /** Where everybody answers, on however busy a machine. */

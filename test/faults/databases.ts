@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { createConnection } from 'mariadb';
 import pg from 'pg';
-import { quoteIdentifier as quoteName } from '../../scripts/lib/engines/mariadb/connection.ts';
-import { programFor } from '../../scripts/lib/engines/mariadb/programs.ts';
-import { startThrowawayServer as startMariaDb } from '../../scripts/lib/engines/mariadb/throwaway-server.ts';
-import { quoteIdentifier } from '../../scripts/lib/engines/postgres/connection.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
-import { startThrowawayServer as startPostgres } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
+import { quoteIdentifier as quoteName } from '../../scripts/lib/engines/mariadb/server/connection.ts';
+import { programFor } from '../../scripts/lib/engines/mariadb/server/programs.ts';
+import { startThrowawayServer as startMariaDb } from '../../scripts/lib/engines/mariadb/server/throwaway-server.ts';
+import { quoteIdentifier } from '../../scripts/lib/engines/postgres/server/connection.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { startThrowawayServer as startPostgres } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 
 const run = promisify(execFile);
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Backup } from '../../scripts/lib/catalog.ts';
-import { manifestKey } from '../../scripts/lib/object-key.ts';
+import type { Backup } from '../../scripts/lib/repository/catalog.ts';
+import { manifestKey } from '../../scripts/lib/repository/object-key.ts';
 import { listingOf } from './bed.ts';
 import type { State } from './databases.ts';
 import { plainDump } from './proof.ts';

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { Backup } from '../../scripts/lib/catalog.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import type { Backup } from '../../scripts/lib/repository/catalog.ts';
 import type { Objects } from './stores.ts';
 
 /**

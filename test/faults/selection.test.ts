@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import { makeBed, type StoreName } from './bed.ts';
 import { runCase } from './case.ts';
 import { FAULTS } from './faults.ts';

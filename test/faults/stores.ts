@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { openS3, type S3Settings } from '../../scripts/lib/storages/s3.ts';
+import { openS3, type S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 import { collect } from '../support/bytes.ts';
 import { listUnfinished } from '../support/s3-by-hand.ts';
 import type { Environment } from './verbs.ts';

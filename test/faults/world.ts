@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stemOf } from '../../scripts/lib/object-key.ts';
+import { stemOf } from '../../scripts/lib/repository/object-key.ts';
 import { type Bed, type Format, listingOf, SOURCE } from './bed.ts';
 import type { Databases, State } from './databases.ts';
 import type { Objects, Place } from './stores.ts';

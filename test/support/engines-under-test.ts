@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { quoteIdentifier as quotedInMariaDb } from '../../scripts/lib/engines/mariadb/connection.ts';
+import { quoteIdentifier as quotedInMariaDb } from '../../scripts/lib/engines/mariadb/server/connection.ts';
 import type { EngineName } from '../../scripts/lib/formats.ts';
 import { temporaryFolder } from './folders.ts';
 import { startMariaDb } from './mariadb.ts';

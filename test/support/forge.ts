@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import type { Manifest } from '../../scripts/lib/manifest.ts';
+import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
 
 /**
  * Rewrites a backup (plain SQL, gzip) in a directory, and its manifest so that digest and size fit: damage that only

@@ -2,7 +2,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
+import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 
 const run = promisify(execFile);
 

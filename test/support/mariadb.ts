@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { after } from 'node:test';
 import { promisify } from 'node:util';
 import { type Connection, createConnection } from 'mariadb';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/connection.ts';
-import { programFor } from '../../scripts/lib/engines/mariadb/programs.ts';
-import { startThrowawayServer } from '../../scripts/lib/engines/mariadb/throwaway-server.ts';
+import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/server/connection.ts';
+import { programFor } from '../../scripts/lib/engines/mariadb/server/programs.ts';
+import { startThrowawayServer } from '../../scripts/lib/engines/mariadb/server/throwaway-server.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 
 const run = promisify(execFile);
 const EXAMPLE = readFileSync(new URL('./mariadb-example.sql', import.meta.url), 'utf8');

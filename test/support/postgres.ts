@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { quoteIdentifier } from '../../scripts/lib/engines/postgres/connection.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/programs.ts';
-import { startThrowawayServer, type ThrowawayServer } from '../../scripts/lib/engines/postgres/throwaway-server.ts';
+import { quoteIdentifier } from '../../scripts/lib/engines/postgres/server/connection.ts';
+import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import {
+  startThrowawayServer,
+  type ThrowawayServer,
+} from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import { until } from './verbs.ts';
 
 const run = promisify(execFile);

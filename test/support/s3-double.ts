@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { S3Settings } from '../../scripts/lib/storages/s3.ts';
+import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 import {
   type DoubleOptions,
   type DoubleRequest,

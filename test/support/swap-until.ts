@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs';
-import { lookAt, type Place } from '../../scripts/lib/engines/files/place.ts';
-import { swap } from '../../scripts/lib/engines/files/swap.ts';
+import { lookAt, type Place } from '../../scripts/lib/engines/files/swap/place.ts';
+import { swap } from '../../scripts/lib/engines/files/swap/swap.ts';
 
 // swap-until.ts LIVE NEXT KEPT-AS INSIDE STEPS: swaps, and is killed in the place of the rename after so many.
 const [live = '', next = '', keptAs, inside, steps] = process.argv.slice(2);

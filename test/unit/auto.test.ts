@@ -3,11 +3,11 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { chooseCompression } from '../../scripts/lib/codec.ts';
-import { configure } from '../../scripts/lib/config.ts';
-import { folderJobs } from '../../scripts/lib/engines/postgres/folder/dump.ts';
-import type { TableToDump } from '../../scripts/lib/engines/postgres/folder/tables.ts';
+import { configure } from '../../scripts/lib/config/config.ts';
+import { folderJobs } from '../../scripts/lib/engines/postgres/split/dump.ts';
+import type { TableToDump } from '../../scripts/lib/engines/postgres/split/tables.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import { chooseCompression } from '../../scripts/lib/pipeline/codec.ts';
 import { temporaryFolder } from '../support/folders.ts';
 
 /** A PATH with these programs alone. */

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { catalogOf, keysOf, readCatalog, readCatalogAndLeftovers, selectBackup } from '../../scripts/lib/catalog.ts';
+import {
+  catalogOf,
+  keysOf,
+  readCatalog,
+  readCatalogAndLeftovers,
+  selectBackup,
+} from '../../scripts/lib/repository/catalog.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 
 const STEM = '2026/02/03/a_040506';

@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { decryptStages, encryptStages } from '../../scripts/lib/codec.ts';
-import { runSetup } from '../../scripts/lib/engines/throwaway.ts';
-import { runProgram } from '../../scripts/lib/process-stream.ts';
+import { runSetup } from '../../scripts/lib/engines/database/throwaway.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import { runProgram } from '../../scripts/lib/pipeline/chain.ts';
+import { decryptStages, encryptStages } from '../../scripts/lib/pipeline/codec.ts';
 import { place, temporaryFolder } from '../support/folders.ts';
 
 after(() => setChildEnvironment(process.env));

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { configure } from '../../scripts/lib/config.ts';
+import { configure } from '../../scripts/lib/config/config.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
-import { redact } from '../../scripts/lib/log.ts';
+import { redact } from '../../scripts/lib/terminal/log.ts';
 
 function problemsOf(environment: Record<string, string>): string[] {
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareContents } from '../../scripts/lib/contents.ts';
-import type { Contents } from '../../scripts/lib/manifest.ts';
+import { compareContents } from '../../scripts/lib/repository/contents.ts';
+import type { Contents } from '../../scripts/lib/repository/manifest.ts';
 
 const DUMPED: Contents = {
   tables: [

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const METER = fileURLToPath(new URL('../../scripts/lib/engines/postgres/folder/copy-meter.pl', import.meta.url));
+const METER = fileURLToPath(new URL('../../scripts/lib/engines/postgres/split/copy-meter.pl', import.meta.url));
 
 /** Feeds the meter pieces of a text, each of which it is to read by itself. */
 async function meter(...pieces: string[]) {

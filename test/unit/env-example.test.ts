@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parse } from 'dotenv';
-import { configure } from '../../scripts/lib/config.ts';
+import { configure } from '../../scripts/lib/config/config.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
@@ -30,7 +30,7 @@ describe('.env.example', () => {
   });
 
   test('has every variable that the scripts read', () => {
-    const names = [...read('scripts/lib/config-variables.ts').matchAll(/^ {2}([A-Z][A-Z0-9_]+): \w+\(/gm)].map(
+    const names = [...read('scripts/lib/config/variables.ts').matchAll(/^ {2}([A-Z][A-Z0-9_]+): \w+\(/gm)].map(
       ([, name]) => name,
     );
     assert.ok(names.length > 30, 'the table of variables was not found');

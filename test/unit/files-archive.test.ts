@@ -4,9 +4,9 @@ import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { ArchiveError, type Member, normalName } from '../../scripts/lib/engines/files/tar-header.mjs';
-import { TarReader } from '../../scripts/lib/engines/files/tar-reader.mjs';
-import { TreeDigest } from '../../scripts/lib/engines/files/tree-digest.mjs';
+import { ArchiveError, type Member, normalName } from '../../scripts/lib/engines/files/tar/tar-header.mjs';
+import { TarReader } from '../../scripts/lib/engines/files/tar/tar-reader.mjs';
+import { TreeDigest } from '../../scripts/lib/engines/files/tar/tree-digest.mjs';
 import { temporaryFolder } from '../support/folders.ts';
 import { makeTree } from '../support/trees.ts';
 

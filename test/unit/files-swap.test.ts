@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { besidePath, listBeside, lookAt, type Place } from '../../scripts/lib/engines/files/place.ts';
-import { completeSwap, isHalfSwapped, swap } from '../../scripts/lib/engines/files/swap.ts';
+import { besidePath, listBeside, lookAt, type Place } from '../../scripts/lib/engines/files/swap/place.ts';
+import { completeSwap, isHalfSwapped, swap } from '../../scripts/lib/engines/files/swap/swap.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { lookInto } from '../support/trees.ts';
 

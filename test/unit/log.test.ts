@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { redact, registerSecret } from '../../scripts/lib/log.ts';
+import { redact, registerSecret } from '../../scripts/lib/terminal/log.ts';
 
 test('a secret is shown in none of its forms', () => {
   const secret = 'p$a#s "s" /ü\\';

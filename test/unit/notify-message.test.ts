@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inBytes, keepEnd, keepStart } from '../../scripts/lib/cut.ts';
-import { log, logTail, registerSecret } from '../../scripts/lib/log.ts';
 import { fitMessage, type Notice, render } from '../../scripts/lib/notify/message.ts';
+import { inBytes, keepEnd, keepStart } from '../../scripts/lib/terminal/cut.ts';
+import { log, logTail, registerSecret } from '../../scripts/lib/terminal/log.ts';
 import { standardErrorOf } from '../support/notify-receivers.ts';
 
 const NOTICE: Notice = {

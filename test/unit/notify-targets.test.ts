@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
-import { configure } from '../../scripts/lib/config.ts';
-import { redact } from '../../scripts/lib/log.ts';
+import { configure } from '../../scripts/lib/config/config.ts';
+import { parseNotifyUrls } from '../../scripts/lib/notify/channels/index.ts';
 import { parseHeartbeatUrl } from '../../scripts/lib/notify/heartbeat.ts';
-import { parseNotifyUrls } from '../../scripts/lib/notify/targets.ts';
+import { redact } from '../../scripts/lib/terminal/log.ts';
 
 function kindsOf(text: string): string[] {
   return parseNotifyUrls(text).map(({ kind, host }) => `${kind} ${host}`);

@@ -16,7 +16,7 @@ import {
   parseKey,
   partKey,
   stemOf,
-} from '../../scripts/lib/object-key.ts';
+} from '../../scripts/lib/repository/object-key.ts';
 
 const AT = new Date('2026-02-03T04:05:06.789Z');
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MAX_PARTS, planUpload } from '../../scripts/lib/storages/part-size.ts';
+import { MAX_PARTS, planUpload } from '../../scripts/lib/storages/s3/part-size.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { planBuild } from '../../scripts/lib/engines/postgres/folder/build-plan.ts';
+import { planBuild } from '../../scripts/lib/engines/postgres/split/build-plan.ts';
 
 const PK = 'ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id)';
 const INDEX = 'CREATE INDEX i ON public.a USING btree (x)';

@@ -3,10 +3,10 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { besideName, ROLES, timeOfBeside } from '../../scripts/lib/engines/beside-names.ts';
-import { settingAssignment } from '../../scripts/lib/engines/postgres/database-settings.ts';
-import { programFor } from '../../scripts/lib/engines/postgres/programs.ts';
+import { besideName, ROLES, timeOfBeside } from '../../scripts/lib/engines/database/beside-names.ts';
+import { settingAssignment } from '../../scripts/lib/engines/postgres/dump/database-settings.ts';
+import { programFor } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 
 const AT = new Date('2026-02-03T04:05:06.789Z');
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dealOut, type Piece } from '../../scripts/lib/engines/postgres/folder/pieces.ts';
-import type { TableToDump } from '../../scripts/lib/engines/postgres/folder/tables.ts';
+import { dealOut, type Piece } from '../../scripts/lib/engines/postgres/split/pieces.ts';
+import type { TableToDump } from '../../scripts/lib/engines/postgres/split/tables.ts';
 
 const MIB = 1024 * 1024;
 

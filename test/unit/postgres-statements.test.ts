@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { splitStatements } from '../../scripts/lib/engines/postgres/folder/statements.ts';
+import { splitStatements } from '../../scripts/lib/engines/postgres/split/statements.ts';
 
 test('a semicolon ends a statement only where it is SQL', () => {
   const statements = [

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
-import { inLargeWrites } from '../../scripts/lib/large-writes.ts';
-import { meterStage, readMeter } from '../../scripts/lib/meter.ts';
-import { readChain, type Stage, startChain } from '../../scripts/lib/process-stream.ts';
-import { assertSucceeded, type StageResult } from '../../scripts/lib/stage-result.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import { readChain, type Stage, startChain } from '../../scripts/lib/pipeline/chain.ts';
+import { inLargeWrites } from '../../scripts/lib/pipeline/large-writes.ts';
+import { meterStage, readMeter } from '../../scripts/lib/pipeline/meter.ts';
+import { assertSucceeded, type StageResult } from '../../scripts/lib/pipeline/result.ts';
 import { collect } from '../support/bytes.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { until } from '../support/sessions.ts';
@@ -54,7 +54,7 @@ test('a chain that is ended does not wait for what a stage has started and left 
   assert.equal(result?.signal, 'SIGTERM');
 });
 
-for (const stopped of ['load-filter.pl', 'counted-dump.pl'] as const) {
+for (const stopped of ['restore/load-filter.pl', 'dump/counted-dump.pl'] as const) {
   test(`${stopped} ends what it runs, also when that was stopped`, { timeout: 60_000 }, async () => {
     const folder = temporaryFolder();
     const script = new URL(`../../scripts/lib/engines/mariadb/${stopped}`, import.meta.url).pathname;
@@ -102,7 +102,7 @@ test('names of pipes that a killed process left behind are removed, those of oth
     mkdirSync(join(folder, `backup-pipes-${pid}-abc`));
     execFileSync('mkfifo', [join(folder, `backup-pipes-${pid}-abc`, '0')]);
   }
-  const script = `import { openPipes } from '${new URL('../../scripts/lib/pipes.ts', import.meta.url)}'; console.log(openPipes(1).length);`;
+  const script = `import { openPipes } from '${new URL('../../scripts/lib/pipeline/pipes.ts', import.meta.url)}'; console.log(openPipes(1).length);`;
   writeFileSync(join(folder, 'open.mts'), script);
   const env = { ...process.env, TMPDIR: folder };
   const said = execFileSync(process.execPath, ['--import', 'tsx', join(folder, 'open.mts')], { env, encoding: 'utf8' });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setChildEnvironment } from '../../scripts/lib/child-environment.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
-import { assertAllRead, meterStage, readMeter } from '../../scripts/lib/meter.ts';
-import { readChain, runProgram, type Stage, startChain } from '../../scripts/lib/process-stream.ts';
-import type { StageResult } from '../../scripts/lib/stage-result.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import { readChain, runProgram, type Stage, startChain } from '../../scripts/lib/pipeline/chain.ts';
+import { assertAllRead, meterStage, readMeter } from '../../scripts/lib/pipeline/meter.ts';
+import type { StageResult } from '../../scripts/lib/pipeline/result.ts';
 
 setChildEnvironment(process.env);
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { versionOutput } from '../../scripts/lib/engines/program-version.ts';
+import { versionOutput } from '../../scripts/lib/engines/database/program-version.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { until } from '../support/sessions.ts';
 

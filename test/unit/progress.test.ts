@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
-import { progressText, startProgress } from '../../scripts/lib/progress.ts';
+import { progressText, startProgress } from '../../scripts/lib/terminal/progress.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { limited, rateLimit } from '../../scripts/lib/rate-limit.ts';
+import { limited, rateLimit } from '../../scripts/lib/storages/rate-limit.ts';
 
 /** A clock that only waiting moves. */
 function manualClock() {

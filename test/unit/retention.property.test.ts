@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Kind } from '../../scripts/lib/object-key.ts';
-import { planRetention, type RetentionCandidate, type RetentionPolicy } from '../../scripts/lib/retention.ts';
+import type { Kind } from '../../scripts/lib/repository/object-key.ts';
+import {
+  planRetention,
+  type RetentionCandidate,
+  type RetentionPolicy,
+} from '../../scripts/lib/repository/retention.ts';
 
 const NOW = new Date('2026-07-01T12:00:00Z');
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
-import { planRetention, type RetentionCandidate, type RetentionPolicy } from '../../scripts/lib/retention.ts';
+import {
+  planRetention,
+  type RetentionCandidate,
+  type RetentionPolicy,
+} from '../../scripts/lib/repository/retention.ts';
 import { HISTORIES, POLICIES, type PolicyCounts } from '../golden/retention-cases.ts';
 
 const NOW = new Date('2026-07-01T12:00:00Z');

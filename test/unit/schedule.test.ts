@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSchedule } from '../../scripts/lib/schedule.ts';
+import { parseSchedule } from '../../scripts/lib/config/schedule.ts';
 
 const HOUR = 3_600_000;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { stuckAfterMs } from '../../scripts/lib/stuck.ts';
+import { stuckAfterMs } from '../../scripts/lib/status/runs.ts';
 
 const [MINUTE, HOUR] = [60_000, 3_600_000];
 const TIMEOUTS = { BACKUP_TIMEOUT: 6 * HOUR, RESTORE_TIMEOUT: 24 * HOUR };

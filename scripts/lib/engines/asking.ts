@@ -1,5 +1,5 @@
+import { raced, startTimer } from '../deadline.ts';
 import { OperatorError } from '../errors.ts';
-import { raced, startTimer } from '../interrupt.ts';
 import { formatDuration } from '../quantities.ts';
 import type { SourceConfig } from '../source.ts';
 

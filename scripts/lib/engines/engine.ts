@@ -1,8 +1,8 @@
-import type { Contents, Manifest, SourceFacts } from '../manifest.ts';
-import type { MeterProgram } from '../meter.ts';
-import type { Stage } from '../process-stream.ts';
+import type { Stage } from '../pipeline/chain.ts';
+import type { MeterProgram } from '../pipeline/meter.ts';
+import type { StageResult } from '../pipeline/result.ts';
+import type { Contents, Manifest, SourceFacts } from '../repository/manifest.ts';
 import type { SourceConfig } from '../source.ts';
-import type { StageResult } from '../stage-result.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */
 export interface DumpStream {

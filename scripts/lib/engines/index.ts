@@ -3,9 +3,9 @@ import type { Engine } from './engine.ts';
 
 /** Each engine is loaded when a source needs it. */
 const ENGINES = {
-  files: async () => (await import('./files.ts')).files,
-  mariadb: async () => (await import('./mariadb.ts')).mariadb,
-  postgres: async () => (await import('./postgres.ts')).postgres,
+  files: async () => (await import('./files/index.ts')).files,
+  mariadb: async () => (await import('./mariadb/index.ts')).mariadb,
+  postgres: async () => (await import('./postgres/index.ts')).postgres,
 } as const satisfies Record<EngineName, () => Promise<Engine>>;
 
 /** What each engine's restores can read. */

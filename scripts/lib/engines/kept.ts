@@ -1,5 +1,5 @@
 import { OperatorError } from '../errors.ts';
-import { log } from '../log.ts';
+import { log } from '../terminal/log.ts';
 import type { KeptDatabase } from './engine.ts';
 
 /** How an engine lists, locks and removes what restores have put aside. */

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { messageOf, OperatorError } from '../errors.ts';
-import type { Manifest } from '../manifest.ts';
 import { formatBytes } from '../quantities.ts';
+import type { Manifest } from '../repository/manifest.ts';
 
 /**
  * Refuses a rehearsal for which the disk is too small, before anything is started.

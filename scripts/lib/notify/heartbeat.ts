@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { inBytes, keepEnd } from '../cut.ts';
 import { messageOf } from '../errors.ts';
-import { log, logTail, redact } from '../log.ts';
+import { inBytes, keepEnd } from '../terminal/cut.ts';
+import { log, logTail, redact } from '../terminal/log.ts';
 import { attempt, attemptOnce, LIMITS, type Limits } from './attempt.ts';
 import { type Endpoint, endpointOf, post } from './http.ts';
 

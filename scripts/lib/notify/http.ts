@@ -1,5 +1,5 @@
 import { codeOf, messageOf } from '../errors.ts';
-import { registerSecret } from '../log.ts';
+import { registerSecret } from '../terminal/log.ts';
 import { Refusal } from './attempt.ts';
 
 /** Where to post to. */

@@ -1,6 +1,6 @@
-import { inUnits, keepEnd, keepStart, type Measure } from '../cut.ts';
-import { redact } from '../log.ts';
 import { formatDuration } from '../quantities.ts';
+import { inUnits, keepEnd, keepStart, type Measure } from '../terminal/cut.ts';
+import { redact } from '../terminal/log.ts';
 
 /** What people are told about a run. */
 export interface Notice {

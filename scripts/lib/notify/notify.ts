@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { messageOf } from '../errors.ts';
-import { log, redact } from '../log.ts';
+import { log, redact } from '../terminal/log.ts';
 import { attempt, LIMITS, type Limits } from './attempt.ts';
 import { type Notice, render } from './message.ts';
 import type { Target } from './target.ts';

@@ -1,13 +1,13 @@
-import { limited, rateLimit } from '../rate-limit.ts';
-import type { S3Settings } from './s3.ts';
+import { limited, rateLimit } from './rate-limit.ts';
+import type { S3Settings } from './s3/s3.ts';
 import type { Storage } from './storage.ts';
 
 export type StorageSettings = { kind: 'directory'; path: string } | ({ kind: 's3' } & S3Settings);
 
 /** Every storage there is. Each is loaded only when used: the AWS SDK alone takes 0.2 s and 30 MB. */
 const STORAGES = {
-  directory: async ({ path }) => (await import('./directory.ts')).openDirectory(path),
-  s3: async (settings) => (await import('./s3.ts')).openS3(settings),
+  directory: async ({ path }) => (await import('./directory/directory.ts')).openDirectory(path),
+  s3: async (settings) => (await import('./s3/s3.ts')).openS3(settings),
 } satisfies {
   [Kind in StorageSettings['kind']]: (settings: Extract<StorageSettings, { kind: Kind }>) => Promise<Storage>;
 };

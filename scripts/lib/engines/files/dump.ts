@@ -1,20 +1,20 @@
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { release, tmpdir, type } from 'node:os';
 import { join } from 'node:path';
-import { describeChanges } from '../../contents.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
-import { log } from '../../log.ts';
-import type { Contents } from '../../manifest.ts';
-import { runProgram } from '../../process-stream.ts';
+import { runProgram } from '../../pipeline/chain.ts';
+import type { StageResult } from '../../pipeline/result.ts';
+import { describeChanges } from '../../repository/contents.ts';
+import type { Contents } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
-import type { StageResult } from '../../stage-result.ts';
+import { log } from '../../terminal/log.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
-import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './archive.ts';
-import { type HeldLock, takeFlock } from './flock.ts';
-import { HIDDEN, lookAt, type Place } from './place.ts';
-import { isHalfSwapped } from './swap.ts';
-import { completeUnderLock } from './swap-lock.ts';
+import { type HeldLock, takeFlock } from './swap/flock.ts';
+import { HIDDEN, lookAt, type Place } from './swap/place.ts';
+import { isHalfSwapped } from './swap/swap.ts';
+import { completeUnderLock } from './swap/swap-lock.ts';
+import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './tar/archive.ts';
 
 /** Locks the folder or file against a second backup of it. There is no snapshot: what is read is what is there then. */
 export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {

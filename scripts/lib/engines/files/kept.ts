@@ -2,10 +2,10 @@ import type { SourceConfig } from '../../source.ts';
 import type { KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
 import { usedBytes } from './dump.ts';
-import { listBeside, lookAt } from './place.ts';
 import { removeTree } from './restore.ts';
-import { isHalfSwapped } from './swap.ts';
-import { underSwapLock } from './swap-lock.ts';
+import { listBeside, lookAt } from './swap/place.ts';
+import { isHalfSwapped } from './swap/swap.ts';
+import { underSwapLock } from './swap/swap-lock.ts';
 
 /** See Engine.kept. */
 export async function keptFolders(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {

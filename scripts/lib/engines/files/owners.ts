@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { log } from '../../log.ts';
-import type { Contents, Manifest } from '../../manifest.ts';
+import type { Contents, Manifest } from '../../repository/manifest.ts';
+import { log } from '../../terminal/log.ts';
 
 const CAP_CHOWN = 1n << 0n;
 

@@ -2,18 +2,27 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { messageOf, OperatorError } from '../../errors.ts';
-import { log } from '../../log.ts';
-import type { Contents, Manifest } from '../../manifest.ts';
-import { runProgram } from '../../process-stream.ts';
+import { runProgram } from '../../pipeline/chain.ts';
+import { stageError } from '../../pipeline/result.ts';
+import type { Contents, Manifest } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
-import { stageError } from '../../stage-result.ts';
+import { log } from '../../terminal/log.ts';
 import type { RestoreOptions, RestoreSession } from '../engine.ts';
-import { assertComplete, extractStage, readTree, tarVersion } from './archive.ts';
-import { type HeldLock, takeFlock } from './flock.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
-import { assertReplaceable, besidePath, freeTime, homeOf, listBeside, lookAt, type Place, type Role } from './place.ts';
-import { completeSwap, isHalfSwapped, swap } from './swap.ts';
-import { underSwapLock, withoutReaders } from './swap-lock.ts';
+import { type HeldLock, takeFlock } from './swap/flock.ts';
+import {
+  assertReplaceable,
+  besidePath,
+  freeTime,
+  homeOf,
+  listBeside,
+  lookAt,
+  type Place,
+  type Role,
+} from './swap/place.ts';
+import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
+import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
+import { assertComplete, extractStage, readTree, tarVersion } from './tar/archive.ts';
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {

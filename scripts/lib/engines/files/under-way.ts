@@ -1,7 +1,7 @@
 import type { SourceConfig } from '../../source.ts';
 import type { RunUnderWay } from '../engine.ts';
-import { flockHeldForMs } from './flock.ts';
-import { listBeside, lookAt } from './place.ts';
+import { flockHeldForMs } from './swap/flock.ts';
+import { listBeside, lookAt } from './swap/place.ts';
 
 /** See Engine.underWay: the locks lie on the folder itself, and on the one that a restore fills. */
 export async function runsUnderWay(source: SourceConfig): Promise<RunUnderWay[]> {

@@ -1,9 +1,9 @@
 import type { SourceConfig } from '../../source.ts';
 import type { UndoResult } from '../engine.ts';
 import { nothingToUndo } from '../kept.ts';
-import { assertReplaceable, listBeside, lookAt } from './place.ts';
-import { completeSwap, isHalfSwapped, swap } from './swap.ts';
-import { underSwapLock, withoutReaders } from './swap-lock.ts';
+import { assertReplaceable, listBeside, lookAt } from './swap/place.ts';
+import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
+import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
 
 /** See Engine.undo. A restore or an undo that broke off is completed first; of an undo, that is all that was asked for. */
 export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {

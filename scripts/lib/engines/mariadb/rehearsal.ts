@@ -1,12 +1,19 @@
-import { compareCodeObjects } from '../../contents.ts';
 import { OperatorError } from '../../errors.ts';
-import type { Manifest } from '../../manifest.ts';
+import { compareCodeObjects } from '../../repository/contents.ts';
+import type { Manifest } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
-import { type Connection, connect, errorName, parseVersion, quoteIdentifier, serverMessage } from './connection.ts';
-import { countCode, displayName, listTables } from './contents.ts';
-import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
+import {
+  type Connection,
+  connect,
+  errorName,
+  parseVersion,
+  quoteIdentifier,
+  serverMessage,
+} from './server/connection.ts';
+import { countCode, displayName, listTables } from './server/contents.ts';
+import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
 
 /** A restore writes its tables, their redo log, and what sorts of index builds spill. */
 const ROOM_FACTOR = 1.5;

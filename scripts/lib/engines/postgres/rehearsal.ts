@@ -1,11 +1,11 @@
 import { messageOf, OperatorError } from '../../errors.ts';
-import type { Manifest } from '../../manifest.ts';
+import type { Manifest } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
-import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
-import { INVALID_OBJECTS } from './dump.ts';
-import { startThrowawayServer, throwawaySource } from './throwaway-server.ts';
+import { INVALID_OBJECTS } from './dump/dump.ts';
+import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
+import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
 
 /** A restore writes its tables, their WAL and what sorts of index builds spill. */
 const ROOM_FACTOR = 1.5;

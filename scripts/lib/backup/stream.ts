@@ -1,0 +1,74 @@
+import type { Encryption } from '../config/config.ts';
+import type { DumpStream } from '../engines/engine.ts';
+import { readChain, startChain } from '../pipeline/chain.ts';
+import { compressStages, encryptStages } from '../pipeline/codec.ts';
+import { assertAllRead, meterStage, readMeter } from '../pipeline/meter.ts';
+import type { StageResult } from '../pipeline/result.ts';
+import type { SourceConfig } from '../source.ts';
+import { log } from '../terminal/log.ts';
+import type { Progress } from '../terminal/progress.ts';
+
+const METER = 'meter';
+/** At the end of the pipes: what it counted has to arrive here, to the byte. */
+const LAST_METER = 'last meter';
+
+/** A stream of a dump under way, as it will be stored. */
+export interface RunningStream {
+  /** Compressed and encrypted. Ends only when every process exited with 0 and the dump's end is complete. */
+  readonly body: AsyncGenerator<Uint8Array>;
+  /** Resolves when every process has ended, however. */
+  readonly finished: Promise<readonly StageResult[]>;
+  /** Bytes before compression; known when the body has ended. */
+  rawBytes(): number;
+  /** Ends it without its body having been read. */
+  discard(): Promise<void>;
+}
+
+/** Starts the processes of one stream: the engine's, the meter, compression and encryption. */
+export function startStream(
+  { source, encryption }: { source: SourceConfig; encryption: Encryption },
+  stream: DumpStream,
+  progress: Progress,
+  signal: AbortSignal,
+): RunningStream {
+  let rawBytes = 0;
+  let doneBytes = 0;
+  const reached = (passedBytes: number) => {
+    progress.add(passedBytes - doneBytes);
+    doneBytes = passedBytes;
+  };
+  const chain = startChain(
+    [
+      stream.stage,
+      meterStage(METER, { program: stream.meter, onProgress: reached }),
+      ...(source.format === 'custom' ? [] : compressStages(source.compression)),
+      ...encryptStages(encryption.recipients),
+      meterStage(LAST_METER),
+    ],
+    { stdout: true, signal, endsTogether: true },
+  );
+  const body = readChain(chain, {
+    signal,
+    verify: (results, sizeBytes) => {
+      assertAllRead(results, LAST_METER, sizeBytes);
+      for (const warning of warningsOf(results[0]?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
+      const meter = readMeter(results, METER);
+      rawBytes = meter.sizeBytes;
+      stream.verifyEnd(meter.tail, results);
+    },
+  });
+  return {
+    body,
+    finished: chain.finished,
+    rawBytes: () => rawBytes,
+    discard: async () => {
+      chain.kill();
+      chain.stdout?.destroy();
+      await chain.finished;
+    },
+  };
+}
+
+function warningsOf(stderr: string): string[] {
+  return stderr.split('\n').filter((line) => line.trim() !== '');
+}

@@ -1,0 +1,153 @@
+import type { Config } from '../config/config.ts';
+import type { Engine, KeptDatabase } from '../engines/engine.ts';
+import { engineOf } from '../engines/index.ts';
+import { expandSources } from '../engines/sources.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { formatBytes } from '../quantities.ts';
+import { type Backup, keysOf, type Leftover, readCatalogAndLeftovers } from '../repository/catalog.ts';
+import { normalizePrefix, parseKey } from '../repository/object-key.ts';
+import { planRetention, type RetentionPlan } from '../repository/retention.ts';
+import type { SourceConfig } from '../source.ts';
+import type { RemoveFailure, Storage } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
+
+const DAY_MS = 86_400_000;
+
+export interface CleanupResult {
+  readonly dryRun: boolean;
+  readonly plan: RetentionPlan<Backup>;
+  readonly failures: readonly RemoveFailure[];
+  /** Databases that restores and undos had put aside and whose time is over: dropped, or with a dry run to be. */
+  readonly databases: readonly { readonly name: string; readonly since: string }[];
+}
+
+/**
+ * Applies the retention policy to everything under the prefix. Nothing is deleted unless the listing was read to its
+ * end, and of each backup the manifest goes first.
+ */
+export async function cleanUp(
+  config: Config,
+  storage: Storage,
+  options: { dryRun: boolean; now: Date },
+  signal: AbortSignal,
+): Promise<CleanupResult> {
+  const { backups, leftovers } = await readCatalogAndLeftovers(storage, config.prefix, signal);
+  const dead = leftovers.filter(({ createdAt }) => createdAt < cannotRunSince(config, options.now));
+  const plan = planRetention(backups, config.retention, options.now);
+  if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
+  const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
+  if (options.dryRun) {
+    for (const { stem } of dead) log.info(`would delete ${stem}/, which a run that was killed left unfinished`);
+    return {
+      dryRun: true,
+      plan,
+      failures: [],
+      databases: await forEachServer(config, signal, (engine, source) =>
+        engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
+      ),
+    };
+  }
+
+  // from here on things are deleted
+  const failures = await removeBackups(
+    storage,
+    plan.remove.map(({ backup }) => backup),
+    signal,
+  );
+  failures.push(...(await removeLeftovers(storage, dead, signal)));
+  await endAbandonedUploads(config, storage, options.now, signal);
+  const databases = await forEachServer(config, signal, (engine, source) => engine.dropKept(source, before, signal));
+  return { dryRun: false, plan, failures, databases };
+}
+
+/** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */
+async function forEachServer(
+  config: Config,
+  signal: AbortSignal,
+  look: (engine: Engine, source: SourceConfig) => Promise<KeptDatabase[]>,
+): Promise<{ name: string; since: string }[]> {
+  const found: { name: string; since: string }[] = [];
+  for (const { source, problem } of await expandSources(config.sources, signal)) {
+    try {
+      if (problem !== undefined) throw new Error(problem);
+      const kept = await look(await engineOf(source.engine), source);
+      found.push(...kept.map(({ name, since }) => ({ name, since: since.toISOString() })));
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(`databases that restores of ${source.name} put aside could not be looked for: ${messageOf(error)}`);
+    }
+  }
+  return found;
+}
+
+async function removeBackups(
+  storage: Storage,
+  backups: readonly Backup[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  let rest = backups.map((backup) => ({ backup, groups: keysOf(backup) }));
+  const failures: RemoveFailure[] = [];
+  for (let group = 0; rest.some(({ groups }) => groups.length > group); group += 1) {
+    const keysIn = ({ groups }: (typeof rest)[number]) => groups[group] ?? [];
+    const kept = await storage.remove(rest.flatMap(keysIn), { signal });
+    failures.push(...kept);
+    const undeletable = new Set(kept.map(({ key }) => key));
+    // a backup whose manifest stayed is still a backup, and has to stay whole
+    rest = rest.filter((one) => keysIn(one).every((key) => !undeletable.has(key)));
+  }
+  const freed = rest.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
+  if (rest.length > 0) log.info(`deleted ${rest.length} backups, ${formatBytes(freed)}`);
+  return failures;
+}
+
+/** Folders that were never finished, and that no run can be at any more. */
+async function removeLeftovers(
+  storage: Storage,
+  leftovers: readonly Leftover[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  if (leftovers.length === 0) return [];
+  log.info(`deleting what killed runs left unfinished: ${leftovers.map(({ stem }) => `${stem}/`).join(', ')}`);
+  return storage.remove(
+    leftovers.flatMap(({ keys }) => [...keys]),
+    { signal },
+  );
+}
+
+/** A backup that began before this moment has ended, one way or the other. */
+function cannotRunSince(config: Config, now: Date): Date {
+  return new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
+}
+
+/** Uploads that began before any run that may still be going on could have. */
+async function endAbandonedUploads(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<void> {
+  const before = cannotRunSince(config, now);
+  try {
+    const ended = await storage.removeUnfinished(normalizePrefix(config.prefix), before, { signal });
+    const ours = ended.filter((key) => parseKey(config.prefix, key) !== undefined);
+    if (ours.length > 0) log.info(`ended ${ours.length} uploads that killed runs left unfinished: ${ours.join(', ')}`);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`unfinished uploads could not be looked for: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * What the store holds fast for a time is no failure: it is told, and a later cleanup removes it.
+ * @throws OperatorError CLEANUP_FAILED naming what could not be deleted
+ */
+export function assertDeleted(failures: readonly RemoveFailure[]): void {
+  const locked = failures.filter(({ isLocked }) => isLocked);
+  if (locked[0]) {
+    log.warn(
+      `${locked.length} objects are locked in the storage and stay until it lets go of them, the first is ${locked[0].key}: ${locked[0].reason}`,
+    );
+  }
+  const [first, ...others] = failures.filter(({ isLocked }) => !isLocked);
+  if (!first) return;
+  throw new OperatorError(
+    'CLEANUP_FAILED',
+    `${others.length + 1} objects could not be deleted, the first is ${first.key}: ${first.reason}`,
+    { hint: 'The credentials need DeleteObject. Everything else was done.' },
+  );
+}

@@ -1,0 +1,205 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { relative, resolve } from 'node:path';
+import { parse as parseDotenv } from 'dotenv';
+import { messageOf, OperatorError } from '../errors.ts';
+import { setChildEnvironment } from '../machine/child-environment.ts';
+import { chooseCompression } from '../pipeline/codec.ts';
+import type { RetentionPolicy } from '../repository/retention.ts';
+import type { SourceConfig } from '../source.ts';
+import type { StorageSettings } from '../storages/index.ts';
+import { registerSecret, setLogFormat } from '../terminal/log.ts';
+import { swallowProblems } from './files.ts';
+import { readSources } from './sources.ts';
+import * as value from './values.ts';
+import { isSecret, VARIABLES, type Values, type Variable } from './variables.ts';
+
+/** Everything that the environment decides, checked. */
+export interface Config {
+  readonly values: Values;
+  readonly sources: readonly SourceConfig[];
+  readonly storage: StorageSettings;
+  /** How backups are encrypted, and decrypted where the identity is at hand. */
+  readonly encryption: Encryption;
+  /** S3_PREFIX without slashes at its ends; empty when there is none. */
+  readonly prefix: string;
+  readonly retention: RetentionPolicy;
+  /** RPO_TARGET, or twice the longest time between two scheduled backups. */
+  readonly rpoTargetMs: number;
+}
+
+/** age keys: those to encrypt to, and the one that opens what was encrypted. */
+export interface Encryption {
+  readonly recipients: readonly string[];
+  readonly identity?: string;
+  /** The identity's file lies in BACKUP_DIR: whoever takes the backups takes the key to them too. */
+  readonly identityBesideBackups: boolean;
+  /** BACKUP_MANIFEST_PRIVATE: the manifest names tables, which may tell too much. */
+  readonly privateManifest: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the environment and `.env` in the working directory, the former winning, and checks all of it.
+ *
+ * @throws OperatorError CONFIG naming every variable that is wrong
+ */
+export function loadConfig(): Config {
+  // seven lines about Node 20 at every run would bury what matters
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  return configure({ ...readDotenv('.env'), ...process.env });
+}
+
+/** As loadConfig, from a given environment. */
+export function configure(environment: Environment): Config {
+  setChildEnvironment(environment);
+  const problems: string[] = [];
+  const env = withSecretFiles(environment, problems);
+  const values = readValues(env, problems);
+  const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
+  const sources = readSources(env, { ...values, explicitCompression }, problems);
+  problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
+  if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
+    problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
+  }
+  if (values.BACKUP_MANIFEST_PRIVATE && values.BACKUP_AGE_RECIPIENTS === undefined) {
+    problems.push('BACKUP_MANIFEST_PRIVATE: there is nobody to encrypt the manifest to; set BACKUP_AGE_RECIPIENTS');
+  }
+  if (problems.length > 0) {
+    throw new OperatorError('CONFIG', `the configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`, {
+      hint: 'Correct these in .env or the environment; .env.example explains each. Nothing was touched.',
+    });
+  }
+  setLogFormat(values.LOG_FORMAT);
+  return deepFreeze({
+    values,
+    sources: sources.map((source) =>
+      source.compression.isAuto
+        ? { ...source, compression: chooseCompression(values.BACKUP_MAX_RATE, availableParallelism()) }
+        : source,
+    ),
+    storage: storageSettings(values),
+    encryption: {
+      recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
+      privateManifest: values.BACKUP_MANIFEST_PRIVATE,
+      identityBesideBackups: isInside(environment.BACKUP_AGE_IDENTITY_FILE, values.BACKUP_DIR),
+      ...(values.BACKUP_AGE_IDENTITY === undefined ? {} : { identity: values.BACKUP_AGE_IDENTITY }),
+    },
+    prefix: values.S3_PREFIX ?? '',
+    rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
+    retention: {
+      keepLast: values.RETENTION_KEEP_LAST,
+      keepHourly: values.RETENTION_KEEP_HOURLY,
+      keepDaily: values.RETENTION_KEEP_DAILY,
+      keepWeekly: values.RETENTION_KEEP_WEEKLY,
+      keepMonthly: values.RETENTION_KEEP_MONTHLY,
+      keepYearly: values.RETENTION_KEEP_YEARLY,
+      minBackups: values.RETENTION_MIN_BACKUPS,
+      protectDays: values.RESTORE_PROTECT_DAYS,
+    },
+  });
+}
+
+/** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
+const DOCKER_CLIENT_VARIABLES = /^(DOCKER_\w+|BUILDX_\w+|BUILDKIT_\w+|XDG_\w+|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY)$/i;
+
+/**
+ * What the demonstration takes from the environment. It brings its own database and storage: `.env` is not read, and
+ * no other variable of this project has a say.
+ *
+ * @throws OperatorError CONFIG
+ */
+export function loadDemoSettings(): {
+  mode: 'host' | 'docker' | undefined;
+  dockerEnvironment: Readonly<Record<string, string>>;
+} {
+  setChildEnvironment(process.env);
+  const dockerEnvironment: Record<string, string> = {};
+  for (const [name, text] of Object.entries(process.env)) {
+    if (text !== undefined && DOCKER_CLIENT_VARIABLES.test(name)) dockerEnvironment[name] = text;
+  }
+  const { DEMO_MODE = '' } = process.env;
+  if (DEMO_MODE === '') return { mode: undefined, dockerEnvironment };
+  try {
+    return { mode: value.oneOf('host', 'docker')(DEMO_MODE), dockerEnvironment };
+  } catch (error) {
+    throw new OperatorError('CONFIG', `DEMO_MODE ${JSON.stringify(DEMO_MODE)}: ${messageOf(error)}`);
+  }
+}
+
+function readDotenv(path: string): Record<string, string> {
+  try {
+    return parseDotenv(readFileSync(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new OperatorError('CONFIG', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Replaces every `<SECRET>_FILE` by the file's content, without the line break at its end. */
+function withSecretFiles(environment: Environment, problems: string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  // an empty value is how compose passes on what is not set
+  for (const [name, text] of Object.entries(environment)) if (text !== undefined && text !== '') env[name] = text;
+  for (const [fileName, path] of Object.entries(env)) {
+    const name = fileName.slice(0, -'_FILE'.length);
+    if (!fileName.endsWith('_FILE') || !isSecret(name)) continue;
+    if (env[name] !== undefined) {
+      problems.push(`${name} and ${fileName} are both set; keep one`);
+      continue;
+    }
+    try {
+      env[name] = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      problems.push(`${fileName}: ${messageOf(error)}`);
+    }
+  }
+  for (const [name, text] of Object.entries(env)) if (isSecret(name)) registerSecret(text);
+  return env;
+}
+
+function readValues(env: Record<string, string>, problems: string[]): Values {
+  const values: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
+    const text = env[name] ?? variable.default;
+    if (text === undefined) continue;
+    try {
+      values[name] = variable.parse(text);
+    } catch (error) {
+      const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
+      problems.push(`${name}${shown}: ${messageOf(error)}`);
+      // a valid value lets the checks that follow go on, so that all problems are told at once
+      if (variable.default !== undefined) values[name] = variable.parse(variable.default);
+    }
+  }
+  return values as Values;
+}
+
+function storageSettings(values: Values): StorageSettings {
+  if (values.BACKUP_DIR !== undefined) return { kind: 'directory', path: values.BACKUP_DIR };
+  return {
+    kind: 's3',
+    region: values.S3_REGION,
+    connectTimeoutMs: values.CONNECT_TIMEOUT,
+    silenceMs: values.STORAGE_TIMEOUT,
+    bucket: values.S3_BUCKET,
+    ...(values.S3_ENDPOINT === undefined ? {} : { endpoint: values.S3_ENDPOINT }),
+    ...(values.S3_CA_FILE === undefined ? {} : { caFile: values.S3_CA_FILE }),
+    ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
+    ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
+  };
+}
+
+function isInside(path: string | undefined, directory: string | undefined): boolean {
+  if (!path || !directory) return false;
+  return !relative(resolve(directory), resolve(path)).startsWith('..');
+}
+
+function deepFreeze<T>(thing: T): T {
+  if (typeof thing === 'object' && thing !== null && !Object.isFrozen(thing)) {
+    Object.freeze(thing);
+    for (const part of Object.values(thing)) deepFreeze(part);
+  }
+  return thing;
+}

@@ -1,0 +1,76 @@
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, posix, relative, resolve } from 'node:path';
+import type { Compression } from '../formats.ts';
+import type { SourceConfig } from '../source.ts';
+import { assertKnown, decoded, ofQuery } from './url.ts';
+import * as value from './values.ts';
+
+/** What a `file://` URL says of a source. @throws Error that says what is wrong with it */
+export function readFolder(
+  url: URL,
+  defaultCompression: Compression | undefined,
+): Pick<SourceConfig, 'engine' | 'database' | 'host' | 'port' | 'user' | 'sslMode' | 'format' | 'compression'> {
+  if (url.hostname !== '') throw new Error('wants an absolute path, after three slashes: file:///data/uploads');
+  if (url.hash !== '') throw new Error('holds a #; write %23 for one in a path');
+  const path = decoded(url.pathname);
+  if (path.includes('\0')) throw new Error('holds %00, which no path can');
+  const database = posix.resolve(path);
+  if (database === '/') throw new Error('is the whole file system; name a folder or a file');
+  assertKnown(url.searchParams, ['format', 'compression']);
+  const format = url.searchParams.get('format') ?? 'tar';
+  if (format !== 'tar') throw new Error(`?format=${format} is for databases: a folder is always archived by tar`);
+  const compression = url.searchParams.get('compression');
+  return {
+    engine: 'files',
+    database,
+    host: '',
+    port: 0,
+    user: '',
+    sslMode: 'disable',
+    format: 'tar',
+    compression:
+      compression === null
+        ? (defaultCompression ?? { method: 'zstd' })
+        : ofQuery('compression', value.compression)(compression),
+  };
+}
+
+/** What lies directly in the folder of the backups: the years, the drills, and what is being stored. */
+const BACKUPS_OWN = /^(\d{4}|drills|wal|base|\.incomplete)$/;
+
+/**
+ * A sentence for each folder that is backed up together with the backups, which would grow by themselves for ever.
+ * @param backupDir BACKUP_DIR, and S3_PREFIX below it
+ */
+export function swallowProblems(
+  sources: readonly SourceConfig[],
+  { backupDir, prefix }: { backupDir: string | undefined; prefix: string },
+): string[] {
+  if (backupDir === undefined) return [];
+  const backups = resolveLinks(join(resolve(backupDir), prefix));
+  return sources.flatMap(({ engine, database, variable }) => {
+    if (engine !== 'files') return [];
+    const folder = resolveLinks(database);
+    const [first = ''] = relative(backups, folder).split('/');
+    if (isIn(backups, folder))
+      return [`${variable}: ${database} holds BACKUP_DIR (${backupDir}): backups would hold all backups before them`];
+    if (isIn(folder, backups) && BACKUPS_OWN.test(first))
+      return [
+        `${variable}: ${database} is a folder of BACKUP_DIR (${backupDir}): backups would hold all backups before them`,
+      ];
+    return [];
+  });
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+/** The path as the system sees it, also of what is not there yet. */
+function resolveLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path === '/' ? path : join(resolveLinks(dirname(path)), basename(path));
+  }
+}

@@ -1,0 +1,203 @@
+import { availableParallelism } from 'node:os';
+import { messageOf } from '../errors.ts';
+import type { Compression, DumpFormat, EngineName } from '../formats.ts';
+import type { SourceConfig } from '../source.ts';
+import { registerSecret } from '../terminal/log.ts';
+import { readFolder } from './files.ts';
+import { assertKnown, decoded, ofQuery } from './url.ts';
+import * as value from './values.ts';
+
+/** What of the other variables a source falls back on. */
+interface Defaults {
+  readonly POSTGRES_HOST: string;
+  readonly POSTGRES_PORT: number;
+  readonly POSTGRES_DB: string;
+  readonly POSTGRES_USER: string;
+  readonly POSTGRES_PASSWORD: string | undefined;
+  readonly PGSSLMODE: string;
+  readonly PGSSLROOTCERT: string | undefined;
+  readonly PGSSLCERT: string | undefined;
+  readonly PGSSLKEY: string | undefined;
+  readonly CONNECT_TIMEOUT: number;
+  readonly LOCK_TIMEOUT: number;
+  readonly BLOCKING_TIMEOUT: number;
+  readonly BACKUP_FORMAT: DumpFormat;
+  readonly BACKUP_COMPRESSION: Compression;
+  readonly BACKUP_JOBS: number | 'auto';
+  /** BACKUP_COMPRESSION where it is set: without it, folders have a default of their own. */
+  readonly explicitCompression: Compression | undefined;
+}
+
+const PREFIX = 'BACKUP_SOURCE_';
+const SCHEMES: Readonly<Record<string, { engine: EngineName; port: number }>> = {
+  'mariadb:': { engine: 'mariadb', port: 3306 },
+  'mysql:': { engine: 'mariadb', port: 3306 },
+  'postgres:': { engine: 'postgres', port: 5432 },
+  'postgresql:': { engine: 'postgres', port: 5432 },
+};
+
+/** Every source of the environment: the BACKUP_SOURCE_* ones, or the one of POSTGRES_*. Wrong ones become problems. */
+export function readSources(
+  env: Readonly<Record<string, string>>,
+  defaults: Defaults,
+  problems: string[],
+): SourceConfig[] {
+  const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
+  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name));
+  for (const name of names) {
+    const of = name.replace(/_PASSWORD(_FILE)?$/, '');
+    if (of !== name && !urls.includes(of)) problems.push(`${name} is set, but ${of} is not`);
+  }
+  if (urls.length === 0) return [defaultSource(defaults)];
+  const sources: SourceConfig[] = [];
+  for (const variable of urls.sort()) {
+    try {
+      sources.push(readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults));
+    } catch (error) {
+      problems.push(`${variable}: ${messageOf(error)}`);
+    }
+  }
+  for (const source of sources) {
+    const twin = sources.find((other) => other !== source && other.name === source.name);
+    if (twin && twin.variable < source.variable) {
+      problems.push(`${source.variable} and ${twin.variable} are both named ${source.name}; rename one`);
+    }
+  }
+  return sources;
+}
+
+function defaultSource(defaults: Defaults): SourceConfig {
+  return {
+    name: defaults.POSTGRES_DB,
+    engine: 'postgres',
+    host: defaults.POSTGRES_HOST,
+    port: defaults.POSTGRES_PORT,
+    database: defaults.POSTGRES_DB,
+    user: defaults.POSTGRES_USER,
+    ...(defaults.POSTGRES_PASSWORD === undefined ? {} : { password: defaults.POSTGRES_PASSWORD }),
+    ...tls(defaults),
+    ...limits(defaults),
+    format: defaults.BACKUP_FORMAT,
+    compression: defaults.BACKUP_COMPRESSION,
+    ...jobsOf(defaults),
+    variable: 'POSTGRES_DB',
+  };
+}
+
+type Tls = Pick<SourceConfig, 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>;
+
+function tls(defaults: Defaults): Tls {
+  return {
+    sslMode: defaults.PGSSLMODE,
+    ...(defaults.PGSSLROOTCERT === undefined ? {} : { sslRootCert: defaults.PGSSLROOTCERT }),
+    ...(defaults.PGSSLCERT === undefined ? {} : { sslCert: defaults.PGSSLCERT }),
+    ...(defaults.PGSSLKEY === undefined ? {} : { sslKey: defaults.PGSSLKEY }),
+  };
+}
+
+/** More streams than that are taken only when asked for: other databases share the server. */
+const MOST_AUTO_JOBS = 4;
+
+function jobsOf({ BACKUP_JOBS: wanted }: Defaults): Pick<SourceConfig, 'jobs' | 'jobsBySize'> {
+  if (wanted !== 'auto') return { jobs: wanted, jobsBySize: false };
+  return { jobs: Math.min(availableParallelism(), MOST_AUTO_JOBS), jobsBySize: true };
+}
+
+function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs' | 'blockingTimeoutMs'> {
+  return {
+    connectTimeoutMs: defaults.CONNECT_TIMEOUT,
+    lockTimeoutMs: defaults.LOCK_TIMEOUT,
+    blockingTimeoutMs: defaults.BLOCKING_TIMEOUT,
+  };
+}
+
+function readSource(variable: string, text: string, password: string | undefined, defaults: Defaults): SourceConfig {
+  const name = variable.slice(PREFIX.length);
+  if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
+    throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
+  if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
+  const url = new URL(text);
+  if (url.protocol === 'file:') {
+    if (password !== undefined) throw new Error(`is a folder, which has no password; remove ${variable}_PASSWORD`);
+    return {
+      name: sourceName(variable),
+      ...readFolder(url, defaults.explicitCompression),
+      ...limits(defaults),
+      // an archive is one stream
+      jobs: 1,
+      jobsBySize: false,
+      variable,
+    };
+  }
+  const scheme = SCHEMES[url.protocol];
+  if (!scheme)
+    throw new Error(`${url.protocol}// is not a kind of source; there are postgres://, mariadb:// and file://`);
+  const database = decoded(url.pathname.replace(/^\//, ''));
+  if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
+  if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
+  const urlPassword = decoded(url.password);
+  if (urlPassword !== '' && password !== undefined)
+    throw new Error(`holds a password, and ${variable}_PASSWORD is set too; keep one`);
+  if (urlPassword !== '') registerSecret(urlPassword);
+  const secret = urlPassword === '' ? password : urlPassword;
+  return {
+    name: sourceName(variable),
+    engine: scheme.engine,
+    host: decoded(url.hostname).replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? scheme.port : Number(url.port),
+    database,
+    user: url.username === '' ? userOf(scheme.engine, defaults) : decoded(url.username),
+    ...(secret === undefined ? {} : { password: secret }),
+    ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
+    ...limits(defaults),
+    ...readQuery(scheme.engine, url.searchParams, defaults),
+    ...jobsOf(defaults),
+    variable,
+  };
+}
+
+function sourceName(variable: string): string {
+  return variable.slice(PREFIX.length).toLowerCase().replaceAll('_', '-');
+}
+
+function userOf(engine: EngineName, defaults: Defaults): string {
+  return engine === 'mariadb' ? 'root' : defaults.POSTGRES_USER;
+}
+
+/** PGSSLMODE and its kin speak of PostgreSQL: a MariaDB source says it in its URL. */
+function mariadbTls(query: URLSearchParams): Tls {
+  const path = (name: string) => query.get(name) ?? undefined;
+  const [sslRootCert, sslCert, sslKey] = [path('sslrootcert'), path('sslcert'), path('sslkey')];
+  const modes = value.oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full');
+  return {
+    sslMode: ofQuery('sslmode', modes)(query.get('sslmode') ?? 'prefer'),
+    ...(sslRootCert === undefined ? {} : { sslRootCert }),
+    ...(sslCert === undefined ? {} : { sslCert }),
+    ...(sslKey === undefined ? {} : { sslKey }),
+  };
+}
+
+function readQuery(
+  engine: EngineName,
+  query: URLSearchParams,
+  defaults: Defaults,
+): Pick<SourceConfig, 'format' | 'compression'> {
+  const known = [
+    'format',
+    'compression',
+    ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'] : []),
+  ];
+  assertKnown(query, known);
+  const compression = query.get('compression');
+  const format = ofQuery(
+    'format',
+    value.oneOf('sql', 'custom', 'folder'),
+  )(query.get('format') ?? defaults.BACKUP_FORMAT);
+  if (engine === 'mariadb' && format !== 'sql')
+    throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
+  return {
+    format,
+    compression:
+      compression === null ? defaults.BACKUP_COMPRESSION : ofQuery('compression', value.compression)(compression),
+  };
+}

@@ -1,0 +1,136 @@
+import type { Compression, ObjectCompression } from '../formats.ts';
+import { parseBytes, parseDurationMs } from '../quantities.ts';
+import { parseSchedule, type Schedule } from './schedule.ts';
+
+/** How a variable's text becomes a value. A parser throws an Error that says what it wanted. */
+export type Parse<T> = (text: string) => T;
+
+export const text: Parse<string> = (value) => value;
+
+export const integer =
+  (minimum: number, maximum = Number.MAX_SAFE_INTEGER): Parse<number> =>
+  (value) => {
+    const number = Number(value);
+    if (!/^-?\d+$/.test(value) || number < minimum || number > maximum) {
+      const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
+      throw new Error(`wants a whole number ${range}`);
+    }
+    return number;
+  };
+
+/** A count of backups to keep; -1 or `unlimited` keeps all of them, as restic has it. */
+export const keepCount: Parse<number> = (value) => {
+  if (value === 'unlimited' || value === '-1') return -1;
+  if (!/^\d+$/.test(value)) throw new Error('wants a whole number, 0 for none, or unlimited');
+  return Number(value);
+};
+
+export const flag: Parse<boolean> = (value) => {
+  if (/^(true|yes|on|1)$/i.test(value)) return true;
+  if (/^(false|no|off|0)$/i.test(value)) return false;
+  throw new Error('wants true or false');
+};
+
+// setTimeout cannot count further, and no run should take so long
+const LONGEST_MS = 24 * 86_400_000;
+
+export const durationMs: Parse<number> = (value) => {
+  const ms = parseDurationMs(value);
+  if (ms === undefined) throw new Error('wants a duration such as 90s, 30m, 26h or 7d');
+  return ms;
+};
+
+export const timeoutMs: Parse<number> = (value) => {
+  const ms = durationMs(value);
+  if (ms > LONGEST_MS) throw new Error('is longer than 24d');
+  return ms;
+};
+
+export const schedule: Parse<Schedule> = (value) => parseSchedule(value);
+
+export const oneOf =
+  <const T extends string>(...choices: readonly T[]): Parse<T> =>
+  (value) => {
+    const choice = choices.find((c) => c === value);
+    if (choice === undefined) throw new Error(`wants one of ${choices.join(', ')}`);
+    return choice;
+  };
+
+export const httpUrl: Parse<string> = (value) => {
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+    throw new Error('wants an http:// or https:// URL');
+  return value.replace(/\/+$/, '');
+};
+
+/** What comes before every key; `..` would climb out of a directory storage. */
+export const keyPrefix: Parse<string> = (value) => {
+  const segments = value.replace(/^\/+|\/+$/g, '').split('/');
+  if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
+    throw new Error('wants a path such as prod/app, without empty, . or .. parts');
+  }
+  return segments.join('/');
+};
+
+/** Bytes a second. */
+export const byteRate: Parse<number> = (value) => {
+  const bytes = parseBytes(value);
+  if (bytes === undefined || bytes < 1_024)
+    throw new Error('wants bytes a second such as 500K, 20M or 1G, at least 1K');
+  return bytes;
+};
+
+/** A number of parallel streams, or `auto`: by the machine's cores and the source's size. */
+export const jobs: Parse<number | 'auto'> = (value) => {
+  if (value === 'auto') return value;
+  const count = Number(value);
+  if (!/^\d+$/.test(value) || count < 1 || count > 64) throw new Error('wants a whole number from 1 to 64, or auto');
+  return count;
+};
+
+const LEVELS = { gzip: [0, 9], zstd: [1, 19], none: [0, 0] } as const satisfies Record<
+  ObjectCompression,
+  [number, number]
+>;
+
+export const compression: Parse<Compression> = (value) => {
+  if (value === 'auto') return { method: 'gzip', isAuto: true };
+  const match = /^(gzip|zstd|none)(?::(\d+))?$/.exec(value);
+  const method = match?.[1] as ObjectCompression | undefined;
+  if (!method) throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3, or auto');
+  if (match?.[2] === undefined) return { method };
+  const level = Number(match[2]);
+  const [lowest, highest] = LEVELS[method];
+  if (method === 'none' || level < lowest || level > highest) {
+    throw new Error(method === 'none' ? 'none takes no level' : `${method} takes levels ${lowest} to ${highest}`);
+  }
+  return { method, level };
+};
+
+/**
+ * Public keys to encrypt to: age's own, or SSH's; one a line, or with commas between them.
+ * https://github.com/FiloSottile/age#recipients
+ */
+export const ageRecipients: Parse<readonly string[]> = (value) => {
+  const keys = value
+    .split(/[,\n]/)
+    .map((key) => key.trim())
+    .filter((key) => key !== '' && !key.startsWith('#'));
+  for (const key of keys) {
+    const isKey = /^age1[ac-hj-np-z02-9]{58}$/.test(key) || /^ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?$/.test(key);
+    if (isKey) continue;
+    const isSecret = /^AGE-SECRET-KEY-/i.test(key);
+    throw new Error(
+      isSecret
+        ? 'holds an identity, which is secret; it wants the public key that belongs to it (age1…)'
+        : `${JSON.stringify(key.slice(0, 20))}… is no age public key (age1…) and no SSH public key (ssh-ed25519 …, ssh-rsa …)`,
+    );
+  }
+  if (keys.length === 0) throw new Error('holds no public key');
+  return keys;
+};
+
+/** Identities as age-keygen writes them, or an SSH private key. */
+export const ageIdentity: Parse<string> = (value) => {
+  if (/^AGE-SECRET-KEY-1[0-9A-Z]+\s*$/m.test(value) || value.includes('PRIVATE KEY-----')) return value;
+  throw new Error('wants an age identity (AGE-SECRET-KEY-1…) or an SSH private key');
+};

@@ -1,0 +1,208 @@
+import { existsSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import { withTimeout } from '../deadline.ts';
+import { removeLeftServers } from '../engines/database/throwaway.ts';
+import type { Rehearsal } from '../engines/engine.ts';
+import { engineOf, readsFormat } from '../engines/index.ts';
+import { expandSources } from '../engines/sources.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { withLocalLock } from '../machine/local-lock.ts';
+import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
+import { formatBytes } from '../quantities.ts';
+import { type Backup, readCatalog, selectBackup } from '../repository/catalog.ts';
+import { type DrillRecord, drillKey, encodeRecord } from '../repository/drill-record.ts';
+import type { Manifest } from '../repository/manifest.ts';
+import { readGlobals, readManifest } from '../repository/read.ts';
+import { requireIdentity } from '../repository/sealed-text.ts';
+import { load } from '../restore/load.ts';
+import type { SourceConfig } from '../source.ts';
+import type { Storage } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
+import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './findings.ts';
+import { checkInvariants, readInvariants } from './invariants.ts';
+
+/** Which backups to rehearse: one by key, or the latest of each source or of one. */
+export interface DrillRequest {
+  readonly wanted?: string;
+  readonly source?: string;
+}
+
+/** What came of one backup's drill, and the key of its record; null when that could not be written. */
+export type DrillResult = DrillRecord & { readonly record: string | null };
+
+/**
+ * Rehearses restores on a throwaway server, one backup after the other, proves each, times it, and writes a record of
+ * it. A drill that fails is data: the run goes on. The live databases are not connected to, but for listing the
+ * databases of a `/*` source.
+ *
+ * @throws OperatorError LOCKED when another drill is running here
+ */
+export async function drill(
+  config: Config,
+  storage: Storage,
+  request: DrillRequest,
+  signal: AbortSignal,
+): Promise<DrillResult[]> {
+  const directory = drillDirectory(config.values.DRILL_DIR);
+  if (!existsSync(directory)) {
+    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} does not exist`, {
+      hint: 'Make it, or point DRILL_DIR elsewhere.',
+    });
+  }
+  return withLocalLock(directory, 'drill', async () => {
+    const limit = { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
+    removeLeftServers(directory);
+    removeLeftLocks(directory);
+    const results: DrillResult[] = [];
+    for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
+      const record = backup
+        ? await withLocalLock(directory, rehearsalLock(source.name), () =>
+            withTimeout(signal, limit, `the drill of ${source.name}`, (limited) =>
+              rehearse({ config, storage, source, backup, directory, signal: limited }, signal),
+            ),
+          )
+        : nothingToDrill(source.name, problem ?? 'there is no backup of it');
+      results.push({ ...record, record: await keep(config, storage, record) });
+      signal.throwIfAborted();
+    }
+    return results;
+  });
+}
+
+interface Selected {
+  readonly source: SourceConfig;
+  readonly backup?: Backup;
+  readonly problem?: string;
+}
+
+async function selectDrills(
+  config: Config,
+  storage: Storage,
+  request: DrillRequest,
+  signal: AbortSignal,
+): Promise<Selected[]> {
+  const backups = await readCatalog(storage, config.prefix, signal);
+  if (request.wanted !== undefined && request.wanted !== 'latest') {
+    const backup = selectBackup(backups, config.prefix, { wanted: request.wanted });
+    return [{ source: sourceOf(config, backup), backup }];
+  }
+  const known = await expandSources(config.sources, signal);
+  const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
+  if (wanted.length === 0) {
+    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(request.source)}`, {
+      hint: `Configured: ${known.map(({ source }) => source.name).join(', ')}.`,
+    });
+  }
+  return wanted.map(({ source, problem }) => {
+    const backup = backups.find((candidate) => candidate.source === source.name && candidate.kind === 'backup');
+    return { source, ...(backup ? { backup } : {}), ...(problem === undefined ? {} : { problem }) };
+  });
+}
+
+/** A backup's own source, or for one that is no longer configured a stand-in: the throwaway server needs no more. */
+function sourceOf(config: Config, backup: Backup): SourceConfig {
+  const own = config.sources.find((source) => source.name === backup.source);
+  if (own) return own;
+  const reader = config.sources.find(({ engine }) => readsFormat(engine, backup.format));
+  if (reader) return { ...reader, name: backup.source, database: backup.source };
+  throw new OperatorError('CONFIG', `${backup.key} is of a kind that no configured source is of`, {
+    hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
+  });
+}
+
+interface DrillOrder {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly source: SourceConfig;
+  readonly backup: Backup;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
+  const { config, storage, source, backup, directory, signal } = order;
+  const startedAt = new Date();
+  log.info(`drill: rehearsing the restore of ${backup.key} (${formatBytes(backup.sizeBytes)})`);
+  const found: Findings = { checks: [], tables: [], rtoMs: null, rawBytes: null };
+  let rehearsal: Rehearsal | undefined;
+  try {
+    if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
+    const manifest = await readManifest(storage, backup, config.encryption.identity, signal);
+    found.rawBytes = manifest?.rawBytes ?? null;
+    const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
+    const engine = await engineOf(source.engine);
+    rehearsal = await engine.rehearse(source, {
+      directory,
+      manifest,
+      hasGlobals: globals !== undefined,
+      storedBytes: backup.sizeBytes,
+      signal,
+    });
+    await restoreAndCheck(order, rehearsal, { manifest, globals }, found);
+  } catch (error) {
+    // an interrupt ends the run; RESTORE_TIMEOUT is what this drill has found
+    outer.throwIfAborted();
+    const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
+    found.checks.push({ name: failedCheck(error), ok: false, detail: `${messageOf(error)}${hint}` });
+  } finally {
+    await rehearsal?.stop();
+  }
+  return record(source.name, backup, startedAt, found);
+}
+
+async function restoreAndCheck(
+  { config, storage, source, backup, signal }: DrillOrder,
+  rehearsal: Rehearsal,
+  { manifest, globals }: { manifest: Manifest | undefined; globals: string | undefined },
+  found: Findings,
+): Promise<void> {
+  const engine = await engineOf(source.engine);
+  const asked = Date.now();
+  const session = await engine.beginRestore(rehearsal.source, {
+    ...(manifest ? { manifest } : {}),
+    ...(globals === undefined ? {} : { globals }),
+    signal,
+  });
+  try {
+    await load({ storage, backup, manifest, session, identity: config.encryption.identity, signal });
+    found.checks.push(
+      {
+        name: 'digest',
+        ok: true,
+        detail: manifest ? 'size and SHA-256 as in the manifest' : 'no manifest to compare with',
+      },
+      { name: 'restored without an error', ok: true, detail: 'the dump is complete' },
+    );
+    const [contents] = await Promise.all([session.contents(), session.prepare()]);
+    found.tables = tableRows(manifest, contents);
+    if (manifest) found.checks.push(...checkContents(manifest, contents));
+    found.checks.push(...(await rehearsal.inspect(session.staging)));
+    const { query } = rehearsal;
+    if (query) {
+      const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
+      found.checks.push(...(await checkInvariants((sql) => query(session.staging, sql), invariants)));
+    }
+    found.rtoMs = Date.now() - asked;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Writes the record. Without it status would not know of the drill, but what the drill found stays true. */
+async function keep(config: Config, storage: Storage, result: DrillRecord): Promise<string | null> {
+  const key = drillKey(config.prefix, result.source, new Date(result.startedAt));
+  try {
+    await storage.put(key, once(encodeRecord(result)), {
+      contentType: 'application/json',
+      signal: AbortSignal.timeout(config.values.STORAGE_TIMEOUT * 3),
+    });
+    return key;
+  } catch (error) {
+    log.warn(`the drill's record ${key} could not be written, so status will not show it: ${messageOf(error)}`);
+    return null;
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

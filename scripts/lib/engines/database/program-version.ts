@@ -1,0 +1,31 @@
+import { $ } from 'zx';
+import { childEnvironment } from '../../machine/child-environment.ts';
+import { formatDuration } from '../../quantities.ts';
+import { log } from '../../terminal/log.ts';
+
+/** Longer than a busy machine takes to start a program, and short enough for a run to go on with another one. */
+const ANSWER_WITHIN_MS = 30_000;
+
+/**
+ * What a program prints when it is asked for its version; nothing when it fails, or does not end in time.
+ * @param options what comes before `--version`
+ */
+export async function versionOutput(
+  path: string,
+  options: readonly string[] = [],
+  withinMs = ANSWER_WITHIN_MS,
+): Promise<string> {
+  const { stdout, signal } = await $({
+    nothrow: true,
+    quiet: true,
+    env: childEnvironment(),
+    timeout: withinMs,
+    // a process that is frozen heeds no other
+    timeoutSignal: 'SIGKILL',
+    // a group of its own, ended as one: zx would look for its members with ps, which small images lack
+    detached: true,
+    kill: async (pid, name) => void process.kill(-Number(pid), name),
+  })`${path} ${options} --version`;
+  if (signal !== null) log.warn(`${path} did not say its version within ${formatDuration(withinMs)}, and is not used`);
+  return stdout;
+}

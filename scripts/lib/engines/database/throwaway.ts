@@ -1,0 +1,205 @@
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OperatorError } from '../../errors.ts';
+import { type Chain, type Stage, startChain } from '../../pipeline/chain.ts';
+import type { StageResult } from '../../pipeline/result.ts';
+import { log } from '../../terminal/log.ts';
+
+// Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
+const GUARD = `
+signal=$1; dir=$2; shift 2
+"$@" </dev/null &
+server=$!
+trap 'kill -$signal $server 2>/dev/null' TERM INT
+cat >/dev/null
+kill -$signal $server 2>/dev/null
+# one that is frozen heeds nothing else
+for _ in {1..200}; do kill -0 $server 2>/dev/null || break; sleep 0.05; done
+kill -KILL $server 2>/dev/null
+wait $server
+rm -rf -- "$dir"`;
+
+/** bash reads the user's own ~/.bashrc, whatever that does, when its input is a socket, as a child's is here. */
+const BASH = ['--norc', '-c'];
+
+/**
+ * The command that runs a throwaway server until its standard input ends, and then removes its folder.
+ * @param signal what makes the server stop at once: `INT`, `KILL`
+ */
+export function guarded(
+  signal: string,
+  directory: string,
+  command: readonly string[],
+): { command: string; args: string[] } {
+  return { command: 'bash', args: [...BASH, GUARD, 'guard', signal, directory, ...command] };
+}
+
+// Runs a command to its end, and keeps what it made; but when our side goes first, the command and its folder go too.
+const SETUP_GUARD = `
+set -m
+dir=$1; shift
+exec 3<&0
+"$@" </dev/null &
+setup=$!
+{ cat <&3 >/dev/null; kill -KILL -- -$setup; sleep 0.2; rm -rf -- "$dir"; } 2>/dev/null &
+watch=$!
+wait $setup
+status=$?
+kill -KILL -- -$watch
+exit $status`;
+
+/**
+ * Runs what prepares a throwaway server's folder. Should this process be killed meanwhile, the folder is removed.
+ * @param stage its output goes nowhere
+ */
+export async function runSetup(directory: string, stage: Stage, signal?: AbortSignal): Promise<StageResult> {
+  const args = [...BASH, SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
+  const chain = startChain([{ ...stage, command: 'bash', args }], { stdin: true, ...(signal ? { signal } : {}) });
+  // the guard's watch ends what does not end by itself, and removes the folder
+  const giveUp = () => chain.stdin?.destroy();
+  signal?.addEventListener('abort', giveUp, { once: true });
+  const [result] = await chain.finished;
+  signal?.removeEventListener('abort', giveUp);
+  chain.stdin?.destroy();
+  signal?.throwIfAborted();
+  if (!result) throw new OperatorError('PROCESS_FAILED', `${stage.name} was not started`);
+  return result;
+}
+
+/** What the servers of all products have in common: a folder, an account, and that one has to wait for them. */
+export interface ThrowawayRecipe {
+  readonly product: string;
+  /** Where the server refuses to run as root: the accounts to run it as, the best first. */
+  readonly accounts: readonly string[];
+  /** What its folder begins with. See folderPrefix. */
+  readonly prefix: string;
+  readonly signal: AbortSignal | undefined;
+  /** Prepares the folder, and says which program serves from it. */
+  prepare(directory: string, as: Pick<Stage, 'uid' | 'gid' | 'cwd'>): Promise<Stage>;
+  /** Connects once; rejects while the server does not answer. */
+  connect(directory: string): Promise<void>;
+}
+
+/**
+ * Makes a folder, prepares and starts a guarded server in it, and waits until it answers.
+ * @returns its folder, and what stops it and removes the folder
+ * @throws OperatorError TOOL_MISSING without an account to run it as, PROCESS_FAILED when it does not start
+ */
+export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ directory: string; stop(): Promise<void> }> {
+  const owner = unprivileged(recipe.product, recipe.accounts);
+  const directory = mkdtempSync(recipe.prefix);
+  try {
+    chmodSync(directory, 0o700);
+    if (owner) chownSync(directory, owner.uid, owner.gid);
+    const chain = startChain([await recipe.prepare(directory, { ...owner, cwd: directory })], { stdin: true });
+    const stop = () => stopGuarded(chain, directory);
+    try {
+      await untilReady(recipe, directory, chain);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { directory, stop };
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function untilReady({ product, signal, connect }: ThrowawayRecipe, directory: string, chain: Chain) {
+  let stopped: string | undefined;
+  void chain.finished.then(([result]) => {
+    stopped = result?.stderr ?? '';
+  });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (stopped !== undefined)
+      throw new OperatorError('PROCESS_FAILED', `the throwaway ${product} server did not start: ${stopped}`);
+    try {
+      return await connect(directory);
+    } catch {
+      if (Date.now() > deadline)
+        throw new OperatorError('PROCESS_FAILED', `the throwaway ${product} server did not answer in time`);
+      await sleep(50);
+    }
+  }
+}
+
+/** The guard gives a server ten seconds; a guard that was killed gives it none. */
+const STOP_WITHIN_MS = 12_000;
+const START_TIMEOUT_MS = 60_000;
+
+/** Ends a guarded server, also when its guard is no more, and removes its folder. */
+async function stopGuarded(chain: Chain, directory: string): Promise<void> {
+  chain.stdin?.end();
+  const waiting = new AbortController();
+  const over = sleep(STOP_WITHIN_MS, undefined, { signal: waiting.signal }).then(
+    () => killProcessesOf(directory),
+    () => {},
+  );
+  await Promise.race([chain.finished, over]);
+  waiting.abort();
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** The folder of a throwaway server: those of drills can be told from others, and are looked for after a crash. */
+export function folderPrefix(engine: string, parent: string | undefined): string {
+  return join(parent ?? tmpdir(), `${parent === undefined ? 'throwaway' : 'drill'}-${engine}-`);
+}
+
+/** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
+export function removeLeftServers(parent: string): void {
+  for (const name of readdirSync(parent).filter((each) => /^drill-[a-z]+-[A-Za-z0-9]{6}$/.test(each))) {
+    log.info(`removing ${name}, which a drill that was killed left behind`);
+    killProcessesOf(join(parent, name));
+    rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Ends whatever has the folder on its command line; where there is no /proc, nothing. */
+function killProcessesOf(directory: string): void {
+  for (const pid of readdirSyncOrNone('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(directory)) process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // it has ended meanwhile, or is somebody else's
+    }
+  }
+}
+
+function readdirSyncOrNone(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** The account to start a server as that refuses to run as root; nothing when this is not root. */
+function unprivileged(product: string, accounts: readonly string[]): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  for (const name of accounts) {
+    const match = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm').exec(passwd);
+    if (match) return { uid: Number(match[1]), gid: Number(match[2]) };
+  }
+  throw new OperatorError('TOOL_MISSING', `${product} refuses to run as root, and there is no account to run it as`, {
+    hint: `Create the user ${accounts[0]}, or run this as an ordinary user.`,
+  });
+}
+
+/** A port of 127.0.0.1 that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,126 @@
+import { messageOf } from '../../../errors.ts';
+import { log } from '../../../terminal/log.ts';
+import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
+import { readDefiners } from '../server/facts.ts';
+
+const BEGIN = '-- account ';
+
+/** What the server calls an account that it does not have, depending on the statement. */
+const NO_SUCH_ACCOUNT = ['ER_PASSWORD_NO_MATCH', 'ER_NONEXISTING_GRANT', 'ER_CANNOT_USER', 'ER_INVALID_ROLE'];
+
+interface Account {
+  readonly user: string;
+  readonly host: string;
+}
+
+const asSql = ({ user, host }: Account) =>
+  host === '' ? quoteIdentifier(user) : `${quoteIdentifier(user)}@${quoteIdentifier(host)}`;
+
+/** Every account that is granted something on the database or that its code runs as, and the roles of those. */
+async function concerned(connection: Connection, database: string): Promise<Account[]> {
+  const rows = await connection.query<Account>(
+    `select user, host from mysql.db where ? like db
+     union select user, host from mysql.tables_priv where db = ?
+     union select user, host from mysql.columns_priv where db = ?
+     union select user, host from mysql.procs_priv where db = ?`,
+    [database, database, database, database],
+  );
+  const definers = (await readDefiners(connection, database)).map((definer) => {
+    const at = definer.lastIndexOf('@');
+    return at < 0 ? { user: definer, host: '' } : { user: definer.slice(0, at), host: definer.slice(at + 1) };
+  });
+  const all = new Map([...rows, ...definers].map((account) => [asSql(account), account]));
+  for (const account of all.values()) {
+    const roles = await connection.query<{ role: string }>(
+      'select role from mysql.roles_mapping where user = ? and host = ?',
+      [account.user, account.host],
+    );
+    // a map's iteration takes in what is added to it meanwhile: roles of roles
+    for (const { role } of roles) all.set(quoteIdentifier(role), { user: role, host: '' });
+  }
+  // PUBLIC is there, and so is the one that came with the server
+  return [...all.values()].filter(({ user, host }) => user !== '' && !(user === 'PUBLIC' && host === ''));
+}
+
+/**
+ * What the database needs of its server and mariadb-dump leaves out, as SQL for the mariadb client: the accounts and
+ * roles that it concerns, with their passwords' hashes and their grants. Accounts that are not there (any more) are
+ * left out.
+ *
+ * @returns undefined when this user may not read them
+ */
+export async function readGlobals(connection: Connection, database: string): Promise<string | undefined> {
+  if (!connection.server.isMariaDb) return undefined;
+  try {
+    await connection.query("set session sql_mode = ''");
+    const blocks: { isRole: boolean; lines: string[] }[] = [];
+    for (const account of await concerned(connection, database)) {
+      const block = await readAccount(connection, account).catch((error: unknown) => {
+        if (NO_SUCH_ACCOUNT.includes(errorName(error) ?? '')) return undefined;
+        throw error;
+      });
+      if (block) blocks.push({ isRole: account.host === '', lines: block });
+    }
+    const ordered = [...blocks.filter(({ isRole }) => isRole), ...blocks.filter(({ isRole }) => !isRole)];
+    return [
+      '-- What the database needs of its server. Made for the mariadb client.',
+      ...ordered.flatMap((b) => b.lines),
+      '',
+    ].join('\n');
+  } catch (error) {
+    if (!/ACCESS_?DENIED/.test(errorName(error) ?? '')) throw error;
+    log.info(`accounts and grants are not kept beside the dump: this user may not read them (GRANT SELECT ON mysql.*)`);
+    return undefined;
+  }
+}
+
+async function readAccount(connection: Connection, account: Account): Promise<string[]> {
+  const name = asSql(account);
+  const made =
+    account.host === ''
+      ? `CREATE ROLE ${name}`
+      : Object.values((await connection.query<Record<string, string>>(`show create user ${name}`))[0] ?? {})[0];
+  const grants = (await connection.query<Record<string, string>>(`show grants for ${name}`))
+    .map((row) => Object.values(row)[0] ?? '')
+    // that comes with CREATE USER
+    .map((grant) => grant.replace(/ IDENTIFIED (?:BY PASSWORD|VIA) .*?(?= REQUIRE| WITH |$)/, ''))
+    .filter(
+      (grant) => /^(GRANT (?!PROXY )|SET DEFAULT ROLE )/.test(grant) && !/^GRANT USAGE ON \*\.\* TO \S+$/.test(grant),
+    );
+  return [
+    `${BEGIN}${name}`,
+    ...[made ?? '', ...grants].map((text) => `${text.replace(/^CREATE (USER|ROLE) /, 'CREATE $1 IF NOT EXISTS ')};`),
+  ];
+}
+
+/**
+ * Makes the accounts that the server lacks. Those that it has are left as they are.
+ * @returns the grants of those that were made, for when what they are about is there
+ */
+export async function makeMissingAccounts(connection: Connection, globals: string): Promise<string[]> {
+  const made: string[] = [];
+  const failed: string[] = [];
+  const grants: string[] = [];
+  await connection.query("set session sql_mode = ''");
+  for (const block of globals.split(`\n${BEGIN}`).slice(1)) {
+    const [name = '', create = '', ...its] = block.trimEnd().split('\n');
+    try {
+      await connection.query(create.replace(/;$/, '').replace(' IF NOT EXISTS ', ' '));
+      made.push(name);
+      grants.push(...its.map((grant) => grant.replace(/;$/, '')));
+    } catch (error) {
+      // it is there
+      if (errorName(error) !== 'ER_CANNOT_USER') failed.push(name);
+    }
+  }
+  if (made.length > 0) log.info(`made accounts that the server lacked: ${made.join(', ')}`);
+  if (failed.length > 0) log.warn(`accounts of the backup that this user could not make: ${failed.join(', ')}`);
+  return grants;
+}
+
+/** What cannot be granted is told: the restore counts without it. */
+export async function giveGrants(connection: Connection, grants: readonly string[]): Promise<void> {
+  for (const grant of grants) {
+    await connection.query(grant).catch((error: unknown) => log.warn(`not granted: ${grant}: ${messageOf(error)}`));
+  }
+}

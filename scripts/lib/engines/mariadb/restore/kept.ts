@@ -1,0 +1,38 @@
+import type { SourceConfig } from '../../../source.ts';
+import type { KeptDatabase } from '../../engine.ts';
+import { removeOld } from '../../kept.ts';
+import { type Connection, connect } from '../server/connection.ts';
+import { besideDatabases, dropDatabase, sizeOf } from '../server/databases.ts';
+import { takeLock } from '../server/locks.ts';
+import { findUnfinished } from '../swap/journal.ts';
+
+async function read(connection: Connection, { database }: SourceConfig): Promise<KeptDatabase[]> {
+  const kept: KeptDatabase[] = [];
+  // what a swap that broke off still needs is not something put aside
+  const inUse = (await findUnfinished(connection, database)).flatMap(({ plan }) => [plan.next, plan.old]);
+  for (const role of ['previous', 'undone'] as const) {
+    for (const { name, since } of await besideDatabases(connection, database, role)) {
+      if (!inUse.includes(name)) kept.push({ name, role, since, sizeBytes: await sizeOf(connection, name) });
+    }
+  }
+  return kept.sort((a, b) => b.since.getTime() - a.since.getTime());
+}
+
+/** See Engine.kept. */
+export async function keptDatabases(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const connection = await connect(source, signal);
+  return read(connection, source).finally(() => connection.close());
+}
+
+/** See Engine.dropKept. */
+export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const connection = await connect(source, signal);
+  return removeOld(before, {
+    list: () => read(connection, source),
+    underLock: async (work) => {
+      await takeLock(connection, { purpose: 'restore', source });
+      return work();
+    },
+    remove: (name) => dropDatabase(connection, name),
+  }).finally(() => connection.close());
+}

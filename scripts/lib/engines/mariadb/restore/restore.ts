@@ -1,0 +1,155 @@
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from '../../../errors.ts';
+import type { Stage } from '../../../pipeline/chain.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import type { RestoreOptions, RestoreSession } from '../../engine.ts';
+import { assertComplete } from '../dump/dump.ts';
+import { giveGrants, makeMissingAccounts } from '../dump/globals.ts';
+import { listCode } from '../server/code-objects.ts';
+import { type Connection, clientArguments, clientEnvironment, connect, quoteIdentifier } from '../server/connection.ts';
+import { countContents, listTables } from '../server/contents.ts';
+import { freeBesideName, listDatabases } from '../server/databases.ts';
+import { takeLock } from '../server/locks.ts';
+import { programFor } from '../server/programs.ts';
+import { swapDatabases } from '../swap/swap.ts';
+import { dropLeftovers } from './leftovers.ts';
+import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
+import { assertEmpty, createStaging, discard } from './staging.ts';
+import { completeUnfinished } from './undo.ts';
+
+const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
+
+/** See Engine.beginRestore. */
+export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+  const { to, manifest, globals, signal } = options;
+  const target = to ?? source.database;
+  const connection = await connect(source, signal);
+  try {
+    const place = { ...source, database: target };
+    await takeLock(connection, { purpose: 'restore', source: place });
+    await completeUnfinished(connection, place, signal);
+    await dropLeftovers(connection, place);
+    const targetExists = (await listDatabases(connection)).includes(target);
+    await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
+    const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
+    const known = { connection, source, target, targetExists, signal };
+    if (to !== undefined && targetExists) {
+      await assertEmpty(connection, to);
+      return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
+    }
+    const staging = await freeBesideName(connection, target, 'restoring');
+    await createStaging(connection, source, staging, to === undefined ? target : source.database, manifest);
+    const swaps = to === undefined;
+    return session({ ...known, staging, isForeign: false, swaps, grants: swaps ? grants : [] });
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+interface SessionParts {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly target: string;
+  readonly staging: string;
+  readonly isForeign: boolean;
+  readonly targetExists: boolean;
+  /** The live database is to be replaced; else the restored one goes beside it. */
+  readonly swaps: boolean;
+  /** What is to be granted once the restored database is in place. */
+  readonly grants: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+function session(parts: SessionParts): RestoreSession {
+  const { connection, source, target, staging, isForeign, targetExists, swaps, grants, signal } = parts;
+  let isCommitted = false;
+  return {
+    staging,
+    isForeign,
+    plan: async () => [
+      {
+        jobs: 1,
+        loads: [
+          {
+            into: await loadStage(source, connection, staging),
+            // the loading stage leaves out by itself what a server would not understand
+            droppedLines: [],
+            verifyEnd: (tail) => assertComplete(tail),
+          },
+        ],
+      },
+    ],
+    contents: () => onConnection(source, signal, (own) => countContents(own, staging)),
+    prepare: () => onConnection(source, signal, (own) => prepare(own, staging, swaps)),
+    commit: async () => {
+      isCommitted = true;
+      if (isForeign) return { database: target, previousDatabase: null };
+      const old = targetExists ? await freeBesideName(connection, target, 'previous') : null;
+      try {
+        await swapDatabases(
+          connection,
+          source,
+          { live: target, next: staging, old, runsEvents: swaps, undoes: false },
+          signal,
+        );
+      } catch (error) {
+        // a swap that could be taken back left no journal, and the staging database may go
+        isCommitted = error instanceof OperatorError && error.code === 'RESTORE_FAILED';
+        throw error;
+      }
+      await giveGrants(connection, grants);
+      return { database: target, previousDatabase: old };
+    },
+    discard: async () => {
+      if (!isCommitted) await discard(source, staging, isForeign);
+    },
+    close: () => connection.close(),
+  };
+}
+
+async function onConnection<T>(
+  source: SourceConfig,
+  signal: AbortSignal,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(source, signal);
+  return work(connection).finally(() => connection.close());
+}
+
+async function prepare(connection: Connection, staging: string, swaps: boolean): Promise<void> {
+  for (const { name, kind } of await listTables(connection, staging)) {
+    if (kind !== 'table') continue;
+    await connection.query(`analyze table ${quoteIdentifier(staging)}.${quoteIdentifier(name)}`);
+  }
+  await warnOfMissingDefiners(connection, staging);
+  if (swaps) return;
+  const events = (await listCode(connection, staging)).filter(({ kind }) => kind === 'event');
+  if (events.length > 0) {
+    log.warn(
+      `events do not run in a copy beside the live database: ${events.map(({ name }) => name).join(', ')}. ALTER EVENT … ENABLE starts them`,
+    );
+  }
+}
+
+async function loadStage(source: SourceConfig, connection: Connection, staging: string): Promise<Stage> {
+  const program = await programFor('mariadb');
+  return {
+    name: 'mariadb',
+    command: 'perl',
+    args: [
+      FILTER,
+      staging,
+      program.path,
+      ...clientArguments(source, connection),
+      '--batch',
+      // the dump is data: none of it is a command for the client, whose \! would be the shell
+      '--binary-mode',
+      '--max-allowed-packet=1G',
+      '--init-command=set session foreign_key_checks = 0, session unique_checks = 0',
+      `--database=${staging}`,
+    ],
+    env: clientEnvironment(source),
+  };
+}

@@ -1,0 +1,45 @@
+import type { SourceConfig } from '../../../source.ts';
+import type { UndoResult } from '../../engine.ts';
+import { nothingToUndo } from '../../kept.ts';
+import { type Connection, connect } from '../server/connection.ts';
+import { besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
+import { takeLock } from '../server/locks.ts';
+import { findUnfinished, type Unfinished } from '../swap/journal.ts';
+import { resumeSwap, swapDatabases } from '../swap/swap.ts';
+
+/** Completes a swap that broke off. @returns what it was */
+export async function completeUnfinished(
+  connection: Connection,
+  source: SourceConfig,
+  signal: AbortSignal,
+): Promise<Unfinished | undefined> {
+  const [unfinished] = await findUnfinished(connection, source.database);
+  if (unfinished) await resumeSwap(connection, source, unfinished, signal);
+  return unfinished;
+}
+
+/** See Engine.undo. An undo or a restore that broke off is completed first; of an undo, that is all that was asked for. */
+export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+  const connection = await connect(source, signal);
+  try {
+    const live = source.database;
+    await takeLock(connection, { purpose: 'restore', source });
+    const completed = await completeUnfinished(connection, source, signal);
+    if (completed?.plan.undoes) {
+      return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
+    }
+    const [previous] = await besideDatabases(connection, live, 'previous');
+    if (!previous) throw nothingToUndo(live);
+    const liveExists = (await listDatabases(connection)).includes(live);
+    const keptAs = await freeBesideName(connection, live, 'undone');
+    await swapDatabases(
+      connection,
+      source,
+      { live, next: previous.name, old: liveExists ? keptAs : null, runsEvents: true, undoes: true },
+      signal,
+    );
+    return { database: live, restoredFrom: previous.name, keptAs };
+  } finally {
+    await connection.close();
+  }
+}

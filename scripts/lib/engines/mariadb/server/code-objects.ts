@@ -1,0 +1,226 @@
+import { messageOf, OperatorError } from '../../../errors.ts';
+import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
+
+/** What has no rows of its own and cannot be renamed into another database: it is read, and made anew there. */
+export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
+
+export interface CodeObject {
+  readonly kind: CodeKind;
+  readonly name: string;
+  /** The statement that makes it in the session's database. A trigger's has TABLE where its table goes. */
+  readonly sql: string;
+  readonly sqlMode: string;
+  readonly charset: string;
+  readonly collation: string;
+  readonly timeZone?: string;
+  /** A trigger's. */
+  readonly table?: string;
+  /** An event's: it is to run where it is live. */
+  readonly runs?: boolean;
+}
+
+/** Stands for the table in a trigger's statement. No trigger can hold it. */
+const TABLE = '\0TABLE\0';
+
+const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
+
+/** Everything of a database that is code, its triggers in the order in which they fire. */
+export async function readCode(connection: Connection, database: string): Promise<CodeObject[]> {
+  // the server writes quotes as the session's mode wants them
+  await connection.query(`set session sql_mode = '', session sql_quote_show_create = 1`);
+  await connection.query(`use ${quoteIdentifier(database)}`);
+  return [
+    ...(await readRoutines(connection, database)),
+    ...(await readViews(connection, database)),
+    ...(await readTriggers(connection, database)),
+    ...(await readEvents(connection, database)),
+  ];
+}
+
+type Shown = Record<string, string | null>;
+
+async function show(connection: Connection, what: string, name: string): Promise<Shown> {
+  const [row] = await connection.query<Shown>(`show create ${what} ${name}`);
+  return row ?? {};
+}
+
+function definition(
+  shown: Shown,
+  column: string,
+  what: string,
+): Pick<CodeObject, 'sql' | 'charset' | 'collation'> & {
+  sqlMode: string;
+} {
+  const sql = shown[column];
+  if (!sql) {
+    throw new OperatorError('RESTORE_REFUSED', `the definition of ${what} may not be read by this user`, {
+      hint: 'GRANT SELECT ON mysql.proc to it (from MariaDB 11.3: SHOW CREATE ROUTINE), or restore as an administrator.',
+    });
+  }
+  return {
+    sql,
+    sqlMode: shown.sql_mode ?? '',
+    charset: shown.character_set_client ?? 'utf8mb4',
+    collation: shown.collation_connection ?? 'utf8mb4_general_ci',
+  };
+}
+
+async function readRoutines(connection: Connection, database: string): Promise<CodeObject[]> {
+  const rows = await connection.query<{ name: string; type: string }>(
+    `select routine_name as name, routine_type as type from information_schema.routines where routine_schema = ?
+     order by field(routine_type, 'PACKAGE', 'PACKAGE BODY', 'FUNCTION', 'PROCEDURE'), binary routine_name`,
+    [database],
+  );
+  const objects: CodeObject[] = [];
+  for (const { name, type } of rows) {
+    const kind = type.toLowerCase() as CodeKind;
+    const column = `Create ${type.replace(/\w+/g, (word) => `${word[0]}${word.slice(1).toLowerCase()}`)}`;
+    const shown = await show(connection, type, qualified(database, name));
+    objects.push({ kind, name, ...definition(shown, column, `the ${kind} ${name}`) });
+  }
+  return objects;
+}
+
+async function readViews(connection: Connection, database: string): Promise<CodeObject[]> {
+  const rows = await connection.query<{ name: string }>(
+    'select table_name as name from information_schema.views where table_schema = ? order by binary table_name',
+    [database],
+  );
+  const objects: CodeObject[] = [];
+  for (const { name } of rows) {
+    const shown = await show(connection, 'view', qualified(database, name));
+    objects.push({ kind: 'view', name, ...definition(shown, 'Create View', `the view ${name}`) });
+  }
+  return objects;
+}
+
+/**
+ * From their parts: SHOW CREATE TRIGGER says what its author wrote, names of databases included. Asked for by the schema
+ * of their tables, which is always theirs: by any other column the server would open every table that it has.
+ */
+async function readTriggers(connection: Connection, database: string): Promise<CodeObject[]> {
+  const rows = await connection.query<Record<string, string>>(
+    `select trigger_name as name, event_object_table as \`table\`, action_timing as timing, event_manipulation as event,
+       action_statement as body, definer, sql_mode as mode, character_set_client as charset, collation_connection as collation
+     from information_schema.triggers where event_object_schema = ?
+     order by binary event_object_table, action_timing, event_manipulation, action_order`,
+    [database],
+  );
+  return rows.map((row) => ({
+    kind: 'trigger',
+    name: row.name ?? '',
+    sql: `create definer=${account(row.definer ?? '')} trigger ${quoteIdentifier(row.name ?? '')} ${row.timing} ${row.event} on ${TABLE} for each row ${row.body}`,
+    sqlMode: row.mode ?? '',
+    charset: row.charset ?? 'utf8mb4',
+    collation: row.collation ?? 'utf8mb4_general_ci',
+    table: row.table ?? '',
+  }));
+}
+
+/** `user@host` as SQL: the host has no @, the user may. A role has no host. */
+function account(definer: string): string {
+  const at = definer.lastIndexOf('@');
+  if (at < 0) return quoteIdentifier(definer);
+  const [user, host] = [definer.slice(0, at), definer.slice(at + 1)];
+  return host === '' ? quoteIdentifier(user) : `${quoteIdentifier(user)}@${quoteIdentifier(host)}`;
+}
+
+/** An event's status stands between its schedule and its body. SLAVESIDE is how a dump of a replica has what runs. */
+const EVENT_HEAD =
+  /^(CREATE (?:DEFINER=\S+ )?EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)(?= )/s;
+
+async function readEvents(connection: Connection, database: string): Promise<CodeObject[]> {
+  const rows = await connection.query<{ name: string; status: string; zone: string }>(
+    'select event_name as name, status, time_zone as zone from information_schema.events where event_schema = ? order by binary event_name',
+    [database],
+  );
+  const objects: CodeObject[] = [];
+  for (const { name, status, zone } of rows) {
+    const shown = await show(connection, 'event', qualified(database, name));
+    const parts = definition(shown, 'Create Event', `the event ${name}`);
+    if (!EVENT_HEAD.test(parts.sql)) {
+      throw new OperatorError(
+        'RESTORE_REFUSED',
+        `the event ${name} has a form that is not known: ${parts.sql.slice(0, 200)}`,
+      );
+    }
+    objects.push({ kind: 'event', name, ...parts, timeZone: zone, runs: status !== 'DISABLED' });
+  }
+  return objects;
+}
+
+/**
+ * Makes an object in a database, with the settings that it was made with.
+ * @param options.table the table that a trigger is put on, if not its own
+ * @param options.asleep make an event so that it does not run here
+ */
+export async function createCode(
+  connection: Connection,
+  database: string,
+  object: CodeObject,
+  options: { table?: string; asleep?: boolean } = {},
+): Promise<void> {
+  await connection.query(`use ${quoteIdentifier(database)}`);
+  await connection.query(
+    `set session sql_mode = ${quoteLiteral(object.sqlMode)}, character_set_client = ${object.charset}, collation_connection = ${object.collation}${
+      object.timeZone === undefined ? '' : `, time_zone = ${quoteLiteral(object.timeZone)}`
+    }`,
+  );
+  try {
+    await connection.query(statementFor(object, options));
+  } finally {
+    await connection.query("set session sql_mode = '', time_zone = default").catch(() => {});
+    await connection.query('set names utf8mb4').catch(() => {});
+  }
+}
+
+function statementFor({ kind, sql, table, runs }: CodeObject, options: { table?: string; asleep?: boolean }): string {
+  if (kind === 'trigger') return sql.replace(TABLE, () => quoteIdentifier(options.table ?? table ?? ''));
+  if (kind !== 'event') return sql;
+  const status = !runs ? 'DISABLE' : options.asleep ? 'DISABLE ON SLAVE' : 'ENABLE';
+  return sql.replace(EVENT_HEAD, (_, head: string) => `${head} ${status}`);
+}
+
+/** Makes objects that may need one another: whoever fails is tried again after the others. Returns what stayed out. */
+export async function createAll(
+  connection: Connection,
+  database: string,
+  objects: readonly CodeObject[],
+): Promise<{ object: CodeObject; reason: string }[]> {
+  let left = [...objects];
+  for (;;) {
+    const failed: { object: CodeObject; reason: string }[] = [];
+    for (const object of left) {
+      try {
+        await createCode(connection, database, object);
+      } catch (error) {
+        failed.push({ object, reason: messageOf(error) });
+      }
+    }
+    if (failed.length === 0 || failed.length === left.length) return failed;
+    left = failed.map(({ object }) => object);
+  }
+}
+
+/** Removes everything of a kind from a database. */
+export async function dropCode(connection: Connection, database: string, kinds: readonly CodeKind[]): Promise<void> {
+  for (const { kind, name } of await listCode(connection, database)) {
+    if (kinds.includes(kind)) await connection.query(`drop ${kind} if exists ${qualified(database, name)}`);
+  }
+}
+
+/** Kinds and names of a database's code. */
+export async function listCode(connection: Connection, database: string): Promise<{ kind: CodeKind; name: string }[]> {
+  const rows = await connection.query<{ kind: string; name: string }>(
+    `select 'view' as kind, table_name as name from information_schema.views where table_schema = ?
+     union all select 'trigger', trigger_name from information_schema.triggers where event_object_schema = ?
+     union all select 'event', event_name from information_schema.events where event_schema = ?
+     union all select lower(routine_type), routine_name from information_schema.routines where routine_schema = ?`,
+    [database, database, database, database],
+  );
+  // a package goes with its body
+  const order = ['event', 'trigger', 'view', 'function', 'procedure', 'package body', 'package'];
+  return rows
+    .map(({ kind, name }) => ({ kind: kind as CodeKind, name }))
+    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+}

@@ -1,0 +1,236 @@
+import { type Connection as Client, createConnection } from 'mariadb';
+import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { tlsAttempts } from '../../database/tls.ts';
+
+/** A server that is gone does not say goodbye. */
+const CLOSE_TIMEOUT_MS = 2_000;
+const KEEPALIVE_IDLE_MS = 30_000;
+
+type Row = Record<string, unknown>;
+
+/** A connection to a server, in no database of it. Every failure is an OperatorError that names the source. */
+export interface Connection {
+  query<R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]>;
+  /** The first rows of one statement; a text of several is an error. */
+  firstRows(sql: string, count: number): Promise<Row[]>;
+  /** From here on this signal breaks the connection off, and not the one that it was made with. */
+  heed(other: AbortSignal): void;
+  /** Closes the connection; never rejects. */
+  close(): Promise<void>;
+  readonly server: ServerVersion;
+  /** Whether the connection is encrypted: the client programs then have to do the same. */
+  readonly isEncrypted: boolean;
+  /** The server's id of this connection. */
+  readonly id: number;
+}
+
+export interface ServerVersion {
+  /** `10.11.19`. */
+  readonly text: string;
+  /** 101119 for 10.11.19. */
+  readonly number: number;
+  readonly isMariaDb: boolean;
+}
+
+/** The version in what `SELECT VERSION()` or `--version` says. */
+export function parseVersion(said: string): ServerVersion {
+  // old clients are told that a MariaDB 10 is a 5.5.5
+  const match = /(\d+)\.(\d+)\.(\d+)/.exec(said.replace(/^5\.5\.5-/, ''));
+  const [, major, minor, patch] = (match ?? []).map(Number);
+  return {
+    text: match?.[0] ?? said,
+    number: (major ?? 0) * 10_000 + (minor ?? 0) * 100 + (patch ?? 0),
+    isMariaDb: /mariadb/i.test(said),
+  };
+}
+
+/** `10.11` of 101119. */
+export function seriesOf(number: number): string {
+  return `${Math.floor(number / 10_000)}.${Math.floor(number / 100) % 100}`;
+}
+
+/** What the client programs are told about the server; the password through their environment. */
+export function clientArguments(source: SourceConfig, connection: Connection): string[] {
+  return [
+    // what the user of this machine has in ~/.my.cnf must not decide where a backup comes from
+    '--no-defaults',
+    ...(source.host.startsWith('/')
+      ? ['--protocol=socket', `--socket=${source.host}`]
+      : ['--protocol=tcp', `--host=${source.host}`, `--port=${source.port}`]),
+    `--user=${source.user}`,
+    '--default-character-set=utf8mb4',
+    ...tlsArguments(source, connection),
+  ];
+}
+
+export function clientEnvironment(source: SourceConfig): Record<string, string> {
+  return source.password === undefined ? {} : { MYSQL_PWD: source.password };
+}
+
+function tlsArguments(source: SourceConfig, connection: Connection): string[] {
+  if (!connection.isEncrypted) return ['--skip-ssl'];
+  const verifies = source.sslMode.startsWith('verify');
+  return [
+    '--ssl',
+    ...(source.sslRootCert === undefined ? [] : [`--ssl-ca=${source.sslRootCert}`]),
+    ...(source.sslCert === undefined ? [] : [`--ssl-cert=${source.sslCert}`]),
+    ...(source.sslKey === undefined ? [] : [`--ssl-key=${source.sslKey}`]),
+    verifies ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
+  ];
+}
+
+/**
+ * Connects to the source's server. An aborted signal breaks the connection off, and with it whatever the server is
+ * doing for it.
+ *
+ * @param database makes this the connection's database
+ * @throws OperatorError SOURCE_CONNECT saying which variable to look at
+ */
+export async function connect(source: SourceConfig, signal: AbortSignal, database?: string): Promise<Connection> {
+  signal.throwIfAborted();
+  let lastError: unknown;
+  for (const ssl of tlsAttempts(source)) {
+    try {
+      const client = await createConnection({
+        ...(source.host.startsWith('/') ? { socketPath: source.host } : { host: source.host, port: source.port }),
+        user: source.user,
+        ...(source.password === undefined ? {} : { password: source.password }),
+        ...(database === undefined ? {} : { database }),
+        ssl,
+        charset: 'utf8mb4',
+        connectTimeout: source.connectTimeoutMs,
+        keepAliveDelay: KEEPALIVE_IDLE_MS,
+        bigIntAsNumber: true,
+        insertIdAsNumber: true,
+        dateStrings: true,
+        logParam: false,
+      });
+      return await wrap(client, source, ssl !== false, signal);
+    } catch (error) {
+      lastError = error;
+      if (codeOf(error) !== 'ER_SERVER_SSL_DISABLED') break;
+    }
+  }
+  throw connectError(source, lastError);
+}
+
+async function wrap(
+  client: Client,
+  source: SourceConfig,
+  isEncrypted: boolean,
+  signal: AbortSignal,
+): Promise<Connection> {
+  let lost: unknown;
+  client.on('error', (error) => {
+    lost ??= error;
+  });
+  let heeded = signal;
+  const throwIfAborted = () => heeded.throwIfAborted();
+  const destroy = () => client.destroy();
+  signal.addEventListener('abort', destroy, { once: true });
+  const query = async <R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]> => {
+    throwIfAborted();
+    if (lost) throw queryError(source, lost);
+    try {
+      const result: unknown = await client.query(sql, parameters && [...parameters]);
+      return Array.isArray(result) ? (result as R[]) : [];
+    } catch (error) {
+      throwIfAborted();
+      throw queryError(source, error);
+    }
+  };
+  const firstRows = async (sql: string, count: number): Promise<Row[]> => {
+    throwIfAborted();
+    const rows: Row[] = [];
+    const stream = client.queryStream(sql);
+    try {
+      for await (const row of stream as AsyncIterable<Row>) {
+        rows.push(row);
+        if (rows.length === count) break;
+      }
+      return rows;
+    } catch (error) {
+      throwIfAborted();
+      throw queryError(source, error);
+    }
+  };
+  const [row] = await query<{ version: string; id: number }>('select version() as version, connection_id() as id');
+  // an idle session has to outlive the dump beside it
+  await query('set session wait_timeout = 2147483, session net_read_timeout = 3600, session net_write_timeout = 3600');
+  return {
+    query,
+    firstRows,
+    server: parseVersion(row?.version ?? ''),
+    isEncrypted,
+    heed: (other) => {
+      heeded.removeEventListener('abort', destroy);
+      heeded = other;
+      heeded.addEventListener('abort', destroy, { once: true });
+    },
+    id: row?.id ?? 0,
+    close: async () => {
+      heeded.removeEventListener('abort', destroy);
+      const timer = setTimeout(() => client.destroy(), CLOSE_TIMEOUT_MS);
+      await client.end().catch(() => client.destroy());
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** What the server said, without the connector's numbers around it. */
+export function serverMessage(error: unknown): string {
+  const said = (error as { sqlMessage?: unknown } | null)?.sqlMessage;
+  return typeof said === 'string' && said !== '' ? said.replace(/\s*\n\s*/g, ' ') : messageOf(error);
+}
+
+/** The server's name for the failure of a query, such as ER_LOCK_WAIT_TIMEOUT. */
+export function errorName(error: unknown): string | undefined {
+  return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
+}
+
+function queryError(source: SourceConfig, error: unknown): OperatorError {
+  return new OperatorError('PROCESS_FAILED', `MariaDB at ${where(source)}: ${serverMessage(error)}`, { cause: error });
+}
+
+function where(source: SourceConfig): string {
+  return source.host.startsWith('/') ? source.host : `${source.host}:${source.port}`;
+}
+
+function connectError(source: SourceConfig, error: unknown): OperatorError {
+  if (error instanceof OperatorError) return error;
+  return new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${source.name}: cannot connect to MariaDB at ${where(source)} as ${source.user}: ${serverMessage(error)}`,
+    { hint: connectHint(source, error), cause: error },
+  );
+}
+
+function connectHint({ variable }: SourceConfig, error: unknown): string {
+  const { cause, message } = error as Error;
+  switch (codeOf(cause) ?? codeOf(error)) {
+    case 'ER_ACCESS_DENIED_ERROR':
+    case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
+      return `The user or the password is wrong, or the user may not connect from here: check ${variable} and ${variable}_PASSWORD.`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The host name is unknown here: check ${variable}, and that both containers share a network.`;
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return `Nothing listens there: is the server running? Check ${variable}.`;
+    case 'ER_CON_COUNT_ERROR':
+      return 'The server has no connection left: raise max_connections or end idle clients.';
+    default:
+      // the connector wraps what the socket said
+      if (/ENOTFOUND|EAI_AGAIN/.test(message)) return `The host name is unknown here: check ${variable}.`;
+      if (/ECONNREFUSED|ENOENT/.test(message))
+        return `Nothing listens there: is the server running? Check ${variable}.`;
+      return `Check ${variable}, and that the server is reachable from here.`;
+  }
+}
+
+/** Quotes an identifier for SQL. */
+export const quoteIdentifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+
+/** Quotes a literal for SQL that takes no parameters; for sessions whose sql_mode lets backslashes escape. */
+export const quoteLiteral = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;

@@ -1,0 +1,58 @@
+import { besideName, ROLES, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { type Connection, quoteIdentifier } from './connection.ts';
+
+const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
+
+/** A waiting DDL statement keeps everybody else waiting behind it: it gives up in time. */
+export const LOCK_WAIT_SECONDS = 30;
+
+/** Every database of the server but its own. */
+export async function listDatabases(connection: Connection): Promise<string[]> {
+  const rows = await connection.query<{ name: string }>(
+    'select schema_name as name from information_schema.schemata order by binary schema_name',
+  );
+  // a folder among the data that is none of the server's, such as lost+found
+  return rows.map(({ name }) => name).filter((name) => !SYSTEM.includes(name) && !name.startsWith('#mysql50#'));
+}
+
+/** Whether restores made this database beside a live one. */
+export function isBeside(name: string, all: readonly string[]): boolean {
+  return ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
+}
+
+/** The databases that earlier restores left beside this one in a role, the newest first. */
+export async function besideDatabases(
+  connection: Connection,
+  database: string,
+  role: Role,
+): Promise<{ name: string; since: Date }[]> {
+  return (await listDatabases(connection))
+    .flatMap((name) => {
+      const since = timeOfBeside(name, database, role);
+      return since === undefined ? [] : [{ name, since }];
+    })
+    .sort((a, b) => b.since.getTime() - a.since.getTime());
+}
+
+/** A name beside the database that is not taken. */
+export async function freeBesideName(connection: Connection, database: string, role: Role): Promise<string> {
+  const taken = new Set(await listDatabases(connection));
+  for (let ms = Date.now(); ; ms += 1_000) {
+    const name = besideName(database, role, new Date(ms));
+    if (!taken.has(name)) return name;
+  }
+}
+
+export async function sizeOf(connection: Connection, database: string): Promise<number> {
+  const [row] = await connection.query<{ bytes: string }>(
+    `select cast(coalesce(sum(data_length + index_length), 0) as char) as bytes
+     from information_schema.tables where table_schema = ? and table_type <> 'VIEW'`,
+    [database],
+  );
+  return Math.round(Number(row?.bytes));
+}
+
+export async function dropDatabase(connection: Connection, name: string): Promise<void> {
+  await connection.query(`set session lock_wait_timeout = ${LOCK_WAIT_SECONDS}, session foreign_key_checks = 0`);
+  await connection.query(`drop database if exists ${quoteIdentifier(name)}`);
+}

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperatorError } from '../../../errors.ts';
+import { childEnvironment } from '../../../machine/child-environment.ts';
+import { versionOutput } from '../../database/program-version.ts';
+import { parseVersion, type ServerVersion, seriesOf } from './connection.ts';
+
+/** Each program under its name and the one of older packages, with the Debian package that has it. */
+const PROGRAMS = {
+  'mariadb-dump': { names: ['mariadb-dump', 'mysqldump'], package: 'mariadb-client' },
+  mariadb: { names: ['mariadb', 'mysql'], package: 'mariadb-client' },
+  mariadbd: { names: ['mariadbd', 'mysqld'], package: 'mariadb-server-core' },
+  'mariadb-install-db': { names: ['mariadb-install-db', 'mysql_install_db'], package: 'mariadb-server-core' },
+} as const;
+
+export type ProgramName = keyof typeof PROGRAMS;
+
+export interface Program {
+  readonly path: string;
+  readonly version: ServerVersion;
+}
+
+/** Servers lie where ordinary users' PATH does not lead. */
+const ALSO = ['/usr/sbin', '/usr/local/sbin', '/usr/libexec'];
+
+const found = new Map<ProgramName, Promise<Program | undefined>>();
+
+async function search(name: ProgramName): Promise<Program | undefined> {
+  const directories = [...(childEnvironment().PATH ?? '').split(':').filter((path) => path !== ''), ...ALSO];
+  for (const candidate of PROGRAMS[name].names) {
+    for (const directory of directories) {
+      const path = join(directory, candidate);
+      if (!existsSync(path)) continue;
+      // a script tells no version
+      if (name === 'mariadb-install-db') return { path, version: parseVersion('') };
+      const stdout = await versionOutput(path, ['--no-defaults']);
+      // "Ver 10.19 Distrib 10.11.19-MariaDB", "from 11.8.3-MariaDB", "Ver 10.11.19-MariaDB-0+deb12u1"
+      const version = parseVersion(/(?:Distrib|from) (\S+)/.exec(stdout)?.[1] ?? stdout);
+      if (version.isMariaDb) return { path, version };
+    }
+  }
+  return undefined;
+}
+
+/** @throws OperatorError TOOL_MISSING */
+export async function programFor(name: ProgramName): Promise<Program> {
+  let searching = found.get(name);
+  if (!searching) {
+    searching = search(name);
+    found.set(name, searching);
+  }
+  const program = await searching;
+  if (program) return program;
+  throw new OperatorError('TOOL_MISSING', `${name} of MariaDB is not installed here`, {
+    hint: `Install it (apt-get install ${PROGRAMS[name].package}), or run inside the backup image.`,
+  });
+}
+
+/** Whether the client is of an older series than the server. */
+export function isOlder(program: Program, server: ServerVersion): boolean {
+  return server.isMariaDb && Math.floor(program.version.number / 100) < Math.floor(server.number / 100);
+}
+
+export { seriesOf };

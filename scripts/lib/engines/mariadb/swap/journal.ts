@@ -1,0 +1,96 @@
+import { OperatorError } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { timeOfBeside } from '../../database/beside-names.ts';
+import type { CodeObject } from '../server/code-objects.ts';
+import { type Connection, quoteIdentifier } from '../server/connection.ts';
+import type { DatabaseDefaults } from '../server/facts.ts';
+
+/** Lies in the database that is swapped in, from before the first change until after the last. */
+const JOURNAL = '_compose_db_backup_swap';
+
+/**
+ * How far a swap has come. `begun`: the live tables are where they were, or hidden; `moved`: every table is in its new
+ * place; `live`: the live database is complete, the replaced one not yet.
+ */
+export type SwapState = 'begun' | 'moved' | 'live';
+
+/** A table of either side. One with triggers gets a name of its own for the moment in which it has none. */
+export interface SwappedTable {
+  readonly name: string;
+  readonly hidden?: string;
+}
+
+/** Everything that a swap needs to know, written down before it changes anything. */
+export interface SwapPlan {
+  readonly version: 1;
+  readonly live: string;
+  /** The database whose contents become the live one's; dropped at the end. */
+  readonly next: string;
+  /** Where the live one's contents go; null when there is no live database. */
+  readonly old: string | null;
+  readonly defaults: DatabaseDefaults;
+  readonly oldDefaults: DatabaseDefaults | null;
+  readonly nextTables: readonly SwappedTable[];
+  readonly liveTables: readonly SwappedTable[];
+  readonly nextCode: readonly CodeObject[];
+  readonly liveCode: readonly CodeObject[];
+  /** Events run where they are live, but not in a copy beside. */
+  readonly runsEvents: boolean;
+  readonly undoes: boolean;
+}
+
+export interface Unfinished {
+  readonly plan: SwapPlan;
+  readonly state: SwapState;
+}
+
+const tableOf = (plan: Pick<SwapPlan, 'next'>) => `${quoteIdentifier(plan.next)}.${quoteIdentifier(JOURNAL)}`;
+
+/** Whether a table is the journal, which belongs to neither side. */
+export const isJournal = (name: string): boolean => name === JOURNAL;
+
+export async function writeJournal(connection: Connection, plan: SwapPlan): Promise<void> {
+  const table = tableOf(plan);
+  await connection.query(
+    `create or replace table ${table} (state varchar(16) not null, plan longtext not null) engine=InnoDB default charset=utf8mb4`,
+  );
+  await connection.query(`insert into ${table} values ('begun', ?)`, [JSON.stringify(plan)]);
+}
+
+export async function recordState(connection: Connection, plan: SwapPlan, state: SwapState): Promise<void> {
+  await connection.query(`update ${tableOf(plan)} set state = ?`, [state]);
+}
+
+export async function removeJournal(connection: Connection, plan: SwapPlan): Promise<void> {
+  await connection.query(`drop table if exists ${tableOf(plan)}`);
+}
+
+/** The swaps of this database that broke off half way. There is at most one, as the next command ends it. */
+export async function findUnfinished(connection: Connection, live: string): Promise<Unfinished[]> {
+  const rows = await connection.query<{ next: string }>(
+    'select table_schema as next from information_schema.tables where table_name = ?',
+    [JOURNAL],
+  );
+  const found: Unfinished[] = [];
+  for (const { next } of rows) {
+    const isOurs = (['restoring', 'previous'] as const).some((role) => timeOfBeside(next, live, role) !== undefined);
+    if (!isOurs) continue;
+    const [row] = await connection.query<{ state: SwapState; plan: string }>(
+      `select state, plan from ${tableOf({ next })}`,
+    );
+    // made, but nothing written: nothing was changed either
+    if (row) found.push({ state: row.state, plan: JSON.parse(row.plan) as SwapPlan });
+  }
+  return found.filter(({ plan }) => plan.live === live);
+}
+
+/** @throws OperatorError RESTORE_REFUSED: what is live is half the one and half the other database */
+export async function assertNotHalfSwapped(connection: Connection, source: SourceConfig): Promise<void> {
+  const [unfinished] = await findUnfinished(connection, source.database);
+  if (!unfinished || unfinished.state === 'live') return;
+  throw new OperatorError(
+    'RESTORE_REFUSED',
+    `a restore of ${source.database} broke off while it put the restored tables in place: what is there is neither database whole`,
+    { hint: 'make restore or make restore-undo: either first completes it from where it stopped.' },
+  );
+}

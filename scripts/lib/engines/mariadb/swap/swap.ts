@@ -1,0 +1,158 @@
+import { messageOf, OperatorError } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import { type CodeObject, readCode } from '../server/code-objects.ts';
+import { type Connection, connect, errorName } from '../server/connection.ts';
+import { listTables } from '../server/contents.ts';
+import { readDefaults } from '../server/facts.ts';
+import {
+  isJournal,
+  removeJournal,
+  type SwapPlan,
+  type SwappedTable,
+  type Unfinished,
+  writeJournal,
+} from './journal.ts';
+import { clientsOf, keepOthersOut } from './other-clients.ts';
+import { advance, takeBack } from './steps.ts';
+
+/** So many times CONNECT_TIMEOUT a swap that was told to stop may go on to its end. */
+const SWAP_GRACE = 4;
+
+export interface SwapOrder {
+  readonly live: string;
+  readonly next: string;
+  /** The new name of what is live now; null when nothing is. */
+  readonly old: string | null;
+  readonly runsEvents: boolean;
+  readonly undoes: boolean;
+}
+
+/**
+ * Puts the contents of the database `next` in the place of those of `live`, which are kept in `old`. Tables change
+ * places in one statement; see docs/adr/0012-mariadb-swap.md for what cannot be so, and for what happens when this
+ * breaks off half way.
+ */
+export async function swapDatabases(
+  connection: Connection,
+  source: SourceConfig,
+  order: SwapOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = await planSwap(connection, order);
+  if (plan.old !== null) await tellOfConnections(connection, plan.live);
+  signal.throwIfAborted();
+  try {
+    await writeJournal(connection, plan);
+  } catch (error) {
+    await removeJournal(connection, plan).catch(() => {});
+    throw error;
+  }
+  await complete(connection, source, { plan, state: 'begun' }, { isResumed: false, signal });
+}
+
+/** Completes a swap that broke off, from where it stopped. */
+export async function resumeSwap(
+  connection: Connection,
+  source: SourceConfig,
+  unfinished: Unfinished,
+  signal: AbortSignal,
+): Promise<void> {
+  const { plan } = unfinished;
+  log.warn(`${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} broke off while it swapped: completing it first`);
+  await complete(connection, source, unfinished, { isResumed: true, signal });
+}
+
+async function complete(
+  connection: Connection,
+  source: SourceConfig,
+  { plan, state }: Unfinished,
+  { isResumed, signal }: { isResumed: boolean; signal: AbortSignal },
+): Promise<void> {
+  // once begun, only going on or going back leaves a whole database: an interrupt ends this only when the server hangs
+  const late = lateAfter(signal, source.connectTimeoutMs * SWAP_GRACE);
+  connection.heed(late.signal);
+  const helper = await connect(source, late.signal);
+  const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
+  try {
+    await advance(connection, plan, state, { isResumed, isLive: () => others.stop() });
+  } catch (error) {
+    if (await takeBack(connection, plan)) throw await explain(helper, plan, error);
+    throw new OperatorError('RESTORE_FAILED', `the swap of ${plan.live} stopped half way: ${messageOf(error)}`, {
+      hint: 'make restore-undo or make restore: either first completes it from where it stopped.',
+      cause: error,
+    });
+  } finally {
+    await others.stop();
+    await helper.close();
+    late.stop();
+  }
+}
+
+/** A signal that aborts so long after another one has. */
+function lateAfter(signal: AbortSignal, ms: number): { signal: AbortSignal; stop(): void } {
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => late.abort(signal.reason), ms);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: late.signal,
+    stop: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+/** Reads both sides and writes down what is to happen to each thing. */
+async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapPlan> {
+  const { live, next, old } = order;
+  const defaults = await readDefaults(connection, next);
+  if (!defaults) throw new OperatorError('RESTORE_FAILED', `the database ${next} is gone`);
+  const nextCode = await readCode(connection, next);
+  const liveCode = old === null ? [] : await readCode(connection, live);
+  const digits = /\d+$/.exec(next)?.[0] ?? '';
+  return {
+    version: 1,
+    ...order,
+    defaults,
+    oldDefaults: old === null ? null : ((await readDefaults(connection, live)) ?? null),
+    nextTables: await swappedTables(connection, next, nextCode, `_swap${digits}_new`),
+    liveTables: old === null ? [] : await swappedTables(connection, live, liveCode, `_swap${digits}_old`),
+    nextCode,
+    liveCode,
+  };
+}
+
+async function swappedTables(
+  connection: Connection,
+  database: string,
+  code: readonly CodeObject[],
+  hiddenPrefix: string,
+): Promise<SwappedTable[]> {
+  const withTriggers = new Set(code.flatMap(({ table }) => (table === undefined ? [] : [table])));
+  return (await listTables(connection, database))
+    .filter(({ name, kind }) => kind !== 'view' && !isJournal(name))
+    .map(({ name }, i) => (withTriggers.has(name) ? { name, hidden: `${hiddenPrefix}${i}` } : { name }));
+}
+
+async function tellOfConnections(connection: Connection, database: string): Promise<void> {
+  const clients = await clientsOf(connection, [database], connection.id);
+  if (clients.length === 0) return;
+  const counts = new Map<string, number>();
+  for (const { user } of clients) counts.set(user, (counts.get(user) ?? 0) + 1);
+  log.warn(`ending the connections to ${database}: ${[...counts].map(([user, n]) => `${n} × ${user}`).join(', ')}`);
+}
+
+async function explain(helper: Connection, { live }: SwapPlan, error: unknown): Promise<unknown> {
+  if (errorName(error) !== 'ER_LOCK_WAIT_TIMEOUT') return error;
+  const clients = await clientsOf(helper, [live], helper.id).catch(() => []);
+  const named = [...new Set(clients.map(({ user }) => user))].join(', ');
+  return new OperatorError('RESTORE_REFUSED', `${live} could not be swapped: it is in use by ${named || 'others'}`, {
+    hint: 'Stop these clients, or give the restoring user CONNECTION ADMIN (before MariaDB 10.5: SUPER) and PROCESS, and restore again. The live database is as it was.',
+    cause: error,
+  });
+}

@@ -1,0 +1,43 @@
+import { OperatorError } from '../../errors.ts';
+import type { SourceConfig } from '../../source.ts';
+import { ROLES, timeOfBeside } from '../database/beside-names.ts';
+import type { Engine } from '../engine.ts';
+import { beginDump } from './dump/dump.ts';
+import { rehearse } from './rehearsal.ts';
+import { dropKept, keptDatabases } from './restore/kept.ts';
+import { beginRestore } from './restore/restore.ts';
+import { undoRestore } from './restore/undo.ts';
+import { connectBeside, listDatabases } from './server/databases.ts';
+import { runsUnderWay } from './server/locks.ts';
+
+/** PostgreSQL, through its own pg_dump, psql and pg_restore. */
+export const postgres: Engine = {
+  expand,
+  beginDump,
+  beginRestore,
+  undo: undoRestore,
+  kept: keptDatabases,
+  underWay: runsUnderWay,
+  dropKept,
+  rehearse,
+};
+
+/** `*` is every database that can be connected to, but for templates and what restores keep beside the live ones. */
+async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
+  if (source.database !== '*') return [source];
+  const connection = await connectBeside(source, signal);
+  try {
+    const rows = await connection.query<{ name: string }>(
+      'select datname as name from pg_database where datallowconn and not datistemplate order by 1',
+    );
+    const all = (await listDatabases(connection)).map((row) => row.name);
+    const isKept = (name: string) =>
+      ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
+    const names = rows.map((row) => row.name).filter((name) => !isKept(name));
+    if (names.length === 0)
+      throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: the server has no databases`);
+    return names.map((database) => ({ ...source, database, name: `${source.name}.${database}` }));
+  } finally {
+    await connection.close();
+  }
+}

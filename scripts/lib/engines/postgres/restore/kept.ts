@@ -1,0 +1,35 @@
+import type { SourceConfig } from '../../../source.ts';
+import type { KeptDatabase } from '../../engine.ts';
+import { removeOld } from '../../kept.ts';
+import type { Connection } from '../server/connection.ts';
+import { besideDatabases, connectBeside, dropDatabase } from '../server/databases.ts';
+import { lockRestore } from '../server/locks.ts';
+
+async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
+  const kept: KeptDatabase[] = [];
+  for (const role of ['previous', 'undone'] as const) {
+    for (const { name, since, sizeBytes } of await besideDatabases(connection, source.database, role)) {
+      kept.push({ name, role, since, sizeBytes });
+    }
+  }
+  return kept.sort((a, b) => b.since.getTime() - a.since.getTime());
+}
+
+/** See Engine.kept. */
+export async function keptDatabases(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const connection = await connectBeside(source, signal);
+  return read(connection, source).finally(() => connection.close());
+}
+
+/** See Engine.dropKept. */
+export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+  const connection = await connectBeside(source, signal);
+  return removeOld(before, {
+    list: () => read(connection, source),
+    underLock: async (work) => {
+      await lockRestore(connection, source);
+      return work();
+    },
+    remove: (name) => dropDatabase(connection, name),
+  }).finally(() => connection.close());
+}

@@ -1,0 +1,165 @@
+import { OperatorError } from '../../../errors.ts';
+import { formatBytes } from '../../../quantities.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import { assertServerRoom } from '../../room.ts';
+import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
+import { besideDatabases } from '../server/databases.ts';
+
+/** A restore writes the tables, their WAL and what index builds spill, beside the live database. */
+const ROOM_FACTOR = 1.3;
+
+/** What a restore is about to do. */
+export interface RestorePlan {
+  readonly source: SourceConfig;
+  readonly target: string;
+  readonly targetExists: boolean;
+  /** The target is to be swapped, not restored beside. */
+  readonly swaps: boolean;
+  readonly manifest: Manifest | undefined;
+}
+
+/**
+ * Refuses, before anything is made, a restore whose end could not be reached.
+ * @throws OperatorError RESTORE_REFUSED, or NO_SPACE
+ */
+export async function assertRestorable(connection: Connection, plan: RestorePlan, signal: AbortSignal): Promise<void> {
+  await assertRights(connection, plan);
+  await assertRoles(connection, plan);
+  await assertExtensions(connection, plan);
+  await assertRoom(connection, plan);
+  if (!plan.swaps || !plan.targetExists) return;
+  await assertRenamable(connection, plan, signal);
+  await tellOfEarlierRestores(connection, plan.target);
+}
+
+function refused(message: string, hint: string): OperatorError {
+  return new OperatorError('RESTORE_REFUSED', message, { hint: `${hint} Nothing was touched.` });
+}
+
+async function assertRights(connection: Connection, { source, target, targetExists }: RestorePlan): Promise<void> {
+  const [row] = await connection.query<{ super: boolean; createdb: boolean; owns: boolean | null }>(
+    `select r.rolsuper as super, r.rolcreatedb as createdb,
+       (select pg_has_role(current_user, datdba, 'USAGE') from pg_database where datname = $1) as owns
+     from pg_roles r where rolname = current_user`,
+    [target],
+  );
+  if (row?.super) return;
+  if (!row?.createdb) {
+    throw refused(
+      `the user ${source.user} may not create databases, which a restore beside the live one needs`,
+      `As a superuser: ALTER ROLE ${quoteIdentifier(source.user)} CREATEDB; or restore into an empty database that you made: --to DB.`,
+    );
+  }
+  if (targetExists && row.owns !== true) {
+    throw refused(
+      `the user ${source.user} does not own ${target} and could not swap it`,
+      'Restore as its owner or as a superuser, or beside it: --to DB.',
+    );
+  }
+}
+
+async function missing(connection: Connection, sql: string, wanted: readonly string[]): Promise<string[]> {
+  if (wanted.length === 0) return [];
+  const here = new Set((await connection.query<{ name: string }>(sql)).map(({ name }) => name));
+  return wanted.filter((name) => !here.has(name));
+}
+
+/** The roles that the backup needs and the server lacks. */
+export function missingRoles(connection: Connection, manifest: Manifest | undefined): Promise<string[]> {
+  return missing(connection, 'select rolname as name from pg_roles', manifest?.roles ?? []);
+}
+
+async function assertRoles(connection: Connection, { manifest }: RestorePlan): Promise<void> {
+  const roles = await missingRoles(connection, manifest);
+  if (roles.length === 0) return;
+  const statements = roles.map((role) => `CREATE ROLE ${quoteIdentifier(role)};`).join(' ');
+  throw refused(
+    `the server lacks roles that own or are granted something in the backup: ${roles.join(', ')}`,
+    `Make them first, with LOGIN and PASSWORD for those that log in: ${statements}`,
+  );
+}
+
+async function assertExtensions(connection: Connection, { manifest }: RestorePlan): Promise<void> {
+  const wanted = (manifest?.extensions ?? []).map(({ name }) => name);
+  const extensions = await missing(connection, 'select name from pg_available_extensions', wanted);
+  if (extensions.length === 0) return;
+  throw refused(
+    `the server lacks extensions that the backup needs: ${extensions.join(', ')}`,
+    "Install their packages on the database server, or use the image that the backup's server ran.",
+  );
+}
+
+/**
+ * SQL cannot ask for free disk. Those who may run programs on the server can; for the others the disk is as full as it
+ * is, and a restore that fills it fails before the swap.
+ */
+async function assertRoom(connection: Connection, { manifest }: RestorePlan): Promise<void> {
+  if (manifest?.databaseBytes === undefined) return;
+  const [may] = await connection.query<{ may: boolean }>(
+    "select exists (select from pg_roles where rolname = 'pg_execute_server_program') and pg_has_role(current_user, 'pg_execute_server_program', 'USAGE') as may",
+  );
+  if (!may?.may) return;
+  let freeBytes: number;
+  try {
+    await connection.query("create temp table df (line text); copy df from program 'df -Pk . | tail -n 1'");
+    const [row] = await connection.query<{ line: string }>('select line from df');
+    freeBytes = Number(row?.line.trim().split(/\s+/)[3]) * 1024;
+    await connection.query('drop table df');
+  } catch {
+    // a standby, another operating system, a server without a shell: then nobody knows
+    return;
+  }
+  const neededBytes = manifest.databaseBytes * ROOM_FACTOR;
+  assertServerRoom(freeBytes, neededBytes);
+}
+
+/** What makes ALTER DATABASE RENAME fail at the very end, or would be lost by it. */
+async function assertRenamable(
+  connection: Connection,
+  { source, target }: RestorePlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const prepared = await connection.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1', [
+    target,
+  ]);
+  if (prepared.length > 0) {
+    throw refused(
+      `${target} has prepared transactions: ${prepared.map(({ gid }) => gid).join(', ')}`,
+      "Finish them: COMMIT PREPARED '…' or ROLLBACK PREPARED '…'.",
+    );
+  }
+  const slots = await connection.query<{ name: string }>(
+    "select slot_name as name from pg_replication_slots where database = $1 and slot_type = 'logical'",
+    [target],
+  );
+  if (slots.length > 0) {
+    throw refused(
+      `${target} has logical replication slots, which would go on with the replaced database: ${slots.map(({ name }) => name).join(', ')}`,
+      'Stop their consumers and drop them (pg_drop_replication_slot), or restore beside: --to DB.',
+    );
+  }
+  const live = await connect(source, target, signal);
+  const subscriptions = await live
+    .query<{ name: string }>(
+      'select subname as name from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
+    )
+    // readable by superusers alone before PostgreSQL 10's column grants; without the right there is nothing to tell
+    .catch(() => [])
+    .finally(() => live.close());
+  if (subscriptions.length === 0) return;
+  throw refused(
+    `${target} subscribes to logical replication: ${subscriptions.map(({ name }) => name).join(', ')}`,
+    'Drop the subscriptions (DROP SUBSCRIPTION), or restore beside: --to DB.',
+  );
+}
+
+async function tellOfEarlierRestores(connection: Connection, target: string): Promise<void> {
+  const previous = await besideDatabases(connection, target, 'previous');
+  if (previous.length === 0) return;
+  const names = previous.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`).join(', ');
+  log.warn(
+    `an earlier restore can still be undone: ${names}. It stays; after this restore, the first undo takes this one back, the next one that`,
+  );
+}

@@ -1,0 +1,167 @@
+import { OperatorError } from '../../../errors.ts';
+import type { Contents, Manifest } from '../../../repository/manifest.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
+import { carryOver } from '../dump/database-settings.ts';
+import { assertComplete } from '../server/completion.ts';
+import { type Connection, connect } from '../server/connection.ts';
+import { countContents, readSequences } from '../server/contents.ts';
+import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from '../server/databases.ts';
+import { loadStage } from '../server/load-stage.ts';
+import { lockRestore } from '../server/locks.ts';
+import { restrictionFor } from '../server/restricted-mode.ts';
+import { planFolder, restoreJobs } from '../split/load.ts';
+import { analyzeAll } from './analyze.ts';
+import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
+import { assertRestorable } from './preflight.ts';
+import { assertEmpty, createStatement } from './staging.ts';
+import { swapDatabases } from './swap.ts';
+
+/** What a newer pg_dump writes at a dump's head and an older server does not know. */
+const HEAD_SETTINGS = [
+  { line: 'SET transaction_timeout = 0;', since: 170_000 },
+  { line: 'SET default_table_access_method = heap;', since: 120_000 },
+] as const;
+
+/** No place to restore into, empty as they are. */
+const MAINTENANCE = ['postgres', 'template0', 'template1'];
+
+/** See Engine.beginRestore. */
+export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+  const { to, manifest, globals, signal } = options;
+  const target = to ?? source.database;
+  if (to !== undefined && MAINTENANCE.includes(to)) {
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `${to} is a database of the server's own, whose content is copied or relied on elsewhere`,
+      { hint: 'Name another one.' },
+    );
+  }
+  const connection = await connectBeside(source, signal);
+  try {
+    await lockRestore(connection, { ...source, database: target });
+    await dropLeftovers(connection, target);
+    const databases = await listDatabases(connection);
+    const targetExists = databases.some((row) => row.name === target);
+    warnOfOlderServer(connection, manifest);
+    const isVouchedFor = manifest !== undefined;
+    const known = { connection, source, target, targetExists, globals, isVouchedFor, signal };
+    if (to !== undefined && targetExists) {
+      await assertEmpty(source, to, signal);
+      return session({ ...known, staging: to, isForeign: true });
+    }
+    if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
+    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
+    const staging = await freeBesideName(connection, target, 'restoring');
+    // once begun, making it is not to be broken off: what was not made could not be told from what was
+    await connection.query(
+      await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
+    );
+    return session({ ...known, staging, isForeign: false });
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+function warnOfOlderServer(connection: Connection, manifest: Manifest | undefined): void {
+  const dumped = Number.parseInt(manifest?.serverVersion ?? '0', 10);
+  const here = Math.floor(connection.serverVersionNum / 10_000);
+  if (dumped > here) {
+    log.warn(
+      `the backup is of PostgreSQL ${manifest?.serverVersion}, this server is ${here}: what the older one does not know will stop the restore`,
+    );
+  }
+}
+
+interface SessionParts {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly target: string;
+  readonly staging: string;
+  readonly isForeign: boolean;
+  readonly targetExists: boolean;
+  readonly globals: string | undefined;
+  readonly isVouchedFor: boolean;
+  readonly signal: AbortSignal;
+}
+
+function session(own: SessionParts): RestoreSession {
+  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = own;
+  let isCommitted = false;
+  return {
+    staging,
+    isForeign,
+    plan: (format, parts) => plan(own, format, parts),
+    contents: () => restoredContents(source, staging, signal),
+    prepare: async () => {
+      await analyzeAll(source, staging, restoreJobs(source), signal);
+      if (isForeign) return;
+      if (targetExists) await carryOver(connection, target, staging);
+      // there is no live one to take owner, settings and grants from: those of the backup
+      else if (globals !== undefined)
+        await giveOwnSettings(source, staging, globals, connection.serverVersionNum, signal);
+    },
+    commit: async () => {
+      isCommitted = true;
+      if (isForeign) return { database: target, previousDatabase: null };
+      const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
+      try {
+        await swapDatabases(
+          connection,
+          source,
+          { live: target, liveExists: targetExists, kept: kept ?? '', next: staging },
+          signal,
+        );
+      } catch (error) {
+        isCommitted = false;
+        throw error;
+      }
+      return { database: target, previousDatabase: kept };
+    },
+    discard: async () => {
+      if (isCommitted || isForeign) return;
+      await discard(source, staging);
+    },
+    close: () => connection.close(),
+  };
+}
+
+async function plan(
+  { connection, source, staging, isVouchedFor, signal }: SessionParts,
+  format: string,
+  parts: readonly string[],
+): Promise<readonly LoadStep[]> {
+  const { serverVersionNum } = connection;
+  const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
+  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, isVouchedFor);
+  if (format === 'folder') return planFolder({ source, staging, serverVersionNum, droppedLines, guard, signal }, parts);
+  const into = await loadStage(source, staging, format, serverVersionNum);
+  const verifyEnd = (tail: string) => {
+    if (format === 'sql') assertComplete(tail);
+  };
+  return [{ jobs: 1, loads: [{ into, droppedLines, guard, verifyEnd }] }];
+}
+
+/** With a connection of its own: an interrupt has broken the others off. */
+async function discard(source: SourceConfig, staging: string): Promise<void> {
+  try {
+    const connection = await connectBeside(source, AbortSignal.timeout(60_000));
+    await dropDatabase(connection, staging).finally(() => connection.close());
+  } catch (error) {
+    log.warn(
+      `${staging} could not be dropped; the next restore removes it: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+async function restoredContents(source: SourceConfig, staging: string, signal: AbortSignal): Promise<Contents> {
+  const connection = await connect(source, staging, signal);
+  try {
+    const counts = await countContents(connection);
+    return { ...counts, sequences: await readSequences(connection) };
+  } finally {
+    await connection.close();
+  }
+}

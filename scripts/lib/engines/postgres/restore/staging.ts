@@ -1,0 +1,73 @@
+import { OperatorError } from '../../../errors.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
+
+// everything that somebody made, but for what came with an extension
+const OBJECTS_OF_USERS = `
+  with own as (
+    select 'pg_class'::regclass as class, oid, relnamespace as schema from pg_class
+    union all select 'pg_proc'::regclass, oid, pronamespace from pg_proc
+    union all select 'pg_type'::regclass, oid, typnamespace from pg_type where typtype in ('d', 'e', 'r')
+    union all select 'pg_namespace'::regclass, oid, oid from pg_namespace where nspname <> 'public')
+  select (
+    (select count(*) from own join pg_namespace n on n.oid = own.schema
+     where n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+       and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i')))
+    + (select count(*) from pg_largeobject_metadata)
+  )::text as n`;
+
+/** @throws OperatorError RESTORE_REFUSED for a database that holds anything that somebody made */
+export async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
+  const connection = await connect(source, database, signal);
+  try {
+    const [row] = await connection.query<{ n: string }>(OBJECTS_OF_USERS);
+    if (row?.n === '0') return;
+  } finally {
+    await connection.close();
+  }
+  throw new OperatorError('RESTORE_REFUSED', `the database ${database} exists and is not empty`, {
+    hint: 'Name a database that does not exist yet, or an empty one. Without --to, the live database is swapped safely.',
+  });
+}
+
+/**
+ * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. It has the live one's
+ * owner from the start, where this role may give it away: whoever owns tables in it needs the rights of its owner.
+ */
+export async function createStatement(
+  connection: Connection,
+  name: string,
+  like: string,
+  manifest: Manifest | undefined,
+): Promise<string> {
+  const [live] = await connection.query<{
+    d: Record<string, string | null>;
+    encoding: string;
+    tablespace: string;
+    owner: string | null;
+  }>(
+    `select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(encoding) as encoding, t.spcname as tablespace,
+       case when pg_has_role(datdba, 'MEMBER') then pg_get_userbyid(datdba) end as owner
+     from pg_database d join pg_tablespace t on t.oid = d.dattablespace where datname = $1`,
+    [like],
+  );
+  const d = live?.d ?? {};
+  const encoding = live?.encoding ?? manifest?.encoding;
+  const collate = d.datcollate ?? manifest?.collation;
+  const ctype = d.datctype ?? manifest?.characterType;
+  const provider = d.datlocprovider ?? manifest?.localeProvider;
+  const locale = d.datlocale ?? d.daticulocale ?? manifest?.locale;
+  const parts = [
+    `create database ${quoteIdentifier(name)} template template0`,
+    live?.owner && `owner ${quoteIdentifier(live.owner)}`,
+    encoding && `encoding ${quoteLiteral(encoding)}`,
+    collate && `lc_collate ${quoteLiteral(collate)}`,
+    ctype && `lc_ctype ${quoteLiteral(ctype)}`,
+    provider === 'i' && locale && `locale_provider icu icu_locale ${quoteLiteral(locale)}`,
+    provider === 'b' && locale && `locale_provider builtin builtin_locale ${quoteLiteral(locale)}`,
+    d.daticurules && `icu_rules ${quoteLiteral(d.daticurules)}`,
+    live && live.tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(live.tablespace)}`,
+  ];
+  return parts.filter(Boolean).join(' ');
+}

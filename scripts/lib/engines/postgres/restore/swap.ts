@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, OperatorError } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import { type Connection, quoteIdentifier, sqlState } from '../server/connection.ts';
+import { connectBeside } from '../server/databases.ts';
+
+const TERMINATE_EVERY_MS = 100;
+
+// what kind of session another role's is may be hidden from this one, but not that it is a role's
+const IS_CLIENT = "coalesce(backend_type, 'client backend') = 'client backend' and usesysid is not null";
+
+/**
+ * Puts the database `next` in the place of `live`, which is kept as `kept`, in one transaction: whoever connects finds
+ * the one or the other, whole. Open connections are told of in the log, then ended; new ones wait for the moment that
+ * the renaming takes.
+ *
+ * PostgreSQL's RENAME locks out new sessions first and then gives the others five seconds to leave; ending those
+ * from a second session meanwhile means that no client, however quick to come back, can get in between.
+ */
+export async function swapDatabases(
+  connection: Connection,
+  source: SourceConfig,
+  names: { live: string; liveExists: boolean; kept: string; next: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { live, liveExists, kept, next } = names;
+  const [self] = await connection.query<{ pid: number }>('select pg_backend_pid() as pid');
+  let isCommitting = false;
+  if (liveExists) await tellOfConnections(connection, live);
+  const ending = new AbortController();
+  const helper = await connectBeside(source, signal);
+  const terminating = terminateConnections(helper, [live, next], ending.signal);
+  try {
+    await connection.query('begin');
+    await connection.query("set local lock_timeout = '60s'");
+    if (liveExists)
+      await connection.query(`alter database ${quoteIdentifier(live)} rename to ${quoteIdentifier(kept)}`);
+    await connection.query(`alter database ${quoteIdentifier(next)} rename to ${quoteIdentifier(live)}`);
+    signal.throwIfAborted();
+    isCommitting = true;
+    await connection.query('commit');
+  } catch (error) {
+    await connection.query('rollback').catch(() => {});
+    // the answer may be all that was lost
+    if (isCommitting && (await hasSwapped(source, next, self?.pid ?? 0, error))) return;
+    throw await explain(helper, live, error);
+  } finally {
+    ending.abort();
+    await terminating;
+    await helper.close();
+  }
+}
+
+const LOOK_ATTEMPTS = 50;
+const LOOK_EVERY_MS = 200;
+
+/**
+ * Whether a swap whose commit was not answered has happened, asked over a new connection once the old session is gone.
+ * @throws OperatorError when nobody can tell
+ */
+async function hasSwapped(source: SourceConfig, next: string, pid: number, cause: unknown): Promise<boolean> {
+  try {
+    const look = await connectBeside(source, AbortSignal.timeout(LOOK_ATTEMPTS * LOOK_EVERY_MS));
+    try {
+      await look.query('select pg_terminate_backend($1)', [pid]);
+      for (let attempt = 0; attempt < LOOK_ATTEMPTS; attempt += 1) {
+        const rows = await look.query('select from pg_stat_activity where pid = $1', [pid]);
+        // what is being put in place has its own name for as long as it is not
+        if (rows.length === 0)
+          return (await look.query('select from pg_database where datname = $1', [next])).length === 0;
+        await sleep(LOOK_EVERY_MS);
+      }
+    } finally {
+      await look.close();
+    }
+  } catch {
+    // told below
+  }
+  throw new OperatorError(
+    'RESTORE_FAILED',
+    `the server did not answer to the swap of ${source.database}: whether it is done is not known (${messageOf(cause)})`,
+    {
+      hint: `Once the server answers: while the database ${next} is there, the live database is as it was; else it is the restored one.`,
+      cause,
+    },
+  );
+}
+
+interface ClientRow {
+  readonly who: string;
+  readonly n: string;
+}
+
+async function clientsOf(connection: Connection, database: string): Promise<string[]> {
+  const rows = await connection
+    .query<ClientRow>(
+      `select format('%s%s', usename, case when application_name <> '' then ' (' || application_name || ')' end) as who,
+         count(*)::text as n
+       from pg_stat_activity where datname = $1 and ${IS_CLIENT} group by 1 order by 1`,
+      [database],
+    )
+    .catch(() => []);
+  return rows.map(({ who, n }) => `${n} × ${who}`);
+}
+
+async function tellOfConnections(connection: Connection, database: string): Promise<void> {
+  const clients = await clientsOf(connection, database);
+  if (clients.length > 0) log.warn(`ending the connections to ${database}: ${clients.join(', ')}`);
+}
+
+/** Ends every session of the databases, again and again until told to stop. */
+async function terminateConnections(helper: Connection, databases: string[], until: AbortSignal): Promise<void> {
+  while (!until.aborted) {
+    // a session that may not be ended makes the renaming fail, which is then explained
+    await helper
+      .query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and ${IS_CLIENT}`, [
+        databases,
+      ])
+      .catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, TERMINATE_EVERY_MS));
+  }
+}
+
+async function explain(helper: Connection, live: string, error: unknown): Promise<unknown> {
+  if (sqlState(error) !== '55006') return error;
+  const clients = await clientsOf(helper, live);
+  return new OperatorError(
+    'RESTORE_REFUSED',
+    `${live} could not be swapped: it is in use by ${clients.join(', ') || 'others'}`,
+    {
+      hint: 'Stop these clients, or give the restoring user the role pg_signal_backend, and restore again. The live database is as it was.',
+      cause: error,
+    },
+  );
+}

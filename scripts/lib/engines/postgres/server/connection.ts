@@ -1,0 +1,222 @@
+import pg from 'pg';
+import Cursor from 'pg-cursor';
+import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { tlsAttempts } from '../../database/tls.ts';
+
+/** By which the server knows every session of ours, the programs' too. */
+export const APPLICATION_NAME = 'compose-db-backup';
+/** A peer that is gone without a word is noticed within two minutes, not after the system's two hours. */
+const KEEPALIVE_IDLE_SECONDS = 30;
+const KEEPALIVES = `keepalives_idle=${KEEPALIVE_IDLE_SECONDS} keepalives_interval=15 keepalives_count=4 tcp_user_timeout=90000`;
+/** A server that is gone does not say goodbye. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** A connection to one database. Every failure is an OperatorError that names the source. */
+export interface Connection {
+  query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** The first rows of one statement; a text of several is an error. The last thing that a connection is used for. */
+  firstRows(sql: string, count: number): Promise<Record<string, unknown>[]>;
+  /** Closes the connection; never rejects. */
+  close(): Promise<void>;
+  /** The server's version as a number, 180001 for 18.1. */
+  readonly serverVersionNum: number;
+}
+
+/** What libpq programs are told about the server, all of it through their environment. */
+export function libpqEnvironment(source: SourceConfig, database: string): Record<string, string> {
+  return {
+    PGHOST: source.host,
+    PGPORT: String(source.port),
+    PGUSER: source.user,
+    PGDATABASE: database,
+    PGAPPNAME: APPLICATION_NAME,
+    // libpq takes 1 for 2
+    PGCONNECT_TIMEOUT: String(Math.max(2, Math.ceil(source.connectTimeoutMs / 1_000))),
+    PGSSLMODE: source.sslMode,
+    ...(source.sslRootCert === undefined ? {} : { PGSSLROOTCERT: source.sslRootCert }),
+    ...(source.sslCert === undefined ? {} : { PGSSLCERT: source.sslCert }),
+    ...(source.sslKey === undefined ? {} : { PGSSLKEY: source.sslKey }),
+    ...(source.password === undefined ? {} : { PGPASSWORD: source.password }),
+  };
+}
+
+/**
+ * A database as libpq programs take it where the environment has no say: how a dead peer is noticed. Holds no secret,
+ * for it stands on a command line.
+ */
+export function conninfo(database: string, clientMajor: number): string {
+  const name = `dbname='${database.replace(/['\\]/g, '\\$&')}'`;
+  // tcp_user_timeout came with libpq 12
+  return clientMajor >= 12 ? `${name} ${KEEPALIVES}` : name;
+}
+
+/**
+ * Connects to a database of the source's server. An aborted signal breaks the connection off, and with it whatever
+ * the server is doing for it.
+ *
+ * @throws OperatorError SOURCE_CONNECT saying which variable to look at
+ */
+export async function connect(source: SourceConfig, database: string, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
+  let lastError: unknown;
+  for (const ssl of tlsAttempts(source)) {
+    const client = new pg.Client({
+      host: source.host,
+      port: source.port,
+      user: source.user,
+      database,
+      password: source.password,
+      ssl,
+      application_name: APPLICATION_NAME,
+      connectionTimeoutMillis: source.connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
+    });
+    try {
+      await client.connect();
+      return await wrap(client, source, database, signal);
+    } catch (error) {
+      await end(client);
+      lastError = error;
+      if (!/does not support SSL/.test(messageOf(error))) break;
+    }
+  }
+  throw connectError(source, database, lastError);
+}
+
+async function wrap(
+  client: pg.Client,
+  source: SourceConfig,
+  database: string,
+  signal: AbortSignal,
+): Promise<Connection> {
+  let lost: unknown;
+  // a server that goes away is reported to the query under way, or to the next one
+  client.on('error', (error) => {
+    lost ??= error;
+  });
+  const destroy = () => {
+    // end() would wait for the query under way; the socket does not
+    cut(client);
+    void client.end().catch(() => {});
+  };
+  signal.addEventListener('abort', destroy, { once: true });
+  const query = async <Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]> => {
+    signal.throwIfAborted();
+    if (lost) throw queryError(source, database, lost);
+    try {
+      const result = await client.query<Row>(sql, parameters);
+      // several statements in one text give several results; none of the callers wants those rows
+      return Array.isArray(result) ? [] : result.rows;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw queryError(source, database, error);
+    }
+  };
+  const [row] = await query<{ version: string }>("select current_setting('server_version_num') as version");
+  const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
+    signal.throwIfAborted();
+    // not closed afterwards: that would wait for an answer of a server that may be gone
+    const cursor = client.query(new Cursor<Record<string, unknown>>(sql));
+    try {
+      return await cursor.read(count);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw queryError(source, database, error);
+    }
+  };
+  return {
+    query,
+    firstRows,
+    serverVersionNum: Number(row?.version),
+    close: async () => {
+      signal.removeEventListener('abort', destroy);
+      await end(client);
+    },
+  };
+}
+
+function cut(client: pg.Client): void {
+  const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
+  connection?.stream?.destroy();
+}
+
+/** Takes leave of the server; of one that does not answer, without. */
+async function end(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cut(client), CLOSE_TIMEOUT_MS);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
+}
+
+/** The SQLSTATE of a failed query, for callers that can do something about it. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
+}
+
+function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  const isDenied = codeOf(error) === '42501';
+  return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${messageOf(error)}`, {
+    hint: isDenied
+      ? `${source.user} may not read all of it: GRANT pg_read_all_data TO ${pg.escapeIdentifier(source.user)} (PostgreSQL 14 and newer), or back up as the owner.`
+      : '',
+    cause: error,
+  });
+}
+
+function where(source: SourceConfig, database: string): string {
+  return `${source.host}:${source.port}, database ${JSON.stringify(database)}`;
+}
+
+/** The variable that holds a part of the source, for hints. */
+function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
+  if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
+  return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
+}
+
+function variablesOf(source: SourceConfig): string {
+  return [...new Set([variableOf(source, 'HOST'), variableOf(source, 'PORT')])].join(' and ');
+}
+
+function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  const hint = connectHint(source, error);
+  return new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${isPasswordMissing(error) ? 'the server asks for a password, and none is set' : messageOf(error)}`,
+    { hint, cause: error },
+  );
+}
+
+/** Told by the driver in words about its own arguments. */
+function isPasswordMissing(error: unknown): boolean {
+  return /client password must be/.test(messageOf(error));
+}
+
+function connectHint(source: SourceConfig, error: unknown): string {
+  if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
+  switch (codeOf(error)) {
+    case '28P01':
+      return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
+    case '28000':
+      return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
+    case '3D000':
+      return `There is no such database on this server: check ${variableOf(source, 'DB')}.`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The host name is unknown here: check ${variableOf(source, 'HOST')}, and that both containers share a network.`;
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return `Nothing listens there: is the server running? Check ${variablesOf(source)}.`;
+    case '57P03':
+      return 'The server is starting up or shutting down; try again in a moment.';
+    case '53300':
+      return 'The server has no connection left: raise max_connections or end idle clients.';
+    default:
+      return `Check ${variablesOf(source)}, and that the server is reachable from here.`;
+  }
+}
+
+/** Quotes an identifier for SQL. */
+export const quoteIdentifier = (name: string): string => pg.escapeIdentifier(name);
+/** Quotes a literal for SQL, for statements that take no parameters. */
+export const quoteLiteral = (text: string): string => pg.escapeLiteral(text);

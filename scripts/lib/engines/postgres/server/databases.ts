@@ -1,0 +1,81 @@
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import { besideName, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
+
+/** A database of the server, as far as restores care. */
+export interface DatabaseRow {
+  readonly name: string;
+  readonly owner: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Connects to the server beside the live database, which cannot be renamed by a session of its own.
+ * @throws OperatorError SOURCE_CONNECT
+ */
+export async function connectBeside(source: SourceConfig, signal: AbortSignal): Promise<Connection> {
+  const candidates = ['postgres', 'template1'].filter((name) => name !== source.database);
+  let lastError: unknown;
+  for (const database of candidates) {
+    try {
+      return await connect(source, database, signal);
+    } catch (error) {
+      lastError = error;
+      // no such database, or no right to connect to it: the next one may do
+      if (!['3D000', '42501'].includes(sqlState(error) ?? '')) break;
+    }
+  }
+  throw lastError;
+}
+
+/** Every database of the server. */
+export async function listDatabases(connection: Connection): Promise<DatabaseRow[]> {
+  const rows = await connection.query<{ name: string; owner: string; bytes: string | null }>(`
+    select datname as name, pg_get_userbyid(datdba) as owner,
+      case when has_database_privilege(datname, 'CONNECT') then pg_database_size(oid)::text end as bytes
+    from pg_database order by 1`);
+  return rows.map((row) => ({ name: row.name, owner: row.owner, sizeBytes: Number(row.bytes ?? 0) }));
+}
+
+/** The databases that earlier restores left beside this one in a role, the newest first. */
+export async function besideDatabases(
+  connection: Connection,
+  database: string,
+  role: Role,
+): Promise<(DatabaseRow & { since: Date })[]> {
+  return (await listDatabases(connection))
+    .flatMap((row) => {
+      const since = timeOfBeside(row.name, database, role);
+      return since === undefined ? [] : [{ ...row, since }];
+    })
+    .sort((a, b) => b.since.getTime() - a.since.getTime());
+}
+
+/** A name beside the database that is not taken. */
+export async function freeBesideName(connection: Connection, database: string, role: Role): Promise<string> {
+  const taken = new Set((await listDatabases(connection)).map((row) => row.name));
+  for (let ms = Date.now(); ; ms += 1_000) {
+    const name = besideName(database, role, new Date(ms));
+    if (!taken.has(name)) return name;
+  }
+}
+
+/** Drops a database of ours, whoever is still connected to it. */
+export async function dropDatabase(connection: Connection, name: string): Promise<void> {
+  // WITH (FORCE) came with PostgreSQL 13
+  if (connection.serverVersionNum >= 130_000) {
+    await connection.query(`drop database if exists ${quoteIdentifier(name)} with (force)`);
+    return;
+  }
+  await connection.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
+  await connection.query(`drop database if exists ${quoteIdentifier(name)}`);
+}
+
+/** Removes what killed restores of this database left. The restore lock is held, so none of it is in use. */
+export async function dropLeftovers(connection: Connection, database: string): Promise<void> {
+  for (const { name } of await besideDatabases(connection, database, 'restoring')) {
+    log.info(`removing ${name}, which a restore that was killed left behind`);
+    await dropDatabase(connection, name);
+  }
+}

@@ -1,0 +1,31 @@
+import type { Stage } from '../../../pipeline/chain.ts';
+import { inLargeWrites } from '../../../pipeline/large-writes.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { conninfo, libpqEnvironment } from './connection.ts';
+import type { Program } from './programs.ts';
+
+/** A dump of a snapshot, or with more arguments a part of it. */
+export function pgDumpStage(
+  source: SourceConfig,
+  program: Program,
+  snapshotId: string,
+  args: readonly string[],
+): Stage {
+  return {
+    name: 'pg_dump',
+    ...inLargeWrites(program.path, [
+      '--no-password',
+      `--dbname=${conninfo(source.database, program.major)}`,
+      `--lock-wait-timeout=${source.lockTimeoutMs}`,
+      `--snapshot=${snapshotId}`,
+      ...args,
+    ]),
+    env: libpqEnvironment(source, source.database),
+    hints: [
+      [
+        /LOCK TABLE|lock timeout/i,
+        'Somebody has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
+      ],
+    ],
+  };
+}

@@ -1,0 +1,83 @@
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { OperatorError } from '../../../errors.ts';
+import { childEnvironment } from '../../../machine/child-environment.ts';
+import { versionOutput } from '../../database/program-version.ts';
+
+/** Where Debian and Ubuntu keep the programs of every installed major version. */
+const DEBIAN_ROOT = '/usr/lib/postgresql';
+
+/** A program of PostgreSQL's and the version that it reports. */
+export interface Program {
+  readonly path: string;
+  /** `18.1`. */
+  readonly version: string;
+  readonly major: number;
+}
+
+/** Every directory that holds PostgreSQL programs: Debian's by version, newest first, then those of PATH. */
+function directories(): string[] {
+  const debian = existsSync(DEBIAN_ROOT)
+    ? readdirSync(DEBIAN_ROOT)
+        .filter((name) => /^\d+$/.test(name))
+        .sort((a, b) => Number(b) - Number(a))
+        .map((name) => join(DEBIAN_ROOT, name, 'bin'))
+    : [];
+  return [...debian, ...(childEnvironment().PATH ?? '').split(':').filter((path) => path !== '')];
+}
+
+const found = new Map<string, Promise<Program[]>>();
+
+/** Every version of a program on this machine, the newest first. */
+export function findPrograms(name: string): Promise<Program[]> {
+  const known = found.get(name);
+  if (known) return known;
+  const paths = directories()
+    .map((directory) => join(directory, name))
+    .filter((path) => existsSync(path))
+    // Debian's wrapper in PATH only looks for those of the first directories, and takes its time
+    .filter((path) => basename(realpathSync(path)) !== 'pg_wrapper');
+  const search = Promise.all(paths.map(versionOf)).then((programs) =>
+    programs.filter((program) => program !== undefined).sort((a, b) => b.major - a.major),
+  );
+  found.set(name, search);
+  return search;
+}
+
+async function versionOf(path: string): Promise<Program | undefined> {
+  const version = /\) (\d+(?:\.\d+)?)/.exec(await versionOutput(path))?.[1];
+  return version === undefined ? undefined : { path, version, major: Number.parseInt(version, 10) };
+}
+
+/** 18.1 of 180001. */
+export function versionText(serverVersionNum: number): string {
+  return `${Math.floor(serverVersionNum / 10_000)}.${serverVersionNum % 10_000}`;
+}
+
+/**
+ * The program for a server: of the server's own major version, or else of the next newer one. What an older client
+ * writes may not be the whole database, and what a newer one writes may not restore on this server.
+ *
+ * @throws OperatorError TOOL_MISSING, or SOURCE_VERSION when every one here is older than the server
+ */
+export async function programFor(name: string, serverVersionNum: number): Promise<Program> {
+  const major = Math.floor(serverVersionNum / 10_000);
+  const programs = await findPrograms(name);
+  const newest = programs[0];
+  if (!newest) {
+    throw new OperatorError('TOOL_MISSING', `${name} is not installed here`, {
+      hint: `Install the PostgreSQL ${major} client (apt-get install postgresql-client-${major}), or run inside the backup image.`,
+    });
+  }
+  const enough = programs.filter((program) => program.major >= major);
+  // the first of its version
+  const fitting = enough.find((program) => program.major === enough.at(-1)?.major);
+  if (!fitting) {
+    throw new OperatorError(
+      'SOURCE_VERSION',
+      `the server is PostgreSQL ${versionText(serverVersionNum)}, but the newest ${name} here is ${newest.version}: an older client cannot be trusted with a newer server`,
+      { hint: `Set POSTGRES_VERSION=${major} in .env and run make up, which builds the image with that client.` },
+    );
+  }
+  return fitting;
+}

@@ -1,0 +1,53 @@
+import type { SourceConfig } from '../../../source.ts';
+import { type Connection, connect } from './connection.ts';
+
+/** Several sessions in one database that share work. */
+export interface Sessions {
+  /** Does each piece of work in whichever session is free, the first ones first. Ends all sessions when one fails. */
+  each<T>(items: readonly T[], work: (connection: Connection, item: T) => Promise<void>): Promise<void>;
+  readonly first: Connection;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects so many times. A session that fails in `each` breaks the others off: what they do is worth nothing then.
+ * @param settings statements that each session runs first
+ */
+export async function openSessions(
+  source: SourceConfig,
+  database: string,
+  { count, settings, signal: outer }: { count: number; settings: readonly string[]; signal: AbortSignal },
+): Promise<Sessions> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([outer, failed.signal]);
+  const connections: Connection[] = [];
+  const close = async () => {
+    await Promise.all(connections.map((connection) => connection.close()));
+  };
+  try {
+    for (let i = 0; i < count; i += 1) {
+      const connection = await connect(source, database, signal);
+      connections.push(connection);
+      for (const setting of settings) await connection.query(setting);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const [first] = connections;
+  if (!first) throw new Error('no session was asked for');
+  return {
+    first,
+    close,
+    async each(items, work) {
+      const waiting = items.values();
+      const worker = async (connection: Connection) => {
+        for (const item of waiting) await work(connection, item);
+      };
+      const workers = connections.map(worker);
+      for (const one of workers) one.catch((error) => failed.abort(error));
+      await Promise.allSettled(workers);
+      signal.throwIfAborted();
+    },
+  };
+}

@@ -1,0 +1,139 @@
+import { dirname, join } from 'node:path';
+import { OperatorError } from '../../../errors.ts';
+import type { Stage } from '../../../pipeline/chain.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../../database/throwaway.ts';
+import { findPrograms, type Program } from './programs.ts';
+
+/** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
+export interface ThrowawayServer {
+  /** The folder of its socket, or with `tcp` 127.0.0.1. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly version: string;
+  /** Stops the server and removes its folder. */
+  stop(): Promise<void>;
+}
+
+export interface ThrowawayOptions {
+  /** The major version wanted; without it, the newest that is installed. */
+  readonly major?: number;
+  /** Listen on 127.0.0.1 too, without a password: for demonstrations and tests, never for real data. */
+  readonly tcp?: boolean;
+  /** Where its folder is made; without it, the system's folder for temporary files. */
+  readonly parent?: string;
+  /** Write as a real server does, so that times measured on it mean something. */
+  readonly durable?: boolean;
+  /** More settings of the server, `name=value`. */
+  readonly settings?: readonly string[];
+  readonly encoding?: { encoding?: string; collation?: string; characterType?: string };
+  readonly signal?: AbortSignal;
+}
+
+/** For what may be lost at any time. */
+const CARELESS = [
+  'fsync=off',
+  'full_page_writes=off',
+  'synchronous_commit=off',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+];
+
+const ATTEMPT_MS = 5_000;
+const USER = 'postgres';
+
+/** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
+export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
+  const program = await serverProgram(options.major);
+  const port = options.tcp ? await freePort() : 5432;
+  const { directory, stop } = await startInFolder({
+    product: 'PostgreSQL',
+    accounts: ['postgres', 'nobody'],
+    prefix: folderPrefix('postgres', options.parent),
+    signal: options.signal,
+    prepare: async (directory, as) => {
+      const data = join(directory, 'data');
+      await initialize(program, directory, data, options, as);
+      const settings = [
+        ...(options.durable ? [] : CARELESS),
+        `unix_socket_directories=${directory}`,
+        `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
+        ...(options.settings ?? []),
+      ];
+      const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
+      return { name: 'postgres', ...guarded('INT', directory, command), ...as };
+    },
+    connect: (directory) => connectOnce(directory, port),
+  });
+  return { host: options.tcp ? '127.0.0.1' : directory, port, user: USER, version: program.version, stop };
+}
+
+/** A database of a throwaway server as a source that engines can work with. */
+export function throwawaySource(server: ThrowawayServer, database: string, like: SourceConfig): SourceConfig {
+  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
+  return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
+}
+
+async function serverProgram(major: number | undefined): Promise<Program> {
+  const programs = await findPrograms('postgres');
+  const fitting = programs.find((program) => major === undefined || program.major === major);
+  if (fitting) return fitting;
+  const wanted = major === undefined ? 'PostgreSQL server' : `PostgreSQL ${major} server`;
+  const here = programs.length === 0 ? 'none is' : `${programs.map((program) => program.version).join(', ')} is`;
+  throw new OperatorError('TOOL_MISSING', `the ${wanted} is not installed here (${here})`, {
+    hint: `Install it (apt-get install postgresql${major === undefined ? '' : `-${major}`}), or run inside the backup image of that version.`,
+  });
+}
+
+async function initialize(
+  program: Program,
+  directory: string,
+  data: string,
+  options: ThrowawayOptions,
+  as: object,
+): Promise<void> {
+  const { encoding = 'UTF8', collation = 'C.UTF-8', characterType = collation } = options.encoding ?? {};
+  const initdb: Stage = {
+    name: 'initdb',
+    command: program.path.replace(/postgres$/, 'initdb'),
+    args: [
+      `--pgdata=${data}`,
+      `--username=${USER}`,
+      '--auth=trust',
+      '--no-sync',
+      `--encoding=${encoding}`,
+      `--lc-collate=${collation}`,
+      `--lc-ctype=${characterType}`,
+    ],
+    ...as,
+  };
+  const result = await runSetup(directory, initdb, options.signal);
+  if (result.exitCode === 0) return;
+  throw new OperatorError(
+    'PROCESS_FAILED',
+    `initdb failed: ${result.stderr || result.startError?.message || `exit code ${result.exitCode}`}`,
+    {
+      hint: /permission denied/i.test(result.stderr)
+        ? `As root the server runs as another account, which has to be able to enter ${dirname(directory)}: chmod o+x it, or choose another folder (DRILL_DIR, TMPDIR).`
+        : 'Is there room in the temporary folder (DRILL_DIR, TMPDIR)?',
+    },
+  );
+}
+
+async function connectOnce(host: string, port: number): Promise<void> {
+  const { default: pg } = await import('pg');
+  // said, because the driver would otherwise take PGSSLMODE, which is about the source, for itself
+  const ssl = false;
+  const client = new pg.Client({
+    host,
+    port,
+    user: USER,
+    database: 'template1',
+    ssl,
+    connectionTimeoutMillis: ATTEMPT_MS,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  await client.end();
+}

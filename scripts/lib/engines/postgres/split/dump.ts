@@ -1,0 +1,181 @@
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from '../../../errors.ts';
+import type { Stage } from '../../../pipeline/chain.ts';
+import { inLargeWrites } from '../../../pipeline/large-writes.ts';
+import { formatBytes } from '../../../quantities.ts';
+import type { Contents } from '../../../repository/manifest.ts';
+import { LAST_PART } from '../../../repository/object-key.ts';
+import type { SourceConfig } from '../../../source.ts';
+import type { DumpStream } from '../../engine.ts';
+import { assertComplete } from '../server/completion.ts';
+import { type Connection, conninfo, libpqEnvironment } from '../server/connection.ts';
+import { countLargeObjects } from '../server/contents.ts';
+import { pgDumpStage } from '../server/pg-dump.ts';
+import { type Program, programFor } from '../server/programs.ts';
+import { copyScript } from './copy-script.ts';
+import { dealOut, type Piece } from './pieces.ts';
+import { extensionSequences, type TableToDump } from './tables.ts';
+
+const COPY_METER = fileURLToPath(new URL('./copy-meter.pl', import.meta.url));
+
+export const FIRST_PART = '0000-pre-data';
+
+/**
+ * How long a stream waits for a table. The session that holds the tables lets nobody alter one: whoever waits to do so
+ * waits for the dump, the dump for him, and the application for both.
+ */
+const QUEUE_WAIT_MS = 10_000;
+
+/** Less than that per stream takes no longer by one stream than by two: each has to be begun. */
+const WORTH_A_STREAM_BYTES = 64 * 1024 * 1024;
+
+/** How many streams to write at a time, and with BACKUP_JOBS=auto, why so many. */
+export function folderJobs(source: SourceConfig, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
+  if (!source.jobsBySize) return { jobs: source.jobs };
+  const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const jobs = Math.max(1, Math.min(source.jobs, Math.ceil(totalBytes / WORTH_A_STREAM_BYTES)));
+  const what = `${formatBytes(totalBytes)} of tables, at most ${source.jobs} on this machine`;
+  return { jobs, chosen: `${jobs} ${jobs === 1 ? 'job' : 'jobs'}: ${what}` };
+}
+
+/** What a folder's streams are made from. */
+export interface FolderDump {
+  readonly source: SourceConfig;
+  /** In the transaction that exported the snapshot, in which every table is held. */
+  readonly connection: Connection;
+  readonly snapshotId: string;
+  readonly tables: readonly TableToDump[];
+  /** As they stood when the snapshot had been taken: what stands in the dump. */
+  readonly sequences: Contents['sequences'];
+  readonly encoding: string;
+  readonly databaseBytes: number;
+  readonly pgDump: Program;
+}
+
+/** A stream of rows, and of which tables. */
+type DataStream = DumpStream & {
+  readonly pieces: readonly Piece[];
+  /** How many rows of each have passed. */
+  readonly counts: readonly number[];
+};
+
+/** The streams of a folder: definitions, large objects, rows in several streams, and what is built upon them. */
+export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpStream[]; contents: () => Contents }> {
+  const { source, connection, tables, sequences, encoding, snapshotId } = dump;
+  const psql = await programFor('psql', connection.serverVersionNum);
+  const largeObjects = await countLargeObjects(connection);
+  const growth = source.compression.method === 'none' ? 2 : 1;
+  const others = await extensionSequences(connection);
+
+  const streams: DumpStream[] = [sectionStream(dump, FIRST_PART, ['--section=pre-data'])];
+  const nextPart = (what: string) => `${String(streams.length).padStart(4, '0')}-${what}`;
+  if (largeObjects > 0) {
+    const part = nextPart('large-objects');
+    // at most what is not tables; they are written in hexadecimal
+    const tableBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const expectedBytes = Math.max(0, dump.databaseBytes - tableBytes) * 2;
+    streams.push(sectionStream(dump, part, ['--section=data', '--exclude-table-data=*.*'], expectedBytes));
+  }
+  const dealt = dealOut(tables, source.jobs);
+  if (dealt.length === 0 && sequences.length + others.length > 0) dealt.push([]);
+  for (const [index, pieces] of dealt.entries()) {
+    const counts: number[] = [];
+    const script = copyScript({
+      snapshotId,
+      pieces,
+      sequences: index === 0 ? [...sequences, ...others] : [],
+      encoding,
+      serverVersionNum: connection.serverVersionNum,
+      lockTimeoutMs: Math.min(source.lockTimeoutMs, QUEUE_WAIT_MS),
+    });
+    const stream: DataStream = {
+      part: nextPart('data'),
+      expectedBytes: pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) * growth,
+      stage: copyStage(source, psql, script, encoding),
+      meter: { path: COPY_METER, onLine: (line) => takeCount(line, counts) },
+      verifyEnd: assertComplete,
+      pieces,
+      counts,
+    };
+    streams.push(stream);
+  }
+  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data']));
+  return {
+    streams,
+    contents: () => ({ tables: countRows(tables, streams), sequences, largeObjects }),
+  };
+}
+
+/** A part of the dump that pg_dump writes. Large ones are large objects alone. */
+function sectionStream(
+  { source, snapshotId, pgDump }: FolderDump,
+  part: string,
+  args: readonly string[],
+  expectedBytes = 0,
+): DumpStream {
+  return {
+    part,
+    expectedBytes,
+    stage: pgDumpStage(source, pgDump, snapshotId, ['--format=plain', ...args]),
+    verifyEnd: assertComplete,
+  };
+}
+
+/** psql reads its script from a descriptor: there may be megabytes of it, and nobody types its password. */
+function copyStage(source: SourceConfig, psql: Program, script: string, encoding: string): Stage {
+  const program = inLargeWrites(psql.path, [
+    '--no-psqlrc',
+    `--dbname=${conninfo(source.database, psql.major)}`,
+    '--no-password',
+    '--quiet',
+    '--variable=ON_ERROR_STOP=1',
+    '--echo-errors',
+  ]);
+  return {
+    name: 'psql',
+    command: 'bash',
+    args: ['--norc', '-c', 'exec "$0" "$@" <&3 3<&-', program.command, ...program.args],
+    env: { ...libpqEnvironment(source, source.database), PGCLIENTENCODING: encoding },
+    files: [script],
+    hints: [
+      [
+        /lock timeout/i,
+        'Something waits for its turn to alter that table, and the application behind it: they go on now. Try again when it has ended.',
+      ],
+    ],
+  };
+}
+
+/** @returns whether the line was a count, which the meter reports for each piece in turn */
+function takeCount(line: string, counts: number[]): boolean {
+  const rows = /^ROWS (\d+)$/.exec(line)?.[1];
+  if (rows !== undefined) counts.push(Number(rows));
+  return rows !== undefined;
+}
+
+/** The rows that were written of each table. */
+function countRows(tables: readonly TableToDump[], streams: readonly DumpStream[]): Contents['tables'] {
+  const users = tables.filter(({ condition }) => condition === null);
+  const rows = new Map<string, number>(users.map((table) => [countedAs(table), 0]));
+  for (const { part, pieces, counts } of streams.filter(isData)) {
+    if (counts.length !== pieces.length) {
+      throw new OperatorError(
+        'DUMP_INCOMPLETE',
+        `${part} has rows of ${counts.length} tables, not of ${pieces.length}`,
+        { hint: 'Nothing of it is used. This should not happen: please report it.' },
+      );
+    }
+    for (const [index, { table }] of pieces.entries()) {
+      const before = rows.get(countedAs(table));
+      if (before !== undefined) rows.set(countedAs(table), before + (counts[index] ?? 0));
+    }
+  }
+  return [...rows].map(([table, count]) => ({ table, rows: count }));
+}
+
+/** What its rows belong to once they are restored. */
+const countedAs = ({ name, via }: TableToDump) => via?.name ?? name;
+
+function isData(stream: DumpStream): stream is DataStream {
+  return 'pieces' in stream;
+}

@@ -1,0 +1,74 @@
+import { availableParallelism } from 'node:os';
+import { OperatorError } from '../../../errors.ts';
+import { LAST_PART } from '../../../repository/object-key.ts';
+import type { SourceConfig } from '../../../source.ts';
+import type { Load, LoadStep } from '../../engine.ts';
+import { assertComplete } from '../server/completion.ts';
+import { LOADING_SETTINGS, loadStage } from '../server/load-stage.ts';
+import { openSessions } from '../server/sessions.ts';
+import { build } from './build.ts';
+import { planBuild } from './build-plan.ts';
+import { FIRST_PART } from './dump.ts';
+import { splitStatements } from './statements.ts';
+
+/** More sessions than that are taken only when BACKUP_JOBS asks for them: other databases share the server. */
+const MODEST = 4;
+
+/** So many sessions load and build side by side. */
+export function restoreJobs(source: SourceConfig): number {
+  return Math.max(source.jobs, Math.min(availableParallelism(), MODEST));
+}
+
+export interface FolderLoad {
+  readonly source: SourceConfig;
+  readonly staging: string;
+  readonly serverVersionNum: number;
+  readonly droppedLines: readonly string[];
+  readonly guard: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads a folder: the definitions, then rows and large objects side by side, then what is built upon them.
+ * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
+ */
+export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
+  const { source, staging, serverVersionNum, droppedLines, guard, signal } = order;
+  const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
+  if (missing.length > 0) {
+    throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
+      hint: 'Restore another backup of this source (make list-backups).',
+    });
+  }
+  const jobs = restoreJobs(source);
+  const psql = await loadStage(source, staging, 'folder', serverVersionNum);
+  const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, guard, verifyEnd: assertComplete });
+  return [
+    { jobs: 1, loads: [byPsql(FIRST_PART)] },
+    { jobs, loads: parts.filter((part) => part !== FIRST_PART && part !== LAST_PART).map(byPsql) },
+    {
+      jobs: 1,
+      loads: [
+        {
+          part: LAST_PART,
+          into: (text) => buildAll(source, staging, text, jobs, signal),
+          droppedLines,
+          verifyEnd: assertComplete,
+        },
+      ],
+    },
+  ];
+}
+
+async function buildAll(
+  source: SourceConfig,
+  staging: string,
+  script: string,
+  jobs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = planBuild(splitStatements(script));
+  const settings = [...plan.settings, ...LOADING_SETTINGS.map((setting) => `set ${setting}`)];
+  const sessions = await openSessions(source, staging, { count: jobs, settings, signal });
+  await build(plan, sessions).finally(() => sessions.close());
+}

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, OperatorError } from '../../../errors.ts';
+import { formatDuration } from '../../../quantities.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { type Connection, connect, sqlState } from '../server/connection.ts';
+import { exportSnapshot, type Snapshot } from '../server/snapshot.ts';
+import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';
+
+const RETRY_MS = 200;
+/** So many tables are locked by one statement. */
+const BATCH = 100;
+/** Others alter tables all the time where so many snapshots were in vain. */
+const ATTEMPTS = 10;
+
+const LOCK_NOT_AVAILABLE = '55P03';
+/** The table, or its schema, is not there any more. */
+const GONE = ['42P01', '3F000'];
+
+/**
+ * Takes the snapshot and holds every table that it has as a reader does (ACCESS SHARE) until the transaction ends: nobody
+ * can drop or alter it then. What the snapshot has is what is read later: where a table was dropped, altered, truncated
+ * or rewritten between the two, another snapshot is taken. While a table is locked by somebody else, none is held.
+ *
+ * @throws OperatorError DUMP_INCOMPLETE naming the table that was locked for LOCK_TIMEOUT, or when tables are altered
+ *   all the time
+ */
+export async function fixTables(
+  connection: Connection,
+  source: SourceConfig,
+  signal: AbortSignal,
+): Promise<{ snapshot: Snapshot; tables: TableToDump[] }> {
+  const now = await connect(source, source.database, signal);
+  const deadline = Date.now() + source.lockTimeoutMs;
+  let altered: string[] = [];
+  try {
+    for (let attempts = 0; attempts < ATTEMPTS; ) {
+      const snapshot = await exportSnapshot(connection);
+      const tables = await listTables(connection);
+      const { isHeld, lockedBy } = await hold(connection, tables);
+      if (lockedBy !== undefined && Date.now() > deadline) throw lockedError(source, lockedBy);
+      if (lockedBy === undefined) {
+        altered = await changedTables(now, tables);
+        if (isHeld && altered.length === 0) return { snapshot, tables: await measureTables(connection, tables) };
+        attempts += 1;
+      }
+      await connection.query('rollback');
+      await sleep(RETRY_MS, undefined, { signal });
+    }
+  } finally {
+    await now.close();
+  }
+  throw new OperatorError(
+    'DUMP_INCOMPLETE',
+    `source ${source.name}: tables were altered whenever the dump began, at last ${altered.slice(0, 5).join(', ')}`,
+    { hint: 'Wait until whatever does that has ended. Nothing was stored.' },
+  );
+}
+
+/** @returns whether every table is held, and if one is locked, the server's words for it */
+async function hold(
+  connection: Connection,
+  tables: readonly SnapshotTable[],
+): Promise<{ isHeld: boolean; lockedBy?: string }> {
+  for (let start = 0; start < tables.length; start += BATCH) {
+    const names = tables.slice(start, start + BATCH).map(({ name }) => `only ${name}`);
+    try {
+      // not waiting, it names the table
+      await connection.query(`lock table ${names.join(', ')} in access share mode nowait`);
+    } catch (error) {
+      const state = sqlState(error) ?? '';
+      if (GONE.includes(state)) return { isHeld: false };
+      if (state === LOCK_NOT_AVAILABLE) return { isHeld: false, lockedBy: messageOf(error) };
+      throw error;
+    }
+  }
+  return { isHeld: true };
+}
+
+function lockedError({ name, lockTimeoutMs }: SourceConfig, reason: string): OperatorError {
+  return new OperatorError(
+    'DUMP_INCOMPLETE',
+    `source ${name}: somebody has locked a table for longer than ${formatDuration(lockTimeoutMs)} (LOCK_TIMEOUT): ${reason}`,
+    { hint: 'End that session (pg_stat_activity), or raise LOCK_TIMEOUT. Nothing was stored.' },
+  );
+}

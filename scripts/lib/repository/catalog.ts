@@ -1,0 +1,230 @@
+import { distance } from 'fastest-levenshtein';
+import { OperatorError } from '../errors.ts';
+import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import type { Storage, StoredObject } from '../storages/storage.ts';
+import {
+  folderKey,
+  type Kind,
+  kindKey,
+  LAST_PART,
+  manifestKey,
+  normalizePrefix,
+  type ParsedKey,
+  parseKey,
+} from './object-key.ts';
+
+/** A backup as a listing shows it. */
+export interface Backup {
+  /** The object's; of a folder the folder's, with a slash at its end. */
+  readonly key: string;
+  readonly stem: string;
+  readonly source: string;
+  readonly kind: Kind;
+  readonly createdAt: Date;
+  readonly sizeBytes: number;
+  /** Without one it was made by hand or by the predecessor; still listed, restored and pruned. */
+  readonly hasManifest: boolean;
+  readonly format: DumpFormat;
+  readonly compression: ObjectCompression;
+  readonly encrypted: boolean;
+  /** The object beside it that holds what the database needs of its server, where there is one. */
+  readonly globalsKey: string | undefined;
+  /** The objects of a folder, in the order of their names; of any other backup none. */
+  readonly parts: readonly StoredPart[];
+}
+
+/** One of a folder's objects. */
+export interface StoredPart {
+  readonly key: string;
+  readonly part: string;
+}
+
+/** What a run that died has left of a folder: neither a manifest nor the object that is stored last. */
+export interface Leftover {
+  readonly stem: string;
+  readonly createdAt: Date;
+  readonly keys: readonly string[];
+}
+
+/**
+ * Every backup under the prefix, the newest first, told from the listing alone. Whatever is not named like a backup
+ * is left out. A listing that fails throws; it never returns a part.
+ */
+export async function readCatalog(storage: Storage, prefix: string, signal: AbortSignal): Promise<Backup[]> {
+  return (await readCatalogAndLeftovers(storage, prefix, signal)).backups;
+}
+
+/** As readCatalog, with what is no backup and never became one. */
+export async function readCatalogAndLeftovers(
+  storage: Storage,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<{ backups: Backup[]; leftovers: Leftover[] }> {
+  const found = newFindings();
+  for await (const object of storage.list(normalizePrefix(prefix), { signal })) sortIn(found, prefix, object);
+  return { backups: assemble(found), leftovers: leftoversOf(found) };
+}
+
+/** The backups among these objects, the newest first. */
+export function catalogOf(objects: Iterable<StoredObject>, prefix: string): Backup[] {
+  const found = newFindings();
+  for (const object of objects) sortIn(found, prefix, object);
+  return assemble(found);
+}
+
+interface Folder {
+  readonly first: Extract<ParsedKey, { role: 'part' }>;
+  readonly parts: StoredPart[];
+  sizeBytes: number;
+}
+
+interface Findings {
+  readonly data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[];
+  readonly folders: Map<string, Folder>;
+  readonly manifests: Set<string>;
+  readonly kinds: Map<string, Kind>;
+  readonly globals: Map<string, string>;
+}
+
+function newFindings(): Findings {
+  return { data: [], folders: new Map(), manifests: new Set(), kinds: new Map(), globals: new Map() };
+}
+
+function sortIn({ data, folders, manifests, kinds, globals }: Findings, prefix: string, object: StoredObject): void {
+  const parsed = parseKey(prefix, object.key);
+  if (parsed?.role === 'data') data.push({ object, parsed });
+  else if (parsed?.role === 'part') {
+    const folder = folders.get(parsed.stem) ?? { first: parsed, parts: [], sizeBytes: 0 };
+    folder.parts.push({ key: object.key, part: parsed.part });
+    folder.sizeBytes += object.sizeBytes;
+    folders.set(parsed.stem, folder);
+  } else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
+  else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
+  else if (parsed?.role === 'globals') globals.set(parsed.stem, object.key);
+}
+
+const NO_PARTS: readonly StoredPart[] = [];
+
+function assemble(found: Findings): Backup[] {
+  const besides = (stem: string) => ({
+    kind: found.kinds.get(stem) ?? ('backup' as const),
+    hasManifest: found.manifests.has(stem),
+    globalsKey: found.globals.get(stem),
+  });
+  const single = found.data.map(({ object, parsed }) => ({
+    key: object.key,
+    stem: parsed.stem,
+    source: parsed.source,
+    createdAt: parsed.createdAt,
+    sizeBytes: object.sizeBytes,
+    format: parsed.format,
+    compression: parsed.compression,
+    encrypted: parsed.encrypted,
+    parts: NO_PARTS,
+    ...besides(parsed.stem),
+  }));
+  const folders = [...found.folders.values()]
+    .filter((folder) => isBackup(found, folder))
+    .map(({ first, parts, sizeBytes }) => ({
+      key: folderKey(first.stem),
+      stem: first.stem,
+      source: first.source,
+      createdAt: first.createdAt,
+      sizeBytes,
+      format: 'folder' as const,
+      compression: first.compression,
+      encrypted: first.encrypted,
+      parts,
+      ...besides(first.stem),
+    }));
+  return [...single, ...folders].sort(
+    (a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.key < b.key ? 1 : -1),
+  );
+}
+
+/** The last object is stored when all others are: with it the folder is whole, manifest or not. */
+function isBackup({ manifests }: Findings, { first, parts }: Folder): boolean {
+  return manifests.has(first.stem) || parts.some(({ part }) => part === LAST_PART);
+}
+
+function leftoversOf(found: Findings): Leftover[] {
+  return [...found.folders.values()]
+    .filter((folder) => !isBackup(found, folder))
+    .map(({ first: { stem, createdAt }, parts }) => {
+      const kind = found.kinds.get(stem);
+      const aside = [found.globals.get(stem), kind && kindKey(stem, kind)].filter((key) => key !== undefined);
+      const isOthers = found.data.some(({ parsed }) => parsed.stem === stem);
+      return { stem, createdAt, keys: [...parts.map(({ key }) => key), ...(isOthers ? [] : aside)] };
+    });
+}
+
+/** Which backup is meant: a key, or the newest of a source, at or before a time. */
+export interface Selection {
+  /** A key, or `latest`. */
+  readonly wanted: string;
+  readonly source?: string;
+  readonly at?: Date;
+}
+
+/**
+ * Finds the backup that is meant. `latest` never means a safety backup: it holds what a restore replaced.
+ *
+ * @throws OperatorError NO_SUCH_BACKUP, offering the keys that come nearest
+ */
+export function selectBackup(backups: readonly Backup[], prefix: string, selection: Selection): Backup {
+  if (backups.length === 0) {
+    throw new OperatorError('NO_SUCH_BACKUP', 'there are no backups yet', { hint: 'Take one: make backup.' });
+  }
+  if (selection.wanted !== 'latest') return selectKey(backups, prefix, selection.wanted);
+  const { source, at } = selection;
+  const newest = backups.find(
+    (backup) =>
+      backup.kind === 'backup' && (source === undefined || backup.source === source) && (!at || backup.createdAt <= at),
+  );
+  if (newest) return newest;
+  const of = source === undefined ? '' : ` of source ${source}`;
+  const before = at === undefined ? '' : ` at or before ${at.toISOString()}`;
+  const sources = [...new Set(backups.map((backup) => backup.source))].sort();
+  throw new OperatorError('NO_SUCH_BACKUP', `there is no backup${of}${before}`, {
+    hint: `There are backups of: ${sources.join(', ')}. make list-backups shows all of them.`,
+  });
+}
+
+function selectKey(backups: readonly Backup[], prefix: string, wanted: string): Backup {
+  const whole = `${normalizePrefix(prefix)}${wanted}`;
+  const keys = new Set([wanted, whole, `${wanted}/`, `${whole}/`]);
+  const match = backups.find((backup) => keys.has(backup.key));
+  if (match) return match;
+  throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
+    hint: `Nearest: ${nearestKeys(backups, wanted).join(', ')}. make list-backups shows all of them.`,
+  });
+}
+
+/** The three keys that are least edits away. Long input is cut: it is a slip of the hand, not a key. */
+function nearestKeys(backups: readonly Backup[], wanted: string): string[] {
+  const text = wanted.slice(0, 200);
+  return backups
+    .map(({ key }) => ({ key, edits: distance(key, text) }))
+    .sort((a, b) => a.edits - b.edits)
+    .slice(0, 3)
+    .map(({ key }) => key);
+}
+
+/**
+ * The keys of a backup, in groups that must be deleted one after the other: the manifest first, so that what is half
+ * deleted is no longer a backup that claims to be whole; of a folder then the object that says the same.
+ */
+export function keysOf(backup: Backup): string[][] {
+  const marker = kindKey(backup.stem, backup.kind);
+  const last = backup.parts.filter(({ part }) => part === LAST_PART);
+  const others = backup.parts.filter(({ part }) => part !== LAST_PART);
+  return [
+    backup.hasManifest ? [manifestKey(backup.stem)] : [],
+    last.map(({ key }) => key),
+    [
+      ...(backup.format === 'folder' ? others.map(({ key }) => key) : [backup.key]),
+      ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
+      ...(marker === undefined ? [] : [marker]),
+    ],
+  ];
+}

@@ -1,0 +1,131 @@
+import * as z from 'zod/mini';
+import { messageOf, OperatorError } from '../errors.ts';
+
+const count = z.int().check(z.nonnegative());
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
+const tableSchema = z.object({
+  /** Schema-qualified, quoted where SQL needs it. */
+  table: z.string(),
+  rows: count,
+});
+
+const sequenceSchema = z.object({
+  sequence: z.string(),
+  /** As text: a bigint does not fit a JSON number. */
+  value: z.string(),
+  isCalled: z.boolean(),
+  /** Sequences are outside transactions: where this one stood when the dump had ended, if it had moved. */
+  valueAtEnd: z.optional(z.string()),
+});
+
+const contentsSchema = z.object({
+  tables: z.array(tableSchema),
+  sequences: z.array(sequenceSchema),
+  largeObjects: z.optional(count),
+  /** Views, triggers, routines and events, so many of each kind, where the engine counts them. */
+  codeObjects: z.optional(z.record(z.string(), count)),
+  /** A folder was backed up; false for a single file. */
+  isFolder: z.optional(z.boolean()),
+  /** Of a folder: everything in it that is not a folder; what has several names counts once for each. */
+  files: z.optional(count),
+  /** What the files hold, holes included; what has several names counts once. */
+  fileBytes: z.optional(count),
+  /** Names, kinds, permissions, times, links and bytes: see docs/adr/0013-files.md for what is digested how. */
+  treeDigest: z.optional(sha256),
+  /** Owners and the set-user-ID, set-group-ID and sticky bits: apart, for not everybody may restore them. */
+  ownerDigest: z.optional(sha256),
+  /** `uid:gid`, and how much belongs to it; the hundred that own most. */
+  owners: z.optional(z.array(z.object({ owner: z.string(), entries: count }))),
+  /** What changed, vanished or shrank while it was read: in the backup it is as it was at no one moment. */
+  changed: z.optional(z.object({ total: count, names: z.array(z.string()) })),
+});
+
+const factsSchema = z.object({
+  serverVersion: z.string(),
+  clientVersion: z.string(),
+  encoding: z.optional(z.string()),
+  collation: z.optional(z.string()),
+  characterType: z.optional(z.string()),
+  localeProvider: z.optional(z.string()),
+  locale: z.optional(z.string()),
+  extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
+  /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
+  roles: z.optional(z.array(z.string())),
+  /** Tablespaces, other than the default, that the database's relations lie in. */
+  tablespaces: z.optional(z.array(z.string())),
+  /** What was NOT VALID or invalid when it was dumped, and may be so again. */
+  invalid: z.optional(z.array(z.string())),
+  /** Of the source on its server's disk. */
+  databaseBytes: z.optional(count),
+  /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */
+  tableBytes: z.optional(count),
+});
+
+const objectSchema = z.object({
+  /** The object's key, told from where the manifest lies, whatever the prefix: `x.sql.gz`, `x/0001-data.sql.gz`. */
+  name: z.string(),
+  sizeBytes: count,
+  sha256,
+});
+
+const manifestSchema = z.object({
+  version: z.literal(1),
+  source: z.string(),
+  engine: z.string(),
+  database: z.string(),
+  kind: z.string(),
+  /** The moment whose state was dumped. */
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  ...factsSchema.shape,
+  format: z.string(),
+  compression: z.string(),
+  encryption: z.nullable(z.string()),
+  /** What `auto` came to, and why: `2 jobs: …`, `gzip, because …`. */
+  chosen: z.optional(z.array(z.string())),
+  objects: z.array(objectSchema).check(z.minLength(1)),
+  /** Bytes of the dump before compression. */
+  rawBytes: count,
+  ...contentsSchema.shape,
+});
+
+/** What the engine knows of a source before it dumps it. */
+export type SourceFacts = z.infer<typeof factsSchema>;
+/** What a dump holds, or what was restored of it. */
+export type Contents = z.infer<typeof contentsSchema>;
+export type TableCount = z.infer<typeof tableSchema>;
+/** The document beside a backup that says what it is and that it was completed. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+/** The dump's own size as stored, without what lies beside it: what a listing shows as the backup's. */
+export function dumpBytes(manifest: Manifest): number {
+  return manifest.objects
+    .filter(({ name }) => !/\.globals\.sql\.gz(\.age)?$/.test(name))
+    .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+export function encodeManifest(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** @throws OperatorError BACKUP_DAMAGED naming the key and the first thing that is wrong with it */
+export function parseManifest(key: string, bytes: Uint8Array): Manifest {
+  let document: unknown;
+  try {
+    document = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (error) {
+    throw damaged(key, messageOf(error));
+  }
+  const result = manifestSchema.safeParse(document);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw damaged(key, `${issue?.path.join('.') || 'document'}: ${issue?.message ?? 'not as expected'}`);
+}
+
+function damaged(key: string, detail: string): OperatorError {
+  return new OperatorError('BACKUP_DAMAGED', `the manifest ${key} cannot be read: ${detail}`, {
+    hint: 'Restore another backup of this source (list-backups). The object beside it may be whole all the same.',
+  });
+}

@@ -1,0 +1,170 @@
+import { OperatorError } from '../errors.ts';
+import type { DumpFormat, ObjectCompression } from '../formats.ts';
+
+/**
+ * What an object's name can end in, and what that says of its bytes. `.age` may follow each when encrypted.
+ * An axis of the key contract: a new format is a new row.
+ */
+const EXTENSIONS = {
+  'sql.gz': { format: 'sql', compression: 'gzip' },
+  'sql.zst': { format: 'sql', compression: 'zstd' },
+  sql: { format: 'sql', compression: 'none' },
+  dump: { format: 'custom', compression: 'none' },
+  'tar.gz': { format: 'tar', compression: 'gzip' },
+  'tar.zst': { format: 'tar', compression: 'zstd' },
+  tar: { format: 'tar', compression: 'none' },
+} as const satisfies Record<string, { format: DumpFormat; compression: ObjectCompression }>;
+
+/** The endings of a folder's objects, each of which is plain SQL. */
+const PART_EXTENSIONS = ['sql.gz', 'sql.zst', 'sql'] as const satisfies (keyof typeof EXTENSIONS)[];
+
+/** The last object of a folder, in name and in time: a folder that has it is whole. */
+export const LAST_PART = '9999-post-data';
+
+/** The kinds of backup. A kind other than `backup` is marked by an empty object beside the manifest. */
+export const KINDS = ['backup', 'pre-restore'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** The parts of a name below the prefix that say which backup an object belongs to. */
+export interface Stem {
+  /** The source's name, decoded. */
+  readonly source: string;
+  /** From the key, to the second. */
+  readonly createdAt: Date;
+  /** `[prefix/]YYYY/MM/DD/<name>_HHMMSS`: what all objects of one backup share. */
+  readonly stem: string;
+}
+
+/** What an object is, told from its key alone. */
+export type ParsedKey =
+  | (Stem & {
+      readonly role: 'data';
+      readonly format: DumpFormat;
+      readonly compression: ObjectCompression;
+      readonly encrypted: boolean;
+    })
+  | (Stem & {
+      readonly role: 'part';
+      /** Which of the folder's objects it is: `0001-data`. */
+      readonly part: string;
+      readonly compression: ObjectCompression;
+      readonly encrypted: boolean;
+    })
+  | (Stem & { readonly role: 'globals'; readonly encrypted: boolean })
+  | (Stem & { readonly role: 'manifest' })
+  | (Stem & { readonly role: 'kind'; readonly kind: Kind });
+
+const MANIFEST_SUFFIX = '.json';
+/** What a database needs of its server, beside its dump. */
+const GLOBALS = 'globals.sql.gz';
+
+/**
+ * A name as it stands in a key: characters other than A–Z a–z 0–9 . _ - are percent-encoded as UTF-8.
+ * A name of dots alone is encoded too, for it would be a path segment with a meaning.
+ */
+export function encodeName(name: string): string {
+  const encoded = encodeURIComponent(name).replace(
+    /[!'()*~]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return /^\.+$/.test(encoded) ? encoded.replaceAll('.', '%2E') : encoded;
+}
+
+/** The inverse of encodeName, or undefined for what encodeName would not have written. */
+export function decodeName(encoded: string): string | undefined {
+  try {
+    const name = decodeURIComponent(encoded);
+    return name !== '' && encodeName(name) === encoded ? name : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `S3_PREFIX` as it starts a key: empty, or ending in one slash. */
+export function normalizePrefix(prefix: string): string {
+  const trimmed = prefix.replace(/^\/+|\/+$/g, '');
+  return trimmed === '' ? '' : `${trimmed}/`;
+}
+
+/** What all objects of one backup share: `[prefix/]YYYY/MM/DD/<name>_HHMMSS`, in UTC. */
+export function stemOf(prefix: string, source: string, createdAt: Date): string {
+  const [day = '', time = ''] = createdAt.toISOString().split('T');
+  return `${normalizePrefix(prefix)}${day.replaceAll('-', '/')}/${encodeName(source)}_${time.slice(0, 8).replaceAll(':', '')}`;
+}
+
+/** The name's ending for a format and compression; throws a defect for a pair that has none. */
+export function extensionOf(format: DumpFormat, compression: ObjectCompression, encrypted: boolean): string {
+  for (const [extension, means] of Object.entries(EXTENSIONS)) {
+    if (means.format !== format) continue;
+    // a custom-format dump compresses itself; its name says nothing of it
+    if (format === 'custom' || means.compression === compression) return encrypted ? `${extension}.age` : extension;
+  }
+  throw new OperatorError('CONFIG', `there is no object name for format ${format} with compression ${compression}`);
+}
+
+export function dataKey(stem: string, extension: string): string {
+  return `${stem}.${extension}`;
+}
+
+/** A folder's key, which stands for all of its objects. */
+export function folderKey(stem: string): string {
+  return `${stem}/`;
+}
+
+/** One object of a folder: `<stem>/0001-data.sql.gz`. Sorted by name they restore in order. */
+export function partKey(stem: string, part: string, compression: ObjectCompression, encrypted: boolean): string {
+  return `${folderKey(stem)}${part}.${extensionOf('sql', compression, encrypted)}`;
+}
+
+/** An object's name as the manifest has it: its key, told from where the manifest lies. */
+export function nameBesideManifest(stem: string, key: string): string {
+  return key.slice(stem.lastIndexOf('/') + 1);
+}
+
+export function manifestKey(stem: string): string {
+  return `${stem}${MANIFEST_SUFFIX}`;
+}
+
+export function globalsKey(stem: string, encrypted: boolean): string {
+  return `${stem}.${GLOBALS}${encrypted ? '.age' : ''}`;
+}
+
+/** The empty object that lets a listing alone tell a backup's kind; undefined for an ordinary backup. */
+export function kindKey(stem: string, kind: Kind): string | undefined {
+  return kind === 'backup' ? undefined : `${stem}.${kind}`;
+}
+
+const SHAPE =
+  /^(\d{4})\/(\d{2})\/(\d{2})\/([A-Za-z0-9._%-]+)_(\d{2})(\d{2})(\d{2})(?:\.([a-z0-9.-]+)|\/(\d{4}-[a-z-]+)\.([a-z.]+))$/;
+
+/** Reads a key. Undefined means foreign: not a name that this system writes, never to be touched. */
+export function parseKey(prefix: string, key: string): ParsedKey | undefined {
+  const start = normalizePrefix(prefix);
+  if (!key.startsWith(start)) return undefined;
+  const match = SHAPE.exec(key.slice(start.length));
+  if (!match) return undefined;
+  const [, year, month, day, name = '', hours, minutes, seconds, besides, part, partEnding = ''] = match;
+  const suffix = besides ?? `${part}.${partEnding}`;
+  const source = decodeName(name);
+  const iso = `${year}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`;
+  const createdAt = new Date(iso);
+  // 2026/02/30 is read by Date as 2 March, 25:00 not at all
+  if (source === undefined || Number.isNaN(createdAt.getTime()) || createdAt.toISOString() !== iso) return undefined;
+  const base = { source, createdAt, stem: key.slice(0, key.length - suffix.length - 1) };
+  if (part !== undefined) return parsePart(base, part, partEnding);
+  if (`.${suffix}` === MANIFEST_SUFFIX) return { ...base, role: 'manifest' };
+  const kind = KINDS.find((k) => k !== 'backup' && k === suffix);
+  if (kind) return { ...base, role: 'kind', kind };
+  const encrypted = suffix.endsWith('.age');
+  const extension = encrypted ? suffix.slice(0, -'.age'.length) : suffix;
+  if (extension === GLOBALS) return { ...base, role: 'globals', encrypted };
+  if (!Object.hasOwn(EXTENSIONS, extension)) return undefined;
+  return { ...base, role: 'data', ...EXTENSIONS[extension as keyof typeof EXTENSIONS], encrypted };
+}
+
+function parsePart(base: Stem, part: string, ending: string): ParsedKey | undefined {
+  const extension = PART_EXTENSIONS.find((known) => ending === known || ending === `${known}.age`);
+  if (!extension) return undefined;
+  const { compression } = EXTENSIONS[extension];
+  return { ...base, role: 'part', part, compression, encrypted: ending !== extension };
+}

@@ -1,0 +1,205 @@
+import { dumpToStorage } from '../backup/dump.ts';
+import type { Config } from '../config/config.ts';
+import { startLimit, withTimeout } from '../deadline.ts';
+import type { RestoreSession, UndoResult } from '../engines/engine.ts';
+import { engineOf } from '../engines/index.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { withLocalNote } from '../machine/local-lock.ts';
+import { drillDirectory, restoreNote } from '../machine/run-notes.ts';
+import { formatBytes, formatDuration } from '../quantities.ts';
+import type { Backup } from '../repository/catalog.ts';
+import { compareContents, describeChanges, describeContents } from '../repository/contents.ts';
+import type { Contents, Manifest } from '../repository/manifest.ts';
+import { readGlobals, readVerified } from '../repository/read.ts';
+import type { SourceConfig } from '../source.ts';
+import type { Storage } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
+import { load } from './load.ts';
+import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
+
+export interface RestoreResult {
+  readonly key: string;
+  readonly database: string;
+  /** Under what name the replaced database is kept; null when there was none, or with `to`. */
+  readonly previousDatabase: string | null;
+  /** The key of the dump taken of it afterwards; null when there is none. */
+  readonly safetyBackup: string | null;
+  readonly tables: number;
+  readonly rows: number;
+  /** Of a folder. */
+  readonly files?: number;
+  readonly fileBytes?: number;
+  /** Until the restored database was in place: what an outage would have taken. */
+  readonly durationMs: number;
+}
+
+/**
+ * Restores a backup: into a staging database beside the live one, which is compared with the manifest and then put in
+ * its place at once. Whatever fails before that leaves the live database as it was.
+ */
+export async function restore(
+  config: Config,
+  storage: Storage,
+  request: RestoreRequest,
+  outer: AbortSignal,
+): Promise<RestoreResult> {
+  const started = Date.now();
+  const { signal, stop } = startLimit(outer, limitOf(config), 'the restore');
+  return bringBack(config, storage, request, { started, signal, outer, stop }).finally(stop);
+}
+
+function limitOf(config: Config) {
+  return { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
+}
+
+interface Times {
+  readonly started: number;
+  /** Aborts when RESTORE_TIMEOUT is over. */
+  readonly signal: AbortSignal;
+  readonly outer: AbortSignal;
+  /** Once the restored database is in place its time no longer counts. */
+  stop(): void;
+}
+
+async function bringBack(
+  config: Config,
+  storage: Storage,
+  request: RestoreRequest,
+  times: Times,
+): Promise<RestoreResult> {
+  const found = await findRequested(config, storage, request, times.signal);
+  const run = () => bringBackFound(config, storage, found, request.to, times);
+  if (request.to === undefined) return run();
+  return withLocalNote(drillDirectory(config.values.DRILL_DIR), restoreNote(found.source.name), run);
+}
+
+async function bringBackFound(
+  config: Config,
+  storage: Storage,
+  { backup, manifest, source }: Found,
+  to: string | undefined,
+  { started, signal, outer, stop }: Times,
+): Promise<RestoreResult> {
+  log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
+  for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
+  if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
+
+  const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
+  const engine = await engineOf(source.engine);
+  const session = await engine.beginRestore(source, {
+    ...(to === undefined ? {} : { to }),
+    ...(manifest === undefined ? {} : { manifest }),
+    ...(globals === undefined ? {} : { globals }),
+    signal,
+  });
+  try {
+    const contents = await stage(storage, backup, manifest, session, config.encryption.identity, signal);
+
+    // from here on the live database changes
+    const { database, previousDatabase } = await session.commit();
+    stop();
+    const durationMs = Date.now() - started;
+    const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
+    log.info(`${database} is restored: ${describeContents(contents)}, in ${formatDuration(durationMs)} (RTO)`);
+
+    const safetyBackup = await keepSafe(config, storage, source, previousDatabase, outer);
+    return {
+      key: backup.key,
+      database,
+      previousDatabase,
+      safetyBackup,
+      tables: contents.tables.length,
+      rows,
+      ...(contents.files === undefined ? {} : { files: contents.files }),
+      ...(contents.fileBytes === undefined ? {} : { fileBytes: contents.fileBytes }),
+      durationMs,
+    };
+  } catch (error) {
+    if (session.isForeign) log.warn(`${session.staging} may hold a part of the backup; empty it before the next try`);
+    await session.discard();
+    throw error;
+  } finally {
+    await session.close();
+  }
+}
+
+/** Swaps the database that the last restore replaced back in. */
+export async function undo(config: Config, sourceName: string | undefined, signal: AbortSignal): Promise<UndoResult> {
+  const source = selectTarget(config, sourceName, undefined);
+  const engine = await engineOf(source.engine);
+  const result = await withTimeout(signal, limitOf(config), 'the undo', (limited) => engine.undo(source, limited));
+  log.info(`${result.database} is what it was before the restore; the restored one is kept as ${result.keptAs}`);
+  return result;
+}
+
+/** Fills the staging place and proves it good. Changes nothing else. */
+async function stage(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  session: RestoreSession,
+  identity: string | undefined,
+  signal: AbortSignal,
+): Promise<Contents> {
+  // what is not ours cannot be thrown away should the dump prove bad: read all of it first
+  if (session.isForeign) await readToEnd(storage, backup, manifest, signal);
+  await load({ storage, backup, manifest, session, identity, signal });
+  const [contents] = await Promise.all([session.contents(), session.prepare()]);
+  if (manifest) {
+    const differences = compareContents(manifest, contents);
+    if (differences.length > 0) {
+      throw new OperatorError(
+        'RESTORE_FAILED',
+        `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
+        {
+          hint: 'The live database is as it was. Restore another backup (make list-backups) and look into this one.',
+        },
+      );
+    }
+  }
+  return contents;
+}
+
+async function readToEnd(
+  storage: Storage,
+  backup: Backup,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const _ of readVerified(storage, backup, manifest, signal));
+}
+
+/** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */
+async function keepSafe(
+  config: Config,
+  storage: Storage,
+  source: SourceConfig,
+  previousDatabase: string | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  if (previousDatabase === null) return null;
+  log.info(
+    `the replaced database is kept as ${previousDatabase} (make restore-undo swaps it back); taking a safety backup of it`,
+  );
+  const limit = { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT };
+  try {
+    const { key } = await withTimeout(signal, limit, 'the safety backup', (limited) =>
+      dumpToStorage({
+        storage,
+        prefix: config.prefix,
+        encryption: config.encryption,
+        source,
+        kind: 'pre-restore',
+        putAside: previousDatabase,
+        signal: limited,
+      }),
+    );
+    log.info(`safety backup: ${key}`);
+    return key;
+  } catch (error) {
+    log.warn(
+      `the restore is done, but the safety backup failed: ${messageOf(error)}. The replaced database stays as ${previousDatabase}.`,
+    );
+    return null;
+  }
+}

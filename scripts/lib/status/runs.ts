@@ -1,0 +1,118 @@
+import type { Config } from '../config/config.ts';
+import { asked } from '../engines/asking.ts';
+import type { RunUnderWay } from '../engines/engine.ts';
+import { engineOf } from '../engines/index.ts';
+import { localLockHeldForMs, localNotesHeldForMs } from '../machine/local-lock.ts';
+import { CLEANUP_NOTE, drillDirectory, rehearsalLock, restoreNote } from '../machine/run-notes.ts';
+import { formatDuration } from '../quantities.ts';
+import type { Backup } from '../repository/catalog.ts';
+import type { DrillRecord } from '../repository/drill-record.ts';
+import { readManifest } from '../repository/read.ts';
+import type { SourceConfig } from '../source.ts';
+import type { Storage } from '../storages/storage.ts';
+
+/** A run that takes so many times as long as the one before it is not slow: it hangs. */
+const USUAL_TIMES = 10;
+/** Nor is one called stuck before this, however small the database is. */
+const PATIENCE_MS = 15 * 60_000;
+
+/** A run that is under way, and whether it is for longer than any that goes on. */
+export interface RunStatus {
+  readonly purpose: RunUnderWay['purpose'] | 'drill' | 'cleanup';
+  readonly forMs: number;
+  readonly isStuck: boolean;
+}
+
+/** What is known of a source: it says how long its runs usually take. */
+export interface Known {
+  /** Its server has answered; one that has not is not asked. */
+  readonly answers: boolean;
+  readonly lastBackup: Backup | undefined;
+  readonly lastDrill: DrillRecord | undefined;
+}
+
+/**
+ * The runs of a source that are under way: backups and restores that hold its lock in the database, on whatever machine;
+ * those of folders, restores beside the live database, drills and cleanups on this one. Never throws for a server that
+ * does not answer.
+ */
+export async function readRuns(
+  { config, storage, signal }: { config: Config; storage: Storage; signal: AbortSignal },
+  source: SourceConfig,
+  { answers, lastBackup, lastDrill }: Known,
+): Promise<RunStatus[]> {
+  const runs = [
+    ...(answers ? await locksOf(source, signal) : []),
+    ...(await localRuns(drillDirectory(config.values.DRILL_DIR), source)),
+  ];
+  if (runs.length === 0) return [];
+  const usualMs = await durationOf(storage, lastBackup, config.encryption.identity, signal);
+  const limits = stuckAfterMs(config.values, usualMs, lastDrill);
+  return runs.map((run) => ({ ...run, isStuck: run.forMs > limits[run.purpose] }));
+}
+
+/**
+ * After how long a run of each kind hangs: what it is ended after in any case, and less where it is known how long it
+ * usually takes. A drill that passed tells that of restores too.
+ *
+ * @param backupMs how long the last backup took
+ */
+export function stuckAfterMs(
+  { BACKUP_TIMEOUT, RESTORE_TIMEOUT }: { BACKUP_TIMEOUT: number; RESTORE_TIMEOUT: number },
+  backupMs: number,
+  lastDrill: Pick<DrillRecord, 'ok' | 'startedAt' | 'finishedAt' | 'rtoMs'> | undefined,
+): Readonly<Record<RunStatus['purpose'], number>> {
+  const patience = (usualMs: number) => Math.max(PATIENCE_MS, usualMs * USUAL_TIMES);
+  // one that failed may have ended at its beginning
+  const passed = lastDrill?.ok ? lastDrill : undefined;
+  const drillMs = passed ? Date.parse(passed.finishedAt) - Date.parse(passed.startedAt) : Number.POSITIVE_INFINITY;
+  const backup = Math.min(BACKUP_TIMEOUT, patience(backupMs));
+  return {
+    backup,
+    // its lock is held until the safety backup of what was replaced is done
+    restore: Math.min(RESTORE_TIMEOUT, patience(passed?.rtoMs ?? drillMs)) + backup,
+    drill: Math.min(RESTORE_TIMEOUT, patience(drillMs)),
+    // nobody knows how much there is to delete
+    cleanup: BACKUP_TIMEOUT,
+  };
+}
+
+async function localRuns(directory: string, source: SourceConfig): Promise<Omit<RunStatus, 'isStuck'>[]> {
+  const drillMs = await localLockHeldForMs(directory, rehearsalLock(source.name));
+  const restores = await localNotesHeldForMs(directory, restoreNote(source.name));
+  const cleanups = await localNotesHeldForMs(directory, CLEANUP_NOTE);
+  return [
+    ...restores.map((forMs) => ({ purpose: 'restore', forMs }) as const),
+    ...(drillMs === undefined ? [] : [{ purpose: 'drill', forMs: drillMs } as const]),
+    ...cleanups.map((forMs) => ({ purpose: 'cleanup', forMs }) as const),
+  ];
+}
+
+async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
+  const engine = await engineOf(source.engine);
+  const runs = await asked(signal, source, (limited) => engine.underWay(source, limited)).catch(() => []);
+  signal.throwIfAborted();
+  return runs;
+}
+
+/** How long the last backup took; for ever when nobody knows. */
+async function durationOf(
+  storage: Storage,
+  last: Backup | undefined,
+  identity: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const manifest = last && (await readManifest(storage, last, identity, signal).catch(() => undefined));
+  if (!manifest) return Number.POSITIVE_INFINITY;
+  return Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt);
+}
+
+/** Why a stuck run is a reason not to be at ease, and what to do about it. */
+export function stuckReasons(runs: readonly RunStatus[]): string[] {
+  return runs
+    .filter(({ isStuck }) => isStuck)
+    .map(
+      ({ purpose, forMs }) =>
+        `a ${purpose} has been running for ${formatDuration(forMs)} and hangs: make logs-backup shows how far it came; docker compose restart backup ends it, and its lock goes with it`,
+    );
+}

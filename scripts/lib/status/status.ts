@@ -1,0 +1,242 @@
+import type { Config } from '../config/config.ts';
+import { asked } from '../engines/asking.ts';
+import type { KeptDatabase } from '../engines/engine.ts';
+import { engineOf } from '../engines/index.ts';
+import { expandSources } from '../engines/sources.ts';
+import { messageOf } from '../errors.ts';
+import { formatDuration } from '../quantities.ts';
+import { type Backup, readCatalog } from '../repository/catalog.ts';
+import { describeChanges } from '../repository/contents.ts';
+import { contentDrift, sizeDrift } from '../repository/drift.ts';
+import { type DrillRecord, drillsPrefix, parseDrillKey, parseRecord } from '../repository/drill-record.ts';
+import { readManifest, readSmall } from '../repository/read.ts';
+import type { SourceConfig } from '../source.ts';
+import type { Storage } from '../storages/storage.ts';
+import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
+
+/** How one source stands. */
+export interface SourceStatus {
+  readonly source: string;
+  readonly ok: boolean;
+  /** Why it is not ok, as sentences. */
+  readonly reasons: readonly string[];
+  /** What an operator should know all the same. */
+  readonly warnings: readonly string[];
+  readonly lastBackup: { key: string; createdAt: string; sizeBytes: number; manifest: boolean } | null;
+  readonly lastDrill: { key: string; at: string; ok: boolean; rtoMs: number | null } | null;
+  /** What would be lost now: the age of the last backup. */
+  readonly rpoMs: number | null;
+  readonly rpoTargetMs: number;
+  /** How long the last drill's restore took. */
+  readonly rtoMs: number | null;
+  readonly rtoTargetMs: number;
+  readonly drillAgeMs: number | null;
+  readonly drillMaxAgeMs: number;
+  readonly backups: number;
+  readonly storedBytes: number;
+  readonly nextRun: string | null;
+  /** The runs that hold the source's locks now. */
+  readonly running: readonly RunStatus[];
+  /** Databases that restores and undos put aside; null when the server was not asked or did not answer. */
+  readonly keptDatabases: readonly { name: string; role: string; since: string; sizeBytes: number }[] | null;
+}
+
+export interface Status {
+  readonly ok: boolean;
+  readonly checkedAt: string;
+  readonly sources: readonly SourceStatus[];
+}
+
+/** The newest drill of a source, told from its record's key. */
+interface DrillKey {
+  readonly key: string;
+  readonly at: Date;
+}
+
+/**
+ * How every source stands, from two listings, and for each source its two newest manifests and its newest drill's
+ * record: however many backups there are.
+ */
+export async function readStatus(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<Status> {
+  const [backups, drills] = await Promise.all([
+    readCatalog(storage, config.prefix, signal),
+    newestDrills(config, storage, signal),
+  ]);
+  const bySource = new Map<string, Backup[]>();
+  for (const backup of backups) {
+    const ofSource = bySource.get(backup.source);
+    if (ofSource) ofSource.push(backup);
+    else bySource.set(backup.source, [backup]);
+  }
+  const sources = await Promise.all(
+    (await expandSources(config.sources, signal)).map(({ source, problem }) =>
+      sourceStatus(
+        { config, storage, now, signal },
+        source,
+        problem,
+        bySource.get(source.name) ?? [],
+        drills.get(source.name),
+      ),
+    ),
+  );
+  return { ok: sources.every(({ ok }) => ok), checkedAt: now.toISOString(), sources };
+}
+
+async function newestDrills(config: Config, storage: Storage, signal: AbortSignal): Promise<Map<string, DrillKey>> {
+  const newest = new Map<string, DrillKey>();
+  for await (const { key } of storage.list(drillsPrefix(config.prefix), { signal })) {
+    const parsed = parseDrillKey(config.prefix, key);
+    if (!parsed) continue;
+    const known = newest.get(parsed.source);
+    if (!known || known.at <= parsed.at) newest.set(parsed.source, { key, at: parsed.at });
+  }
+  return newest;
+}
+
+interface Circumstances {
+  readonly config: Config;
+  readonly storage: Storage;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+}
+
+async function sourceStatus(
+  { config, storage, now, signal }: Circumstances,
+  source: SourceConfig,
+  problem: string | undefined,
+  all: readonly Backup[],
+  drillKey: DrillKey | undefined,
+): Promise<SourceStatus> {
+  const backups = all.filter(({ kind }) => kind === 'backup');
+  const last = backups[0];
+  const drill = drillKey && parseRecord(await readSmall(storage, drillKey.key, signal));
+  const kept = await keptDatabases(source, problem, signal);
+  const running = await readRuns({ config, storage, signal }, source, {
+    answers: kept.databases !== null,
+    lastBackup: last,
+    lastDrill: drill,
+  });
+  const rpoMs = last ? now.getTime() - last.createdAt.getTime() : null;
+  const drillAgeMs = drillKey ? now.getTime() - drillKey.at.getTime() : null;
+  const judged = { config, rpoMs, drillAgeMs, drill, oldest: backups.at(-1), now };
+  const reasons = [
+    ...(problem === undefined ? [] : [problem]),
+    ...judgeBackup(judged),
+    ...judgeDrill(judged),
+    ...stuckReasons(running),
+  ];
+  return {
+    source: source.name,
+    ok: reasons.length === 0,
+    reasons,
+    warnings: [
+      ...(await drifts(storage, backups, config.encryption.identity, signal)),
+      ...kept.warnings,
+      ...(config.encryption.identityBesideBackups
+        ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
+        : []),
+      ...(backups.length > 0 && !drillKey ? ['no drill yet: make drill'] : []),
+    ],
+    lastBackup: last
+      ? {
+          key: last.key,
+          createdAt: last.createdAt.toISOString(),
+          sizeBytes: last.sizeBytes,
+          manifest: last.hasManifest,
+        }
+      : null,
+    lastDrill: drillKey
+      ? { key: drillKey.key, at: drillKey.at.toISOString(), ok: drill?.ok ?? false, rtoMs: drill?.rtoMs ?? null }
+      : null,
+    rpoMs,
+    rpoTargetMs: config.rpoTargetMs,
+    rtoMs: drill?.rtoMs ?? null,
+    rtoTargetMs: config.values.RTO_TARGET,
+    drillAgeMs,
+    drillMaxAgeMs: config.values.DRILL_MAX_AGE,
+    backups: backups.length,
+    storedBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    running,
+    nextRun: config.values.BACKUP_SCHEDULE.next(now)?.toISOString() ?? null,
+    keptDatabases: kept.databases?.map((each) => ({ ...each, since: each.since.toISOString() })) ?? null,
+  };
+}
+
+interface Judged {
+  readonly config: Config;
+  readonly rpoMs: number | null;
+  readonly drillAgeMs: number | null;
+  readonly drill: DrillRecord | undefined;
+  readonly oldest: Backup | undefined;
+  readonly now: Date;
+}
+
+function judgeBackup({ config, rpoMs }: Judged): string[] {
+  if (rpoMs === null) return ['there is no backup of it: make backup'];
+  if (rpoMs <= config.rpoTargetMs) return [];
+  return [`the last backup is ${formatDuration(rpoMs)} old, the target is ${formatDuration(config.rpoTargetMs)}`];
+}
+
+function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[] {
+  const maxAgeMs = config.values.DRILL_MAX_AGE;
+  if (drillAgeMs === null) {
+    // a new installation has until then for its first one
+    const waitingMs = oldest ? now.getTime() - oldest.createdAt.getTime() : 0;
+    return waitingMs > maxAgeMs ? [`no drill in ${formatDuration(waitingMs)}: make drill`] : [];
+  }
+  const reasons: string[] = [];
+  if (!drill) reasons.push('the record of the last drill cannot be read');
+  const failed = drill?.checks.filter(({ ok }) => !ok) ?? [];
+  if (drill && !drill.ok)
+    reasons.push(`the last drill failed: ${failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ')}`);
+  if (drillAgeMs > maxAgeMs)
+    reasons.push(`the last drill is ${formatDuration(drillAgeMs)} old, at most ${formatDuration(maxAgeMs)} is allowed`);
+  const rtoMs = drill?.rtoMs ?? 0;
+  if (rtoMs > config.values.RTO_TARGET) {
+    reasons.push(
+      `the last drill's restore took ${formatDuration(rtoMs)}, the target is ${formatDuration(config.values.RTO_TARGET)}`,
+    );
+  }
+  return reasons;
+}
+
+async function drifts(
+  storage: Storage,
+  backups: readonly Backup[],
+  identity: string | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const [last, previous] = backups;
+  if (!last) return [];
+  const size = sizeDrift(last, backups.slice(1));
+  try {
+    const [current, before] = await Promise.all([
+      readManifest(storage, last, identity, signal),
+      previous && readManifest(storage, previous, identity, signal),
+    ]);
+    return [
+      ...(size === undefined ? [] : [size]),
+      ...(current && before ? contentDrift(before, current) : []),
+      ...(current ? describeChanges(current) : []),
+    ];
+  } catch (error) {
+    signal.throwIfAborted();
+    return [...(size === undefined ? [] : [size]), messageOf(error)];
+  }
+}
+
+/** Asks the server; one that does not answer is a warning here, for it is the next backup that will fail. */
+async function keptDatabases(
+  source: SourceConfig,
+  problem: string | undefined,
+  signal: AbortSignal,
+): Promise<{ databases: KeptDatabase[] | null; warnings: string[] }> {
+  if (problem !== undefined) return { databases: null, warnings: [] };
+  try {
+    const engine = await engineOf(source.engine);
+    return { databases: await asked(signal, source, (limited) => engine.kept(source, limited)), warnings: [] };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { databases: null, warnings: [messageOf(error)] };
+  }
+}

@@ -1,0 +1,50 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { type Bounds, bounded } from '../bounded.ts';
+import type { S3Clients } from './client.ts';
+import { type S3Target, s3Failure } from './errors.ts';
+
+/** A call that carries no object may take so many times a silence: enough for a retry, short enough to be noticed. */
+const CONTROL_SILENCES = 2.5;
+
+/** A bucket, and how to ask it something. */
+export interface S3Context {
+  readonly clients: S3Clients;
+  readonly bucket: string;
+}
+
+/** What a failure is reported with. */
+export type Purpose = Pick<S3Target, 'operation' | 'permission'>;
+
+export function targetOf({ bucket, clients }: S3Context, purpose: Purpose): S3Target {
+  return { ...purpose, bucket, endpoint: clients.endpoint };
+}
+
+/**
+ * One request that carries no object, bounded in time; fails with an OperatorError or the signal's reason.
+ */
+export async function control<T>(
+  context: S3Context,
+  purpose: Purpose,
+  send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+  bounds: Partial<Bounds> = {},
+): Promise<T> {
+  try {
+    return await raw(context, context.clients.control, send, bounds);
+  } catch (error) {
+    if (bounds.signal?.aborted) throw bounds.signal.reason;
+    throw s3Failure(error, targetOf(context, purpose));
+  }
+}
+
+/** The same, failing with what the SDK threw. */
+export function raw<T>(
+  { clients }: S3Context,
+  client: S3Client,
+  send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+  bounds: Partial<Bounds> = {},
+): Promise<T> {
+  return bounded((abortSignal) => send(client, { abortSignal }), {
+    timeoutMs: clients.silenceMs * CONTROL_SILENCES,
+    ...bounds,
+  });
+}

@@ -1,0 +1,64 @@
+import type { Readable } from 'node:stream';
+import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { control, type S3Context, targetOf } from './context.ts';
+import { notS3, statusOf } from './errors.ts';
+import { guarded } from './guard.ts';
+import { inRanges, RANGE_BYTES, type RangeAnswer } from './ranges.ts';
+
+/** A requested range begins where the object ends: what an empty one answers to every range. */
+const RANGE_NOT_SATISFIABLE = 416;
+
+export interface GetOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** How long the store may be silent in the middle of a download. */
+  readonly idleTimeoutMs?: number;
+  /** What is asked for at a time. */
+  readonly rangeBytes?: number;
+}
+
+/** Opens a download, in ranges where the store knows them; see Storage.get. */
+export async function getObject(
+  context: S3Context,
+  key: string,
+  { signal, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES }: GetOptions = {},
+): Promise<Readable> {
+  const purpose = { operation: `read ${key}`, permission: 'read' };
+  const target = targetOf(context, purpose);
+  const ask = async (headers: { Range?: string; IfMatch?: string }, ended = signal) => {
+    const answer = await control(
+      context,
+      purpose,
+      (client, http) => client.send(new GetObjectCommand({ Bucket: context.bucket, Key: key, ...headers }), http),
+      { signal: ended },
+    );
+    if (answer.Body === undefined || answer.ETag === undefined) throw notS3(target, 'the answer is none of S3’s');
+    return answer;
+  };
+  const whole = (answer: GetObjectCommandOutput) =>
+    guarded(answer.Body as Readable, answer.ContentLength, { target, signal, idleTimeoutMs });
+  const rangeOf = (answer: GetObjectCommandOutput): RangeAnswer => {
+    const [, from, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '') ?? [];
+    if (total === undefined) throw notS3(target, `the answer is of the range "${answer.ContentRange}"`);
+    return {
+      body: answer.Body as Readable,
+      from: Number(from),
+      to: Number(last) + 1,
+      totalBytes: Number(total),
+    };
+  };
+
+  const first = await ask({ Range: `bytes=0-${rangeBytes - 1}` }).catch((error: unknown) => {
+    if (statusOf((error as Error).cause) === RANGE_NOT_SATISFIABLE) return ask({});
+    throw error;
+  });
+  if (first.ContentRange === undefined) return whole(first);
+  const etag = first.ETag as string;
+  return inRanges(rangeOf(first), {
+    // what was written over in the meantime is another object
+    ask: async (from, to, ended) => rangeOf(await ask({ Range: `bytes=${from}-${to - 1}`, IfMatch: etag }, ended)),
+    target,
+    rangeBytes,
+    idleTimeoutMs,
+    signal,
+  });
+}
