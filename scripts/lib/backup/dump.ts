@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path/posix';
 import { gzipSync } from 'node:zlib';
-import type { Encryption } from '../config/config.ts';
 import type { DumpSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import type { ObjectCompression } from '../formats.ts';
@@ -13,7 +12,6 @@ import {
   extensionOf,
   folderKey,
   globalsKey,
-  type Kind,
   kindKey,
   manifestKey,
   nameBesideManifest,
@@ -22,21 +20,8 @@ import {
 } from '../repository/object-key.ts';
 import { sealText } from '../repository/sealed-text.ts';
 import { withdraw } from '../repository/withdraw.ts';
-import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
+import type { DumpOrder } from './order.ts';
 import { type UploadedObject, uploadStreams } from './streams.ts';
-
-/** What is to be dumped, where to, and as what. */
-export interface DumpOrder {
-  readonly storage: Storage;
-  readonly prefix: string;
-  readonly encryption: Encryption;
-  readonly source: SourceConfig;
-  readonly kind: Kind;
-  /** Dump this database, which a restore has put aside, in the place of the source's own. */
-  readonly putAside?: string;
-  readonly signal: AbortSignal;
-}
 
 /**
  * Dumps one source: what marks its kind, its object or objects, then the manifest, which makes it a backup.

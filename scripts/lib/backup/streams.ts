@@ -5,7 +5,7 @@ import type { Contents } from '../repository/manifest.ts';
 import { withdraw } from '../repository/withdraw.ts';
 import type { PutResult } from '../storages/storage.ts';
 import { startProgress } from '../terminal/progress.ts';
-import type { DumpOrder } from './dump.ts';
+import type { DumpOrder } from './order.ts';
 import { startStream } from './stream.ts';
 
 /** An object of the dump as it was stored. */
