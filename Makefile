@@ -116,7 +116,7 @@ test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] 
 	@$(TSX) test/faults/run.ts
 
 test-retention: $(MODULES) ## The retention rules alone; needs no server
-	@node --import tsx --test test/unit/retention*.test.ts
+	@node --import tsx --test test/unit/repository/retention*.test.ts
 
 check: $(MODULES) ## Types, lint, format, shell scripts, compose file
 	@node_modules/.bin/tsc --noEmit

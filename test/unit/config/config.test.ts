@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { configure } from '../../../scripts/lib/config/config.ts';
+import { OperatorError } from '../../../scripts/lib/errors.ts';
+import { redact } from '../../../scripts/lib/terminal/log.ts';
+
+function problemsOf(environment: Record<string, string>): string[] {
+  try {
+    configure(environment);
+  } catch (error) {
+    assert.ok(error instanceof OperatorError && error.code === 'CONFIG' && error.exitCode === 2, String(error));
+    return error.message.split('\n').slice(1);
+  }
+  return [];
+}
+
+test('nothing has to be set: the defaults are those of the contract', () => {
+  const { values, sources, storage, prefix, retention } = configure({});
+  assert.equal(sources.length, 1);
+  const { name, engine, host, port, database, user, password, format, compression } = sources[0] ?? assert.fail();
+  assert.deepEqual(
+    { name, engine, host, port, database, user, password, format, compression },
+    {
+      name: 'myapp',
+      engine: 'postgres',
+      host: 'postgres',
+      port: 5432,
+      database: 'myapp',
+      user: 'postgres',
+      password: undefined,
+      format: 'sql',
+      compression: { method: 'gzip' },
+    },
+  );
+  assert.deepEqual(storage, {
+    kind: 's3',
+    region: 'garage',
+    bucket: 'backups',
+    connectTimeoutMs: 15_000,
+    silenceMs: 120_000,
+  });
+  assert.equal(prefix, '');
+  assert.deepEqual(retention, {
+    keepLast: 3,
+    keepHourly: 24,
+    keepDaily: 7,
+    keepWeekly: 4,
+    keepMonthly: 6,
+    keepYearly: 2,
+    minBackups: 1,
+    protectDays: 7,
+  });
+  assert.equal(values.BACKUP_TIMEOUT, 6 * 3_600_000);
+  assert.equal(values.RETENTION_DRY_RUN, false);
+  assert.equal(values.BACKUP_SCHEDULE.text, '@hourly');
+  assert.equal(values.DRILL_MAX_AGE, 8 * 86_400_000);
+  assert.equal(values.RPO_TARGET, undefined);
+});
+
+test('an empty value is no value, as compose passes on what is not set', () => {
+  assert.deepEqual(problemsOf({ POSTGRES_PORT: '', S3_ENDPOINT: '', S3_SECRET_KEY: '', S3_SECRET_KEY_FILE: '' }), []);
+});
+
+test('BACKUP_DIR wins over S3', () => {
+  const { storage } = configure({ BACKUP_DIR: '/backups', S3_ENDPOINT: 'http://garage:3900' });
+  assert.deepEqual(storage, { kind: 'directory', path: '/backups' });
+});
+
+const WRONG = {
+  POSTGRES_VERSION: ['latest', '9', '18.1', '-1'],
+  POSTGRES_PORT: ['0', '65536', '5432 ', '0x10', '1e3', '५'],
+  PGSSLMODE: ['yes', 'Prefer'],
+  BACKUP_SCHEDULE: ['0 * * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
+  CLEANUP_SCHEDULE: ['hourly'],
+  DRILL_SCHEDULE: [' '],
+  S3_ENDPOINT: ['garage:3900', 'ftp://x', 'http//x', '//x'],
+  S3_PREFIX: ['..', 'a/../b', 'a//b', './a'],
+  RETENTION_KEEP_LAST: ['-2', '1.5', 'all'],
+  RETENTION_MIN_BACKUPS: ['-1', 'unlimited'],
+  RETENTION_DRY_RUN: ['maybe', '2', 'tru'],
+  BACKUP_FORMAT: ['SQL', 'csv'],
+  BACKUP_COMPRESSION: ['bzip2', 'gzip:', 'gzip:10', 'zstd:0', 'zstd:20', 'none:1', 'gzip:-1'],
+  BACKUP_JOBS: ['0', '65'],
+  BACKUP_PARALLEL_SOURCES: ['0', '65', '2.5', 'all'],
+  BACKUP_TIMEOUT: ['6', '0s', '1.5h', '-1h', '25d', '6H'],
+  RTO_TARGET: ['fast'],
+  RESTORE_PROTECT_DAYS: ['7d'],
+  NOTIFY_ON: ['success'],
+  LOG_FORMAT: ['xml'],
+  BACKUP_SOURCE_A: [
+    'nonsense',
+    'oracle://h/d',
+    'postgres://h',
+    'postgres:///d',
+    'postgres://h/d?jobs=2',
+    'postgres://h/%zz',
+    'postgres://h:99999/d',
+    'postgres://h/d?format=csv',
+  ],
+  BACKUP_SOURCE_F: [
+    'file://data/uploads',
+    'file:///',
+    'file:///data/..',
+    'file:///data/a#b',
+    'file:///data/a%00b',
+    'file:///data/100%',
+    'file:///data?format=sql',
+    'file:///data?format=custom',
+    'file:///data?compression=lz4',
+    'file:///data?sslmode=require',
+  ],
+  BACKUP_SOURCE__A: ['postgres://h/d'],
+  BACKUP_SOURCE_A__B: ['postgres://h/d'],
+  BACKUP_SOURCE_Ä: ['postgres://h/d'],
+  'BACKUP_SOURCE_A-B': ['postgres://h/d'],
+} as const;
+
+for (const [name, texts] of Object.entries(WRONG)) {
+  for (const text of texts) {
+    test(`${name}=${text} is a problem, the only one, and says what is wanted`, () => {
+      const problems = problemsOf({ [name]: text });
+      assert.equal(problems.length, 1, problems.join());
+      assert.ok(problems[0]?.startsWith(`  - ${name}`), problems[0]);
+      assert.ok((problems[0]?.length ?? 0) > name.length + text.length + 15, problems[0]);
+    });
+  }
+}
+
+test('all problems are told in one message', () => {
+  const wrong = Object.fromEntries(Object.entries(WRONG).map(([name, [text]]) => [name, text]));
+  const problems = problemsOf({ ...wrong, S3_ACCESS_KEY: 'alone' }).join('\n');
+  for (const name of [...Object.keys(wrong), 'S3_ACCESS_KEY']) assert.ok(problems.includes(`- ${name}`), name);
+});
+
+test('a secret is read from its file, without the line break at the end, and only from one place', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'config-test-'));
+  try {
+    const file = join(folder, 'secret');
+    for (const [content, secret] of [
+      ['p$a#s s\n', 'p$a#s s'],
+      ['two\nlines\r\n', 'two\nlines'],
+      [' spaces stay ', ' spaces stay '],
+      ['one\n\n', 'one\n'],
+    ]) {
+      writeFileSync(file, content ?? '');
+      assert.equal(configure({ POSTGRES_PASSWORD_FILE: file }).sources[0]?.password, secret);
+      const sourced = configure({ BACKUP_SOURCE_A: 'postgres://h/d', BACKUP_SOURCE_A_PASSWORD_FILE: file });
+      assert.equal(sourced.sources[0]?.password, secret);
+    }
+    const both = problemsOf({ POSTGRES_PASSWORD_FILE: file, POSTGRES_PASSWORD: 'x' });
+    assert.match(both.join(), /POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set/);
+    assert.match(problemsOf({ S3_SECRET_KEY_FILE: join(folder, 'gone') }).join(), /S3_SECRET_KEY_FILE: .*ENOENT/);
+    // what is no secret is not read from a file
+    assert.equal(configure({ POSTGRES_USER_FILE: file }).sources[0]?.user, 'postgres');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a source is its URL, with what it does not say from the other variables', () => {
+  const { sources } = configure({
+    POSTGRES_USER: 'backup',
+    BACKUP_COMPRESSION: 'zstd',
+    BACKUP_SOURCE_MY_SHOP_2: 'postgres://h/d',
+    BACKUP_SOURCE_B: 'postgresql://a%40b:p%2Fw@[::1]:6543/a%2Fb%20%C3%B6?format=custom&compression=gzip:9',
+    BACKUP_SOURCE_C: 'postgres://u@h/*',
+    BACKUP_SOURCE_C_PASSWORD: 'pw-of-c',
+  });
+  const shown = sources.map(({ name, host, port, database, user, password, format, compression }) => ({
+    ...{ name, host, port, database, user, password, format, compression },
+  }));
+  const gzip9 = { method: 'gzip', level: 9 };
+  const zstd = { method: 'zstd' };
+  assert.deepEqual(shown, [
+    {
+      name: 'b',
+      host: '::1',
+      port: 6543,
+      database: 'a/b ö',
+      user: 'a@b',
+      password: 'p/w',
+      format: 'custom',
+      compression: gzip9,
+    },
+    {
+      name: 'c',
+      host: 'h',
+      port: 5432,
+      database: '*',
+      user: 'u',
+      password: 'pw-of-c',
+      format: 'sql',
+      compression: zstd,
+    },
+    {
+      name: 'my-shop-2',
+      host: 'h',
+      port: 5432,
+      database: 'd',
+      user: 'backup',
+      password: undefined,
+      format: 'sql',
+      compression: zstd,
+    },
+  ]);
+});
+
+test('a folder is its path, and is compressed by zstd unless it or BACKUP_COMPRESSION says otherwise', () => {
+  const read = (more: Record<string, string>) =>
+    configure({ BACKUP_FORMAT: 'custom', BACKUP_SOURCE_A: 'file:///data/my%20up%23loads/%C3%B6/', ...more }).sources;
+  const [folder] = read({});
+  assert.deepEqual(
+    [folder?.name, folder?.engine, folder?.database, folder?.format, folder?.compression],
+    ['a', 'files', '/data/my up#loads/ö', 'tar', { method: 'zstd' }],
+  );
+  assert.deepEqual(read({ BACKUP_COMPRESSION: 'gzip' })[0]?.compression, { method: 'gzip' });
+  const own = read({ BACKUP_COMPRESSION: 'gzip', BACKUP_SOURCE_A: 'file:///a?compression=zstd:9&format=tar' });
+  assert.deepEqual(own[0]?.compression, { method: 'zstd', level: 9 });
+  assert.match(problemsOf({ BACKUP_SOURCE_A: 'file:///a', BACKUP_SOURCE_A_PASSWORD: 'x' }).join(), /has no password/);
+});
+
+test('two sources of one name, two passwords of one source, and a password of none are problems', () => {
+  const url = 'postgres://h/d';
+  assert.match(problemsOf({ BACKUP_SOURCE_A_B: url, BACKUP_SOURCE_a_b: url }).join(), /both named a-b/);
+  assert.match(
+    problemsOf({ BACKUP_SOURCE_A: 'postgres://u:canary-1@h/d', BACKUP_SOURCE_A_PASSWORD: 'canary-2' }).join(),
+    /holds a password, and BACKUP_SOURCE_A_PASSWORD is set too/,
+  );
+  assert.match(problemsOf({ BACKUP_SOURCE_A_PASSWORD: 'x' }).join(), /BACKUP_SOURCE_A is not/);
+});
+
+test('no problem shows a secret', () => {
+  const problems = problemsOf({
+    BACKUP_SOURCE_A: 'postgres://u:canary-in-url@h',
+    BACKUP_SOURCE_B: 'oracle://u:canary-in-url@h/d',
+    BACKUP_SOURCE_C: 'not a url canary-in-url',
+    POSTGRES_PASSWORD: 'canary-in-variable',
+    HEARTBEAT_URL: 'canary-in-heartbeat',
+    // the secret half of a pair where its public half belongs
+    BACKUP_AGE_RECIPIENTS: 'AGE-SECRET-KEY-1canary',
+  });
+  assert.match(problems.join(), /BACKUP_AGE_RECIPIENTS: holds an identity, which is secret/);
+  assert.ok(problems.length >= 3);
+  assert.doesNotMatch(problems.join('\n'), /canary/);
+});
+
+test('the passwords of the configuration are never printed', () => {
+  configure({
+    BACKUP_SOURCE_A: 'postgres://u:first%2Fcanary@h/d',
+    BACKUP_SOURCE_B: 'postgres://u@h/d',
+    BACKUP_SOURCE_B_PASSWORD: 'second "canary"',
+    S3_ACCESS_KEY: 'third-canary',
+    S3_SECRET_KEY: 'fourth-canary',
+  });
+  const text =
+    'first/canary first%2Fcanary second "canary" second \\"canary\\" second%20%22canary%22 third-canary fourth-canary';
+  assert.doesNotMatch(redact(text), /canary/);
+});
+
+test('the configuration cannot be changed', () => {
+  const config = configure({});
+  assert.throws(() => Object.assign(config.retention, { keepLast: 0 }), TypeError);
+  assert.throws(() => Object.assign(config.sources[0] ?? {}, { database: 'other' }), TypeError);
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { planBuild } from '../../../../scripts/lib/engines/postgres/split/build-plan.ts';
+
+const PK = 'ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id)';
+const INDEX = 'CREATE INDEX i ON public.a USING btree (x)';
+const ON_PARTITIONED = 'CREATE UNIQUE INDEX "odd; i" ON ONLY "My Schema"."Table. A" USING btree (x)';
+const FK = (table: string) =>
+  `ALTER TABLE ONLY public.${table}\n    ADD CONSTRAINT ${table}_fkey FOREIGN KEY (x) REFERENCES public.a(id)`;
+
+/** The kinds of the steps, and what of each. */
+function steps(...statements: string[]) {
+  return planBuild(statements).steps.map((step) =>
+    step.kind === 'in order' ? step.statements : { [step.kind]: step.tasks.map(({ sql }) => sql) },
+  );
+}
+
+test('indexes and the constraints made of one are built side by side, what belongs to them after them', () => {
+  const comment = "COMMENT ON INDEX public.i IS 'x'";
+  const attach = 'ALTER INDEX public.p ATTACH PARTITION public.i';
+  assert.deepEqual(steps(PK, comment, INDEX, attach, ON_PARTITIONED), [
+    { indexes: [PK, INDEX, ON_PARTITIONED] },
+    [comment, attach],
+  ]);
+  assert.deepEqual(
+    planBuild([PK, INDEX, ON_PARTITIONED]).steps.flatMap((step) => (step.kind === 'indexes' ? step.tasks : [])),
+    [
+      { sql: PK, table: 'public.a', isExclusive: true },
+      { sql: INDEX, table: 'public.a', isExclusive: false },
+      { sql: ON_PARTITIONED, table: '"My Schema"."Table. A"', isExclusive: false },
+    ],
+  );
+});
+
+test('foreign keys come after every index, and what needs neither keeps its place among the rest', () => {
+  const trigger = 'CREATE TRIGGER t AFTER INSERT ON public.a FOR EACH ROW EXECUTE FUNCTION f()';
+  const comment = "COMMENT ON CONSTRAINT b_fkey ON public.b IS 'x'";
+  const refresh = 'REFRESH MATERIALIZED VIEW public.m';
+  assert.deepEqual(steps(PK, trigger, FK('b'), comment, FK('c'), refresh), [
+    { indexes: [PK] },
+    [trigger],
+    { references: [FK('b'), FK('c')] },
+    [comment, refresh],
+  ]);
+});
+
+test('an index waits for whatever it may depend on', () => {
+  const routine = 'CREATE FUNCTION public.f() RETURNS int BEGIN ATOMIC SELECT id FROM public.a GROUP BY id; END';
+  const view = 'CREATE OR REPLACE VIEW public.v AS SELECT 1';
+  assert.deepEqual(steps(PK, routine, INDEX), [{ indexes: [PK] }, [routine], { indexes: [INDEX] }]);
+  assert.deepEqual(steps(PK, view, ON_PARTITIONED), [{ indexes: [PK] }, [view], { indexes: [ON_PARTITIONED] }]);
+});
+
+test('a foreign key waits for the indexes that were attached before it', () => {
+  const attach = 'ALTER INDEX public.p ATTACH PARTITION public.i';
+  assert.deepEqual(steps(FK('b'), attach, FK('c')), [{ references: [FK('b')] }, [attach], { references: [FK('c')] }]);
+});
+
+test('what is set first is set in every session, what is set later goes with each statement that follows', () => {
+  const set = "SET default_tablespace = ''";
+  const plan = planBuild([
+    set,
+    "SELECT pg_catalog.set_config('search_path', '', false)",
+    PK,
+    'SET default_tablespace = fast',
+    INDEX,
+  ]);
+  assert.deepEqual(plan.settings, [set, "SELECT pg_catalog.set_config('search_path', '', false)"]);
+  assert.deepEqual(
+    plan.steps.flatMap((step) => (step.kind === 'indexes' ? step.tasks.map(({ sql }) => sql) : [])),
+    [PK, `BEGIN;\nSET LOCAL default_tablespace = fast;\n${INDEX};\nCOMMIT`],
+  );
+});

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const METER = fileURLToPath(new URL('../../../../scripts/lib/engines/postgres/split/copy-meter.pl', import.meta.url));
+
+/** Feeds the meter pieces of a text, each of which it is to read by itself. */
+async function meter(...pieces: string[]) {
+  const child = spawn('perl', [METER], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('latin1').on('data', (text: string) => {
+    stderr += text;
+  });
+  for (const piece of pieces) {
+    const before = stdout.length;
+    child.stdin.write(piece, 'latin1');
+    // it hands on at once what it has read
+    while (stdout.length < before + piece.length) await once(child.stdout, 'data');
+  }
+  child.stdin.end();
+  const [code] = await once(child, 'close');
+  // what it says about once a second has nothing to do with what is looked at here
+  return { code, stdout, stderr: stderr.replaceAll(/^PASSED \d+\n/gm, '') };
+}
+
+const ROWS = (rows: string) => `-- rows follow: after 1\nCOPY a (b) FROM stdin;\n${rows}\\.\n\n`;
+const DUMP = `SET x = 1;\n${ROWS('1\n2\\n\\.\n\\\\.\n')}${ROWS('')}-- rows follow: after 2\nCOPY "a\nb"  FROM stdin;\n\n\n\\.\n\nSELECT 1;\n`;
+
+test('rows are counted as they pass, whatever their bytes', async () => {
+  const { code, stdout, stderr } = await meter(DUMP);
+  assert.equal(code, 0);
+  assert.equal(stdout, DUMP);
+  assert.match(stderr, new RegExp(`^ROWS 3\nROWS 0\nROWS 2\nMETER ${DUMP.length} [0-9a-f]+\n$`));
+});
+
+test('wherever what is read is cut in two or in three', async () => {
+  for (let at = 1; at < DUMP.length; at += 1) {
+    const pieces = [DUMP.slice(0, at), DUMP.slice(at, at + 1), DUMP.slice(at + 1)].filter((piece) => piece !== '');
+    const { stdout, stderr } = await meter(...pieces);
+    assert.equal(stdout, DUMP);
+    assert.match(stderr, /^ROWS 3\nROWS 0\nROWS 2\n/, `cut at ${at}: ${JSON.stringify(pieces)}`);
+  }
+});
+
+for (const [what, text] of [
+  ['rows', ROWS('1\n').replace('\\.\n', '')],
+  ['a head', '-- rows follow: after 2\nCOPY "a\n'],
+] as const) {
+  test(`a dump that ends within ${what} is an error`, async () => {
+    const { code, stderr } = await meter(text);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /ends within the rows/);
+    assert.doesNotMatch(stderr, /METER/);
+  });
+}
