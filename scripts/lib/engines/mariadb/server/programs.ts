@@ -34,12 +34,19 @@ async function search(name: ProgramName): Promise<Program | undefined> {
       // a script tells no version
       if (name === 'mariadb-install-db') return { path, version: parseVersion('') };
       const stdout = await versionOutput(path, ['--no-defaults']);
-      // "Ver 10.19 Distrib 10.11.19-MariaDB", "from 11.8.3-MariaDB", "Ver 10.11.19-MariaDB-0+deb12u1"
-      const version = parseVersion(/(?:Distrib|from) (\S+)/.exec(stdout)?.[1] ?? stdout);
+      const version = programVersion(stdout);
       if (version.isMariaDb) return { path, version };
     }
   }
   return undefined;
+}
+
+/**
+ * The version in what a program says of itself. The words around it differ: clients name their own version first, and
+ * the series that they are of after `Distrib` or `from`; a server of Debian's says `from Debian` after its version.
+ */
+export function programVersion(said: string): ServerVersion {
+  return parseVersion(/(\d+\.\d+\.\d+\S*-MariaDB\S*)/i.exec(said)?.[1] ?? said);
 }
 
 /** @throws OperatorError TOOL_MISSING */

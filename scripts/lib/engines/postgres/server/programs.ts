@@ -44,8 +44,13 @@ export function findPrograms(name: string): Promise<Program[]> {
   return search;
 }
 
+/** The version in what a program of PostgreSQL's says of itself, as `18.1`; undefined when it says none. */
+export function programVersion(said: string): string | undefined {
+  return /\) (\d+(?:\.\d+)?)/.exec(said)?.[1];
+}
+
 async function versionOf(path: string): Promise<Program | undefined> {
-  const version = /\) (\d+(?:\.\d+)?)/.exec(await versionOutput(path))?.[1];
+  const version = programVersion(await versionOutput(path));
   return version === undefined ? undefined : { path, version, major: Number.parseInt(version, 10) };
 }
 
