@@ -18,6 +18,7 @@ import { countCode, displayName, readSequences } from '../server/contents.ts';
 import { readFacts } from '../server/facts.ts';
 import { takeLock } from '../server/locks.ts';
 import { isOlder, type Program, programFor } from '../server/programs.ts';
+import { assertDumpsAll } from '../server/session.ts';
 import { assertNotHalfSwapped } from '../swap/journal.ts';
 import { readGlobals } from './globals.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
@@ -35,6 +36,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
     await connection.close();
   };
   try {
+    assertDumpsAll(connection.variables);
     await assertExists(connection, dumped);
     await takeLock(connection, { purpose: 'backup', source, waits: putAside !== undefined });
     await assertNotHalfSwapped(connection, source);
@@ -119,13 +121,10 @@ async function assertExists(connection: Connection, source: SourceConfig): Promi
 }
 
 function warnOfOtherVersion(program: Program, { server }: Connection): void {
-  if (!server.isMariaDb) {
-    log.warn(`the server is MySQL ${server.text}: mariadb-dump ${program.version.text} dumps what both know`);
-  } else if (isOlder(program, server)) {
-    log.warn(
-      `mariadb-dump ${program.version.text} is older than the server (MariaDB ${server.text}): kinds of objects that came with ${seriesOf(server.number)} would not be in the dump`,
-    );
-  }
+  if (!isOlder(program, server)) return;
+  log.warn(
+    `mariadb-dump ${program.version.text} is older than the server (MariaDB ${server.text}): kinds of objects that came with ${seriesOf(server.number)} would not be in the dump`,
+  );
 }
 
 function warnOfInvalidViews({ name }: SourceConfig, views: readonly string[]): void {
@@ -242,7 +241,8 @@ function parseCounts(report: string, source: SourceConfig): Contents['tables'] {
 /** The server's clock in milliseconds. */
 async function serverTime(connection: Connection): Promise<number> {
   const [row] = await connection.query<{ ms: string }>(
-    'select cast(floor(unix_timestamp(now(3)) * 1000) as char) as ms',
+    // not of now(): when clocks are put back, an hour of local time comes twice
+    'select cast(timestampdiff(microsecond, "1970-01-01", utc_timestamp(3)) div 1000 as char) as ms',
   );
   return Number(row?.ms);
 }

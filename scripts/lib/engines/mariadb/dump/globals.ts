@@ -50,7 +50,6 @@ async function concerned(connection: Connection, database: string): Promise<Acco
  * @returns undefined when this user may not read them
  */
 export async function readGlobals(connection: Connection, database: string): Promise<string | undefined> {
-  if (!connection.server.isMariaDb) return undefined;
   try {
     await connection.query("set session sql_mode = ''");
     const blocks: { isRole: boolean; lines: string[] }[] = [];

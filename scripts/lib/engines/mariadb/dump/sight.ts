@@ -24,11 +24,6 @@ export async function assertSeesEverything(connection: Connection, source: Sourc
     missing.push('EXECUTE');
   if (missing.length === 0) return;
   const message = `source ${source.name}: the user ${source.user} lacks ${missing.join(', ')} on ${source.database}, and what it may not see would not be in the dump`;
-  // roles of a MySQL are not in these tables
-  if (!connection.server.isMariaDb) {
-    log.warn(message);
-    return;
-  }
   throw new OperatorError('SOURCE_CONNECT', message, {
     hint: `As an administrator: GRANT ${missing.join(', ')} ON ${quoteIdentifier(source.database)}.* TO the user. To dump routines of others also: GRANT SELECT ON mysql.proc.`,
   });

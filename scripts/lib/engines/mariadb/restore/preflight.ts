@@ -59,7 +59,7 @@ async function assertMayDefine(
 ): Promise<void> {
   const [self] = await connection.query<{ name: string }>('select current_user() as name');
   const others = (manifest?.roles ?? []).filter((definer) => definer !== self?.name);
-  if (others.length === 0 || !connection.server.isMariaDb) return;
+  if (others.length === 0) return;
   const held = await privileges(connection);
   if (held.has('SUPER') || held.has('SET USER')) return;
   throw refused(

@@ -12,6 +12,7 @@ import { countContents, listTables } from '../server/contents.ts';
 import { freeBesideName, listDatabases } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { programFor } from '../server/programs.ts';
+import { LOADING, settingsFor } from '../server/session.ts';
 import { swapDatabases } from '../swap/swap.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
@@ -147,7 +148,7 @@ async function loadStage(source: SourceConfig, connection: Connection, staging: 
       // the dump is data: none of it is a command for the client, whose \! would be the shell
       '--binary-mode',
       '--max-allowed-packet=1G',
-      '--init-command=set session foreign_key_checks = 0, session unique_checks = 0',
+      `--init-command=${settingsFor(connection.variables, LOADING)}`,
       `--database=${staging}`,
     ],
     env: clientEnvironment(source),

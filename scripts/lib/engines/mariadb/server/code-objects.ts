@@ -169,7 +169,7 @@ export async function createCode(
   try {
     await connection.query(statementFor(object, options));
   } finally {
-    await connection.query("set session sql_mode = '', time_zone = default").catch(() => {});
+    await connection.query("set session sql_mode = '', time_zone = '+00:00'").catch(() => {});
     await connection.query('set names utf8mb4').catch(() => {});
   }
 }

@@ -2,6 +2,7 @@ import { type Connection as Client, createConnection } from 'mariadb';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
+import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
 
 /** A server that is gone does not say goodbye. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -19,6 +20,8 @@ export interface Connection {
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
   readonly server: ServerVersion;
+  /** What its sessions are given by the server, before ours are told otherwise. */
+  readonly variables: Variables;
   /** Whether the connection is encrypted: the client programs then have to do the same. */
   readonly isEncrypted: boolean;
   /** The server's id of this connection. */
@@ -155,13 +158,28 @@ async function wrap(
       throw queryError(source, error);
     }
   };
-  const [row] = await query<{ version: string; id: number }>('select version() as version, connection_id() as id');
-  // an idle session has to outlive the dump beside it
-  await query('set session wait_timeout = 2147483, session net_read_timeout = 3600, session net_write_timeout = 3600');
+  const [row] = await query<{ version: string; id: number; most: string }>(
+    'select version() as version, connection_id() as id, cast(@@sql_select_limit as char) as most',
+  );
+  const server = parseVersion(row?.version ?? '');
+  if (!server.isMariaDb) {
+    client.destroy();
+    throw notMariaDb(source, server);
+  }
+  // what limits rows limits the list of variables too
+  await query('set session sql_select_limit = 18446744073709551615');
+  const shown = await query<{ Variable_name: string; Value: string }>(VARIABLES_QUERY);
+  const variables = new Map(shown.map(({ Variable_name: name, Value: value }) => [name.toLowerCase(), value]));
+  variables.set('sql_select_limit', row?.most ?? '');
+  await query(settingsFor(variables)).catch(async (error) => {
+    if (!/ACCESS_DENIED|PRIVILEGE/.test(errorName(error) ?? '')) throw error;
+    for (const one of assignments(variables)) await query(`set ${one}`).catch(() => {});
+  });
   return {
     query,
     firstRows,
-    server: parseVersion(row?.version ?? ''),
+    server,
+    variables,
     isEncrypted,
     heed: (other) => {
       heeded.removeEventListener('abort', destroy);
@@ -195,6 +213,16 @@ function queryError(source: SourceConfig, error: unknown): OperatorError {
 
 function where(source: SourceConfig): string {
   return source.host.startsWith('/') ? source.host : `${source.host}:${source.port}`;
+}
+
+function notMariaDb({ name, variable }: SourceConfig, { text }: ServerVersion): OperatorError {
+  return new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${name}: the server is MySQL ${text}, not MariaDB: what would be backed up of it could not be restored`,
+    {
+      hint: `MySQL is not supported: use its own mysqldump or MySQL Shell for it, and take ${variable} out of the configuration.`,
+    },
+  );
 }
 
 function connectError(source: SourceConfig, error: unknown): OperatorError {

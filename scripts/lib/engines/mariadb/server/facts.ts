@@ -56,7 +56,7 @@ export async function readFacts(connection: Connection, database: string, progra
     [database],
   );
   return {
-    serverVersion: connection.server.isMariaDb ? connection.server.text : `${connection.server.text} (MySQL)`,
+    serverVersion: connection.server.text,
     clientVersion: program.version.text,
     ...defaults,
     invalid: await readInvalidViews(connection, database),

@@ -52,9 +52,9 @@ export const isJournal = (name: string): boolean => name === JOURNAL;
 export async function writeJournal(connection: Connection, plan: SwapPlan): Promise<void> {
   const table = tableOf(plan);
   await connection.query(
-    `create or replace table ${table} (state varchar(16) not null, plan longtext not null) engine=InnoDB default charset=utf8mb4`,
+    `create or replace table ${table} (id tinyint not null primary key, state varchar(16) not null, plan longtext not null) engine=InnoDB default charset=utf8mb4`,
   );
-  await connection.query(`insert into ${table} values ('begun', ?)`, [JSON.stringify(plan)]);
+  await connection.query(`insert into ${table} values (1, 'begun', ?)`, [JSON.stringify(plan)]);
 }
 
 export async function recordState(connection: Connection, plan: SwapPlan, state: SwapState): Promise<void> {

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { temporaryFolder } from '../support/folders.ts';
+import { startMariaDb } from '../support/mariadb.ts';
+import { runVerb } from '../support/verbs.ts';
+
+/** A server whose sessions are given what nobody who restores would choose. */
+const { mariadb, missing } = await startMariaDb([
+  '--skip-character-set-client-handshake',
+  '--character-set-server=utf8mb3',
+  '--innodb-force-primary-key=ON',
+]);
+
+const DATA = `set names utf8mb4;
+create table \`Größe\` (id int primary key, note varchar(200), key (note)) charset utf8mb4;
+insert into \`Größe\` select seq, concat('é🎉 ', md5(seq), repeat('x', 60)) from seq_1_to_50000;
+create view v as select id, 'é🎉' as letters from \`Größe\`;
+create procedure p() select 'ü🎉';
+create table was_let_in (id int primary key, extra json, at timestamp not null, zero timestamp not null default 0);
+set check_constraint_checks = 0; insert into was_let_in values (1, 'no json', now(), 0);
+set innodb_strict_mode = 0;
+create table wide (id int primary key, ${Array.from({ length: 200 }, (_, i) => `c${i} varchar(60)`).join(', ')}) row_format = compact charset utf8mb4;
+insert into wide (id, c1) values (1, 'x');`;
+
+const HOSTILE = `set global max_statement_time = 0.05, global wait_timeout = 2, global interactive_timeout = 2,
+  global idle_transaction_timeout = 2, global autocommit = 0, global tx_read_only = 1, global sql_safe_updates = 1,
+  global time_zone = '+09:00', global completion_type = 'RELEASE', global foreign_key_checks = 0,
+  global explicit_defaults_for_timestamp = 0, global sql_quote_show_create = 0, global old_mode = '',
+  global sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,TRADITIONAL', global lock_wait_timeout = 1, global net_read_timeout = 2`;
+
+const USUAL = HOSTILE.replaceAll(/global (\w+) = ('[^']*'|[\d.]+)/g, 'global $1 = default');
+
+async function shop() {
+  const database = mariadb.freshName();
+  await mariadb.create(database, 'empty');
+  await mariadb.script(database, DATA);
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  return { database, env: { ...mariadb.env(database), BACKUP_DIR: folder, DRILL_DIR: folder } };
+}
+
+describe('whatever a server gives to every session', { skip: missing }, () => {
+  test('a backup, a drill, a restore and an undo are what they are elsewhere', async () => {
+    const { database, env } = await shop();
+    const before = await mariadb.dump(database);
+    // it does not heed whose character set the client has, and so this session says it
+    await mariadb.sql(HOSTILE);
+    try {
+      const backup = await runVerb('backup', [], env);
+      assert.equal(backup.code, 0, backup.stderr);
+      const drill = await runVerb('drill', [], env);
+      assert.equal(drill.code, 0, drill.stderr);
+      const restore = await runVerb('restore', ['latest'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      await mariadb.sql(USUAL);
+      assert.equal(await mariadb.dump(database), before);
+      await mariadb.sql(HOSTILE);
+      const undo = await runVerb('restore', ['--undo'], env);
+      assert.equal(undo.code, 0, undo.stderr);
+    } finally {
+      await mariadb.sql(USUAL);
+    }
+    assert.equal(await mariadb.dump(database), before);
+  });
+
+  for (const [variable, value] of [
+    ['sql_select_limit', '100'],
+    ['system_versioning_asof', "'2020-01-01 00:00:00'"],
+  ] as const) {
+    test(`a backup that ${variable} would make a part of the database is refused, by its name`, async () => {
+      const { env } = await shop();
+      await mariadb.sql(`set global ${variable} = ${value}`);
+      try {
+        const backup = await runVerb('backup', [], env);
+        assert.equal(backup.code, 1);
+        assert.match(backup.stderr, new RegExp(`${variable}.*leave rows out`));
+        assert.match(backup.stderr, new RegExp(`SET GLOBAL ${variable} = DEFAULT`));
+      } finally {
+        await mariadb.sql(`set global ${variable} = default`);
+      }
+    });
+  }
+});
