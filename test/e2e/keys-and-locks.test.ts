@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { backUp } from '../../scripts/lib/backup/backup.ts';
 import { configure } from '../../scripts/lib/config/config.ts';
+import { openRepository, repositoryOn } from '../../scripts/lib/repository/repository.ts';
 import { openDirectory } from '../../scripts/lib/storages/directory/directory.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { filesIn, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
@@ -41,9 +42,10 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
     await postgres.create(database, 'empty');
     const folder = temporaryFolder();
     const config = configure({ ...process.env, ...postgres.env(database), BACKUP_DIR: folder });
+    const repository = await openRepository(config.repository);
     const keys = [];
     for (let run = 0; run < 4; run += 1) {
-      const [result] = await backUp(config, openDirectory(folder), [], new AbortController().signal);
+      const [result] = await backUp(config, repository, [], new AbortController().signal);
       assert.equal(result?.ok, true, result?.error);
       keys.push(result?.key);
     }
@@ -72,7 +74,12 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
           return directory.put(key, body, options);
         },
       };
-      const [result] = await backUp(config, contested, [], new AbortController().signal);
+      const [result] = await backUp(
+        config,
+        repositoryOn({ ...config.repository, storage: contested }),
+        [],
+        new AbortController().signal,
+      );
       assert.equal(result?.ok, false);
       assert.match(result?.error ?? '', /never overwritten/);
       assert.deepEqual(filesIn(folder), [taken]);

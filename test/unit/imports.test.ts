@@ -8,11 +8,13 @@ import { test } from 'node:test';
  * lies loose in scripts/lib are the words that every room shares.
  */
 const ROOMS = [
+  'verb',
   'drill',
   'restore',
   'backup',
   'cleanup',
   'status',
+  'list',
   'engines',
   'config',
   'repository',

@@ -6,11 +6,11 @@ import { inParallel } from '../parallel.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import { describeContents } from '../repository/contents.ts';
 import { dumpBytes, type Manifest } from '../repository/manifest.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 import { aboutSource, log } from '../terminal/log.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
-import { dumpToStorage } from './dump.ts';
+import { dump } from './dump.ts';
 
 /** What came of one source. A failed one is data: the run goes on. */
 export interface BackupResult {
@@ -38,7 +38,7 @@ export interface BackupResult {
  */
 export async function backUp(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   names: readonly string[],
   signal: AbortSignal,
 ): Promise<BackupResult[]> {
@@ -48,7 +48,7 @@ export async function backUp(
   const isMixed = Math.min(atATime, sources.length) > 1;
   return inParallel(sources, atATime, ({ source, problem, cause }) =>
     aboutSource(source.name, isMixed, async () =>
-      problem === undefined ? backUpSource(config, storage, source, signal) : failure(source, Date.now(), cause),
+      problem === undefined ? backUpSource(config, repository, source, signal) : failure(source, Date.now(), cause),
     ),
   );
 }
@@ -70,38 +70,22 @@ function failure(source: SourceConfig, started: number, error: unknown): BackupR
 
 async function backUpSource(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   source: SourceConfig,
   signal: AbortSignal,
 ): Promise<BackupResult> {
   const started = Date.now();
   try {
     const what = `the backup of ${source.name}`;
-    const { key, manifest } = await withTimeout(
-      signal,
-      { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT },
-      what,
-      (limited) =>
-        dumpToStorage({
-          storage,
-          prefix: config.prefix,
-          encryption: config.encryption,
-          source,
-          kind: 'backup',
-          signal: limited,
-        }),
+    const { key, manifest } = await withTimeout(signal, config.limits.backup, what, (limited) =>
+      dump({ repository, source, kind: 'backup', signal: limited }),
     );
     const sizeBytes = dumpBytes(manifest);
     const durationMs = Date.now() - started;
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.files === undefined ? `${manifest.tables.length} tables` : describeContents(manifest)}) in ${formatDuration(durationMs)}`,
     );
-    const warnings = await guardAgainstDrift(
-      storage,
-      config.prefix,
-      { manifest, identity: config.encryption.identity },
-      signal,
-    );
+    const warnings = await guardAgainstDrift(repository, manifest, signal);
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
     const { rawBytes, changed } = manifest;
     return {

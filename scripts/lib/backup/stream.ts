@@ -1,12 +1,11 @@
-import type { Encryption } from '../config/config.ts';
 import type { DumpStream } from '../engines/engine.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
-import { compressStages, encryptStages } from '../pipeline/codec.ts';
+import { compressStages } from '../pipeline/codec.ts';
 import { assertAllRead, meterStage, readMeter } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
-import type { SourceConfig } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import type { Progress } from '../terminal/progress.ts';
+import type { DumpOrder } from './order.ts';
 
 const METER = 'meter';
 /** At the end of the pipes: what it counted has to arrive here, to the byte. */
@@ -26,7 +25,7 @@ export interface RunningStream {
 
 /** Starts the processes of one stream: the engine's, the meter, compression and encryption. */
 export function startStream(
-  { source, encryption }: { source: SourceConfig; encryption: Encryption },
+  { source, repository }: Pick<DumpOrder, 'source' | 'repository'>,
   stream: DumpStream,
   progress: Progress,
   signal: AbortSignal,
@@ -42,7 +41,7 @@ export function startStream(
       stream.stage,
       meterStage(METER, { program: stream.meter, onProgress: reached }),
       ...(source.format === 'custom' ? [] : compressStages(source.compression)),
-      ...encryptStages(encryption.recipients),
+      ...repository.sealingStages(),
       meterStage(LAST_METER),
     ],
     { stdout: true, signal, endsTogether: true },

@@ -3,12 +3,11 @@ import type { Engine, KeptDatabase } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { expandSources } from '../engines/sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { formatBytes } from '../quantities.ts';
-import { type Backup, keysOf, type Leftover, readCatalogAndLeftovers } from '../repository/catalog.ts';
-import { normalizePrefix, parseKey } from '../repository/object-key.ts';
+import type { Backup } from '../repository/catalog.ts';
+import type { Repository } from '../repository/repository.ts';
 import { planRetention, type RetentionPlan } from '../repository/retention.ts';
 import type { SourceConfig } from '../source.ts';
-import type { RemoveFailure, Storage } from '../storages/storage.ts';
+import type { RemoveFailure } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 
 const DAY_MS = 86_400_000;
@@ -27,11 +26,11 @@ export interface CleanupResult {
  */
 export async function cleanUp(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   options: { dryRun: boolean; now: Date },
   signal: AbortSignal,
 ): Promise<CleanupResult> {
-  const { backups, leftovers } = await readCatalogAndLeftovers(storage, config.prefix, signal);
+  const { backups, leftovers } = await repository.catalog(signal);
   const dead = leftovers.filter(({ createdAt }) => createdAt < cannotRunSince(config, options.now));
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
@@ -49,13 +48,12 @@ export async function cleanUp(
   }
 
   // from here on things are deleted
-  const failures = await removeBackups(
-    storage,
+  const failures = await repository.remove(
     plan.remove.map(({ backup }) => backup),
     signal,
   );
-  failures.push(...(await removeLeftovers(storage, dead, signal)));
-  await endAbandonedUploads(config, storage, options.now, signal);
+  failures.push(...(await repository.removeLeftovers(dead, signal)));
+  await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
   const databases = await forEachServer(config, signal, (engine, source) => engine.dropKept(source, before, signal));
   return { dryRun: false, plan, failures, databases };
 }
@@ -80,56 +78,9 @@ async function forEachServer(
   return found;
 }
 
-async function removeBackups(
-  storage: Storage,
-  backups: readonly Backup[],
-  signal: AbortSignal,
-): Promise<RemoveFailure[]> {
-  let rest = backups.map((backup) => ({ backup, groups: keysOf(backup) }));
-  const failures: RemoveFailure[] = [];
-  for (let group = 0; rest.some(({ groups }) => groups.length > group); group += 1) {
-    const keysIn = ({ groups }: (typeof rest)[number]) => groups[group] ?? [];
-    const kept = await storage.remove(rest.flatMap(keysIn), { signal });
-    failures.push(...kept);
-    const undeletable = new Set(kept.map(({ key }) => key));
-    // a backup whose manifest stayed is still a backup, and has to stay whole
-    rest = rest.filter((one) => keysIn(one).every((key) => !undeletable.has(key)));
-  }
-  const freed = rest.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
-  if (rest.length > 0) log.info(`deleted ${rest.length} backups, ${formatBytes(freed)}`);
-  return failures;
-}
-
-/** Folders that were never finished, and that no run can be at any more. */
-async function removeLeftovers(
-  storage: Storage,
-  leftovers: readonly Leftover[],
-  signal: AbortSignal,
-): Promise<RemoveFailure[]> {
-  if (leftovers.length === 0) return [];
-  log.info(`deleting what killed runs left unfinished: ${leftovers.map(({ stem }) => `${stem}/`).join(', ')}`);
-  return storage.remove(
-    leftovers.flatMap(({ keys }) => [...keys]),
-    { signal },
-  );
-}
-
 /** A backup that began before this moment has ended, one way or the other. */
 function cannotRunSince(config: Config, now: Date): Date {
   return new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
-}
-
-/** Uploads that began before any run that may still be going on could have. */
-async function endAbandonedUploads(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<void> {
-  const before = cannotRunSince(config, now);
-  try {
-    const ended = await storage.removeUnfinished(normalizePrefix(config.prefix), before, { signal });
-    const ours = ended.filter((key) => parseKey(config.prefix, key) !== undefined);
-    if (ours.length > 0) log.info(`ended ${ours.length} uploads that killed runs left unfinished: ${ours.join(', ')}`);
-  } catch (error) {
-    signal.throwIfAborted();
-    log.warn(`unfinished uploads could not be looked for: ${messageOf(error)}`);
-  }
 }
 
 /**

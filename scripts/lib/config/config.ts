@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
+import type { Limit } from '../deadline.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { setChildEnvironment } from '../machine/child-environment.ts';
 import { chooseCompression } from '../pipeline/codec.ts';
+import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import type { SourceConfig } from '../source.ts';
 import type { StorageSettings } from '../storages/index.ts';
@@ -18,24 +20,20 @@ import { isSecret, VARIABLES, type Values, type Variable } from './variables.ts'
 export interface Config {
   readonly values: Values;
   readonly sources: readonly SourceConfig[];
-  readonly storage: StorageSettings;
-  /** How backups are encrypted, and decrypted where the identity is at hand. */
-  readonly encryption: Encryption;
-  /** S3_PREFIX without slashes at its ends; empty when there is none. */
-  readonly prefix: string;
+  /** Where backups are kept, and how they are encrypted. */
+  readonly repository: RepositorySettings;
+  readonly limits: Limits;
   readonly retention: RetentionPolicy;
   /** RPO_TARGET, or twice the longest time between two scheduled backups. */
   readonly rpoTargetMs: number;
 }
 
-/** age keys: those to encrypt to, and the one that opens what was encrypted. */
-export interface Encryption {
-  readonly recipients: readonly string[];
-  readonly identity?: string;
-  /** The identity's file lies in BACKUP_DIR: whoever takes the backups takes the key to them too. */
-  readonly identityBesideBackups: boolean;
-  /** BACKUP_MANIFEST_PRIVATE: the manifest names tables, which may tell too much. */
-  readonly privateManifest: boolean;
+/** How long runs may take, each with the variable that says so. */
+export interface Limits {
+  /** Of a backup, a safety backup and a cleanup. */
+  readonly backup: Limit;
+  /** Of a restore, an undo and a drill. */
+  readonly restore: Limit;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -79,14 +77,21 @@ export function configure(environment: Environment): Config {
         ? { ...source, compression: chooseCompression(values.BACKUP_MAX_RATE, availableParallelism()) }
         : source,
     ),
-    storage: storageSettings(values),
-    encryption: {
-      recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
-      privateManifest: values.BACKUP_MANIFEST_PRIVATE,
-      identityBesideBackups: isInside(environment.BACKUP_AGE_IDENTITY_FILE, values.BACKUP_DIR),
-      ...(values.BACKUP_AGE_IDENTITY === undefined ? {} : { identity: values.BACKUP_AGE_IDENTITY }),
+    repository: {
+      storage: storageSettings(values),
+      prefix: values.S3_PREFIX ?? '',
+      encryption: {
+        recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
+        privateManifest: values.BACKUP_MANIFEST_PRIVATE,
+        identityBesideBackups: isInside(environment.BACKUP_AGE_IDENTITY_FILE, values.BACKUP_DIR),
+        ...(values.BACKUP_AGE_IDENTITY === undefined ? {} : { identity: values.BACKUP_AGE_IDENTITY }),
+      },
+      ...(values.BACKUP_MAX_RATE === undefined ? {} : { uploadBytesPerSecond: values.BACKUP_MAX_RATE }),
     },
-    prefix: values.S3_PREFIX ?? '',
+    limits: {
+      backup: { variable: 'BACKUP_TIMEOUT', ms: values.BACKUP_TIMEOUT },
+      restore: { variable: 'RESTORE_TIMEOUT', ms: values.RESTORE_TIMEOUT },
+    },
     rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
     retention: {
       keepLast: values.RETENTION_KEEP_LAST,

@@ -9,14 +9,12 @@ import { messageOf, OperatorError } from '../errors.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
-import { type Backup, readCatalog, selectBackup } from '../repository/catalog.ts';
-import { type DrillRecord, drillKey, encodeRecord } from '../repository/drill-record.ts';
+import type { Backup } from '../repository/catalog.ts';
+import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Manifest } from '../repository/manifest.ts';
-import { readGlobals, readManifest } from '../repository/read.ts';
-import { requireIdentity } from '../repository/sealed-text.ts';
+import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './findings.ts';
 import { checkInvariants, readInvariants } from './invariants.ts';
@@ -39,7 +37,7 @@ export type DrillResult = DrillRecord & { readonly record: string | null };
  */
 export async function drill(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   request: DrillRequest,
   signal: AbortSignal,
 ): Promise<DrillResult[]> {
@@ -50,19 +48,18 @@ export async function drill(
     });
   }
   return withLocalLock(directory, 'drill', async () => {
-    const limit = { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
     removeLeftServers(directory);
     removeLeftLocks(directory);
     const results: DrillResult[] = [];
-    for (const { source, backup, problem } of await selectDrills(config, storage, request, signal)) {
+    for (const { source, backup, problem } of await selectDrills(config, repository, request, signal)) {
       const record = backup
         ? await withLocalLock(directory, rehearsalLock(source.name), () =>
-            withTimeout(signal, limit, `the drill of ${source.name}`, (limited) =>
-              rehearse({ config, storage, source, backup, directory, signal: limited }, signal),
+            withTimeout(signal, config.limits.restore, `the drill of ${source.name}`, (limited) =>
+              rehearse({ config, repository, source, backup, directory, signal: limited }, signal),
             ),
           )
         : nothingToDrill(source.name, problem ?? 'there is no backup of it');
-      results.push({ ...record, record: await keep(config, storage, record) });
+      results.push({ ...record, record: await keep(config, repository, record) });
       signal.throwIfAborted();
     }
     return results;
@@ -77,13 +74,13 @@ interface Selected {
 
 async function selectDrills(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   request: DrillRequest,
   signal: AbortSignal,
 ): Promise<Selected[]> {
-  const backups = await readCatalog(storage, config.prefix, signal);
+  const backups = await repository.backups(signal);
   if (request.wanted !== undefined && request.wanted !== 'latest') {
-    const backup = selectBackup(backups, config.prefix, { wanted: request.wanted });
+    const backup = repository.select(backups, { wanted: request.wanted });
     return [{ source: sourceOf(config, backup), backup }];
   }
   const known = await expandSources(config.sources, signal);
@@ -112,7 +109,7 @@ function sourceOf(config: Config, backup: Backup): SourceConfig {
 
 interface DrillOrder {
   readonly config: Config;
-  readonly storage: Storage;
+  readonly repository: Repository;
   readonly source: SourceConfig;
   readonly backup: Backup;
   readonly directory: string;
@@ -120,16 +117,16 @@ interface DrillOrder {
 }
 
 async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
-  const { config, storage, source, backup, directory, signal } = order;
+  const { repository, source, backup, directory, signal } = order;
   const startedAt = new Date();
   log.info(`drill: rehearsing the restore of ${backup.key} (${formatBytes(backup.sizeBytes)})`);
   const found: Findings = { checks: [], tables: [], rtoMs: null, rawBytes: null };
   let rehearsal: Rehearsal | undefined;
   try {
-    if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
-    const manifest = await readManifest(storage, backup, config.encryption.identity, signal);
+    repository.assertReadable(backup);
+    const manifest = await repository.manifestOf(backup, signal);
     found.rawBytes = manifest?.rawBytes ?? null;
-    const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
+    const globals = await repository.globalsOf(backup, manifest, signal);
     const engine = await engineOf(source.engine);
     rehearsal = await engine.rehearse(source, {
       directory,
@@ -151,7 +148,7 @@ async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRec
 }
 
 async function restoreAndCheck(
-  { config, storage, source, backup, signal }: DrillOrder,
+  { config, repository, source, backup, signal }: DrillOrder,
   rehearsal: Rehearsal,
   { manifest, globals }: { manifest: Manifest | undefined; globals: string | undefined },
   found: Findings,
@@ -164,7 +161,7 @@ async function restoreAndCheck(
     signal,
   });
   try {
-    await load({ storage, backup, manifest, session, identity: config.encryption.identity, signal });
+    await load({ repository, backup, manifest, session, signal });
     found.checks.push(
       {
         name: 'digest',
@@ -189,20 +186,13 @@ async function restoreAndCheck(
 }
 
 /** Writes the record. Without it status would not know of the drill, but what the drill found stays true. */
-async function keep(config: Config, storage: Storage, result: DrillRecord): Promise<string | null> {
-  const key = drillKey(config.prefix, result.source, new Date(result.startedAt));
+async function keep(config: Config, repository: Repository, result: DrillRecord): Promise<string | null> {
   try {
-    await storage.put(key, once(encodeRecord(result)), {
-      contentType: 'application/json',
-      signal: AbortSignal.timeout(config.values.STORAGE_TIMEOUT * 3),
-    });
-    return key;
+    return await repository.keepDrill(result, AbortSignal.timeout(config.values.STORAGE_TIMEOUT * 3));
   } catch (error) {
-    log.warn(`the drill's record ${key} could not be written, so status will not show it: ${messageOf(error)}`);
+    log.warn(
+      `the record of the drill of ${result.source} could not be written, so status will not show it: ${messageOf(error)}`,
+    );
     return null;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
-
 import { manifestKey, normalizePrefix, parseKey, stemOf } from './object-key.ts';
+import { readSmall } from './read.ts';
+import type { Shelf } from './shelf.ts';
 
 const checkSchema = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
 
@@ -56,4 +57,42 @@ export function parseRecord(bytes: Uint8Array): DrillRecord | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A drill's record, told from its key. */
+export interface StoredDrill {
+  readonly key: string;
+  readonly at: Date;
+}
+
+/** The newest drill of each source, from a listing. */
+export async function newestDrills({ storage, prefix }: Shelf, signal: AbortSignal): Promise<Map<string, StoredDrill>> {
+  const newest = new Map<string, StoredDrill>();
+  for await (const { key } of storage.list(drillsPrefix(prefix), { signal })) {
+    const parsed = parseDrillKey(prefix, key);
+    if (!parsed) continue;
+    const known = newest.get(parsed.source);
+    if (!known || known.at <= parsed.at) newest.set(parsed.source, { key, at: parsed.at });
+  }
+  return newest;
+}
+
+/** The record itself; undefined when it cannot be understood. */
+export async function readDrill(
+  { storage }: Shelf,
+  { key }: StoredDrill,
+  signal: AbortSignal,
+): Promise<DrillRecord | undefined> {
+  return parseRecord(await readSmall(storage, key, signal));
+}
+
+/** Stores a record. @returns its key */
+export async function keepDrill({ storage, prefix }: Shelf, record: DrillRecord, signal: AbortSignal): Promise<string> {
+  const key = drillKey(prefix, record.source, new Date(record.startedAt));
+  await storage.put(key, once(encodeRecord(record)), { contentType: 'application/json', signal });
+  return key;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

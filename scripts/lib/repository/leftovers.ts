@@ -1,6 +1,9 @@
-import type { Storage } from '../storages/storage.ts';
+import { messageOf } from '../errors.ts';
+import type { RemoveFailure, Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
-import { LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import type { Leftover } from './catalog.ts';
+import { dayPrefix, LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import type { Shelf } from './shelf.ts';
 
 const DAY_MS = 86_400_000;
 /** What says something of a dump, and without one says nothing; and the objects of a folder that was never finished. */
@@ -11,9 +14,8 @@ const ASIDE = ['kind', 'globals', 'part'] as const;
  * dump that never came. To be called by whoever holds the source's lock: nothing of it can be in use then. Never
  * throws: credentials that may only write are enough for a backup, and cleanup removes it in time.
  */
-export async function removeAbandoned(
-  storage: Storage,
-  prefix: string,
+export async function removeLeftoversOf(
+  { storage, prefix }: Shelf,
   { source, before }: { source: string; before: Date },
   signal: AbortSignal,
 ): Promise<void> {
@@ -23,7 +25,7 @@ export async function removeAbandoned(
   };
   try {
     const uploads = await storage.removeUnfinished(normalizePrefix(prefix), isOurs, { signal });
-    const aside = await lonely(storage, prefix, { source, before }, signal);
+    const aside = await asideOf({ storage, prefix }, { source, before }, signal);
     const failures = new Set((await storage.remove(aside, { signal })).map(({ key }) => key));
     const removed = [...uploads, ...aside.filter((key) => !failures.has(key))];
     if (removed.length > 0) log.info(`removed what a run that was killed left half done: ${removed.join(', ')}`);
@@ -33,17 +35,15 @@ export async function removeAbandoned(
 }
 
 /** Objects that stand beside a dump which is not there, of the day and the one before. */
-async function lonely(
-  storage: Storage,
-  prefix: string,
+async function asideOf(
+  { storage, prefix }: Pick<Shelf, 'storage' | 'prefix'>,
   { source, before }: { source: string; before: Date },
   signal: AbortSignal,
 ): Promise<string[]> {
   const stems = new Set<string>();
   const aside: { key: string; stem: string }[] = [];
   for (const time of [before.getTime(), before.getTime() - DAY_MS]) {
-    const day = new Date(time).toISOString().slice(0, 10).replaceAll('-', '/');
-    for await (const { key } of storage.list(`${normalizePrefix(prefix)}${day}/`, { signal })) {
+    for await (const { key } of storage.list(dayPrefix(prefix, new Date(time)), { signal })) {
       const parsed = parseKey(prefix, key);
       if (parsed?.source !== source || parsed.createdAt >= before) continue;
       const isWhole = parsed.role === 'part' && parsed.part === LAST_PART;
@@ -52,4 +52,34 @@ async function lonely(
     }
   }
   return aside.filter(({ stem }) => !stems.has(stem)).map(({ key }) => key);
+}
+
+/** Deletes folders that were never finished, and that no run can be at any more. Returns what could not be deleted. */
+export async function removeLeftovers(
+  storage: Storage,
+  leftovers: readonly Leftover[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  if (leftovers.length === 0) return [];
+  log.info(`deleting what killed runs left unfinished: ${leftovers.map(({ stem }) => `${stem}/`).join(', ')}`);
+  return storage.remove(
+    leftovers.flatMap(({ keys }) => [...keys]),
+    { signal },
+  );
+}
+
+/** Ends the uploads that began before this moment. A storage that cannot tell is told of. */
+export async function endUnfinishedUploads(
+  { storage, prefix }: Shelf,
+  before: Date,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const ended = await storage.removeUnfinished(normalizePrefix(prefix), before, { signal });
+    const ours = ended.filter((key) => parseKey(prefix, key) !== undefined);
+    if (ours.length > 0) log.info(`ended ${ours.length} uploads that killed runs left unfinished: ${ours.join(', ')}`);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`unfinished uploads could not be looked for: ${messageOf(error)}`);
+  }
 }

@@ -86,6 +86,11 @@ export function normalizePrefix(prefix: string): string {
   return trimmed === '' ? '' : `${trimmed}/`;
 }
 
+/** What the keys of one day begin with, UTC: `[prefix/]YYYY/MM/DD/`. */
+export function dayPrefix(prefix: string, day: Date): string {
+  return `${normalizePrefix(prefix)}${day.toISOString().slice(0, 10).replaceAll('-', '/')}/`;
+}
+
 /** What all objects of one backup share: `[prefix/]YYYY/MM/DD/<name>_HHMMSS`, in UTC. */
 export function stemOf(prefix: string, source: string, createdAt: Date): string {
   const [day = '', time = ''] = createdAt.toISOString().split('T');

@@ -7,15 +7,12 @@ import type { Backup } from './catalog.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey, nameBesideManifest } from './object-key.ts';
 import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
+import type { Shelf } from './shelf.ts';
 
-/**
- * The manifest of a backup, or undefined when it has none.
- * @param identity opens a manifest that is encrypted (BACKUP_MANIFEST_PRIVATE)
- */
+/** The manifest of a backup, or undefined when it has none. */
 export async function readManifest(
-  storage: Storage,
+  { storage, encryption }: Shelf,
   backup: Backup,
-  identity: string | undefined,
   signal: AbortSignal,
 ): Promise<Manifest | undefined> {
   if (!backup.hasManifest) return undefined;
@@ -24,7 +21,7 @@ export async function readManifest(
   const text = stored.toString('utf8');
   const manifest = parseManifest(
     key,
-    isSealed(text) ? Buffer.from(await openText(text, key, identity, signal)) : stored,
+    isSealed(text) ? Buffer.from(await openText(text, key, encryption.identity, signal)) : stored,
   );
   assertBelongs(manifest, backup, key);
   return manifest;
@@ -79,13 +76,13 @@ export function objectsOf(backup: Backup, manifest: Manifest | undefined): reado
  * Every byte of a backup, one object after the other, each as readObject has it.
  * @throws OperatorError BACKUP_DAMAGED
  */
-export async function* readVerified(
-  storage: Storage,
+export async function* readAll(
+  shelf: Shelf,
   backup: Backup,
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  for (const { key } of objectsOf(backup, manifest)) yield* readObject(storage, backup, key, manifest, signal);
+  for (const { key } of objectsOf(backup, manifest)) yield* readObject(shelf, backup, key, manifest, signal);
 }
 
 /**
@@ -93,18 +90,17 @@ export async function* readVerified(
  * @throws OperatorError BACKUP_DAMAGED, or CONFIG when it is encrypted and there is no identity
  */
 export async function readGlobals(
-  storage: Storage,
+  shelf: Shelf,
   backup: Backup,
   manifest: Manifest | undefined,
-  identity: string | undefined,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const key = backup.globalsKey;
   // without a manifest nothing vouches for it, and it is run with the rights to make roles
   if (key === undefined || !manifest) return undefined;
-  const object = readObject(storage, backup, key, manifest, signal);
+  const object = readObject(shelf, backup, key, manifest, signal);
   const stages = [
-    ...(backup.encrypted ? decryptStages(requireIdentity(identity, key)) : []),
+    ...(backup.encrypted ? decryptStages(requireIdentity(shelf.encryption.identity, key)) : []),
     ...decompressStages('gzip'),
   ];
   const chain = startChain(stages, { stdin: true, stdout: true, signal });
@@ -134,7 +130,7 @@ export async function readGlobals(
  * @throws OperatorError BACKUP_DAMAGED
  */
 export async function* readObject(
-  storage: Storage,
+  { storage }: Shelf,
   backup: Backup,
   key: string,
   manifest: Manifest | undefined,

@@ -8,20 +8,19 @@ import { meterStage, readMeter } from '../pipeline/meter.ts';
 import { assertSucceeded, type StageResult } from '../pipeline/result.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
-import { type BackupObject, objectsOf, readObject } from '../repository/read.ts';
-import { requireIdentity, wrongIdentity } from '../repository/sealed-text.ts';
-import type { Storage } from '../storages/storage.ts';
+import { type BackupObject, objectsOf } from '../repository/read.ts';
+import type { Repository } from '../repository/repository.ts';
+import { wrongIdentity } from '../repository/sealed-text.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 
 const METER = 'meter';
 
 /** A backup on its way into a staging place. */
 export interface LoadOrder {
-  readonly storage: Storage;
+  readonly repository: Repository;
   readonly backup: Backup;
   readonly manifest: Manifest | undefined;
   readonly session: RestoreSession;
-  readonly identity: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -60,18 +59,13 @@ export async function load(order: LoadOrder): Promise<void> {
 
 /** Loads one object. What reads it sees the end of its input, and may commit, only once all was as it was stored. */
 async function loadObject(
-  { storage, backup, manifest, identity, signal, progress }: LoadOrder & { progress: Progress },
+  { repository, backup, manifest, signal, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
   { into, droppedLines, guard, verifyEnd }: Load,
 ): Promise<void> {
   const isProgram = typeof into !== 'function';
   const chain = startChain(
-    [
-      ...(backup.encrypted ? decryptStages(requireIdentity(identity, backup.key)) : []),
-      ...decompressStages(backup.compression),
-      meterStage(METER, { droppedLines, guard }),
-      ...(isProgram ? [into] : []),
-    ],
+    [...repository.openingStages(backup), meterStage(METER, { droppedLines, guard }), ...(isProgram ? [into] : [])],
     { stdin: true, stdout: !isProgram, signal },
   );
   const { stdin } = chain;
@@ -85,7 +79,7 @@ async function loadObject(
   const reading = isProgram ? undefined : readText(chain);
   let isWhole = true;
   try {
-    for await (const chunk of readObject(storage, backup, key, manifest, signal)) {
+    for await (const chunk of repository.read(backup, key, manifest, signal)) {
       if (hasEnded || stdin.destroyed) {
         isWhole = false;
         break;

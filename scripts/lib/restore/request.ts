@@ -1,11 +1,10 @@
+import { isValid, parseISO } from 'date-fns';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
-import { type Backup, readCatalog, selectBackup } from '../repository/catalog.ts';
+import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
-import { readManifest } from '../repository/read.ts';
-import { requireIdentity } from '../repository/sealed-text.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 
 /** What the operator asked for. */
@@ -16,6 +15,56 @@ export interface RestoreRequest {
   readonly at?: Date;
   /** Restore beside the live database under this name, and swap nothing. */
   readonly to?: string;
+}
+
+/** The options of the verb, as they were typed. */
+export interface RestoreWords {
+  readonly source?: string | undefined;
+  readonly at?: string | undefined;
+  readonly to?: string | undefined;
+  readonly undo?: boolean | undefined;
+}
+
+/**
+ * What the operator's words ask for.
+ * @throws OperatorError USAGE for words that do not go together
+ */
+export function readRequest(
+  { source, at, to, undo }: RestoreWords,
+  words: readonly string[],
+): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
+  const [wanted, ...others] = words;
+  if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
+  if (undo) {
+    if (wanted !== undefined || to !== undefined || at !== undefined)
+      throw usage('--undo takes no backup, --at or --to');
+    return { verb: 'undo', source };
+  }
+  if (wanted === undefined || wanted === '') throw usage('which backup? Give a key, or latest');
+  if (at !== undefined && wanted !== 'latest') throw usage('--at goes with latest');
+  if (to === '') throw usage('--to wants a database name');
+  return {
+    verb: 'restore',
+    wanted,
+    ...(source === undefined ? {} : { source }),
+    ...(at === undefined ? {} : { at: timeOf(at) }),
+    ...(to === undefined ? {} : { to }),
+  };
+}
+
+/** A time as people write it: a date alone is its midnight, and without a zone it is UTC. 30 February is none. */
+function timeOf(text: string): Date {
+  const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text);
+  const iso = text.trim().replace(' ', 'T');
+  const time = parseISO(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
+  if (!isValid(time)) throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
+  return time;
+}
+
+function usage(message: string): OperatorError {
+  return new OperatorError('USAGE', message, {
+    hint: 'make restore FILE=<key or latest>; make list-backups shows the keys.',
+  });
 }
 
 /** The backup that was asked for, and where it is to go. */
@@ -31,22 +80,22 @@ export interface Found {
  */
 export async function findRequested(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   request: RestoreRequest,
   signal: AbortSignal,
 ): Promise<Found> {
-  const backups = await readCatalog(storage, config.prefix, signal);
+  const backups = await repository.backups(signal);
   const isLatest = request.wanted === 'latest';
   const latestOf = isLatest ? selectTarget(config, request.source, undefined).name : undefined;
-  const backup = selectBackup(backups, config.prefix, {
+  const backup = repository.select(backups, {
     wanted: request.wanted,
     ...(latestOf === undefined ? {} : { source: latestOf }),
     ...(request.at === undefined ? {} : { at: request.at }),
   });
   const source = selectTarget(config, request.source, backup);
-  if (backup.encrypted) requireIdentity(config.encryption.identity, backup.key);
+  repository.assertReadable(backup);
   if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
-  return { backup, manifest: await readManifest(storage, backup, config.encryption.identity, signal), source };
+  return { backup, manifest: await repository.manifestOf(backup, signal), source };
 }
 
 /** The configured source to restore into: the one named, the backup's own, or the only one there is. */

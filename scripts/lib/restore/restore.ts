@@ -1,4 +1,4 @@
-import { dumpToStorage } from '../backup/dump.ts';
+import { dump } from '../backup/dump.ts';
 import type { Config } from '../config/config.ts';
 import { startLimit, withTimeout } from '../deadline.ts';
 import type { RestoreSession, UndoResult } from '../engines/engine.ts';
@@ -10,9 +10,8 @@ import { formatBytes, formatDuration } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { compareContents, describeChanges, describeContents } from '../repository/contents.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
-import { readGlobals, readVerified } from '../repository/read.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import { load } from './load.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
@@ -39,17 +38,13 @@ export interface RestoreResult {
  */
 export async function restore(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   request: RestoreRequest,
   outer: AbortSignal,
 ): Promise<RestoreResult> {
   const started = Date.now();
-  const { signal, stop } = startLimit(outer, limitOf(config), 'the restore');
-  return bringBack(config, storage, request, { started, signal, outer, stop }).finally(stop);
-}
-
-function limitOf(config: Config) {
-  return { variable: 'RESTORE_TIMEOUT', ms: config.values.RESTORE_TIMEOUT };
+  const { signal, stop } = startLimit(outer, config.limits.restore, 'the restore');
+  return bringBack(config, repository, request, { started, signal, outer, stop }).finally(stop);
 }
 
 interface Times {
@@ -63,19 +58,19 @@ interface Times {
 
 async function bringBack(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   request: RestoreRequest,
   times: Times,
 ): Promise<RestoreResult> {
-  const found = await findRequested(config, storage, request, times.signal);
-  const run = () => bringBackFound(config, storage, found, request.to, times);
+  const found = await findRequested(config, repository, request, times.signal);
+  const run = () => bringBackFound(config, repository, found, request.to, times);
   if (request.to === undefined) return run();
   return withLocalNote(drillDirectory(config.values.DRILL_DIR), restoreNote(found.source.name), run);
 }
 
 async function bringBackFound(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   { backup, manifest, source }: Found,
   to: string | undefined,
   { started, signal, outer, stop }: Times,
@@ -84,7 +79,7 @@ async function bringBackFound(
   for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
 
-  const globals = await readGlobals(storage, backup, manifest, config.encryption.identity, signal);
+  const globals = await repository.globalsOf(backup, manifest, signal);
   const engine = await engineOf(source.engine);
   const session = await engine.beginRestore(source, {
     ...(to === undefined ? {} : { to }),
@@ -93,7 +88,7 @@ async function bringBackFound(
     signal,
   });
   try {
-    const contents = await stage(storage, backup, manifest, session, config.encryption.identity, signal);
+    const contents = await fill(repository, { backup, manifest, session }, signal);
 
     // from here on the live database changes
     const { database, previousDatabase } = await session.commit();
@@ -102,7 +97,7 @@ async function bringBackFound(
     const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
     log.info(`${database} is restored: ${describeContents(contents)}, in ${formatDuration(durationMs)} (RTO)`);
 
-    const safetyBackup = await keepSafe(config, storage, source, previousDatabase, outer);
+    const safetyBackup = await keepSafe(config, repository, source, previousDatabase, outer);
     return {
       key: backup.key,
       database,
@@ -127,23 +122,22 @@ async function bringBackFound(
 export async function undo(config: Config, sourceName: string | undefined, signal: AbortSignal): Promise<UndoResult> {
   const source = selectTarget(config, sourceName, undefined);
   const engine = await engineOf(source.engine);
-  const result = await withTimeout(signal, limitOf(config), 'the undo', (limited) => engine.undo(source, limited));
+  const result = await withTimeout(signal, config.limits.restore, 'the undo', (limited) =>
+    engine.undo(source, limited),
+  );
   log.info(`${result.database} is what it was before the restore; the restored one is kept as ${result.keptAs}`);
   return result;
 }
 
 /** Fills the staging place and proves it good. Changes nothing else. */
-async function stage(
-  storage: Storage,
-  backup: Backup,
-  manifest: Manifest | undefined,
-  session: RestoreSession,
-  identity: string | undefined,
+async function fill(
+  repository: Repository,
+  { backup, manifest, session }: { backup: Backup; manifest: Manifest | undefined; session: RestoreSession },
   signal: AbortSignal,
 ): Promise<Contents> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
-  if (session.isForeign) await readToEnd(storage, backup, manifest, signal);
-  await load({ storage, backup, manifest, session, identity, signal });
+  if (session.isForeign) for await (const _ of repository.readAll(backup, manifest, signal));
+  await load({ repository, backup, manifest, session, signal });
   const [contents] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) {
     const differences = compareContents(manifest, contents);
@@ -160,19 +154,10 @@ async function stage(
   return contents;
 }
 
-async function readToEnd(
-  storage: Storage,
-  backup: Backup,
-  manifest: Manifest | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  for await (const _ of readVerified(storage, backup, manifest, signal));
-}
-
 /** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */
 async function keepSafe(
   config: Config,
-  storage: Storage,
+  repository: Repository,
   source: SourceConfig,
   previousDatabase: string | null,
   signal: AbortSignal,
@@ -181,18 +166,9 @@ async function keepSafe(
   log.info(
     `the replaced database is kept as ${previousDatabase} (make restore-undo swaps it back); taking a safety backup of it`,
   );
-  const limit = { variable: 'BACKUP_TIMEOUT', ms: config.values.BACKUP_TIMEOUT };
   try {
-    const { key } = await withTimeout(signal, limit, 'the safety backup', (limited) =>
-      dumpToStorage({
-        storage,
-        prefix: config.prefix,
-        encryption: config.encryption,
-        source,
-        kind: 'pre-restore',
-        putAside: previousDatabase,
-        signal: limited,
-      }),
+    const { key } = await withTimeout(signal, config.limits.backup, 'the safety backup', (limited) =>
+      dump({ repository, source, kind: 'pre-restore', putAside: previousDatabase, signal: limited }),
     );
     log.info(`safety backup: ${key}`);
     return key;

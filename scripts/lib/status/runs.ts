@@ -7,9 +7,8 @@ import { CLEANUP_NOTE, drillDirectory, rehearsalLock, restoreNote } from '../mac
 import { formatDuration } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { DrillRecord } from '../repository/drill-record.ts';
-import { readManifest } from '../repository/read.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 
 /** A run that takes so many times as long as the one before it is not slow: it hangs. */
 const USUAL_TIMES = 10;
@@ -37,7 +36,7 @@ export interface Known {
  * does not answer.
  */
 export async function readRuns(
-  { config, storage, signal }: { config: Config; storage: Storage; signal: AbortSignal },
+  { config, repository, signal }: { config: Config; repository: Repository; signal: AbortSignal },
   source: SourceConfig,
   { answers, lastBackup, lastDrill }: Known,
 ): Promise<RunStatus[]> {
@@ -46,7 +45,7 @@ export async function readRuns(
     ...(await localRuns(drillDirectory(config.values.DRILL_DIR), source)),
   ];
   if (runs.length === 0) return [];
-  const usualMs = await durationOf(storage, lastBackup, config.encryption.identity, signal);
+  const usualMs = await durationOf(repository, lastBackup, signal);
   const limits = stuckAfterMs(config.values, usualMs, lastDrill);
   return runs.map((run) => ({ ...run, isStuck: run.forMs > limits[run.purpose] }));
 }
@@ -96,13 +95,8 @@ async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUn
 }
 
 /** How long the last backup took; for ever when nobody knows. */
-async function durationOf(
-  storage: Storage,
-  last: Backup | undefined,
-  identity: string | undefined,
-  signal: AbortSignal,
-): Promise<number> {
-  const manifest = last && (await readManifest(storage, last, identity, signal).catch(() => undefined));
+async function durationOf(repository: Repository, last: Backup | undefined, signal: AbortSignal): Promise<number> {
+  const manifest = last && (await repository.manifestOf(last, signal).catch(() => undefined));
   if (!manifest) return Number.POSITIVE_INFINITY;
   return Date.parse(manifest.finishedAt) - Date.parse(manifest.startedAt);
 }

@@ -5,13 +5,12 @@ import { engineOf } from '../engines/index.ts';
 import { expandSources } from '../engines/sources.ts';
 import { messageOf } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
-import { type Backup, readCatalog } from '../repository/catalog.ts';
+import type { Backup } from '../repository/catalog.ts';
 import { describeChanges } from '../repository/contents.ts';
 import { contentDrift, sizeDrift } from '../repository/drift.ts';
-import { type DrillRecord, drillsPrefix, parseDrillKey, parseRecord } from '../repository/drill-record.ts';
-import { readManifest, readSmall } from '../repository/read.ts';
+import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
-import type { Storage } from '../storages/storage.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 
 /** How one source stands. */
@@ -47,21 +46,17 @@ export interface Status {
   readonly sources: readonly SourceStatus[];
 }
 
-/** The newest drill of a source, told from its record's key. */
-interface DrillKey {
-  readonly key: string;
-  readonly at: Date;
-}
-
 /**
  * How every source stands, from two listings, and for each source its two newest manifests and its newest drill's
  * record: however many backups there are.
  */
-export async function readStatus(config: Config, storage: Storage, now: Date, signal: AbortSignal): Promise<Status> {
-  const [backups, drills] = await Promise.all([
-    readCatalog(storage, config.prefix, signal),
-    newestDrills(config, storage, signal),
-  ]);
+export async function readStatus(
+  config: Config,
+  repository: Repository,
+  now: Date,
+  signal: AbortSignal,
+): Promise<Status> {
+  const [backups, drills] = await Promise.all([repository.backups(signal), repository.newestDrills(signal)]);
   const bySource = new Map<string, Backup[]>();
   for (const backup of backups) {
     const ofSource = bySource.get(backup.source);
@@ -71,7 +66,7 @@ export async function readStatus(config: Config, storage: Storage, now: Date, si
   const sources = await Promise.all(
     (await expandSources(config.sources, signal)).map(({ source, problem }) =>
       sourceStatus(
-        { config, storage, now, signal },
+        { config, repository, now, signal },
         source,
         problem,
         bySource.get(source.name) ?? [],
@@ -82,36 +77,25 @@ export async function readStatus(config: Config, storage: Storage, now: Date, si
   return { ok: sources.every(({ ok }) => ok), checkedAt: now.toISOString(), sources };
 }
 
-async function newestDrills(config: Config, storage: Storage, signal: AbortSignal): Promise<Map<string, DrillKey>> {
-  const newest = new Map<string, DrillKey>();
-  for await (const { key } of storage.list(drillsPrefix(config.prefix), { signal })) {
-    const parsed = parseDrillKey(config.prefix, key);
-    if (!parsed) continue;
-    const known = newest.get(parsed.source);
-    if (!known || known.at <= parsed.at) newest.set(parsed.source, { key, at: parsed.at });
-  }
-  return newest;
-}
-
 interface Circumstances {
   readonly config: Config;
-  readonly storage: Storage;
+  readonly repository: Repository;
   readonly now: Date;
   readonly signal: AbortSignal;
 }
 
 async function sourceStatus(
-  { config, storage, now, signal }: Circumstances,
+  { config, repository, now, signal }: Circumstances,
   source: SourceConfig,
   problem: string | undefined,
   all: readonly Backup[],
-  drillKey: DrillKey | undefined,
+  drillKey: StoredDrill | undefined,
 ): Promise<SourceStatus> {
   const backups = all.filter(({ kind }) => kind === 'backup');
   const last = backups[0];
-  const drill = drillKey && parseRecord(await readSmall(storage, drillKey.key, signal));
+  const drill = drillKey && (await repository.drill(drillKey, signal));
   const kept = await keptDatabases(source, problem, signal);
-  const running = await readRuns({ config, storage, signal }, source, {
+  const running = await readRuns({ config, repository, signal }, source, {
     answers: kept.databases !== null,
     lastBackup: last,
     lastDrill: drill,
@@ -130,9 +114,9 @@ async function sourceStatus(
     ok: reasons.length === 0,
     reasons,
     warnings: [
-      ...(await drifts(storage, backups, config.encryption.identity, signal)),
+      ...(await drifts(repository, backups, signal)),
       ...kept.warnings,
-      ...(config.encryption.identityBesideBackups
+      ...(repository.encryption.identityBesideBackups
         ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
         : []),
       ...(backups.length > 0 && !drillKey ? ['no drill yet: make drill'] : []),
@@ -200,19 +184,14 @@ function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[
   return reasons;
 }
 
-async function drifts(
-  storage: Storage,
-  backups: readonly Backup[],
-  identity: string | undefined,
-  signal: AbortSignal,
-): Promise<string[]> {
+async function drifts(repository: Repository, backups: readonly Backup[], signal: AbortSignal): Promise<string[]> {
   const [last, previous] = backups;
   if (!last) return [];
   const size = sizeDrift(last, backups.slice(1));
   try {
     const [current, before] = await Promise.all([
-      readManifest(storage, last, identity, signal),
-      previous && readManifest(storage, previous, identity, signal),
+      repository.manifestOf(last, signal),
+      previous && repository.manifestOf(previous, signal),
     ]);
     return [
       ...(size === undefined ? [] : [size]),

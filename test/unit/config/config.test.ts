@@ -18,7 +18,12 @@ function problemsOf(environment: Record<string, string>): string[] {
 }
 
 test('nothing has to be set: the defaults are those of the contract', () => {
-  const { values, sources, storage, prefix, retention } = configure({});
+  const {
+    values,
+    sources,
+    repository: { storage, prefix },
+    retention,
+  } = configure({});
   assert.equal(sources.length, 1);
   const { name, engine, host, port, database, user, password, format, compression } = sources[0] ?? assert.fail();
   assert.deepEqual(
@@ -65,8 +70,8 @@ test('an empty value is no value, as compose passes on what is not set', () => {
 });
 
 test('BACKUP_DIR wins over S3', () => {
-  const { storage } = configure({ BACKUP_DIR: '/backups', S3_ENDPOINT: 'http://garage:3900' });
-  assert.deepEqual(storage, { kind: 'directory', path: '/backups' });
+  const { repository } = configure({ BACKUP_DIR: '/backups', S3_ENDPOINT: 'http://garage:3900' });
+  assert.deepEqual(repository.storage, { kind: 'directory', path: '/backups' });
 });
 
 const WRONG = {

@@ -1,0 +1,56 @@
+import type { Report } from '../notify/reporting.ts';
+import { type Backup, keysOf } from '../repository/catalog.ts';
+import type { RetentionDecision } from '../repository/retention.ts';
+import type { RemoveFailure } from '../storages/storage.ts';
+import { print } from '../terminal/log.ts';
+import type { CleanupResult } from './cleanup.ts';
+
+/** What to tell people of a cleanup. */
+export function reportOf({ plan, failures }: CleanupResult): Report {
+  const unlocked = failures.filter(({ isLocked }) => !isLocked);
+  const [first] = unlocked;
+  if (!first) {
+    const locked = failures.length === 0 ? '' : `, but for ${failures.length} objects that the store has locked`;
+    const what = `${plan.remove.length} backups deleted${locked}, ${plan.keep.length} kept`;
+    return { outcome: 'success', items: [{ source: 'all', what }] };
+  }
+  const what = `${unlocked.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
+  return {
+    outcome: 'failure',
+    items: [{ source: 'all', what, next: 'Check that the credentials may delete; then make cleanup.' }],
+  };
+}
+
+/** A decision as the JSON document has it. */
+export function row({ backup, reasons }: RetentionDecision<Backup>) {
+  return { key: backup.key, source: backup.source, createdAt: backup.createdAt.toISOString(), reasons };
+}
+
+/** Prints what is kept and what goes, each with its reasons. */
+export function printPlan(
+  keep: readonly RetentionDecision<Backup>[],
+  remove: readonly RetentionDecision<Backup>[],
+  failures: readonly RemoveFailure[],
+  databases: readonly { name: string; since: string }[],
+  dryRun: boolean,
+) {
+  for (const { backup, reasons } of keep) print(`keep    ${backup.key}  (${reasons.join(', ')})`);
+  const undeleted = new Map(failures.map(({ key, reason }) => [key, reason]));
+  const stayed = remove.filter(({ backup }) =>
+    keysOf(backup)
+      .flat()
+      .some((key) => undeleted.has(key)),
+  );
+  for (const { backup, reasons } of remove) {
+    const why = keysOf(backup)
+      .flat()
+      .flatMap((key) => undeleted.get(key) ?? [])[0];
+    if (why !== undefined) print(`NOT deleted  ${backup.key}  (${why})`);
+    else print(`${dryRun ? 'would delete' : 'deleted'}  ${backup.key}  (${reasons.join(', ')})`);
+  }
+  for (const { name, since } of databases)
+    print(`${dryRun ? 'would drop' : 'dropped'}  database ${name}  (put aside ${since})`);
+  print(
+    `${keep.length} kept, ${remove.length - stayed.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}${stayed.length > 0 ? `, ${stayed.length} NOT deleted` : ''}`,
+  );
+}

@@ -1,0 +1,56 @@
+import type { StoredObject } from '../storages/storage.ts';
+import { type Backup, catalogOf } from './catalog.ts';
+import { dayPrefix, LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import type { Shelf } from './shelf.ts';
+
+const DAY_MS = 86_400_000;
+/** How far back earlier backups are looked for, a listing a day, until enough are found. */
+const DAYS_BACK = 35;
+const ENOUGH = 10;
+/** Beyond this number of listings of a day each, one of everything is cheaper. */
+const MOST_DAYS = 40;
+
+/**
+ * The newest ten or so backups of a source before a time, the newest first, looked for day by day: a listing of
+ * everything would be slow where there are years of them.
+ */
+export async function earlierBackups(
+  { storage, prefix }: Shelf,
+  { source, before }: { source: string; before: Date },
+  signal: AbortSignal,
+): Promise<Backup[]> {
+  const found: Backup[] = [];
+  for (let days = 0; days < DAYS_BACK && found.length < ENOUGH; days += 1) {
+    const objects: StoredObject[] = [];
+    const day = dayPrefix(prefix, new Date(before.getTime() - days * DAY_MS));
+    for await (const object of storage.list(day, { signal })) {
+      if (parseKey(prefix, object.key)?.source === source) objects.push(object);
+    }
+    found.push(...catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.createdAt < before));
+  }
+  return found;
+}
+
+/** The sources that have a backup of this time or younger, from listings of the days in question and nothing else. */
+export async function recentSources(
+  { storage, prefix }: Shelf,
+  since: Date,
+  now: Date,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const recent = new Set<string>();
+  for (const day of dayPrefixes(prefix, since.getTime(), now.getTime())) {
+    for await (const { key } of storage.list(day, { signal })) {
+      const parsed = parseKey(prefix, key);
+      const isBackup = parsed?.role === 'data' || (parsed?.role === 'part' && parsed.part === LAST_PART);
+      if (isBackup && parsed.createdAt >= since) recent.add(parsed.source);
+    }
+  }
+  return [...recent];
+}
+
+function dayPrefixes(prefix: string, fromMs: number, toMs: number): string[] {
+  const days = Math.floor(toMs / DAY_MS) - Math.floor(fromMs / DAY_MS) + 1;
+  if (days > MOST_DAYS) return [normalizePrefix(prefix)];
+  return Array.from({ length: days }, (_, i) => dayPrefix(prefix, new Date(toMs - i * DAY_MS)));
+}

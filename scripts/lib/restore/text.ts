@@ -1,0 +1,27 @@
+import type { Report } from '../notify/reporting.ts';
+import { formatBytes, formatDuration } from '../quantities.ts';
+import { print } from '../terminal/log.ts';
+import type { RestoreResult } from './restore.ts';
+
+/** What to tell people of a restore. */
+export function reportOf({ key, database, previousDatabase, safetyBackup, durationMs }: RestoreResult): Report {
+  const what = `${key} restored into ${database} in ${formatDuration(durationMs)}`;
+  if (previousDatabase === null || safetyBackup !== null)
+    return { outcome: 'success', items: [{ source: database, what }] };
+  const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is mended.`;
+  return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
+}
+
+function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): string {
+  return files === undefined ? `${tables} tables, ${rows} rows` : `${files} files, ${formatBytes(fileBytes)}`;
+}
+
+/** Prints what came of a restore, for an operator. */
+export function printResult(result: RestoreResult) {
+  print(`restored   ${result.key}`);
+  print(`into       ${result.database} (${contentsOf(result)}) in ${formatDuration(result.durationMs)}`);
+  if (result.previousDatabase === null) return;
+  print(`replaced   kept as ${result.previousDatabase}`);
+  print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);
+  print('undo       make restore-undo');
+}

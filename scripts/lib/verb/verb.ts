@@ -1,0 +1,45 @@
+import type { ParseArgsConfig } from 'node:util';
+import { type Config, loadConfig } from '../config/config.ts';
+import type { ExitCode } from '../errors.ts';
+import { giveWay } from '../machine/priority.ts';
+import { openRepository, type Repository } from '../repository/repository.ts';
+import { type Invocation, main, type Verb } from '../terminal/main.ts';
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+/** A verb that works on the repository. */
+export interface RepositoryVerb<O extends Options, R> extends Omit<Verb<O>, 'run'> {
+  /** Whether it takes much of the machine, and therefore gives way to others (BACKUP_NICE). */
+  readonly isHeavy?: boolean;
+  /** What the words and options ask for. @throws OperatorError USAGE, before any configuration is read */
+  request(invocation: Pick<Invocation<O>, 'options' | 'words' | 'json'>): R;
+  run(run: Run, request: R): Promise<ExitCode>;
+}
+
+/** What a verb works with. */
+export interface Run {
+  readonly config: Config;
+  readonly repository: Repository;
+  readonly json: boolean;
+  /** Aborts on SIGTERM, SIGINT and SIGHUP. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a verb on the configured repository, which it opens and closes. */
+export async function verb<O extends Options, R>(definition: RepositoryVerb<O, R>): Promise<void> {
+  await main({
+    ...definition,
+    run: async (invocation) => {
+      const request = definition.request(invocation);
+      const config = loadConfig();
+      if (definition.isHeavy) giveWay(config.values.BACKUP_NICE);
+      const repository = await openRepository(config.repository);
+      try {
+        const { json, signal } = invocation;
+        return await definition.run({ config, repository, json, signal }, request);
+      } finally {
+        repository.close();
+      }
+    },
+  });
+}
