@@ -71,3 +71,17 @@ test('what is set first is set in every session, what is set later goes with eac
     [PK, `BEGIN;\nSET LOCAL default_tablespace = fast;\n${INDEX};\nCOMMIT`],
   );
 });
+
+test('a foreign key waits for every key that it may refer to, whatever was set before it', () => {
+  const set = 'SET default_tablespace = fast';
+  assert.deepEqual(steps(PK, set, FK('b'), INDEX), [
+    { indexes: [PK, `BEGIN;\nSET LOCAL default_tablespace = fast;\n${INDEX};\nCOMMIT`] },
+    { references: [FK('b')] },
+  ]);
+});
+
+test('what is done as another role is done in one piece, and nothing else as that role', () => {
+  const grant = 'GRANT SELECT ON TABLE public.m TO staff';
+  const asLead = ['SET SESSION AUTHORIZATION lead', grant, 'RESET SESSION AUTHORIZATION'];
+  assert.deepEqual(steps(PK, ...asLead, FK('b')), [{ indexes: [PK] }, [asLead.join(';\n')], { references: [FK('b')] }]);
+});

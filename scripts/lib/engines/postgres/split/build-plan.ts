@@ -32,7 +32,9 @@ const INDEX = new RegExp(`^CREATE (?:UNIQUE )?INDEX ${NAME} ON (?:ONLY )?${QUALI
 const CONSTRAINT = new RegExp(
   `^ALTER TABLE (?:ONLY )?${QUALIFIED}\\s+ADD CONSTRAINT (${NAME}) (PRIMARY KEY|UNIQUE|EXCLUDE|FOREIGN KEY)`,
 );
-const SETTING = /^SET (\w+ = |SESSION )|^SELECT pg_catalog\.set_config\(/;
+const SETTING = /^SET \w+ = |^SELECT pg_catalog\.set_config\(/;
+const OTHER_ROLE = /^SET SESSION AUTHORIZATION /;
+const OWN_ROLE = 'RESET SESSION AUTHORIZATION';
 
 /** What no index can depend on: one that comes after may be built before. Anything else is waited for. */
 const NOTHING_TO_AN_INDEX =
@@ -50,21 +52,44 @@ export function planBuild(statements: readonly string[]): BuildPlan {
   const steps: BuildStep[] = [];
   // what is set later is meant for what follows it, which may run in another session and in another order
   const changed = new Map<string, string>();
-  for (const plain of statements.slice(settings.length)) {
+  for (const plain of togetherByRole(statements.slice(settings.length))) {
     if (SETTING.test(plain)) {
-      changed.set(/^SET (\w+)/.exec(plain)?.[1] ?? plain, plain.replace(/^SET (SESSION )?/, 'SET LOCAL '));
+      changed.set(/^SET (\w+)/.exec(plain)?.[1] ?? plain, plain.replace(/^SET /, 'SET LOCAL '));
       continue;
     }
     const sql = changed.size === 0 ? plain : ['BEGIN', ...changed.values(), plain, 'COMMIT'].join(';\n');
     const table = INDEX.exec(plain)?.[1];
     const constraint = CONSTRAINT.exec(plain);
     if (table !== undefined) placeIndex(steps, { sql, table, isExclusive: false });
-    else if (constraint?.[3] === 'FOREIGN KEY' && sql === plain)
-      placeReference(steps, { sql, table: constraint[1] ?? '', constraint: constraint[2] ?? '', isExclusive: true });
+    // nothing that is set changes a foreign key, which has to wait for every key that it may refer to
+    else if (constraint?.[3] === 'FOREIGN KEY')
+      placeReference(steps, {
+        sql: plain,
+        table: constraint[1] ?? '',
+        constraint: constraint[2] ?? '',
+        isExclusive: true,
+      });
     else if (constraint) placeIndex(steps, { sql, table: constraint[1] ?? '', isExclusive: true });
     else placeInOrder(steps, sql);
   }
   return { settings, steps };
+}
+
+/** What is done as another role, as one statement: grants by somebody who was given the right to grant. */
+function togetherByRole(statements: readonly string[]): string[] {
+  const together: string[] = [];
+  let asOther: string[] | undefined;
+  for (const sql of statements) {
+    if (OTHER_ROLE.test(sql)) asOther = [...(asOther ?? []), sql];
+    else if (!asOther) together.push(sql);
+    else if (sql !== OWN_ROLE) asOther.push(sql);
+    else {
+      together.push([...asOther, sql].join(';\n'));
+      asOther = undefined;
+    }
+  }
+  if (asOther) together.push(asOther.join(';\n'));
+  return together;
 }
 
 function placeIndex(steps: BuildStep[], task: Task): void {
