@@ -4,7 +4,8 @@
 -- restore then fails before it touches the live database.
 
 -- CREATEDB: for the staging database beside the live one, and the swap by renaming
-create role restore_role login createdb password 'change-me';
+-- BYPASSRLS: or no safety backup can be taken of a replaced database with row security that its owner is subject to
+create role restore_role login createdb bypassrls password 'change-me';
 -- the owner of the database and of what is in it; a line for each owner
 grant app_owner to restore_role;
 -- to disconnect the application for the moment of the swap

@@ -67,7 +67,10 @@ export async function uploadStreams(
     signal.throwIfAborted();
     return upload(stream);
   });
-  const counting = session.contents(uploads.then(() => Promise.all(begun.map(({ ended }) => ended))));
+  const dumpEnded = uploads.then(() => Promise.all(begun.map(({ ended }) => ended)));
+  // who counts may have failed before, and then waits for it no more
+  dumpEnded.catch(() => {});
+  const counting = session.contents(dumpEnded);
   for (const part of [uploads, counting]) part.catch((error) => failed.abort(error));
   const [objects, contents] = await Promise.allSettled([uploads, counting]);
   // one that had not failed by itself was ended: none may still be storing
