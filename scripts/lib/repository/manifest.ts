@@ -56,6 +56,8 @@ const factsSchema = z.object({
   tablespaces: z.optional(z.array(z.string())),
   /** What was NOT VALID or invalid when it was dumped, and may be so again. */
   invalid: z.optional(z.array(z.string())),
+  /** Event triggers of the users', which are kept out of the way of what loads the dump. */
+  eventTriggers: z.optional(z.array(z.string())),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
   /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */

@@ -92,7 +92,6 @@ async function inside<T>(
 ): Promise<T> {
   const connection = await connect(place, staging, signal);
   try {
-    await connection.query('set search_path = pg_catalog');
     return await work(connection);
   } finally {
     await connection.close();
@@ -168,6 +167,8 @@ async function runQuery(
 ): Promise<Record<string, unknown>[]> {
   const connection = await connect(place, staging, signal);
   try {
+    // the operator's query sees the database as the application does
+    await connection.query('reset all');
     await connection.query(`set default_transaction_read_only = on; set statement_timeout = '${QUERY_TIMEOUT}'`);
     // one statement only, which keeps a file from leaving the read-only transaction
     return await connection.firstRows(sql, SHOWN_ROWS);

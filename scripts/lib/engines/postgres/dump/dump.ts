@@ -147,6 +147,12 @@ export const INVALID_OBJECTS = `
   select format('index %s', indexrelid::regclass) from pg_index where not indisvalid and indexrelid >= 16384
   order by 1`;
 
+/** Event triggers, but for those of extensions, which come and go with them. */
+const EVENT_TRIGGERS = `
+  select evtname as name from pg_event_trigger t where not exists (
+    select from pg_depend d where d.classid = 'pg_event_trigger'::regclass and d.objid = t.oid and d.deptype = 'e')
+  order by 1`;
+
 async function readFacts(connection: Connection, program: Program): Promise<SourceFacts> {
   // column names of pg_database changed with the versions; a row as JSON has those that there are
   const [row] = await connection.query<{
@@ -180,6 +186,7 @@ async function readFacts(connection: Connection, program: Program): Promise<Sour
     roles: await names(ROLES),
     tablespaces: await names(TABLESPACES),
     invalid: await names(INVALID_OBJECTS),
+    eventTriggers: await names(EVENT_TRIGGERS),
     databaseBytes: Number(row?.bytes),
     tableBytes: Number(row?.table_bytes),
   };

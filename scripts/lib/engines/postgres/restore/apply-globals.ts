@@ -21,7 +21,7 @@ export async function makeMissingRoles(
   if (missing.length === 0) return;
   try {
     const beside = source.database === 'postgres' ? 'template1' : 'postgres';
-    await runGlobals(source, beside, globals, connection.serverVersionNum, ['--variable=roles_only=1'], signal);
+    await runGlobals(source, beside, globals, connection, ['--variable=roles_only=1'], signal);
     log.info(`made the roles that the server lacked: ${missing.join(', ')}`);
     if (!globals.includes(HASHES_UNREAD)) return;
     const [without] = await connection.query<{ names: string | null }>(
@@ -42,11 +42,11 @@ export async function giveOwnSettings(
   source: SourceConfig,
   staging: string,
   globals: string,
-  serverVersionNum: number,
+  connection: Connection,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await runGlobals(source, staging, globals, serverVersionNum, [], signal);
+    await runGlobals(source, staging, globals, connection, [], signal);
   } catch (error) {
     signal.throwIfAborted();
     log.warn(`owner, settings and grants of the database could not be set as they were: ${messageOf(error)}`);
@@ -58,11 +58,16 @@ async function runGlobals(
   source: SourceConfig,
   database: string,
   globals: string,
-  serverVersionNum: number,
+  { serverVersionNum, isSuperuser }: Connection,
   variables: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const stage = await loadStage(source, database, 'sql', serverVersionNum);
+  const stage = await loadStage(source, database, 'sql', {
+    serverVersionNum,
+    isSuperuser,
+    hasEventTriggers: false,
+    isWhole: true,
+  });
   const result = await runProgram({ ...stage, args: [...stage.args, ...variables] }, { input: globals, signal });
   if (result.exitCode !== 0) throw stageError(result);
 }

@@ -45,8 +45,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
-    const isVouchedFor = manifest !== undefined;
-    const known = { connection, source, target, targetExists, globals, isVouchedFor, signal };
+    const known = { connection, source, target, targetExists, globals, manifest, signal };
     if (to !== undefined && targetExists) {
       await assertEmpty(source, to, signal);
       return session({ ...known, staging: to, isForeign: true });
@@ -83,7 +82,7 @@ interface SessionParts {
   readonly isForeign: boolean;
   readonly targetExists: boolean;
   readonly globals: string | undefined;
-  readonly isVouchedFor: boolean;
+  readonly manifest: Manifest | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -100,8 +99,7 @@ function session(own: SessionParts): RestoreSession {
       if (isForeign) return;
       if (targetExists) await carryOver(connection, target, staging);
       // there is no live one to take owner, settings and grants from: those of the backup
-      else if (globals !== undefined)
-        await giveOwnSettings(source, staging, globals, connection.serverVersionNum, signal);
+      else if (globals !== undefined) await giveOwnSettings(source, staging, globals, connection, signal);
     },
     commit: async () => {
       isCommitted = true;
@@ -129,15 +127,16 @@ function session(own: SessionParts): RestoreSession {
 }
 
 async function plan(
-  { connection, source, staging, isVouchedFor, signal }: SessionParts,
+  { connection, source, staging, isForeign, manifest, signal }: SessionParts,
   format: string,
   parts: readonly string[],
 ): Promise<readonly LoadStep[]> {
-  const { serverVersionNum } = connection;
+  const { serverVersionNum, isSuperuser } = connection;
+  const loading = { serverVersionNum, isSuperuser, hasEventTriggers: (manifest?.eventTriggers ?? []).length > 0 };
   const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
-  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, isVouchedFor);
-  if (format === 'folder') return planFolder({ source, staging, serverVersionNum, droppedLines, guard, signal }, parts);
-  const into = await loadStage(source, staging, format, serverVersionNum);
+  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, manifest !== undefined);
+  if (format === 'folder') return planFolder({ source, staging, loading, droppedLines, guard, signal }, parts);
+  const into = await loadStage(source, staging, format, { ...loading, isWhole: isForeign });
   const verifyEnd = (tail: string) => {
     if (format === 'sql') assertComplete(tail);
   };
@@ -159,9 +158,26 @@ async function discard(source: SourceConfig, staging: string): Promise<void> {
 async function restoredContents(source: SourceConfig, staging: string, signal: AbortSignal): Promise<Contents> {
   const connection = await connect(source, staging, signal);
   try {
-    const counts = await countContents(connection);
+    const counts = await unhindered(connection, () => countContents(connection));
     return { ...counts, sequences: await readSequences(connection) };
   } finally {
     await connection.close();
   }
+}
+
+/** Tables whose policies hold for their owner too, so that not even he would see all of what was loaded. */
+const HIDING_FROM_OWNERS = `
+  select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p') and c.relrowsecurity and c.relforcerowsecurity and pg_has_role(c.relowner, 'USAGE')
+    and not exists (select from pg_roles where rolname = current_user and (rolsuper or rolbypassrls))`;
+
+/** Looks at a staging database as its owner, whose rows no policy hides from him meanwhile. Nothing of it stays. */
+async function unhindered<T>(connection: Connection, look: () => Promise<T>): Promise<T> {
+  const tables = await connection.query<{ name: string }>(HIDING_FROM_OWNERS);
+  if (tables.length === 0) return look();
+  await connection.query('begin');
+  for (const { name } of tables) await connection.query(`alter table ${name} no force row level security`);
+  const seen = await look();
+  await connection.query('rollback');
+  return seen;
 }

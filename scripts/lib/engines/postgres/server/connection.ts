@@ -3,6 +3,7 @@ import Cursor from 'pg-cursor';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
+import { type Session, settleSession } from './session-settings.ts';
 
 /** By which the server knows every session of ours, the programs' too. */
 export const APPLICATION_NAME = 'compose-db-backup';
@@ -21,11 +22,19 @@ export interface Connection {
   close(): Promise<void>;
   /** The server's version as a number, 180001 for 18.1. */
   readonly serverVersionNum: number;
+  readonly isSuperuser: boolean;
 }
+
+/** What sessions have told of the databases that they were in, by which programs that follow them are set. */
+const toldOf = new Map<string, Session>();
+const placeOf = ({ host, port, user }: SourceConfig, database: string) => JSON.stringify([host, port, user, database]);
 
 /** What libpq programs are told about the server, all of it through their environment. */
 export function libpqEnvironment(source: SourceConfig, database: string): Record<string, string> {
+  const options = toldOf.get(placeOf(source, database))?.options ?? '';
   return {
+    // only where something is set otherwise: there are poolers that let no options pass
+    ...(options === '' ? {} : { PGOPTIONS: options }),
     PGHOST: source.host,
     PGPORT: String(source.port),
     PGUSER: source.user,
@@ -52,7 +61,7 @@ export function conninfo(database: string, clientMajor: number): string {
 }
 
 /**
- * Connects to a database of the source's server. An aborted signal breaks the connection off, and with it whatever
+ * Connects to a database of the source's server, with the settings that ours rely on: see session-settings.ts. An aborted signal breaks the connection off, and with it whatever
  * the server is doing for it.
  *
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
@@ -73,6 +82,8 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
     });
+    // a server that goes away is reported to the query under way, or to the next one; until there is one, to nobody
+    client.on('error', () => {});
     try {
       await client.connect();
       return await wrap(client, source, database, signal);
@@ -114,7 +125,14 @@ async function wrap(
       throw queryError(source, database, error);
     }
   };
-  const [row] = await query<{ version: string }>("select current_setting('server_version_num') as version");
+  let session: Session;
+  try {
+    session = await settleSession(client);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw queryError(source, database, error);
+  }
+  toldOf.set(placeOf(source, database), session);
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
     // not closed afterwards: that would wait for an answer of a server that may be gone
@@ -129,7 +147,8 @@ async function wrap(
   return {
     query,
     firstRows,
-    serverVersionNum: Number(row?.version),
+    serverVersionNum: session.serverVersionNum,
+    isSuperuser: session.isSuperuser,
     close: async () => {
       signal.removeEventListener('abort', destroy);
       await end(client);

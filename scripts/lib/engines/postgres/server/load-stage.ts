@@ -2,36 +2,27 @@ import type { Stage } from '../../../pipeline/chain.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import { programFor } from './programs.ts';
+import { type Loading, loadingOptions } from './session-settings.ts';
 
-/** For the sessions that load: their work is worthless until the swap, whose commit waits for the disk as ever. */
-export const LOADING_SETTINGS = [
-  'synchronous_commit=off',
-  'maintenance_work_mem=262144',
-  'statement_timeout=0',
-  'lock_timeout=0',
-  'idle_in_transaction_session_timeout=0',
-] as const;
-const LOADING_OPTIONS = LOADING_SETTINGS.map((option) => `-c ${option}`).join(' ');
-
-/** The program that loads a dump of this format into the database. */
+/**
+ * The program that loads a dump of this format into the database.
+ * @param isWhole in one transaction, which holds a lock for each table and index: for what cannot be thrown away
+ */
 export async function loadStage(
   source: SourceConfig,
   staging: string,
   format: string,
-  serverVersionNum: number,
+  { isWhole, ...loading }: Loading & { isWhole: boolean },
 ): Promise<Stage> {
-  const env = { ...libpqEnvironment(source, staging), PGOPTIONS: LOADING_OPTIONS };
+  const { serverVersionNum } = loading;
+  const env = { ...libpqEnvironment(source, staging), PGOPTIONS: loadingOptions(loading) };
+  const inOne = isWhole ? ['--single-transaction'] : [];
   if (format === 'custom') {
     const program = await programFor('pg_restore', serverVersionNum);
     return {
       name: 'pg_restore',
       command: program.path,
-      args: [
-        '--no-password',
-        '--exit-on-error',
-        '--single-transaction',
-        `--dbname=${conninfo(staging, program.major)}`,
-      ],
+      args: ['--no-password', '--exit-on-error', ...inOne, `--dbname=${conninfo(staging, program.major)}`],
       env,
     };
   }
@@ -44,8 +35,8 @@ export async function loadStage(
       `--dbname=${conninfo(staging, program.major)}`,
       '--no-password',
       '--quiet',
-      // of a folder's objects several are loaded at a time: the staging place is worthless unless all of them were
-      ...(format === 'folder' ? [] : ['--single-transaction']),
+      // of a folder's objects several are loaded at a time
+      ...(format === 'folder' ? [] : inOne),
       '--variable=ON_ERROR_STOP=1',
       '--output=/dev/null',
     ],

@@ -10,14 +10,6 @@ export interface Snapshot {
 
 /** Begins the transaction that holds the state to dump, and exports it. */
 export async function exportSnapshot(connection: Connection): Promise<Snapshot> {
-  // limits of the server's or the role's must not end a long dump; names as old as PostgreSQL 9.6 only
-  await connection.query(`
-    set statement_timeout = 0;
-    set lock_timeout = 0;
-    set idle_in_transaction_session_timeout = 0;
-    set row_security = off;
-    set search_path = pg_catalog`);
-  if (connection.serverVersionNum >= 170_000) await connection.query('set transaction_timeout = 0');
   await connection.query('begin isolation level repeatable read read only');
   const [row] = await connection.query<{ id: string; seconds: string }>(
     'select pg_export_snapshot() as id, floor(extract(epoch from transaction_timestamp()))::text as seconds',

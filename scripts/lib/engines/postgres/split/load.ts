@@ -4,7 +4,8 @@ import { LAST_PART } from '../../../repository/object-key.ts';
 import type { SourceConfig } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
-import { LOADING_SETTINGS, loadStage } from '../server/load-stage.ts';
+import { loadStage } from '../server/load-stage.ts';
+import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { openSessions } from '../server/sessions.ts';
 import { build } from './build.ts';
 import { planBuild } from './build-plan.ts';
@@ -22,7 +23,7 @@ export function restoreJobs(source: SourceConfig): number {
 export interface FolderLoad {
   readonly source: SourceConfig;
   readonly staging: string;
-  readonly serverVersionNum: number;
+  readonly loading: Loading;
   readonly droppedLines: readonly string[];
   readonly guard: string | undefined;
   readonly signal: AbortSignal;
@@ -33,7 +34,7 @@ export interface FolderLoad {
  * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
  */
 export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
-  const { source, staging, serverVersionNum, droppedLines, guard, signal } = order;
+  const { source, staging, loading, droppedLines, guard } = order;
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
@@ -41,7 +42,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
     });
   }
   const jobs = restoreJobs(source);
-  const psql = await loadStage(source, staging, 'folder', serverVersionNum);
+  const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false });
   const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, guard, verifyEnd: assertComplete });
   return [
     { jobs: 1, loads: [byPsql(FIRST_PART)] },
@@ -51,7 +52,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
       loads: [
         {
           part: LAST_PART,
-          into: (text) => buildAll(source, staging, text, jobs, signal),
+          into: (text) => buildAll(order, text, jobs),
           droppedLines,
           verifyEnd: assertComplete,
         },
@@ -60,15 +61,9 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   ];
 }
 
-async function buildAll(
-  source: SourceConfig,
-  staging: string,
-  script: string,
-  jobs: number,
-  signal: AbortSignal,
-): Promise<void> {
+async function buildAll({ source, staging, loading, signal }: FolderLoad, script: string, jobs: number): Promise<void> {
   const plan = planBuild(splitStatements(script));
-  const settings = [...plan.settings, ...LOADING_SETTINGS.map((setting) => `set ${setting}`)];
+  const settings = [...loadingStatements(loading), ...plan.settings];
   const sessions = await openSessions(source, staging, { count: jobs, settings, signal });
   await build(plan, sessions).finally(() => sessions.close());
 }
