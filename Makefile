@@ -31,7 +31,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check bench engine
+  cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -124,6 +124,9 @@ check: $(MODULES) ## Types, lint, format, shell scripts, compose file
 	@! command -v shellcheck >/dev/null || shellcheck $$(git ls-files '*.sh' .ci/run)
 	@! command -v hadolint >/dev/null || hadolint docker/backup/Dockerfile
 	@! docker compose version >/dev/null 2>&1 || docker compose --env-file .env.example config --quiet
+
+reference: $(MODULES) ## Write docs/reference.md again, after a change of a variable, a command or a JSON field
+	@$(TSX) docs/make-reference.ts
 
 bench: $(MODULES) ## Side by side with what one would use instead [-- --help for its options]
 	@set -f; $(TSX) bench/bench.ts $$BENCH_WORDS

@@ -63,7 +63,7 @@ try {
     ...(made.length > 0 ? [`- databases: ${made.join(', ')} as plain dumps`] : []),
     `- ${rounds} rounds; made by: \`${command}\``,
   ].join('\n');
-  const found = { circumstances, command, rounds, sections };
+  const found = { circumstances, sections };
   print(documentOf(found));
   if (options.write) writeDocuments(found);
 

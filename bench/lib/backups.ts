@@ -1,7 +1,7 @@
 import { backUp, type Candidate, choose, FLOOR, leftOut, missingFor, ours } from './candidate.ts';
 import { encryption } from './encryption.ts';
 import type { Options } from './options.ts';
-import { comparison, condensed, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
+import { comparison, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
 import { FILE_PREDECESSOR, PREDECESSOR, RIVALS } from './rivals.ts';
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
@@ -36,7 +36,6 @@ export async function benchBackups(bed: TestBed, database: string, options: Opti
   return {
     title: 'Backup',
     body,
-    brief: condensed(results, storedColumn(stored)),
     targets: targetsOf(find, predecessor),
   };
 }

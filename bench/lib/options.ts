@@ -38,7 +38,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --only TEXT,…   only candidates whose name holds one of these, beside the first of each table; also the only way
                   to rows that others stand for: drill, age, aws, ANALYZE, …  (BENCH_ONLY)
   --keys N        the most keys that list, cleanup and status are shown, two a backup [200000] (BENCH_KEYS)
-  --write         store tables and charts in docs/ and the README
+  --write         store tables and charts in docs/
 
 At 1 GB on two idle cores it takes about half an hour: backup 9 minutes, restore and rivals 7 each, waits, growth and
 catalog 2 or 3 each. At 250 MB it takes about ten minutes. The temporary folder (TMPDIR) has to hold eight times the size. A target that is missed is reported and fails

@@ -6,8 +6,6 @@ export interface Section {
   readonly title: string;
   /** Markdown. */
   readonly body: string;
-  /** The same in few words and columns, for the README. */
-  readonly brief?: string;
   readonly targets: readonly Target[];
   readonly chart?: Chart;
 }
@@ -69,20 +67,6 @@ export function comparison(results: readonly Runs[], more: Columns = NONE): stri
     ...more.cells(runs),
   ]);
   return table([...head, ...more.head], rows);
-}
-
-/** What of a comparison a reader in a hurry wants. */
-export function condensed(results: readonly Runs[], more: Columns = NONE): string {
-  const [first] = results;
-  const rows = results.map((runs) => [
-    runs.name,
-    seconds(runs),
-    first ? times(ratio(runs, first)) : '',
-    nodePeak(runs),
-    temporaryMb(runs).toFixed(0),
-    ...more.cells(runs),
-  ]);
-  return table(['', 'wall s (min–max)', 'to the first', 'peak MB, node', 'temporary MB', ...more.head], rows);
 }
 
 /** The largest of all runs: a peak is what has to fit. */

@@ -1,6 +1,6 @@
 import type { Options } from './options.ts';
 import { source, verb } from './ours.ts';
-import { comparison, condensed, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
+import { comparison, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
 import type { Sized, TestBed } from './test-bed.ts';
@@ -103,7 +103,6 @@ export async function benchRestores(
   return {
     title: 'Restore',
     body: `${comparison(results)}\n\n${NOTE}`,
-    brief: condensed(results),
     targets: targetsOf(results),
     chart: { file: 'restore-speed', title: 'Restore of one PostgreSQL database', note, results },
   };

@@ -82,7 +82,7 @@ export async function bringUpInDocker(env: Environment, signal: AbortSignal): Pr
       'the containers, their volumes, their network and the image. What was pulled and the build cache stay, for make up',
     leftOut: [
       'Ofelia, which takes a backup every hour once make up has started it. Here you were the clock.',
-      'Loading a backup with gunzip and psql alone: nothing here but this tool speaks S3. README.md shows it with mc and aws; make demo DEMO_MODE=host does it with files.',
+      'Loading a backup with gunzip and psql alone: nothing here but this tool speaks S3. docs/restore.md shows it with mc and aws; make demo DEMO_MODE=host does it with files.',
     ],
     verb: (verb, args = []) => run(inProject('exec', '--no-TTY', 'backup', verb, ...args), { signal }),
     psql,

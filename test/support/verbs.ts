@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bundleVerbs } from '../../docker/backup/bundle.ts';
+import { unknownFields } from '../../docs/json-fields.ts';
 import { processesOfSession, type SessionProcess, signalSession, until } from './sessions.ts';
 
 export { processesOfSession, type SessionProcess, until } from './sessions.ts';
@@ -104,7 +105,7 @@ export function startVerb(
     stderr += `\nHUNG: ended by the test after ${HUNG_AFTER_MS} ms\n`;
     signalSession(pid, 'SIGKILL');
   }, HUNG_AFTER_MS);
-  const outcome = ended(child, () => stderr, args).finally(() => {
+  const outcome = ended(child, () => stderr, [verb, ...args]).finally(() => {
     clearTimeout(hung);
     rmSync(cwd, { recursive: true, force: true });
   });
@@ -129,7 +130,7 @@ export function runVerb(
   return startVerb(verb, args, env, options).outcome;
 }
 
-function ended(child: ChildProcess, stderr: () => string, args: readonly string[]): Promise<Outcome> {
+function ended(child: ChildProcess, stderr: () => string, words: readonly string[]): Promise<Outcome> {
   let stdout = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
@@ -143,14 +144,27 @@ function ended(child: ChildProcess, stderr: () => string, args: readonly string[
         stdout,
         stderr: stderr(),
         get json() {
-          if (!args.includes('--json')) throw new Error('this run was not asked for --json');
+          if (!words.includes('--json')) throw new Error('this run was not asked for --json');
+          let document: unknown;
           try {
-            return JSON.parse(stdout);
+            document = JSON.parse(stdout);
           } catch (error) {
             throw new Error(`not one JSON document: ${JSON.stringify(stdout)}\n${stderr()}`, { cause: error });
           }
+          assertDocumented(words, document);
+          return document;
         },
       });
     });
   });
+}
+
+/** A field that is printed and in no reference is one that its readers cannot rely on. */
+function assertDocumented(words: readonly string[], document: unknown): void {
+  const command = [words[0], ...(words.includes('--undo') ? ['--undo'] : [])].join(' ');
+  const unknown = unknownFields(command, document);
+  if (unknown.length > 0)
+    throw new Error(
+      `${command} --json: docs/json-fields.ts lacks ${unknown.join(', ')}. Add them, then run: make reference`,
+    );
 }

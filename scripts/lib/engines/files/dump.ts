@@ -108,7 +108,7 @@ function assertReadable(source: SourceConfig, { live, kind }: Place): void {
     accessSync(live, kind === 'folder' ? constants.R_OK | constants.X_OK : constants.R_OK);
   } catch (error) {
     throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: ${live} cannot be read: ${messageOf(error)}`, {
-      hint: 'Give the user that this runs as the right to read it; see "Folders" in the README.',
+      hint: 'Give the user that this runs as the right to read it; see docs/files-and-folders.md.',
       cause: error,
     });
   }

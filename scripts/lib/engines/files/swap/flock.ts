@@ -56,7 +56,7 @@ export async function takeFlock(
     });
   const why = /: ([^:\n]+)$/.exec(result?.stderr ?? '')?.[1] ?? `flock exited with ${result?.exitCode}`;
   throw new OperatorError('SOURCE_CONNECT', `${path} cannot be read: ${why}`, {
-    hint: 'The user that this runs as needs the right to read it; see "Folders" in the README.',
+    hint: 'The user that this runs as needs the right to read it; see docs/files-and-folders.md.',
   });
 }
 

@@ -76,6 +76,6 @@ function endOfQuote(script: string, tag: string, from: number): number {
 
 function broken(how: string): OperatorError {
   return new OperatorError('DUMP_INCOMPLETE', `what the dump builds upon its tables cannot be read: ${how}`, {
-    hint: 'It can still be restored by hand, as the README has it, once you know what changed it.',
+    hint: 'It can still be restored by hand, as docs/restore.md shows, once you know what changed it.',
   });
 }

@@ -1,0 +1,186 @@
+import type { BackupResult } from '../scripts/lib/backup/backup.ts';
+import type { DrillResult } from '../scripts/lib/drill/drill.ts';
+import type { UndoResult } from '../scripts/lib/engines/engine.ts';
+import type { Delivery } from '../scripts/lib/notify/notify.ts';
+import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
+import type { Status } from '../scripts/lib/status/status.ts';
+import type { RemoveFailure } from '../scripts/lib/storages/storage.ts';
+
+/**
+ * Every field of the documents that `--json` prints, and what it holds. A field that a type has and this table has not,
+ * or the other way round, is an error of the types; one that a run prints and this table has not fails that run's test.
+ * After a change: make reference.
+ */
+export const JSON_FIELDS = {
+  'list --json': {
+    '[].key': 'The object, or the folder of objects: what `restore` and `drill` take.',
+    '[].source': 'The source that it is a backup of.',
+    '[].database': 'The database, or the path.',
+    '[].engine': '`postgres`, `mariadb` or `files`.',
+    '[].kind': '`backup`, or `pre-restore`: a safety backup.',
+    '[].createdAt': 'The moment whose state it holds, UTC, ISO 8601.',
+    '[].sizeBytes': 'Bytes stored.',
+    '[].manifest': 'Whether it has a manifest.',
+    '[].format': '`sql`, `custom`, `folder` or `tar`.',
+    '[].compression': '`gzip`, `zstd` or `none`.',
+    '[].encrypted': 'Whether it is encrypted.',
+  },
+  'backup --json': {
+    'results[].source': 'The source.',
+    'results[].ok': 'Whether it was backed up.',
+    'results[].key': 'The key of the backup; null when it failed.',
+    'results[].sizeBytes': 'Bytes stored; null when it failed.',
+    'results[].rawBytes': 'Bytes before compression; null when it failed.',
+    'results[].durationMs': 'How long it took.',
+    'results[].warnings[]': 'How it differs from earlier backups; the backup counts. Absent when there is nothing.',
+    'results[].changed.total': 'Files only: how many changed while they were read. Absent when there were none.',
+    'results[].changed.names[]': 'The first of them.',
+    'results[].error': 'Why it failed, and what to do next. Absent when it did not.',
+  } satisfies Fields<{ results: readonly Omit<BackupResult, 'cause'>[] }>,
+  'cleanup --json': {
+    dryRun: 'Whether nothing was deleted.',
+    'keep[].key': 'A backup that is kept.',
+    'keep[].source': 'Its source.',
+    'keep[].createdAt': 'Its moment.',
+    'keep[].reasons[]': 'The rules that keep it.',
+    'remove[].key': 'A backup that was deleted, or would be in a dry run.',
+    'remove[].source': 'Its source.',
+    'remove[].createdAt': 'Its moment.',
+    'remove[].reasons[]': 'Why it was deleted.',
+    'failed[].key': 'An object that could not be deleted.',
+    'failed[].reason': 'Why not.',
+    'failed[].isLocked': 'true when the store locks it for a time (object lock): nothing is wrong. Otherwise absent.',
+    'databases[].name':
+      'A database that an earlier restore or undo replaced, and that was dropped, or would be in a dry run.',
+    'databases[].since': 'Since when it had been kept.',
+  } satisfies Fields<{
+    dryRun: boolean;
+    keep: readonly RetentionRow[];
+    remove: readonly RetentionRow[];
+    failed: readonly RemoveFailure[];
+    databases: readonly { name: string; since: string }[];
+  }>,
+  'restore --json': {
+    key: 'The backup that was restored.',
+    database: 'The database, or the path, that now holds it.',
+    previousDatabase: 'The name under which the replaced database is kept; null when there was none, or with `--to`.',
+    safetyBackup: 'The key of the safety backup of the replaced database; null when there is none.',
+    tables: 'How many tables were restored.',
+    rows: 'How many rows.',
+    files: 'Files only: how many. Otherwise absent.',
+    fileBytes: 'Files only: how many bytes. Otherwise absent.',
+    durationMs: 'How long it took until the restored database was in place.',
+  } satisfies Fields<RestoreResult>,
+  'restore --undo --json': {
+    database: 'The database, or the path.',
+    restoredFrom: 'The name under which the database that is live again had been kept.',
+    keptAs: 'The name under which the database that was live until now is kept.',
+  } satisfies Fields<UndoResult>,
+  'drill --json': {
+    ok: 'Whether every drill passed.',
+    'results[].version': 'The version of this record: 1.',
+    'results[].key': 'The backup; null when there was none.',
+    'results[].source': 'Its source.',
+    'results[].ok': 'Whether the drill passed.',
+    'results[].startedAt': 'When it began.',
+    'results[].finishedAt': 'When it ended.',
+    'results[].rpoMs': 'The age of the backup when the drill began: what would have been lost.',
+    'results[].rtoMs':
+      'How long the restore took, from the first byte to the last check; null when it failed before that.',
+    'results[].sizeBytes': 'Bytes stored.',
+    'results[].rawBytes': 'Bytes before compression.',
+    'results[].bytesPerSecond': 'Bytes before compression that were restored per second.',
+    'results[].tables[].table': 'A table.',
+    'results[].tables[].expected': 'Its rows by the manifest; null without one.',
+    'results[].tables[].restored': 'Its rows as restored.',
+    'results[].checks[].name': 'A check.',
+    'results[].checks[].ok': 'Whether it passed.',
+    'results[].checks[].detail': 'What it found.',
+    'results[].record': 'The key of the record of this drill in the storage; null when there is none.',
+  } satisfies Fields<{ ok: boolean; results: readonly DrillResult[] }>,
+  'status --json': {
+    ok: 'Whether every source is ok.',
+    checkedAt: 'When this was found.',
+    'sources[].source': 'A source.',
+    'sources[].ok': 'Whether it is backed up, recent and proved.',
+    'sources[].reasons[]': 'Why it is not.',
+    'sources[].warnings[]': 'What else an operator should know.',
+    'sources[].lastBackup.key': 'The newest backup; `lastBackup` is null when there is none.',
+    'sources[].lastBackup.createdAt': 'Its moment.',
+    'sources[].lastBackup.sizeBytes': 'Bytes stored.',
+    'sources[].lastBackup.manifest': 'Whether it has a manifest.',
+    'sources[].lastDrill.key': 'The record of the newest drill; `lastDrill` is null when there is none.',
+    'sources[].lastDrill.at': 'When it was.',
+    'sources[].lastDrill.ok': 'Whether it passed.',
+    'sources[].lastDrill.rtoMs': 'How long its restore took.',
+    'sources[].rpoMs': 'The age of the newest backup: what would be lost now.',
+    'sources[].rpoTargetMs': 'How old it may be (`RPO_TARGET`).',
+    'sources[].rtoMs': 'How long the restore of the newest drill took.',
+    'sources[].rtoTargetMs': 'How long it may take (`RTO_TARGET`).',
+    'sources[].drillAgeMs': 'How old the newest drill is.',
+    'sources[].drillMaxAgeMs': 'How old it may be (`DRILL_MAX_AGE`).',
+    'sources[].backups': 'How many backups there are.',
+    'sources[].storedBytes': 'Bytes stored, by all of them.',
+    'sources[].nextRun': 'When the schedule backs it up next.',
+    'sources[].running[].purpose': 'A run that is in progress: `backup`, `restore`, `drill` or `cleanup`.',
+    'sources[].running[].forMs': 'For how long it has been running.',
+    'sources[].running[].isStuck': 'Whether it hangs.',
+    'sources[].keptDatabases[].name':
+      'A database that a restore or an undo has replaced; `keptDatabases` is null when the server did not answer.',
+    'sources[].keptDatabases[].role': '`previous` (replaced by a restore) or `undone` (replaced by an undo).',
+    'sources[].keptDatabases[].since': 'Since when it is kept.',
+    'sources[].keptDatabases[].sizeBytes': 'How large it is on the server.',
+  } satisfies Fields<Status>,
+  'notify-test --json': {
+    ok: 'Whether every notification was sent.',
+    'results[].kind': 'The kind of target, such as `slack`.',
+    'results[].host': 'Its host.',
+    'results[].ok': 'Whether it took the message.',
+    'results[].durationMs': 'How long that took.',
+    'results[].error': 'Why not. Absent when it did.',
+  } satisfies Fields<{ ok: boolean; results: readonly Delivery[] }>,
+  'keygen --json': {
+    recipient: 'The public key, for `BACKUP_AGE_RECIPIENTS`.',
+    identity: 'The secret key, with comments, as age-keygen prints it.',
+  },
+  'any command that could not do its work': {
+    ok: 'false.',
+    'error.code': 'A name for what went wrong, such as `STORAGE_DENIED`; `DEFECT` is an error in this program.',
+    'error.message': 'What went wrong.',
+    'error.hint': 'What to do next; may be empty.',
+  },
+} as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+interface RetentionRow {
+  readonly key: string;
+  readonly source: string;
+  readonly createdAt: string;
+  readonly reasons: readonly string[];
+}
+
+type Leaf = string | number | boolean | null | undefined;
+type At<P extends string, K extends string> = P extends '' ? K : `${P}.${K}`;
+/** The paths of a document's fields: `results[].key`. */
+type Paths<T, P extends string> = T extends Leaf
+  ? P
+  : T extends readonly (infer E)[]
+    ? Paths<E, `${P}[]`>
+    : { [K in keyof T & string]-?: Paths<NonNullable<T[K]>, At<P, K>> }[keyof T & string];
+/** A meaning for each field of a document, and for nothing else. */
+type Fields<T> = Readonly<Record<Paths<T, ''>, string>>;
+
+/** The fields of a document that was printed which the table does not have. */
+export function unknownFields(command: string, document: unknown): string[] {
+  const tables: Readonly<Record<string, Readonly<Record<string, string>>>> = JSON_FIELDS;
+  const known = { ...tables[`${command} --json`], ...JSON_FIELDS['any command that could not do its work'] };
+  return [...new Set(pathsOf(document, ''))].filter(
+    (path) =>
+      !Object.keys(known).some((name) => name === path || name.startsWith(`${path}.`) || name.startsWith(`${path}[]`)),
+  );
+}
+
+function pathsOf(value: unknown, path: string): string[] {
+  if (Array.isArray(value)) return value.flatMap((item) => pathsOf(item, `${path}[]`));
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([name, inner]) => pathsOf(inner, path === '' ? name : `${path}.${name}`));
+}
