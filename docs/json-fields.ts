@@ -1,6 +1,8 @@
 import type { BackupResult } from '../scripts/lib/backup/backup.ts';
+import type { row as decided } from '../scripts/lib/cleanup/text.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
+import type { row as listed } from '../scripts/lib/list/text.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
 import type { Status } from '../scripts/lib/status/status.ts';
@@ -24,7 +26,7 @@ export const JSON_FIELDS = {
     '[].format': '`sql`, `custom`, `folder` or `tar`.',
     '[].compression': '`gzip`, `zstd` or `none`.',
     '[].encrypted': 'Whether it is encrypted.',
-  },
+  } satisfies Fields<ReturnType<typeof listed>[]>,
   'backup --json': {
     'results[].source': 'The source.',
     'results[].ok': 'Whether it was backed up.',
@@ -55,8 +57,8 @@ export const JSON_FIELDS = {
     'databases[].since': 'Since when it had been kept.',
   } satisfies Fields<{
     dryRun: boolean;
-    keep: readonly RetentionRow[];
-    remove: readonly RetentionRow[];
+    keep: readonly ReturnType<typeof decided>[];
+    remove: readonly ReturnType<typeof decided>[];
     failed: readonly RemoveFailure[];
     databases: readonly { name: string; since: string }[];
   }>,
@@ -150,13 +152,6 @@ export const JSON_FIELDS = {
     'error.hint': 'What to do next; may be empty.',
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-interface RetentionRow {
-  readonly key: string;
-  readonly source: string;
-  readonly createdAt: string;
-  readonly reasons: readonly string[];
-}
 
 type Leaf = string | number | boolean | null | undefined;
 type At<P extends string, K extends string> = P extends '' ? K : `${P}.${K}`;
