@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { log, print } from '../terminal/log.ts';
+import { padEnd, widest } from '../terminal/table.ts';
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
 export function row(backup: Backup, config: Config) {
@@ -30,12 +31,12 @@ export function printTable(backups: readonly Backup[], where: string) {
     log.info(`no backups in ${where} yet; take one with: make backup`);
     return;
   }
-  const width = Math.max(...backups.map(({ key }) => key.length));
+  const width = widest(backups.map(({ key }) => key));
   for (const backup of backups) {
     const notes = [...(backup.kind === 'backup' ? [] : [backup.kind]), ...(backup.hasManifest ? [] : ['no manifest'])];
     const time = backup.createdAt.toISOString().slice(0, 19).replace('T', ' ');
     print(
-      `${backup.key.padEnd(width)}  ${time}Z  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
+      `${padEnd(backup.key, width)}  ${time}Z  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
     );
   }
 }
