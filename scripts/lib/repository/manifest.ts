@@ -58,6 +58,8 @@ const factsSchema = z.object({
   invalid: z.optional(z.array(z.string())),
   /** Event triggers of the users', which are kept out of the way of what loads the dump. */
   eventTriggers: z.optional(z.array(z.string())),
+  /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
+  settings: z.optional(z.record(z.string(), z.string())),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
   /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */
