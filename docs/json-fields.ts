@@ -72,6 +72,8 @@ export const JSON_FIELDS = {
     files: 'Files only: how many. Otherwise absent.',
     fileBytes: 'Files only: how many bytes. Otherwise absent.',
     durationMs: 'How long it took until the restored database was in place.',
+    'ungiven[]':
+      'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
   } satisfies Fields<RestoreResult>,
   'restore --undo --json': {
     database: 'The database, or the path.',

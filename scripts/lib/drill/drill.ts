@@ -16,7 +16,15 @@ import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
 import type { SourceConfig } from '../source.ts';
 import { log } from '../terminal/log.ts';
-import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './findings.ts';
+import {
+  checkContents,
+  type Findings,
+  failedCheck,
+  givenCheck,
+  nothingToDrill,
+  record,
+  tableRows,
+} from './findings.ts';
 import { checkInvariants, readInvariants } from './invariants.ts';
 
 /** Which backups to rehearse: one by key, or the latest of each source or of one. */
@@ -170,9 +178,10 @@ async function restoreAndCheck(
       },
       { name: 'restored without an error', ok: true, detail: 'the dump is complete' },
     );
-    const [contents] = await Promise.all([session.contents(), session.prepare()]);
+    const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
     found.tables = tableRows(manifest, contents);
     if (manifest) found.checks.push(...checkContents(manifest, contents));
+    if (globals !== undefined) found.checks.push(givenCheck(ungiven));
     found.checks.push(...(await rehearsal.inspect(session.staging)));
     const { query } = rehearsal;
     if (query) {

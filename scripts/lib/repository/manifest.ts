@@ -49,6 +49,10 @@ const factsSchema = z.object({
   characterType: z.optional(z.string()),
   localeProvider: z.optional(z.string()),
   locale: z.optional(z.string()),
+  /** Of an ICU locale that was tailored: CREATE DATABASE … ICU_RULES, from PostgreSQL 16 on. */
+  icuRules: z.optional(z.string()),
+  /** In which the database lies, other than the default. */
+  defaultTablespace: z.optional(z.string()),
   extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
   /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
   roles: z.optional(z.array(z.string())),

@@ -84,7 +84,10 @@ function session(parts: SessionParts): RestoreSession {
       },
     ],
     contents: () => onConnection(source, signal, (own) => countContents(own, staging)),
-    prepare: () => onConnection(source, signal, (own) => prepare(own, staging, swaps)),
+    prepare: async () => {
+      await onConnection(source, signal, (own) => prepare(own, staging, swaps));
+      return [];
+    },
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };

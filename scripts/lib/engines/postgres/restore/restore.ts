@@ -3,9 +3,8 @@ import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
-import { carryOver } from '../dump/database-settings.ts';
 import { assertComplete } from '../server/completion.ts';
-import { type Connection, connect } from '../server/connection.ts';
+import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
 import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from '../server/databases.ts';
 import { loadStage } from '../server/load-stage.ts';
@@ -13,10 +12,12 @@ import { lockRestore } from '../server/locks.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { planFolder, restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
-import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
+import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } from './apply-globals.ts';
+import { carryOver } from './carry-over.ts';
 import { assertRestorable } from './preflight.ts';
 import { assertEmpty, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
+import { describeUngiven, type Ungiven } from './ungiven.ts';
 
 /** What a newer pg_dump writes at a dump's head and an older server does not know. */
 const HEAD_SETTINGS = [
@@ -48,16 +49,18 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const known = { connection, source, target, targetExists, globals, manifest, signal };
     if (to !== undefined && targetExists) {
       await assertEmpty(source, to, signal);
-      return session({ ...known, staging: to, isForeign: true });
+      return session({ ...known, staging: to, lackingRoles: [], isForeign: true });
     }
-    if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
+    const liveExists = targetExists || databases.some((row) => row.name === source.database);
+    const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
+    const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
     await connection.query(
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({ ...known, staging, isForeign: false });
+    return session({ ...known, staging, lackingRoles, isForeign: false });
   } catch (error) {
     await connection.close();
     throw error;
@@ -83,11 +86,13 @@ interface SessionParts {
   readonly targetExists: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
+  /** What of the backup's roles could not be made. */
+  readonly lackingRoles: readonly Ungiven[];
   readonly signal: AbortSignal;
 }
 
 function session(own: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = own;
+  const { connection, source, target, staging, isForeign, targetExists, signal } = own;
   let isCommitted = false;
   return {
     staging,
@@ -96,14 +101,12 @@ function session(own: SessionParts): RestoreSession {
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
       await analyzeAll(source, staging, restoreJobs(source), signal);
-      if (isForeign) return;
-      if (targetExists) await carryOver(connection, target, staging);
-      // there is no live one to take owner, settings and grants from: those of the backup
-      else if (globals !== undefined) await giveOwnSettings(source, staging, globals, connection, signal);
+      return isForeign ? [] : sentences([...own.lackingRoles, ...(await giveAll(own, false))], own);
     },
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };
+      const ungiven = sentences(await giveAll(own, true), own);
       const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
       try {
         await swapDatabases(
@@ -116,7 +119,7 @@ function session(own: SessionParts): RestoreSession {
         isCommitted = false;
         throw error;
       }
-      return { database: target, previousDatabase: kept };
+      return { database: target, previousDatabase: kept, ungiven };
     },
     discard: async () => {
       if (isCommitted || isForeign) return;
@@ -124,6 +127,29 @@ function session(own: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
+}
+
+/** Owner, grants and settings of the live database; where there is none those of the backup. */
+async function giveAll(own: SessionParts, isLast: boolean): Promise<Ungiven[]> {
+  const { connection, source, target, staging, targetExists, globals, signal } = own;
+  if (!targetExists) {
+    if (globals === undefined) return [];
+    const run: GlobalsRun = { connection, source, database: staging, globals, signal };
+    return giveOwnSettings(run, isLast ? 'last_only' : 'without_last');
+  }
+  const ungiven = await carryOver(connection, target, staging, isLast);
+  // a role that may restore a database may not always give it every setting that it has
+  tellOfUngiven(ungiven.filter(({ isSetting }) => isSetting).map((one) => underItsName(one, own)));
+  return ungiven.filter(({ isSetting }) => !isSetting);
+}
+
+function sentences(ungiven: readonly Ungiven[], own: SessionParts): string[] {
+  return ungiven.map((one) => describeUngiven(underItsName(one, own)));
+}
+
+/** Under the name that the database will have, for whoever gives it what is missing. */
+function underItsName(one: Ungiven, { staging, target }: SessionParts): Ungiven {
+  return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }
 
 async function plan(
