@@ -48,6 +48,9 @@ export const timeoutMs: Parse<number> = (value) => {
 
 export const schedule: Parse<Schedule> = (value) => parseSchedule(value);
 
+/** Of what may as well run elsewhere, or never. */
+export const scheduleOrOff: Parse<Schedule | 'off'> = (value) => (value === 'off' ? value : parseSchedule(value));
+
 export const oneOf =
   <const T extends string>(...choices: readonly T[]): Parse<T> =>
   (value) => {

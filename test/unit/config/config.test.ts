@@ -78,7 +78,7 @@ const WRONG = {
   POSTGRES_VERSION: ['latest', '9', '18.1', '-1'],
   POSTGRES_PORT: ['0', '65536', '5432 ', '0x10', '1e3', '५'],
   PGSSLMODE: ['yes', 'Prefer'],
-  BACKUP_SCHEDULE: ['0 * * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
+  BACKUP_SCHEDULE: ['0 * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
   CLEANUP_SCHEDULE: ['hourly'],
   DRILL_SCHEDULE: [' '],
   S3_ENDPOINT: ['garage:3900', 'ftp://x', 'http//x', '//x'],
