@@ -32,9 +32,10 @@ export interface Schedule {
 
 /**
  * Reads six fields (seconds first), five as cron has them, a shortcut, or `@every <duration>`.
+ * @param timeZone whose clock the fields speak of
  * @throws Error whose message says what is wrong and what to write instead
  */
-export function parseSchedule(text: string): Schedule {
+export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
   const ofelia = ofeliaSchedule(text);
   const everyMs = ofelia.startsWith('@every ') ? goDurationMs(ofelia.slice('@every '.length)) : undefined;
   if (everyMs !== undefined) {
@@ -51,7 +52,7 @@ export function parseSchedule(text: string): Schedule {
     };
   }
   const cron = new Cron(cronerFields(isShortcut(ofelia) ? SHORTCUTS[ofelia] : ofelia), {
-    timezone: 'UTC',
+    timezone: timeZone,
     paused: true,
   });
   if (!cron.nextRun()) throw new Error('there is no such day: it would never run');

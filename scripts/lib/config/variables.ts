@@ -41,6 +41,8 @@ export const VARIABLES = {
   S3_ACCESS_KEY: secret(),
   S3_SECRET_KEY: secret(),
   S3_CA_FILE: optional(value.text),
+  S3_FORCE_PATH_STYLE: optional(value.flag),
+  S3_STORAGE_CLASS: optional(value.storageClass),
   BACKUP_DIR: optional(value.text),
   RETENTION_KEEP_LAST: required(value.keepCount, '3'),
   RETENTION_KEEP_HOURLY: required(value.keepCount, '24'),
@@ -75,6 +77,8 @@ export const VARIABLES = {
   HEARTBEAT_URL: secretOf(parseHeartbeatUrl),
   NOTIFY_URL: secretOf(parseNotifyUrls),
   NOTIFY_ON: required(value.oneOf('failure', 'always'), 'failure'),
+  TZ: required(value.timeZone, 'UTC'),
+  BACKUP_IGNORE_VARIABLES: optional(value.text),
   LOG_FORMAT: required(value.oneOf('text', 'json'), 'text'),
 } as const satisfies Record<string, Variable<unknown>>;
 

@@ -63,6 +63,12 @@ test('what Ofelia is told for a schedule as people write them', () => {
   }
 });
 
+test('a schedule is read on the clock of its time zone, also when the clock changes', () => {
+  const schedule = parseSchedule('0 3 * * *', 'Europe/Berlin');
+  assert.equal(schedule.next(new Date('2026-01-01T00:00:00Z'))?.toISOString(), '2026-01-01T02:00:00.000Z');
+  assert.equal(schedule.next(new Date('2026-07-01T00:00:00Z'))?.toISOString(), '2026-07-01T01:00:00.000Z');
+});
+
 test('five fields are at those times of the day', () => {
   const schedule = parseSchedule('30 2 * * *');
   assert.equal(schedule.next(new Date('2026-01-01T02:30:00Z'))?.toISOString(), '2026-01-02T02:30:00.000Z');
