@@ -14,7 +14,7 @@ import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
-import type { SourceConfig } from '../source.ts';
+import { type SourceConfig, sourceNamed } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import {
   checkContents,
@@ -89,7 +89,7 @@ async function selectDrills(
   const backups = await repository.backups(signal);
   if (request.wanted !== undefined && request.wanted !== 'latest') {
     const backup = repository.select(backups, { wanted: request.wanted });
-    return [{ source: sourceOf(config, backup), backup }];
+    return [{ source: await sourceOf(config, repository, { backup, named: request.source }, signal), backup }];
   }
   const known = await expandSources(config.sources, signal);
   const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
@@ -104,12 +104,38 @@ async function selectDrills(
   });
 }
 
-/** A backup's own source, or for one that is no longer configured a stand-in: the throwaway server needs no more. */
-function sourceOf(config: Config, backup: Backup): SourceConfig {
-  const own = config.sources.find((source) => source.name === backup.source);
-  if (own) return own;
-  const reader = config.sources.find(({ engine }) => readsFormat(engine, backup.format));
-  if (reader) return { ...reader, name: backup.source, database: backup.source };
+/**
+ * A backup's own source, or for one that is no longer configured a stand-in of the same engine: the throwaway server
+ * needs no more. Which engine that is, its manifest says; without one, the source that the operator names, or the only
+ * engine that is configured for dumps of its format.
+ */
+async function sourceOf(
+  config: Config,
+  repository: Repository,
+  { backup, named }: { backup: Backup; named: string | undefined },
+  signal: AbortSignal,
+): Promise<SourceConfig> {
+  // one that cannot be read is the drill's own finding
+  const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
+  const reads = ({ engine }: SourceConfig) =>
+    manifest ? engine === manifest.engine : readsFormat(engine, backup.format);
+  const own = sourceNamed(config.sources, named ?? backup.source);
+  if (own && reads(own)) return named === undefined ? own : { ...own, name: backup.source, database: backup.source };
+  if (named !== undefined && !own)
+    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(named)}`, {
+      hint: `Configured: ${config.sources.map(({ name }) => name).join(', ')}.`,
+    });
+  const readers = config.sources.filter(reads);
+  const [reader] = readers;
+  if (reader && readers.every(({ engine }) => engine === reader.engine)) {
+    return { ...reader, name: backup.source, database: backup.source };
+  }
+  if (reader) {
+    const engines = [...new Set(readers.map(({ engine }) => engine))].join(' or ');
+    throw new OperatorError('USAGE', `${backup.key} has no manifest, so it is not known whether it is of ${engines}`, {
+      hint: `Name a source of its kind: drill KEY --source ${readers.map(({ name }) => name).join(' or ')}.`,
+    });
+  }
   throw new OperatorError('CONFIG', `${backup.key} is of a kind that no configured source is of`, {
     hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
   });

@@ -1,20 +1,18 @@
 import type { Config } from '../config/config.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
+import { sourceNamed } from '../source.ts';
 import { log, print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
 export function row(backup: Backup, config: Config) {
-  const configured = config.sources.find((source) => source.name === backup.source);
-  const server = config.sources.find(
-    (source) => source.database === '*' && backup.source.startsWith(`${source.name}.`),
-  );
+  const source = sourceNamed(config.sources, backup.source);
   return {
     key: backup.key,
     source: backup.source,
-    database: configured?.database ?? (server ? backup.source.slice(server.name.length + 1) : backup.source),
-    engine: (configured ?? server)?.engine ?? (backup.format === 'tar' ? 'files' : 'postgres'),
+    database: source?.database ?? backup.source,
+    engine: source?.engine ?? (backup.format === 'tar' ? 'files' : 'postgres'),
     kind: backup.kind,
     createdAt: backup.createdAt.toISOString(),
     sizeBytes: backup.sizeBytes,
