@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.ts';
-import type { Compression, DumpFormat, EngineName } from '../formats.ts';
+import { type Compression, type DumpFormat, type EngineName, readsFormat } from '../formats.ts';
 import type { SourceConfig } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
@@ -213,11 +213,8 @@ function readQuery(
   const known = ['format', 'compression', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
   assertKnown(query, known);
   const compression = query.get('compression');
-  const format = ofQuery(
-    'format',
-    value.oneOf('sql', 'custom', 'folder'),
-  )(query.get('format') ?? defaults.BACKUP_FORMAT);
-  if (engine === 'mariadb' && format !== 'sql')
+  const format = ofQuery('format', value.databaseFormat)(query.get('format') ?? defaults.BACKUP_FORMAT);
+  if (!readsFormat(engine, format))
     throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {
     format,

@@ -1,4 +1,4 @@
-import type { Compression, ObjectCompression } from '../formats.ts';
+import { type Compression, type DumpFormat, formatsOf, type ObjectCompression } from '../formats.ts';
 import { parseBytes, parseDurationMs } from '../quantities.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
@@ -79,6 +79,10 @@ export const oneOf =
     if (choice === undefined) throw new Error(`wants one of ${choices.join(', ')}`);
     return choice;
   };
+
+/** A format that databases are dumped in. */
+export const databaseFormat: Parse<DumpFormat> = (value) =>
+  oneOf(...new Set([...formatsOf('postgres'), ...formatsOf('mariadb')]))(value);
 
 export const httpUrl: Parse<string> = (value) => {
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))

@@ -52,7 +52,7 @@ export const VARIABLES = {
   RETENTION_KEEP_YEARLY: required(value.keepCount, '2'),
   RETENTION_MIN_BACKUPS: required(value.integer(0), '1'),
   RETENTION_DRY_RUN: required(value.flag, 'false'),
-  BACKUP_FORMAT: required(value.oneOf('sql', 'custom', 'folder'), 'sql'),
+  BACKUP_FORMAT: required(value.databaseFormat, 'sql'),
   BACKUP_COMPRESSION: required(value.compression, 'gzip'),
   BACKUP_JOBS: required(value.jobs, '1'),
   BACKUP_PARALLEL_SOURCES: required(value.integer(1, 64), '1'),

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { FORMATS } from '../formats.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { sourceNamed } from '../source.ts';
@@ -12,7 +13,7 @@ export function row(backup: Backup, config: Config) {
     key: backup.key,
     source: backup.source,
     database: source?.database ?? backup.source,
-    engine: source?.engine ?? (backup.format === 'tar' ? 'files' : 'postgres'),
+    engine: source?.engine ?? FORMATS[backup.format].engines[0],
     kind: backup.kind,
     createdAt: backup.createdAt.toISOString(),
     sizeBytes: backup.sizeBytes,

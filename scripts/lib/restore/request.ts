@@ -1,7 +1,7 @@
 import { isValid, parseISO } from 'date-fns';
 import type { Config } from '../config/config.ts';
-import { readsFormat } from '../engines/index.ts';
 import { OperatorError } from '../errors.ts';
+import { readsFormat } from '../formats.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
