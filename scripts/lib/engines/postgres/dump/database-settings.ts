@@ -134,25 +134,26 @@ async function properties(connection: Connection, from: string, target: string):
     limit: number;
     comment: string | null;
     isTemplate: boolean;
+    isOpen: boolean;
     labels: { provider: string; label: string }[];
   }>(
-    `select datconnlimit as limit, shobj_description(oid, 'pg_database') as comment, datistemplate as "isTemplate",
+    `select datconnlimit as limit, shobj_description(oid, 'pg_database') as comment, datistemplate as "isTemplate", datallowconn as "isOpen",
        coalesce((select json_agg(json_build_object('provider', provider, 'label', label) order by provider)
          from pg_shseclabel where objoid = d.oid and classoid = 'pg_database'::regclass), '[]') as labels
      from pg_database d where datname = $1`,
     [from],
   );
   if (!row) return [];
-  const { limit, comment, isTemplate, labels } = row;
+  const { limit, comment, isTemplate, isOpen, labels } = row;
+  const last = (sql: string): DatabaseStatement => ({ sql, kind: 'property', isLast: true });
   return [
     ...(comment === null ? [] : [property(`comment on database ${target} is ${quoteLiteral(comment)}`)]),
     ...labels.map(({ provider, label }) =>
       property(`security label for ${quoteIdentifier(provider)} on database ${target} is ${quoteLiteral(label)}`),
     ),
-    ...(limit === -1
-      ? []
-      : [{ ...property(`alter database ${target} connection limit ${limit}`), isLast: true as const }]),
-    ...(isTemplate ? [{ ...property(`alter database ${target} is_template true`), isLast: true as const }] : []),
+    ...(limit === -1 ? [] : [last(`alter database ${target} connection limit ${limit}`)]),
+    ...(isTemplate ? [last(`alter database ${target} is_template true`)] : []),
+    ...(isOpen ? [] : [last(`alter database ${target} allow_connections false`)]),
   ];
 }
 

@@ -6,7 +6,8 @@ import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
-import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from '../server/databases.ts';
+import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
+import { dropDatabase, subscriptionsOf } from '../server/drop.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
@@ -14,7 +15,8 @@ import { planFolder, restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
 import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } from './apply-globals.ts';
 import { carryOver } from './carry-over.ts';
-import { assertRestorable } from './preflight.ts';
+import { dropLeftovers } from './leftovers.ts';
+import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { assertEmpty, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import { describeUngiven, type Ungiven } from './ungiven.ts';
@@ -41,20 +43,21 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
   }
   const connection = await connectBeside(source, signal);
   try {
+    await assertWritable(connection);
     await lockRestore(connection, { ...source, database: target });
-    await dropLeftovers(connection, target);
+    await dropLeftovers(connection, source, target, signal);
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
     const known = { connection, source, target, targetExists, globals, manifest, signal };
-    if (to !== undefined && targetExists) {
-      await assertEmpty(source, to, signal);
-      return session({ ...known, staging: to, lackingRoles: [], isForeign: true });
-    }
-    const liveExists = targetExists || databases.some((row) => row.name === source.database);
+    const isForeign = to !== undefined && targetExists;
+    if (isForeign) await assertEmpty(source, to, signal);
+    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, isForeign, manifest });
+    const liveExists = (targetExists && !isForeign) || databases.some((row) => row.name === source.database);
     const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
     const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
-    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
+    await assertRoles(connection, manifest);
+    if (isForeign) return session({ ...known, staging: target, lackingRoles, isForeign });
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
     await connection.query(
@@ -101,12 +104,14 @@ function session(own: SessionParts): RestoreSession {
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
       await analyzeAll(source, staging, restoreJobs(source), signal);
-      return isForeign ? [] : sentences([...own.lackingRoles, ...(await giveAll(own, false))], own);
+      await tellOfSubscriptions(connection, staging);
+      // what is the operator's own has its owner and grants from him
+      return sentences([...own.lackingRoles, ...(isForeign ? [] : await giveAll(own, false))], own);
     },
     commit: async () => {
+      const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };
-      const ungiven = sentences(await giveAll(own, true), own);
       const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
       try {
         await swapDatabases(
@@ -127,6 +132,15 @@ function session(own: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
+}
+
+/** PostgreSQL restores them so that they do not run. */
+async function tellOfSubscriptions(connection: Connection, staging: string): Promise<void> {
+  const names = (await subscriptionsOf(connection, staging)).map(({ name }) => name);
+  if (names.length === 0) return;
+  log.warn(
+    `it subscribes to logical replication, which is disabled as restored: ${names.join(', ')}. Where it is to go on: ALTER SUBSCRIPTION … ENABLE, and mind that its rows are of the backup's time`,
+  );
 }
 
 /** Owner, grants and settings of the live database; where there is none those of the backup. */
@@ -173,7 +187,7 @@ async function plan(
 async function discard(source: SourceConfig, staging: string): Promise<void> {
   try {
     const connection = await connectBeside(source, AbortSignal.timeout(60_000));
-    await dropDatabase(connection, staging).finally(() => connection.close());
+    await dropDatabase(connection, source, staging, AbortSignal.timeout(60_000)).finally(() => connection.close());
   } catch (error) {
     log.warn(
       `${staging} could not be dropped; the next restore removes it: ${error instanceof Error ? error.message : error}`,
