@@ -10,26 +10,27 @@ import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-cleanup  [--dry-run] [--json]
+cleanup  [--source NAME] [--dry-run] [--json]
 
 Deletes the backups that the retention policy (RETENTION_*) keeps no longer, each source by itself, and says why
 each one is kept or goes. Drops the databases that restores put aside RESTORE_PROTECT_DAYS ago.
 
-  --dry-run   say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)
-  --json      one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […]}
+  --source NAME   only what is of one source
+  --dry-run       say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)
+  --json          one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […]}
 
 Exit codes: 0 done, 1 something could not be deleted, 2 wrong usage or configuration.`;
 
 await verb({
   help,
-  options: { 'dry-run': { type: 'boolean' } },
+  options: { source: { type: 'string' }, 'dry-run': { type: 'boolean' } },
   allowPositionals: false,
-  request: ({ options }) => ({ isDryRun: options['dry-run'] === true }),
-  run: async ({ config, repository, json, signal }, { isDryRun }) => {
+  request: ({ options }) => ({ isDryRun: options['dry-run'] === true, source: options.source }),
+  run: async ({ config, repository, json, signal }, { isDryRun, source }) => {
     const dryRun = isDryRun || config.values.RETENTION_DRY_RUN;
     const run = () =>
       withTimeout(signal, config.limits.backup, 'the cleanup', (limited) =>
-        cleanUp(config, repository, { dryRun, now: new Date() }, limited),
+        cleanUp(config, repository, { dryRun, now: new Date(), ...(source === undefined ? {} : { source }) }, limited),
       );
     const seen = () => withLocalNote(drillDirectory(config.values.DRILL_DIR), CLEANUP_NOTE, run);
     // a dry run notifies nobody

@@ -1,4 +1,5 @@
 #!/usr/bin/env tsx
+import { sourceFilter } from './lib/engines/sources.ts';
 import { EXIT } from './lib/errors.ts';
 import { printTable, row } from './lib/list/text.ts';
 import { printJson } from './lib/terminal/log.ts';
@@ -20,9 +21,9 @@ await verb({
   allowPositionals: false,
   request: ({ options }) => options.source,
   run: async ({ config, repository, json, signal }, source) => {
-    const backups = (await repository.backups(signal)).filter(
-      (backup) => source === undefined || backup.source === source,
-    );
+    const all = await repository.backups(signal);
+    const isMeant = sourceFilter(source, config.sources, all);
+    const backups = all.filter((backup) => isMeant(backup.source));
     if (json) printJson(backups.map((backup) => row(backup, config)));
     else printTable(backups, repository.description);
     return EXIT.done;

@@ -60,6 +60,21 @@ describe('cleanup', { concurrency: 2 }, () => {
     assert.deepEqual(filesIn(folder), kept.flat().sort());
   });
 
+  test('touches only what is of the source that was named, and refuses a name that nothing has', async () => {
+    const [a, b] = [days('a', 3), days('b', 3)];
+    const { folder, env } = storeOf([...a, ...b].flat());
+    const outcome = await runVerb('cleanup', ['--source=a', '--json'], { ...env, ...KEEP_ONE });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.deepEqual(filesIn(folder), [a[2] ?? [], ...b].flat().sort());
+    assert.deepEqual([...new Set(outcome.json.keep.map(({ source }: { source: string }) => source))], ['a']);
+    for (const verb of ['cleanup', 'list'] as const) {
+      const unknown = await runVerb(verb, ['--source=c'], { ...env, ...KEEP_NONE });
+      assert.equal(unknown.code, 2, verb);
+      assert.match(unknown.stderr, /there is no source "c"/);
+    }
+    assert.deepEqual(filesIn(folder), [a[2] ?? [], ...b].flat().sort());
+  });
+
   test('says for people what it keeps, what it deletes, and why', async () => {
     const { env } = storeOf(days('a', 3).flat());
     const { stdout } = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Engine, KeptDatabase } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
-import { expandSources } from '../engines/sources.ts';
+import { type ExpandedSource, expandSources, sourceFilter } from '../engines/sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -21,17 +21,24 @@ export interface CleanupResult {
 }
 
 /**
- * Applies the retention policy to everything under the prefix. Nothing is deleted unless the listing was read to its
- * end, and of each backup the manifest goes first.
+ * Applies the retention policy to everything under the prefix, or to what is of one source (`source`; of a `/*` one, to
+ * all its databases). Nothing is deleted unless the listing was read to its end, and of each backup the manifest goes first.
+ *
+ * @throws OperatorError USAGE for a source that is not configured and has no backups
  */
 export async function cleanUp(
   config: Config,
   repository: Repository,
-  options: { dryRun: boolean; now: Date },
+  options: { dryRun: boolean; now: Date; source?: string },
   signal: AbortSignal,
 ): Promise<CleanupResult> {
-  const { backups, leftovers } = await repository.catalog(signal);
-  const dead = leftovers.filter(({ createdAt }) => createdAt < cannotRunSince(config, options.now));
+  const catalog = await repository.catalog(signal);
+  const isMeant = sourceFilter(options.source, config.sources, catalog.backups);
+  const backups = catalog.backups.filter(({ source }) => isMeant(source));
+  const dead = catalog.leftovers.filter(
+    ({ createdAt, source }) => createdAt < cannotRunSince(config, options.now) && isMeant(source),
+  );
+  const sources = (await expandSources(config.sources, signal)).filter(({ source }) => isMeant(source.name));
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
@@ -41,7 +48,7 @@ export async function cleanUp(
       dryRun: true,
       plan,
       failures: [],
-      databases: await forEachServer(config, signal, (engine, source) =>
+      databases: await forEachServer(sources, signal, (engine, source) =>
         engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
       ),
     };
@@ -53,19 +60,20 @@ export async function cleanUp(
     signal,
   );
   failures.push(...(await repository.removeLeftovers(dead, signal)));
-  await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
-  const databases = await forEachServer(config, signal, (engine, source) => engine.dropKept(source, before, signal));
+  // by their age alone, whoever they belong to
+  if (options.source === undefined) await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
+  const databases = await forEachServer(sources, signal, (engine, source) => engine.dropKept(source, before, signal));
   return { dryRun: false, plan, failures, databases };
 }
 
 /** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */
 async function forEachServer(
-  config: Config,
+  sources: readonly ExpandedSource[],
   signal: AbortSignal,
   look: (engine: Engine, source: SourceConfig) => Promise<KeptDatabase[]>,
 ): Promise<{ name: string; since: string }[]> {
   const found: { name: string; since: string }[] = [];
-  for (const { source, problem } of await expandSources(config.sources, signal)) {
+  for (const { source, problem } of sources) {
     try {
       if (problem !== undefined) throw new Error(problem);
       const kept = await look(await engineOf(source.engine), source);

@@ -39,3 +39,21 @@ export function selectSources(sources: readonly SourceConfig[], names: readonly 
   }
   return sources.filter((source) => names.length === 0 || names.includes(source.name));
 }
+
+/**
+ * Whether what is stored under a source's name is meant by the one that somebody named: that source, every database of it
+ * when it is a `/*` one, or everything when nobody was named. One that is no longer configured may still have backups.
+ *
+ * @throws OperatorError USAGE for a name that is neither configured nor stored
+ */
+export function sourceFilter(
+  named: string | undefined,
+  sources: readonly SourceConfig[],
+  stored: readonly { readonly source: string }[],
+): (source: string) => boolean {
+  if (named === undefined) return () => true;
+  const isServer = sources.some((source) => source.name === named && source.database === '*');
+  const isMeant = (source: string) => source === named || (isServer && source.startsWith(`${named}.`));
+  if (!stored.some(({ source }) => isMeant(source)) && !isServer) selectSources(sources, [named]);
+  return isMeant;
+}

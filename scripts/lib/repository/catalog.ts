@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
-import { type DumpFormat, isSplit, type ObjectCompression } from '../formats.ts';
+import type { DumpFormat, ObjectCompression } from '../formats.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
 import {
   folderKey,
@@ -42,6 +42,7 @@ export interface StoredPart {
 /** What a run that died has left of a folder: neither a manifest nor the object that is stored last. */
 export interface Leftover {
   readonly stem: string;
+  readonly source: string;
   readonly createdAt: Date;
   readonly keys: readonly string[];
 }
@@ -150,11 +151,11 @@ function isBackup({ manifests }: Findings, { first, parts }: Folder): boolean {
 function leftoversOf(found: Findings): Leftover[] {
   return [...found.folders.values()]
     .filter((folder) => !isBackup(found, folder))
-    .map(({ first: { stem, createdAt }, parts }) => {
+    .map(({ first: { stem, source, createdAt }, parts }) => {
       const kind = found.kinds.get(stem);
       const aside = [found.globals.get(stem), kind && kindKey(stem, kind)].filter((key) => key !== undefined);
       const isOthers = found.data.some(({ parsed }) => parsed.stem === stem);
-      return { stem, createdAt, keys: [...parts.map(({ key }) => key), ...(isOthers ? [] : aside)] };
+      return { stem, source, createdAt, keys: [...parts.map(({ key }) => key), ...(isOthers ? [] : aside)] };
     });
 }
 
@@ -222,7 +223,7 @@ export function keysOf(backup: Backup): string[][] {
     backup.hasManifest ? [manifestKey(backup.stem)] : [],
     last.map(({ key }) => key),
     [
-      ...(isSplit(backup.format) ? others.map(({ key }) => key) : [backup.key]),
+      ...(backup.format === 'folder' ? others.map(({ key }) => key) : [backup.key]),
       ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
       ...(marker === undefined ? [] : [marker]),
     ],
