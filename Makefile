@@ -1,5 +1,27 @@
 # What you can do here: make help. Works with GNU make 3.81 and newer.
 
+# A word that a target does not know is refused: it may have been meant to restrict what is deleted or overwritten. Settings
+# of .env and of programs may stand behind any target.
+TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+GOAL := $(firstword $(MAKECMDGOALS))
+WORDS_OF_restore := FILE TO SOURCE AT
+WORDS_OF_drill := FILE SOURCE
+WORDS_OF_backup := SOURCE
+WORDS_OF_list-backups := SOURCE
+WORDS_OF_cleanup := SOURCE
+WORDS_OF_cleanup-dry-run := SOURCE
+WORDS_OF_restore-undo := SOURCE
+WORDS_OF_test-faults := N SEED STORAGE CASE MINUTES
+SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
+  LOG_FORMAT MAKE% MARIADB_% MOVED NODE_% NOTIFY_% OFELIA_% PAGE_% PATH PGSSL% PITR% POSTGRES_% PROXIED_% RESTORE_% RETENTION_% \
+  RPO_% RTO_% S3_% SECRETS_% SHELL TZ VERIFY_% -%
+UNKNOWN := $(filter-out $(WORDS_OF_$(GOAL)) $(SETTINGS),$(TYPED))
+ifneq ($(filter-out bench node_modules/%,$(GOAL)),)
+ifneq ($(UNKNOWN),)
+$(error make $(GOAL) takes no $(UNKNOWN): nothing was done. make help shows what each target takes)
+endif
+endif
+
 # What the user typed reaches a recipe through the environment and as "$$FILE", and nowhere else: as a make variable it
 # would be expanded, and pasted into a shell line it would be run. $(value) takes it as it was typed.
 override FILE := $(value FILE)
@@ -31,20 +53,18 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status config notify-test keygen test test-faults test-retention check reference bench engine
+  cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
 
 ##@ The stack
 
-up: engine ## Start everything (again, after a change of .env), and wait until it is healthy
-	@test -f .env || { echo 'There is no .env yet: cp .env.example .env, then change the secrets in it.' >&2; exit 1; }
-	docker compose up --build --detach --wait || { scripts/make/why-not-up.sh; exit 1; }
-	@scripts/make/warn-of-examples.sh
+up: ## Start everything (again, after a change of .env), and wait until it is healthy
+	@scripts/make/up.sh
 
-down: engine ## Stop everything; data and backups stay
-	docker compose --profile '*' down
+down: ## Stop everything; data and backups stay
+	@scripts/make/down.sh
 
 logs: engine ## What all containers say (with a terminal: as they say it)
 	@docker compose logs --tail=200 $$(test -t 1 && echo --follow)
@@ -52,9 +72,8 @@ logs: engine ## What all containers say (with a terminal: as they say it)
 logs-backup: engine ## What backups, scheduled and started by hand, say
 	@docker compose logs --tail=200 $$(test -t 1 && echo --follow) backup ofelia
 
-clean: engine ## Remove everything, also the databases and the backups in the local Garage
-	@test ! -t 0 || { read -r -p 'This deletes the databases and the local backups of this stack. Type yes: ' a && test "$$a" = yes; }
-	docker compose --profile '*' down --volumes --remove-orphans --rmi local
+clean: ## Remove everything, also the databases and the backups in the local Garage
+	@scripts/make/down.sh --volumes --rmi local
 
 shell-postgres: engine ## psql on the example database
 	@docker compose exec postgres sh -c 'exec psql -U "$$POSTGRES_USER" -d "$$POSTGRES_DB"'
@@ -71,8 +90,8 @@ demo: $(MODULES) ## The main job from start to finish, on real databases, in a m
 backup: ## Back up now [SOURCE=name]
 	$(VERB) backup -- $(SOURCE_WORD)
 
-list-backups: ## Every backup there is
-	$(VERB) list
+list-backups: ## Every backup there is [SOURCE=name]
+	$(VERB) list $(SOURCE_OPTION)
 
 restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
@@ -81,20 +100,17 @@ restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
 
-cleanup: ## Remove what the retention rules no longer keep
-	$(VERB) cleanup
+cleanup: ## Remove what the retention rules no longer keep [SOURCE=name]
+	$(VERB) cleanup $(SOURCE_OPTION)
 
-cleanup-dry-run: ## Show what cleanup would remove, and why
-	$(VERB) cleanup --dry-run
+cleanup-dry-run: ## Show what cleanup would remove, and why [SOURCE=name]
+	$(VERB) cleanup --dry-run $(SOURCE_OPTION)
 
 drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name]
 	$(VERB) drill $(SOURCE_OPTION) -- $(FILE_WORD)
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status
-
-config: ## Every setting in force, and whence it comes; secrets are not shown
-	$(VERB) config
 
 notify-test: ## Send a test message to everybody in NOTIFY_URL
 	$(VERB) notify-test
@@ -126,7 +142,7 @@ check: $(MODULES) ## Types, lint, format, shell scripts, compose file
 	@node_modules/.bin/biome check .
 	@! command -v shellcheck >/dev/null || shellcheck $$(git ls-files '*.sh' .ci/run)
 	@! command -v hadolint >/dev/null || hadolint docker/backup/Dockerfile
-	@! docker compose version >/dev/null 2>&1 || docker compose --env-file .env.example config --quiet
+	@! docker compose version >/dev/null 2>&1 || BACKUP_ENV_FILE=.env.example docker compose --env-file .env.example config --quiet
 
 reference: $(MODULES) ## Write docs/reference.md again, after a change of a variable, a command or a JSON field
 	@$(TSX) docs/make-reference.ts
@@ -142,4 +158,4 @@ $(MODULES): package.json package-lock.json
 	@touch $@
 
 engine:
-	@docker info >/dev/null 2>&1 || { echo 'This needs Docker, and no engine answers here.' >&2; exit 1; }
+	@scripts/make/need-stack.sh

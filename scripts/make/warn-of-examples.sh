@@ -1,8 +1,12 @@
 #!/bin/sh
-# Names the secrets in .env that are still those of .env.example.
+# Names the secrets of this stack that are still those of .env.example, by their values as Compose reads them: however they
+# are quoted, and whatever their lines end with.
 set -eu
-cd "$(dirname "$0")/../.."
-unchanged=$(grep -E '^[A-Z0-9_]+=' .env.example | grep -Fx -f - .env | cut -d= -f1 | tr '\n' ' ')
+cd "$(dirname "$(readlink -f "$0")")/../.."
+config=$(docker compose config)
+unchanged=$(sed -nE "s/^([A-Z0-9_]+)='(.+)'$/\\1 \\2/p" .env.example | while read -r name value; do
+  ! printf '%s\n' "$config" | grep -qE "^ +$name: ['\"]?$value['\"]?$" || printf '%s ' "$name"
+done)
 [ -n "$unchanged" ] || exit 0
 cat >&2 <<END
 

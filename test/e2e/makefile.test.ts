@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const ENGINE = `#!/bin/sh
 case "$1 $2" in
   'info '*) ;;
   'compose ps') if [ -e running ]; then echo 0123456789ab; fi ;;
-  'compose exec') printf '%s\\0' "$@" ;;
+  'compose exec') case "$*" in *VERB_RUN*) printf '%s\\0' "$@" ;; esac ;;
   *) exit 9 ;;
 esac
 `;
@@ -33,7 +33,12 @@ function make(docker: string, args: readonly string[], env: Readonly<Record<stri
     encoding: 'utf8',
     env: { PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter), HOME: folder, ...env },
   });
-  return { status, stdout, stderr, words: stdout.split('\0').slice(0, -1) };
+  return { status, stdout, stderr, words: withoutOptions(stdout.split('\0').slice(0, -1)) };
+}
+
+/** Without what docker is told of the environment: `--env NAME`. */
+function withoutOptions(words: readonly string[]): string[] {
+  return words.filter((word, i) => word !== '--env' && words[i - 1] !== '--env');
 }
 
 /** A line that, were it ever expanded or run, would make the file `pwned`. */
@@ -78,8 +83,9 @@ const HOSTILE = [
 describe('what the user types after make', { skip }, () => {
   before(() => {
     folder = temporaryFolder();
-    for (const path of ['bin', 'scripts', 'node_modules']) mkdirSync(join(folder, path), { recursive: true });
-    for (const path of ['Makefile', 'scripts/make/run-verb.sh', 'package.json', 'package-lock.json']) {
+    for (const path of ['bin', 'scripts/make', 'node_modules']) mkdirSync(join(folder, path), { recursive: true });
+    const scripts = ['run-verb', 'docker', 'settings', 'need-stack'].map((name) => `scripts/make/${name}.sh`);
+    for (const path of ['Makefile', ...scripts, 'package.json', 'package-lock.json']) {
       copyFileSync(join(PROJECT, path), join(folder, path));
     }
     writeFileSync(join(folder, 'bin/node'), PRINT_ARGUMENTS, { mode: 0o755 });
@@ -151,6 +157,100 @@ describe('what the user types after make', { skip }, () => {
     const outcome = make(withoutStack, ['backup']);
     assert.equal(outcome.status, 2);
     assert.match(outcome.stderr, /The backup container is not running\. Start the stack: make up/);
+  });
+
+  const docker = (lines: string) => `#!/bin/sh\ncase "$*" in\n${lines}\nesac\n`;
+  for (const [what, program, says] of [
+    [
+      'that Docker refuses who calls',
+      docker(`*) echo 'permission denied while trying to connect to the docker API at unix:///x' >&2; exit 1;;`),
+      /Docker is here, and refuses you: permission denied[\s\S]*group docker/,
+    ],
+    [
+      'that an engine cannot be asked',
+      docker(`*) echo 'context "work": context not known' >&2; exit 1;;`),
+      /its engine cannot be asked: context "work"/,
+    ],
+    [
+      'that Compose is not there',
+      docker(`info*) ;;\n*) echo "docker: 'compose' is not a docker command." >&2; exit 1;;`),
+      /its plugin Compose is not \(docker: 'compose' is not a docker command\.\)/,
+    ],
+    [
+      'that Compose is too old',
+      docker(`info*) ;;\n'compose version'*) echo 2.17.2;;\n*) echo 'env_file.0 must be a string' >&2; exit 15;;`),
+      /Compose is version 2\.17\.2 here; this needs 2\.24 or newer/,
+    ],
+    [
+      'in its own words why Compose cannot tell',
+      docker(`info*) ;;\n'compose version'*) echo v2.30.0;;\n*) echo 'yaml: line 3: mapping values' >&2; exit 15;;`),
+      /yaml: line 3: mapping values/,
+    ],
+    [
+      "whose stack runs under this folder's name",
+      ENGINE.replace('*) exit 9', "'inspect '*) echo 'postgres|/srv/other' ;;\n  *) exit 9"),
+      /of the stack in \/srv\/other, and not of this folder[\s\S]*Nothing was done/,
+    ],
+  ] as const) {
+    test(`is told ${what}, and nothing runs on this machine in its place`, () => {
+      const outcome = make(program, ['restore', 'FILE=latest']);
+      assert.equal(outcome.status, 2, outcome.stdout);
+      assert.match(outcome.stderr, says);
+      assert.equal(outcome.stdout, '');
+      assert.doesNotMatch(outcome.stderr, /Start the stack/);
+    });
+  }
+
+  test('does not reach this machine when the engine of a stack is down', () => {
+    const down = docker(`*) echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.' >&2; exit 1;;`);
+    const env = join(folder, '.env');
+    writeFileSync(env, "POSTGRES_PASSWORD='x'\n");
+    const outcome = make(down, ['restore', 'FILE=latest']);
+    assert.equal(outcome.status, 2);
+    assert.match(outcome.stderr, /its engine does not answer\. Start it/);
+    writeFileSync(env, "POSTGRES_HOST='127.0.0.1'\n");
+    assert.equal(make(down, ['restore', 'FILE=latest']).status, 0, 'a .env of this machine');
+    rmSync(env);
+    assert.equal(make(down, ['restore', 'FILE=latest']).status, 0, 'a client without an engine is no Docker');
+  });
+
+  test('settings of the shell go into the container by their names, and files by what they hold', () => {
+    const secret = join(folder, 'identity');
+    writeFileSync(secret, 'AGE-SECRET-KEY-1X\n');
+    const prints = docker(`info*) ;;\n'compose ps'*) echo 0123456789ab;;\n'compose exec'*) env; printf '%s\\n' "$@";;`);
+    const names = ['S3_PREFIX', 'BACKUP_SOURCE_SHOP', 'RPO_TARGET', 'BACKUP_AGE_RECIPIENT'];
+    const { status, stdout, stderr } = make(prints, ['backup'], {
+      ...Object.fromEntries(names.map((name) => [name, `$x of ${name}`])),
+      ...{ BACKUP_AGE_IDENTITY_FILE: secret, MAILTO: 'x' },
+    });
+    assert.equal(status, 0, stderr);
+    for (const name of names) {
+      assert.ok(stdout.includes(`\n--env\n${name}\n`), name);
+      assert.ok(stdout.includes(`\n${name}=$x of ${name}\n`), name);
+    }
+    assert.ok(stdout.includes('\n--env\nBACKUP_AGE_IDENTITY\n--env\nBACKUP_AGE_IDENTITY_FILE=\n'));
+    assert.ok(stdout.includes('\nBACKUP_AGE_IDENTITY=AGE-SECRET-KEY-1X\n'));
+    assert.ok(!stdout.includes('\nMAILTO\n'));
+  });
+
+  test('is refused where a target does not know it, and restricts wherever it is taken', () => {
+    for (const words of [
+      'status SOURCE=shop',
+      'cleanup FILE=x',
+      'backup SOURC=shop',
+      'clean SOURCE=x',
+      'backup DB=x',
+    ]) {
+      const outcome = make(ENGINE, words.split(' '));
+      assert.equal(outcome.status, 2, words);
+      assert.match(outcome.stderr, /takes no [A-Z]+: nothing was done/);
+      assert.equal(outcome.stdout, '');
+    }
+    const words = (...typed: string[]) => make(ENGINE, typed).words.slice(4);
+    assert.deepEqual(words('cleanup', 'SOURCE=shop'), ['cleanup', '--source=shop']);
+    assert.deepEqual(words('cleanup-dry-run', 'SOURCE=shop'), ['cleanup', '--dry-run', '--source=shop']);
+    assert.deepEqual(words('list-backups', 'SOURCE=shop'), ['list', '--source=shop']);
+    assert.deepEqual(words('backup', 'S3_PREFIX=prod'), ['backup', '--']);
   });
 });
 

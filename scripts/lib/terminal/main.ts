@@ -52,6 +52,7 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
       controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
     });
   }
+  endWithInput();
   // whoever reads our output may have gone, as head does
   process.stdout.on('error', () => {});
   try {
@@ -60,6 +61,19 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
     process.exitCode = report(error, process.argv.includes('--json'));
   }
   setTimeout(() => leave(process.exitCode), EXIT_WITHIN_MS).unref();
+}
+
+/**
+ * make keeps the input of a verb in a container open for as long as somebody waits for it: a client that was killed, or a
+ * connection that broke, sends no signal.
+ */
+function endWithInput(): void {
+  if (process.env.VERB_ENDS_WITH_INPUT !== 'true') return;
+  process.stdin.on('end', () => process.kill(process.pid, 'SIGHUP'));
+  process.stdin.on('error', () => {});
+  process.stdin.resume();
+  // a reason to end, and none to stay
+  process.stdin.unref?.();
 }
 
 function leave(code: typeof process.exitCode): never {

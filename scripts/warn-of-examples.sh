@@ -1,0 +1,1 @@
+make/warn-of-examples.sh
