@@ -1,9 +1,8 @@
 #!/usr/bin/env tsx
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { readHealth } from './lib/status/health.ts';
-import { statusMetrics } from './lib/status/metrics.ts';
 import { readStatus } from './lib/status/status.ts';
-import { statusTable } from './lib/status/table.ts';
+import { statusMetrics, statusTable } from './lib/status/text.ts';
 import { print, printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 

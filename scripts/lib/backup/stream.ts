@@ -1,5 +1,4 @@
 import type { DumpStream } from '../engines/engine.ts';
-import { compressedByUs } from '../formats.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
 import { compressStages } from '../pipeline/codec.ts';
 import { assertAllRead, meterStage, readMeter } from '../pipeline/meter.ts';
@@ -41,9 +40,7 @@ export function startStream(
     [
       stream.stage,
       meterStage(METER, { program: stream.meter, onProgress: reached }),
-      ...(compressedByUs(source.format, source.compression.method) === 'none'
-        ? []
-        : compressStages(source.compression)),
+      ...(source.format === 'custom' ? [] : compressStages(source.compression)),
       ...repository.sealingStages(),
       meterStage(LAST_METER),
     ],

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
+import { parse as parseDotenv } from 'dotenv';
 import type { Limit } from '../deadline.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { setChildEnvironment } from '../machine/child-environment.ts';
@@ -8,15 +10,11 @@ import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import type { SourceConfig } from '../source.ts';
 import type { StorageSettings } from '../storages/index.ts';
-import { log, setLogFormat } from '../terminal/log.ts';
-import { setTimeZone } from '../terminal/time.ts';
-import { readEnvironment } from './environment.ts';
+import { registerSecret, setLogFormat } from '../terminal/log.ts';
 import { swallowProblems } from './files.ts';
-import { parseSchedule, type Schedule } from './schedule.ts';
-import { type Environment, type Origin, resolveSettings, SESSION_TOKEN, type Settings } from './settings.ts';
 import { readSources } from './sources.ts';
 import * as value from './values.ts';
-import { VARIABLES, type Values, type Variable } from './variables.ts';
+import { isSecret, VARIABLES, type Values, type Variable } from './variables.ts';
 
 /** Everything that the environment decides, checked. */
 export interface Config {
@@ -38,48 +36,34 @@ export interface Limits {
   readonly restore: Limit;
 }
 
-/** The configuration, and what it was made of. */
-export interface Resolved {
-  readonly config: Config;
-  readonly settings: Settings;
-}
-
-let isTold = false;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads the environment and `.env` in the working directory, the former winning, and checks all of it. What is no error
- * and yet should be known is told once.
+ * Reads the environment and `.env` in the working directory, the former winning, and checks all of it.
  *
  * @throws OperatorError CONFIG naming every variable that is wrong
  */
 export function loadConfig(): Config {
-  const { config, settings } = loadResolved();
-  if (!isTold) for (const warning of settings.warnings) log.warn(warning);
-  isTold = true;
-  return config;
-}
-
-/** As loadConfig, with whence each value comes, and without a word in the log. @throws OperatorError CONFIG */
-export function loadResolved(): Resolved {
-  const { environment, originOf } = readEnvironment();
-  return resolveConfig(environment, originOf);
+  // seven lines about Node 20 at every run would bury what matters
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  return configure({ ...readDotenv('.env'), ...process.env });
 }
 
 /** As loadConfig, from a given environment. */
 export function configure(environment: Environment): Config {
-  return resolveConfig(environment).config;
-}
-
-function resolveConfig(environment: Environment, originOf?: (name: string) => Origin): Resolved {
   setChildEnvironment(environment);
   const problems: string[] = [];
-  const settings = resolveSettings(environment, problems, originOf);
-  const { env, origins } = settings;
-  const warnings = [...settings.warnings];
-  const values = readValues(env, origins, problems);
+  const env = withSecretFiles(environment, problems);
+  const values = readValues(env, problems);
   const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
-  const sources = readSources(env, { ...values, explicitCompression }, problems, warnings);
+  const sources = readSources(env, { ...values, explicitCompression }, problems);
   problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
+  // what Compose fills docker-compose.yml with, and what it hands to the container, are two files unless they say so
+  if (env.COMPOSE_READ !== undefined && env.COMPOSE_READ !== (env.BACKUP_ENV_FILE ?? '.env')) {
+    problems.push(
+      `BACKUP_ENV_FILE: ${env.COMPOSE_READ} reached the container, and Compose itself read another file; write BACKUP_ENV_FILE=${env.COMPOSE_READ} into it, and start with docker compose --env-file ${env.COMPOSE_READ} up`,
+    );
+  }
   if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }
@@ -92,8 +76,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     });
   }
   setLogFormat(values.LOG_FORMAT);
-  setTimeZone(values.TZ);
-  const config = deepFreeze({
+  return deepFreeze({
     values,
     sources: sources.map((source) =>
       source.compression.isAuto
@@ -101,7 +84,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
         : source,
     ),
     repository: {
-      storage: storageSettings(values, env, origins),
+      storage: storageSettings(values),
       prefix: values.S3_PREFIX ?? '',
       encryption: {
         recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
@@ -127,7 +110,6 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
       protectDays: values.RESTORE_PROTECT_DAYS,
     },
   });
-  return { config, settings: { ...settings, warnings } };
 }
 
 /** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
@@ -157,7 +139,38 @@ export function loadDemoSettings(): {
   }
 }
 
-function readValues(env: Settings['env'], origins: Settings['origins'], problems: string[]): Values {
+function readDotenv(path: string): Record<string, string> {
+  try {
+    return parseDotenv(readFileSync(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new OperatorError('CONFIG', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Replaces every `<SECRET>_FILE` by the file's content, without the line break at its end. */
+function withSecretFiles(environment: Environment, problems: string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  // an empty value is how compose passes on what is not set
+  for (const [name, text] of Object.entries(environment)) if (text !== undefined && text !== '') env[name] = text;
+  for (const [fileName, path] of Object.entries(env)) {
+    const name = fileName.slice(0, -'_FILE'.length);
+    if (!fileName.endsWith('_FILE') || !isSecret(name)) continue;
+    if (env[name] !== undefined) {
+      problems.push(`${name} and ${fileName} are both set; keep one`);
+      continue;
+    }
+    try {
+      env[name] = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      problems.push(`${fileName}: ${messageOf(error)}`);
+    }
+  }
+  for (const [name, text] of Object.entries(env)) if (isSecret(name)) registerSecret(text);
+  return env;
+}
+
+function readValues(env: Record<string, string>, problems: string[]): Values {
   const values: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
     const text = env[name] ?? variable.default;
@@ -166,32 +179,16 @@ function readValues(env: Settings['env'], origins: Settings['origins'], problems
       values[name] = variable.parse(text);
     } catch (error) {
       const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
-      const origin = origins.get(name);
-      const from = origin?.kind === 'alias' ? ` (from ${origin.where})` : '';
-      problems.push(`${name}${shown}${from}: ${messageOf(error)}`);
+      problems.push(`${name}${shown}: ${messageOf(error)}`);
       // a valid value lets the checks that follow go on, so that all problems are told at once
       if (variable.default !== undefined) values[name] = variable.parse(variable.default);
     }
   }
-  return inTimeZone(values as Values);
+  return values as Values;
 }
 
-/** Schedules are read in TZ, which is a variable itself. */
-function inTimeZone(values: Values): Values {
-  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE, TZ } = values;
-  const zoned = <S extends Schedule | 'off'>(schedule: S) =>
-    schedule === 'off' ? schedule : parseSchedule(schedule.text, TZ);
-  return {
-    ...values,
-    BACKUP_SCHEDULE: parseSchedule(BACKUP_SCHEDULE.text, TZ),
-    CLEANUP_SCHEDULE: zoned(CLEANUP_SCHEDULE),
-    DRILL_SCHEDULE: zoned(DRILL_SCHEDULE),
-  };
-}
-
-function storageSettings(values: Values, env: Settings['env'], origins: Settings['origins']): StorageSettings {
+function storageSettings(values: Values): StorageSettings {
   if (values.BACKUP_DIR !== undefined) return { kind: 'directory', path: values.BACKUP_DIR };
-  const sessionToken = origins.get('S3_ACCESS_KEY')?.where.startsWith('AWS_') ? env[SESSION_TOKEN] : undefined;
   return {
     kind: 's3',
     region: values.S3_REGION,
@@ -202,9 +199,6 @@ function storageSettings(values: Values, env: Settings['env'], origins: Settings
     ...(values.S3_CA_FILE === undefined ? {} : { caFile: values.S3_CA_FILE }),
     ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
     ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
-    ...(sessionToken === undefined ? {} : { sessionToken }),
-    ...(values.S3_FORCE_PATH_STYLE === undefined ? {} : { forcePathStyle: values.S3_FORCE_PATH_STYLE }),
-    ...(values.S3_STORAGE_CLASS === undefined ? {} : { storageClass: values.S3_STORAGE_CLASS }),
   };
 }
 

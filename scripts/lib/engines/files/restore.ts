@@ -143,10 +143,7 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files
-    prepare: async () => {
-      await flush(staging, signal);
-      return [];
-    },
+    prepare: () => flush(staging, signal),
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: place.live, previousDatabase: null };

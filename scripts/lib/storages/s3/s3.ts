@@ -29,11 +29,7 @@ export function openS3(settings: S3Settings): Storage {
       try {
         assertKey(key);
         const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
-        await upload(
-          measured,
-          uploadCalls(context, features, key, { contentType, storageClass: settings.storageClass, signal }),
-          plan,
-        );
+        await upload(measured, uploadCalls(context, features, key, { contentType, signal }), plan);
         return measured.result();
       } finally {
         await measured.close();

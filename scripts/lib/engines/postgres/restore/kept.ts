@@ -2,8 +2,7 @@ import type { SourceConfig } from '../../../source.ts';
 import type { KeptDatabase } from '../../engine.ts';
 import { removeOld } from '../../kept.ts';
 import type { Connection } from '../server/connection.ts';
-import { besideDatabases, connectBeside } from '../server/databases.ts';
-import { dropDatabase } from '../server/drop.ts';
+import { besideDatabases, connectBeside, dropDatabase } from '../server/databases.ts';
 import { lockRestore } from '../server/locks.ts';
 
 async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
@@ -31,6 +30,6 @@ export async function dropKept(source: SourceConfig, before: Date, signal: Abort
       await lockRestore(connection, source);
       return work();
     },
-    remove: (name) => dropDatabase(connection, source, name, signal),
+    remove: (name) => dropDatabase(connection, name),
   }).finally(() => connection.close());
 }

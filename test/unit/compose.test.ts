@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { VARIABLES } from '../../scripts/lib/config/variables.ts';
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const COMPOSE = read('docker-compose.yml');
+
+/** The lines of a service's key (`labels`), without comments and indentation. */
+function linesOf(text: string, service: string, key: string): string[] {
+  const body = new RegExp(`^  ${service}:\\n((?:(?:   .*)?\\n)*)`, 'm').exec(text)?.[1] ?? '';
+  const lines = new RegExp(`^    ${key}:.*\\n((?:(?:      .*)?\\n)*)`, 'm').exec(body)?.[1] ?? '';
+  return lines
+    .split('\n')
+    .map((line) => line.replace(/(^|\s)#.*$/, '').trim())
+    .filter((line) => line !== '');
+}
+
+/** The snippet for a compose file of one's own, on whichever page it is. */
+function snippet(): string {
+  const pages = ['README.md', ...readdirSync(new URL('../../docs', import.meta.url)).map((name) => `docs/${name}`)];
+  const found = pages
+    .filter((name) => name.endsWith('.md'))
+    .flatMap((name) => [...read(name).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, yaml = '']) => yaml))
+    .filter((yaml) => yaml.includes('mcuadros/ofelia'));
+  assert.equal(found.length, 1, 'one snippet has Ofelia');
+  return found[0] ?? '';
+}
+
+describe('docker-compose.yml', () => {
+  test('hands every variable on from the shell that starts the stack, as it does those of .env', () => {
+    const names = linesOf(COMPOSE, 'backup', 'environment').map((line) => line.split(':')[0] ?? '');
+    assert.deepEqual(
+      Object.keys(VARIABLES).filter((name) => !names.includes(name)),
+      [],
+      'add them to the environment of the service backup, as lines without a value',
+    );
+  });
+
+  test('takes a setting from both the shell and the env file: none has a default of its own that the file could not change', () => {
+    for (const line of linesOf(COMPOSE, 'backup', 'environment')) {
+      const [, name, value = ''] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+      if (value === '' || value === '""') continue;
+      assert.match(value, new RegExp(`^(&\\S+ )?\\$\\{(${name}|BACKUP_ENV_FILE)\\b`), line);
+    }
+  });
+
+  test('is what the snippet for a project of your own says, label by label', () => {
+    const own = snippet();
+    for (const [service, key] of [
+      ['backup', 'labels'],
+      ['ofelia', 'labels'],
+      ['ofelia', 'command'],
+    ] as const) {
+      const lines = linesOf(COMPOSE, service, key);
+      assert.ok(lines.length >= 3, `${service}: ${key}`);
+      assert.deepEqual(linesOf(own, service, key), lines, `${service}: ${key}`);
+    }
+  });
+});
