@@ -53,7 +53,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status notify-test keygen test test-faults test-retention check reference bench engine
+  cleanup cleanup-dry-run drill status config notify-test keygen test test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] 
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status
+
+config: ## Every setting in force, and whence it comes; secrets are not shown
+	$(VERB) config
 
 notify-test: ## Send a test message to everybody in NOTIFY_URL
 	$(VERB) notify-test

@@ -14,6 +14,30 @@ import type { RemoveFailure } from '../scripts/lib/storages/storage.ts';
  * After a change: make reference.
  */
 export const JSON_FIELDS = {
+  'config --json': {
+    'variables[].name': 'The variable.',
+    'variables[].value': 'Its value as text; null when it has none, `[secret]` when it is a secret.',
+    'variables[].secret': 'Whether it is a secret.',
+    'variables[].origin': '`default`, `.env`, `environment`, `file` (`<VARIABLE>_FILE`) or `alias` (another name).',
+    'variables[].where': 'Where exactly: the line of .env, the file, or the other name.',
+    'sources[].name': 'The source.',
+    'sources[].engine': '`postgres`, `mariadb` or `files`.',
+    'sources[].host': 'The server; empty for files.',
+    'sources[].port': 'Its port; 0 for files.',
+    'sources[].database': 'The database, or the path.',
+    'sources[].user': 'The user; empty for files.',
+    'sources[].hasPassword': 'Whether a password is set.',
+    'sources[].format': '`sql`, `custom`, `folder` or `tar`.',
+    'sources[].compression': '`gzip`, `zstd` or `none`, with its level.',
+    'sources[].variable': 'The variable that defines it.',
+    'storage.kind': '`s3` or `directory`.',
+    'storage.path': 'The directory.',
+    'storage.endpoint': 'The address of the store; null for Amazon.',
+    'storage.region': 'Its region.',
+    'storage.bucket': 'The bucket.',
+    encrypted: 'Whether backups are encrypted.',
+    'warnings[]': 'What has no effect, or is read under another name.',
+  },
   'list --json': {
     '[].key': 'The object, or the folder of objects: what `restore` and `drill` take.',
     '[].source': 'The source that it is a backup of.',
@@ -72,6 +96,8 @@ export const JSON_FIELDS = {
     files: 'Files only: how many. Otherwise absent.',
     fileBytes: 'Files only: how many bytes. Otherwise absent.',
     durationMs: 'How long it took until the restored database was in place.',
+    'ungiven[]':
+      'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
   } satisfies Fields<RestoreResult>,
   'restore --undo --json': {
     database: 'The database, or the path.',

@@ -1,22 +1,49 @@
-import { loadConfig } from './lib/config/config.ts';
-import { EXIT } from './lib/errors.ts';
-import { log } from './lib/terminal/log.ts';
+#!/usr/bin/env tsx
+import { type Config, loadConfig } from './lib/config/config.ts';
+import type { Schedule } from './lib/config/schedule.ts';
+import { EXIT, OperatorError } from './lib/errors.ts';
+import { log, print } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
 
 const help = `
-check-config
+check-config  [--for-ofelia]
 
-Checks every variable of the environment and names all that are wrong. Connects to nothing.
+Checks every variable of the environment and names all that are wrong, also schedules that Ofelia would read otherwise
+than they are meant. Connects to nothing.
+
+  --for-ofelia   print such schedules in Ofelia's words instead, one NAME=schedule a line
 
 Exit codes: 0 the configuration is valid, 2 it is not.`;
 
 await main({
   help,
-  options: {},
+  options: { 'for-ofelia': { type: 'boolean' } },
   allowPositionals: false,
-  run: async () => {
-    const { sources, values } = loadConfig();
+  run: async ({ options }) => {
+    const config = loadConfig();
+    const misread = schedulesOf(config).filter(([, { text, ofelia }]) => text !== ofelia);
+    if (options['for-ofelia']) {
+      for (const [name, { ofelia }] of misread) print(`${name}=${ofelia}`);
+      return EXIT.done;
+    }
+    assertReadAsMeant(misread);
+    const { sources, values } = config;
     log.info(`ready; to be backed up at ${values.BACKUP_SCHEDULE.text}: ${sources.map(({ name }) => name).join(', ')}`);
     return EXIT.done;
   },
 });
+
+function schedulesOf({ values }: Config): [string, Schedule][] {
+  return Object.entries(values).flatMap(([name, value]): [string, Schedule][] =>
+    name.endsWith('_SCHEDULE') && typeof value === 'object' ? [[name, value as Schedule]] : [],
+  );
+}
+
+/** Ofelia has read the very words that this container was given: what it does not take as it is would run at other times, or never. */
+function assertReadAsMeant(misread: readonly [string, Schedule][]): void {
+  if (misread.length === 0) return;
+  const lines = misread.map(([name, { text, ofelia }]) => `  - ${name} '${text}': Ofelia wants '${ofelia}'`);
+  throw new OperatorError('CONFIG', `Ofelia does not read these schedules as they are meant:\n${lines.join('\n')}`, {
+    hint: 'Start the stack with make up, which tells Ofelia so, or write them so in .env.',
+  });
+}

@@ -21,7 +21,8 @@ the live database as it was. Folders go the same way. See list for the keys.
   --undo          swap the database that the last restore replaced back in
   --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
 
-Exit codes: 0 done, 1 failed (the live database is as it was), 2 wrong usage or configuration, 4 another restore runs.`;
+Exit codes: 0 done, 1 failed (the live database is as it was, or the restored one is in place and says that its owner, grants,
+settings or roles could not be given: "ungiven"), 2 wrong usage or configuration, 4 another restore runs.`;
 
 await verb({
   help,
@@ -44,6 +45,7 @@ await verb({
     );
     if (json) printJson(result);
     else printResult(result);
-    return EXIT.done;
+    // what is in place and open to others than before, or owned by another, is not done
+    return result.ungiven.length === 0 ? EXIT.done : EXIT.failed;
   },
 });

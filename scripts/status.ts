@@ -1,8 +1,9 @@
 #!/usr/bin/env tsx
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { readHealth } from './lib/status/health.ts';
+import { statusMetrics } from './lib/status/metrics.ts';
 import { readStatus } from './lib/status/status.ts';
-import { statusMetrics, statusTable } from './lib/status/text.ts';
+import { statusTable } from './lib/status/table.ts';
 import { print, printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 

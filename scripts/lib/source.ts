@@ -31,3 +31,29 @@ export interface SourceConfig {
   /** The variable that defines it, for messages. */
   readonly variable: string;
 }
+
+/** Whether it stands for every database of its server, each a source of its own. */
+export function isServer({ database, engine }: SourceConfig): boolean {
+  return engine !== 'files' && database === '*';
+}
+
+/** The source that one database of a server is. */
+export function expanded(server: SourceConfig, database: string): SourceConfig {
+  return { ...server, database, name: `${server.name}.${database}` };
+}
+
+/** Whether backups of this name are of this source, or of a database of this server. */
+export function belongsTo(source: SourceConfig, name: string): boolean {
+  return isServer(source) ? name.startsWith(`${source.name}.`) : name === source.name;
+}
+
+/**
+ * The source whose backups have this name: the configured one, or the database of a configured server that is meant.
+ * @returns undefined when none is configured that they could be of
+ */
+export function sourceNamed(sources: readonly SourceConfig[], name: string): SourceConfig | undefined {
+  const exact = sources.find((source) => source.name === name);
+  if (exact) return exact;
+  const server = sources.find((source) => belongsTo(source, name));
+  return server && expanded(server, name.slice(server.name.length + 1));
+}

@@ -54,7 +54,7 @@ describe('every script', { concurrency: 2 }, () => {
       const wrong = {
         POSTGRES_PORT: '5432x',
         BACKUP_TIMEOUT: '6 hours',
-        BACKUP_SCHEDULE: '0 * * * *',
+        BACKUP_SCHEDULE: '0 * * *',
         CLEANUP_SCHEDULE: '@fortnightly',
         RETENTION_KEEP_DAILY: 'many',
         RETENTION_DRY_RUN: 'maybe',

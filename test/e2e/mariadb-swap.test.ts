@@ -172,4 +172,37 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
       assert.equal(await mariadb.dump(it.live), it.liveDump);
     });
   }
+
+  test('leaves a database alone that an application made anew while the backup of the lost one was loaded', async () => {
+    const { source, live, order } = await scene();
+    const connection = await connect(source, signal);
+    await assert.rejects(
+      swapDatabases(connection, source, { ...order, old: null }, signal),
+      /was made by somebody else/,
+    );
+    await connection.close();
+    assert.equal(await mariadb.dump(live), (await dumps)?.liveDump);
+  });
+
+  test('keeps with the replaced database what was made in it since the plan, and drops nothing that is not its own', async () => {
+    const { source, live, order } = await scene();
+    const connection = await connect(source, signal);
+    let isMade = false;
+    const late: Connection = {
+      ...connection,
+      query: async (sql, parameters) => {
+        if (/^create database/i.test(sql) && !isMade) {
+          isMade = true;
+          await mariadb.sql('create table since (x int); insert into since values (1)', undefined, live);
+          await mariadb.sql('create table strange (x int)', undefined, order.next);
+        }
+        return connection.query(sql, parameters);
+      },
+    };
+    await swapDatabases(late, source, order, signal);
+    await connection.close();
+    assert.deepEqual(await mariadb.sql(`select x from \`${order.old}\`.since`), [{ x: 1 }]);
+    assert.equal(await mariadb.dump(live), (await dumps)?.nextDump);
+    assert.deepEqual(await mariadb.sql(`select count(*) as n from \`${order.next}\`.strange`), [{ n: 0 }]);
+  });
 });

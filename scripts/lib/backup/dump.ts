@@ -1,4 +1,5 @@
 import { engineOf } from '../engines/index.ts';
+import { compressedByUs } from '../formats.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { DumpShape } from '../repository/new-backup.ts';
 import type { DumpOrder } from './order.ts';
@@ -23,7 +24,7 @@ export async function dump(order: DumpOrder): Promise<{ key: string; manifest: M
   try {
     const shape: DumpShape = {
       format: source.format,
-      compression: source.format === 'custom' ? 'none' : source.compression.method,
+      compression: compressedByUs(source.format, source.compression.method),
     };
     await backup.mark(signal);
     const { objects, rawBytes, contents } = await uploadStreams(order, { session, backup, shape }).catch(

@@ -1,4 +1,5 @@
 import type { DumpStream } from '../engines/engine.ts';
+import { compressedByUs } from '../formats.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
 import { compressStages } from '../pipeline/codec.ts';
 import { assertAllRead, meterStage, readMeter } from '../pipeline/meter.ts';
@@ -40,7 +41,9 @@ export function startStream(
     [
       stream.stage,
       meterStage(METER, { program: stream.meter, onProgress: reached }),
-      ...(source.format === 'custom' ? [] : compressStages(source.compression)),
+      ...(compressedByUs(source.format, source.compression.method) === 'none'
+        ? []
+        : compressStages(source.compression)),
       ...repository.sealingStages(),
       meterStage(LAST_METER),
     ],

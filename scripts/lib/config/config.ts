@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { relative, resolve } from 'node:path';
-import { parse as parseDotenv } from 'dotenv';
 import type { Limit } from '../deadline.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { setChildEnvironment } from '../machine/child-environment.ts';
@@ -10,11 +8,15 @@ import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import type { SourceConfig } from '../source.ts';
 import type { StorageSettings } from '../storages/index.ts';
-import { registerSecret, setLogFormat } from '../terminal/log.ts';
+import { log, setLogFormat } from '../terminal/log.ts';
+import { setTimeZone } from '../terminal/time.ts';
+import { readEnvironment } from './environment.ts';
 import { swallowProblems } from './files.ts';
+import { parseSchedule, type Schedule } from './schedule.ts';
+import { type Environment, type Origin, resolveSettings, SESSION_TOKEN, type Settings } from './settings.ts';
 import { readSources } from './sources.ts';
 import * as value from './values.ts';
-import { isSecret, VARIABLES, type Values, type Variable } from './variables.ts';
+import { VARIABLES, type Values, type Variable } from './variables.ts';
 
 /** Everything that the environment decides, checked. */
 export interface Config {
@@ -36,27 +38,47 @@ export interface Limits {
   readonly restore: Limit;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** The configuration, and what it was made of. */
+export interface Resolved {
+  readonly config: Config;
+  readonly settings: Settings;
+}
+
+let isTold = false;
 
 /**
- * Reads the environment and `.env` in the working directory, the former winning, and checks all of it.
+ * Reads the environment and `.env` in the working directory, the former winning, and checks all of it. What is no error
+ * and yet should be known is told once.
  *
  * @throws OperatorError CONFIG naming every variable that is wrong
  */
 export function loadConfig(): Config {
-  // seven lines about Node 20 at every run would bury what matters
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
-  return configure({ ...readDotenv('.env'), ...process.env });
+  const { config, settings } = loadResolved();
+  if (!isTold) for (const warning of settings.warnings) log.warn(warning);
+  isTold = true;
+  return config;
+}
+
+/** As loadConfig, with whence each value comes, and without a word in the log. @throws OperatorError CONFIG */
+export function loadResolved(): Resolved {
+  const { environment, originOf } = readEnvironment();
+  return resolveConfig(environment, originOf);
 }
 
 /** As loadConfig, from a given environment. */
 export function configure(environment: Environment): Config {
+  return resolveConfig(environment).config;
+}
+
+function resolveConfig(environment: Environment, originOf?: (name: string) => Origin): Resolved {
   setChildEnvironment(environment);
   const problems: string[] = [];
-  const env = withSecretFiles(environment, problems);
-  const values = readValues(env, problems);
+  const settings = resolveSettings(environment, problems, originOf);
+  const { env, origins } = settings;
+  const warnings = [...settings.warnings];
+  const values = readValues(env, origins, problems);
   const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
-  const sources = readSources(env, { ...values, explicitCompression }, problems);
+  const sources = readSources(env, { ...values, explicitCompression }, problems, warnings);
   problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
   // what Compose fills docker-compose.yml with, and what it hands to the container, are two files unless they say so
   if (env.COMPOSE_READ !== undefined && env.COMPOSE_READ !== (env.BACKUP_ENV_FILE ?? '.env')) {
@@ -76,7 +98,8 @@ export function configure(environment: Environment): Config {
     });
   }
   setLogFormat(values.LOG_FORMAT);
-  return deepFreeze({
+  setTimeZone(values.TZ);
+  const config = deepFreeze({
     values,
     sources: sources.map((source) =>
       source.compression.isAuto
@@ -84,7 +107,7 @@ export function configure(environment: Environment): Config {
         : source,
     ),
     repository: {
-      storage: storageSettings(values),
+      storage: storageSettings(values, env, origins),
       prefix: values.S3_PREFIX ?? '',
       encryption: {
         recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
@@ -110,6 +133,7 @@ export function configure(environment: Environment): Config {
       protectDays: values.RESTORE_PROTECT_DAYS,
     },
   });
+  return { config, settings: { ...settings, warnings } };
 }
 
 /** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
@@ -139,38 +163,7 @@ export function loadDemoSettings(): {
   }
 }
 
-function readDotenv(path: string): Record<string, string> {
-  try {
-    return parseDotenv(readFileSync(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new OperatorError('CONFIG', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** Replaces every `<SECRET>_FILE` by the file's content, without the line break at its end. */
-function withSecretFiles(environment: Environment, problems: string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  // an empty value is how compose passes on what is not set
-  for (const [name, text] of Object.entries(environment)) if (text !== undefined && text !== '') env[name] = text;
-  for (const [fileName, path] of Object.entries(env)) {
-    const name = fileName.slice(0, -'_FILE'.length);
-    if (!fileName.endsWith('_FILE') || !isSecret(name)) continue;
-    if (env[name] !== undefined) {
-      problems.push(`${name} and ${fileName} are both set; keep one`);
-      continue;
-    }
-    try {
-      env[name] = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    } catch (error) {
-      problems.push(`${fileName}: ${messageOf(error)}`);
-    }
-  }
-  for (const [name, text] of Object.entries(env)) if (isSecret(name)) registerSecret(text);
-  return env;
-}
-
-function readValues(env: Record<string, string>, problems: string[]): Values {
+function readValues(env: Settings['env'], origins: Settings['origins'], problems: string[]): Values {
   const values: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
     const text = env[name] ?? variable.default;
@@ -179,16 +172,32 @@ function readValues(env: Record<string, string>, problems: string[]): Values {
       values[name] = variable.parse(text);
     } catch (error) {
       const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
-      problems.push(`${name}${shown}: ${messageOf(error)}`);
+      const origin = origins.get(name);
+      const from = origin?.kind === 'alias' ? ` (from ${origin.where})` : '';
+      problems.push(`${name}${shown}${from}: ${messageOf(error)}`);
       // a valid value lets the checks that follow go on, so that all problems are told at once
       if (variable.default !== undefined) values[name] = variable.parse(variable.default);
     }
   }
-  return values as Values;
+  return inTimeZone(values as Values);
 }
 
-function storageSettings(values: Values): StorageSettings {
+/** Schedules are read in TZ, which is a variable itself. */
+function inTimeZone(values: Values): Values {
+  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE, TZ } = values;
+  const zoned = <S extends Schedule | 'off'>(schedule: S) =>
+    schedule === 'off' ? schedule : parseSchedule(schedule.text, TZ);
+  return {
+    ...values,
+    BACKUP_SCHEDULE: parseSchedule(BACKUP_SCHEDULE.text, TZ),
+    CLEANUP_SCHEDULE: zoned(CLEANUP_SCHEDULE),
+    DRILL_SCHEDULE: zoned(DRILL_SCHEDULE),
+  };
+}
+
+function storageSettings(values: Values, env: Settings['env'], origins: Settings['origins']): StorageSettings {
   if (values.BACKUP_DIR !== undefined) return { kind: 'directory', path: values.BACKUP_DIR };
+  const sessionToken = origins.get('S3_ACCESS_KEY')?.where.startsWith('AWS_') ? env[SESSION_TOKEN] : undefined;
   return {
     kind: 's3',
     region: values.S3_REGION,
@@ -199,6 +208,9 @@ function storageSettings(values: Values): StorageSettings {
     ...(values.S3_CA_FILE === undefined ? {} : { caFile: values.S3_CA_FILE }),
     ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
     ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+    ...(values.S3_FORCE_PATH_STYLE === undefined ? {} : { forcePathStyle: values.S3_FORCE_PATH_STYLE }),
+    ...(values.S3_STORAGE_CLASS === undefined ? {} : { storageClass: values.S3_STORAGE_CLASS }),
   };
 }
 

@@ -1,9 +1,11 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, posix, relative, resolve } from 'node:path';
-import type { Compression } from '../formats.ts';
+import { type Compression, type DumpFormat, formatsOf } from '../formats.ts';
 import type { SourceConfig } from '../source.ts';
 import { assertKnown, decoded, ofQuery } from './url.ts';
 import * as value from './values.ts';
+
+const [FORMAT] = formatsOf('files') as [DumpFormat];
 
 /** What a `file://` URL says of a source. @throws Error that says what is wrong with it */
 export function readFolder(
@@ -17,8 +19,8 @@ export function readFolder(
   const database = posix.resolve(path);
   if (database === '/') throw new Error('is the whole file system; name a folder or a file');
   assertKnown(url.searchParams, ['format', 'compression']);
-  const format = url.searchParams.get('format') ?? 'tar';
-  if (format !== 'tar') throw new Error(`?format=${format} is for databases: a folder is always archived by tar`);
+  const format = url.searchParams.get('format') ?? FORMAT;
+  if (format !== FORMAT) throw new Error(`?format=${format} is for databases: a folder is always archived by tar`);
   const compression = url.searchParams.get('compression');
   return {
     engine: 'files',
@@ -27,7 +29,7 @@ export function readFolder(
     port: 0,
     user: '',
     sslMode: 'disable',
-    format: 'tar',
+    format: FORMAT,
     compression:
       compression === null
         ? (defaultCompression ?? { method: 'zstd' })

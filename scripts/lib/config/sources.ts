@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.ts';
-import type { Compression, DumpFormat, EngineName } from '../formats.ts';
+import { type Compression, type DumpFormat, type EngineName, readsFormat } from '../formats.ts';
 import type { SourceConfig } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
-import { assertKnown, decoded, ofQuery } from './url.ts';
+import { passwordFromPassfile } from './pgpass.ts';
+import { assertKnown, decoded, ofQuery, takePassedOver } from './url.ts';
 import * as value from './values.ts';
 
 /** What of the other variables a source falls back on. */
@@ -41,6 +42,7 @@ export function readSources(
   env: Readonly<Record<string, string>>,
   defaults: Defaults,
   problems: string[],
+  warnings: string[] = [],
 ): SourceConfig[] {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
   const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name));
@@ -48,11 +50,19 @@ export function readSources(
     const of = name.replace(/_PASSWORD(_FILE)?$/, '');
     if (of !== name && !urls.includes(of)) problems.push(`${name} is set, but ${of} is not`);
   }
-  if (urls.length === 0) return [defaultSource(defaults)];
+  if (urls.length === 0) {
+    if (defaults.POSTGRES_DB.includes(',')) {
+      problems.push(
+        `POSTGRES_DB ${JSON.stringify(defaults.POSTGRES_DB)}: is one database; write a line BACKUP_SOURCE_<NAME>=postgres://user@host:5432/database for each of several`,
+      );
+    }
+    return [withPassfile(defaultSource(defaults), env.PGPASSFILE)];
+  }
   const sources: SourceConfig[] = [];
   for (const variable of urls.sort()) {
     try {
-      sources.push(readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults));
+      const source = readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults, warnings);
+      sources.push(withPassfile(source, env.PGPASSFILE));
     } catch (error) {
       problems.push(`${variable}: ${messageOf(error)}`);
     }
@@ -64,6 +74,15 @@ export function readSources(
     }
   }
   return sources;
+}
+
+/** What libpq does for a connection without a password. */
+function withPassfile(source: SourceConfig, path: string | undefined): SourceConfig {
+  if (source.engine !== 'postgres' || source.password !== undefined || path === undefined) return source;
+  const password = passwordFromPassfile(path, source);
+  if (password === undefined) return source;
+  registerSecret(password);
+  return { ...source, password };
 }
 
 function defaultSource(defaults: Defaults): SourceConfig {
@@ -111,7 +130,13 @@ function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lo
   };
 }
 
-function readSource(variable: string, text: string, password: string | undefined, defaults: Defaults): SourceConfig {
+function readSource(
+  variable: string,
+  text: string,
+  password: string | undefined,
+  defaults: Defaults,
+  warnings: string[],
+): SourceConfig {
   const name = variable.slice(PREFIX.length);
   if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
@@ -129,6 +154,7 @@ function readSource(variable: string, text: string, password: string | undefined
       variable,
     };
   }
+  warnings.push(...takePassedOver(url.searchParams, variable));
   const scheme = SCHEMES[url.protocol];
   if (!scheme)
     throw new Error(`${url.protocol}// is not a kind of source; there are postgres://, mariadb:// and file://`);
@@ -148,7 +174,7 @@ function readSource(variable: string, text: string, password: string | undefined
     database,
     user: url.username === '' ? userOf(scheme.engine, defaults) : decoded(url.username),
     ...(secret === undefined ? {} : { password: secret }),
-    ...(scheme.engine === 'mariadb' ? mariadbTls(url.searchParams) : tls(defaults)),
+    ...(scheme.engine === 'mariadb' ? urlTls(url.searchParams, MARIADB_TLS) : urlTls(url.searchParams, tls(defaults))),
     ...limits(defaults),
     ...readQuery(scheme.engine, url.searchParams, defaults),
     ...jobsOf(defaults),
@@ -165,15 +191,17 @@ function userOf(engine: EngineName, defaults: Defaults): string {
 }
 
 /** PGSSLMODE and its kin speak of PostgreSQL: a MariaDB source says it in its URL. */
-function mariadbTls(query: URLSearchParams): Tls {
-  const path = (name: string) => query.get(name) ?? undefined;
-  const [sslRootCert, sslCert, sslKey] = [path('sslrootcert'), path('sslcert'), path('sslkey')];
+const MARIADB_TLS: Tls = { sslMode: 'prefer' };
+
+/** What the URL says, in libpq's words, and the rest from elsewhere. */
+function urlTls(query: URLSearchParams, otherwise: Tls): Tls {
   const modes = value.oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full');
+  const mode = query.get('sslmode');
+  const paths = { sslRootCert: query.get('sslrootcert'), sslCert: query.get('sslcert'), sslKey: query.get('sslkey') };
   return {
-    sslMode: ofQuery('sslmode', modes)(query.get('sslmode') ?? 'prefer'),
-    ...(sslRootCert === undefined ? {} : { sslRootCert }),
-    ...(sslCert === undefined ? {} : { sslCert }),
-    ...(sslKey === undefined ? {} : { sslKey }),
+    ...otherwise,
+    ...(mode === null ? {} : { sslMode: ofQuery('sslmode', modes)(mode) }),
+    ...Object.fromEntries(Object.entries(paths).filter(([, path]) => path !== null)),
   };
 }
 
@@ -182,18 +210,11 @@ function readQuery(
   query: URLSearchParams,
   defaults: Defaults,
 ): Pick<SourceConfig, 'format' | 'compression'> {
-  const known = [
-    'format',
-    'compression',
-    ...(engine === 'mariadb' ? ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'] : []),
-  ];
+  const known = ['format', 'compression', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
   assertKnown(query, known);
   const compression = query.get('compression');
-  const format = ofQuery(
-    'format',
-    value.oneOf('sql', 'custom', 'folder'),
-  )(query.get('format') ?? defaults.BACKUP_FORMAT);
-  if (engine === 'mariadb' && format !== 'sql')
+  const format = ofQuery('format', value.databaseFormat)(query.get('format') ?? defaults.BACKUP_FORMAT);
+  if (!readsFormat(engine, format))
     throw new Error(`the format ${format} is PostgreSQL's alone; write ?format=sql at the end of the URL`);
   return {
     format,

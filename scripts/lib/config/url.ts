@@ -26,3 +26,16 @@ export function assertKnown(query: URLSearchParams, known: readonly string[]): v
   const foreign = [...query.keys()].filter((name) => !known.includes(name));
   if (foreign.length > 0) throw new Error(`?${foreign.join(', ?')} is unknown; there are ?${known.join(' and ?')}`);
 }
+
+/** What frameworks write into the URL of their database for themselves. */
+const OF_FRAMEWORKS =
+  /^(schema|connection_limit|pool_timeout|pool_size|pgbouncer|socket_timeout|statement_cache_size|connect_timeout|application_name|channel_binding|target_session_attrs|sslaccept|serverVersion|server_version|charset|encoding|reconnect|pool|timeout|prepared_statements)$/;
+
+/** Takes such words out of the query. @returns a warning for them, if there were any */
+export function takePassedOver(query: URLSearchParams, variable: string): string[] {
+  const names = [...new Set(query.keys())].filter((name) => OF_FRAMEWORKS.test(name));
+  for (const name of names) query.delete(name);
+  if (names.length === 0) return [];
+  const whole = names.includes('schema') ? '; all schemas of the database are backed up' : '';
+  return [`${variable}: ?${names.join(', ?')} is another program's and passed over${whole}`];
+}

@@ -1,4 +1,4 @@
-import type { Compression, ObjectCompression } from '../formats.ts';
+import { type Compression, type DumpFormat, formatsOf, type ObjectCompression } from '../formats.ts';
 import { parseBytes, parseDurationMs } from '../quantities.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
@@ -48,6 +48,30 @@ export const timeoutMs: Parse<number> = (value) => {
 
 export const schedule: Parse<Schedule> = (value) => parseSchedule(value);
 
+/** Of what may as well run elsewhere, or never. */
+export const scheduleOrOff: Parse<Schedule | 'off'> = (value) => (value === 'off' ? value : parseSchedule(value));
+
+/** A time zone as the IANA data base and node name it. */
+export const timeZone: Parse<string> = (value) => {
+  const name = value.replace(/^:/, '');
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+  } catch {
+    throw new Error('wants the name of a time zone such as Europe/Berlin or UTC');
+  }
+  return name;
+};
+
+/** As the store spells it: STANDARD_IA, GLACIER_IR; others than Amazon have names of their own. */
+export const storageClass: Parse<string> = (value) => {
+  if (!/^[A-Z][A-Z0-9_-]*$/.test(value)) throw new Error('wants a storage class in capitals, such as STANDARD_IA');
+  if (/^(GLACIER|DEEP_ARCHIVE)$/.test(value))
+    throw new Error(
+      'is an archive: nothing in it can be read before it is thawed, so no backup could be drilled or restored',
+    );
+  return value;
+};
+
 export const oneOf =
   <const T extends string>(...choices: readonly T[]): Parse<T> =>
   (value) => {
@@ -55,6 +79,10 @@ export const oneOf =
     if (choice === undefined) throw new Error(`wants one of ${choices.join(', ')}`);
     return choice;
   };
+
+/** A format that databases are dumped in. */
+export const databaseFormat: Parse<DumpFormat> = (value) =>
+  oneOf(...new Set([...formatsOf('postgres'), ...formatsOf('mariadb')]))(value);
 
 export const httpUrl: Parse<string> = (value) => {
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))

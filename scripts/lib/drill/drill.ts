@@ -3,9 +3,10 @@ import type { Config } from '../config/config.ts';
 import { withTimeout } from '../deadline.ts';
 import { removeLeftServers } from '../engines/database/throwaway.ts';
 import type { Rehearsal } from '../engines/engine.ts';
-import { engineOf, readsFormat } from '../engines/index.ts';
+import { engineOf } from '../engines/index.ts';
 import { expandSources } from '../engines/sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
+import { readsFormat } from '../formats.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
@@ -14,9 +15,17 @@ import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
-import type { SourceConfig } from '../source.ts';
+import { type SourceConfig, sourceNamed } from '../source.ts';
 import { log } from '../terminal/log.ts';
-import { checkContents, type Findings, failedCheck, nothingToDrill, record, tableRows } from './findings.ts';
+import {
+  checkContents,
+  type Findings,
+  failedCheck,
+  givenCheck,
+  nothingToDrill,
+  record,
+  tableRows,
+} from './findings.ts';
 import { checkInvariants, readInvariants } from './invariants.ts';
 
 /** Which backups to rehearse: one by key, or the latest of each source or of one. */
@@ -81,7 +90,7 @@ async function selectDrills(
   const backups = await repository.backups(signal);
   if (request.wanted !== undefined && request.wanted !== 'latest') {
     const backup = repository.select(backups, { wanted: request.wanted });
-    return [{ source: sourceOf(config, backup), backup }];
+    return [{ source: await sourceOf(config, repository, { backup, named: request.source }, signal), backup }];
   }
   const known = await expandSources(config.sources, signal);
   const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
@@ -96,12 +105,38 @@ async function selectDrills(
   });
 }
 
-/** A backup's own source, or for one that is no longer configured a stand-in: the throwaway server needs no more. */
-function sourceOf(config: Config, backup: Backup): SourceConfig {
-  const own = config.sources.find((source) => source.name === backup.source);
-  if (own) return own;
-  const reader = config.sources.find(({ engine }) => readsFormat(engine, backup.format));
-  if (reader) return { ...reader, name: backup.source, database: backup.source };
+/**
+ * A backup's own source, or for one that is no longer configured a stand-in of the same engine: the throwaway server
+ * needs no more. Which engine that is, its manifest says; without one, the source that the operator names, or the only
+ * engine that is configured for dumps of its format.
+ */
+async function sourceOf(
+  config: Config,
+  repository: Repository,
+  { backup, named }: { backup: Backup; named: string | undefined },
+  signal: AbortSignal,
+): Promise<SourceConfig> {
+  // one that cannot be read is the drill's own finding
+  const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
+  const reads = ({ engine }: SourceConfig) =>
+    manifest ? engine === manifest.engine : readsFormat(engine, backup.format);
+  const own = sourceNamed(config.sources, named ?? backup.source);
+  if (own && reads(own)) return named === undefined ? own : { ...own, name: backup.source, database: backup.source };
+  if (named !== undefined && !own)
+    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(named)}`, {
+      hint: `Configured: ${config.sources.map(({ name }) => name).join(', ')}.`,
+    });
+  const readers = config.sources.filter(reads);
+  const [reader] = readers;
+  if (reader && readers.every(({ engine }) => engine === reader.engine)) {
+    return { ...reader, name: backup.source, database: backup.source };
+  }
+  if (reader) {
+    const engines = [...new Set(readers.map(({ engine }) => engine))].join(' or ');
+    throw new OperatorError('USAGE', `${backup.key} has no manifest, so it is not known whether it is of ${engines}`, {
+      hint: `Name a source of its kind: drill KEY --source ${readers.map(({ name }) => name).join(' or ')}.`,
+    });
+  }
   throw new OperatorError('CONFIG', `${backup.key} is of a kind that no configured source is of`, {
     hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
   });
@@ -170,9 +205,10 @@ async function restoreAndCheck(
       },
       { name: 'restored without an error', ok: true, detail: 'the dump is complete' },
     );
-    const [contents] = await Promise.all([session.contents(), session.prepare()]);
+    const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
     found.tables = tableRows(manifest, contents);
     if (manifest) found.checks.push(...checkContents(manifest, contents));
+    if (globals !== undefined) found.checks.push(givenCheck(ungiven));
     found.checks.push(...(await rehearsal.inspect(session.staging)));
     const { query } = rehearsal;
     if (query) {

@@ -53,6 +53,11 @@ export function checkContents(manifest: Manifest, contents: Contents): Check[] {
   ];
 }
 
+/** Whether owner, grants, settings and roles are as the backup has them. */
+export function givenCheck(ungiven: readonly string[]): Check {
+  return outcome('owner, grants and settings', ungiven, 'given as the backup has them');
+}
+
 function outcome(name: string, differences: readonly string[], detail: string): Check {
   return { name, ok: differences.length === 0, detail: differences.length === 0 ? detail : differences.join('; ') };
 }

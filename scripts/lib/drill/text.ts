@@ -2,6 +2,7 @@ import type { NoticeItem } from '../notify/notify.ts';
 import type { Report } from '../notify/reporting.ts';
 import { formatDuration } from '../quantities.ts';
 import { print } from '../terminal/log.ts';
+import { padEnd, widest } from '../terminal/table.ts';
 import type { DrillResult } from './drill.ts';
 
 /** The longest part of a table that is shown: the largest tables, and every one that differs. */
@@ -27,11 +28,11 @@ export function printResult(result: DrillResult) {
   const shown = result.tables
     .toSorted((a, b) => Number(differs(b)) - Number(differs(a)) || (b.restored ?? 0) - (a.restored ?? 0))
     .slice(0, SHOWN_TABLES);
-  const width = Math.max(5, ...shown.map(({ table }) => table.length));
+  const width = Math.max(5, widest(shown.map(({ table }) => table)));
   if (shown.length > 0) print(`  ${'table'.padEnd(width)}  ${'expected'.padStart(12)}  ${'restored'.padStart(12)}`);
   for (const table of shown) {
     const [expected, restored] = [table.expected, table.restored].map((rows) => String(rows ?? '–').padStart(12));
-    print(`  ${table.table.padEnd(width)}  ${expected}  ${restored}${differs(table) ? '  DIFFERS' : ''}`);
+    print(`  ${padEnd(table.table, width)}  ${expected}  ${restored}${differs(table) ? '  DIFFERS' : ''}`);
   }
   if (result.tables.length > shown.length) print(`  … and ${result.tables.length - shown.length} more tables`);
   for (const { name, ok, detail } of result.checks) print(`  ${ok ? 'ok    ' : 'FAILED'}  ${name}: ${detail}`);

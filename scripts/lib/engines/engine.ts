@@ -82,10 +82,16 @@ export interface RestoreSession {
   plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Counts what has been restored. */
   contents(): Promise<Contents>;
-  /** Makes the staging place ready for use: statistics, settings and grants of the live one. */
-  prepare(): Promise<void>;
-  /** The point of no return: puts the staging place where the live one was, at once. Returns the kept one's name. */
-  commit(): Promise<{ database: string; previousDatabase: string | null }>;
+  /**
+   * Makes the staging place ready for use: statistics; owner, grants and settings of the live one, or of the backup.
+   * @returns a sentence for each of these that could not be given, and without which the restore is not whole
+   */
+  prepare(): Promise<readonly string[]>;
+  /**
+   * The point of no return: puts the staging place where the live one was, at once. Returns the kept one's name, and what
+   * could not be given to the last, as `prepare` does.
+   */
+  commit(): Promise<{ database: string; previousDatabase: string | null; ungiven?: readonly string[] }>;
   /** Undoes everything; the live place is as it was. Does nothing after commit. */
   discard(): Promise<void>;
   /** Lets go of the lock and the connections. */

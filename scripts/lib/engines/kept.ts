@@ -1,4 +1,4 @@
-import { OperatorError } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import { log } from '../terminal/log.ts';
 import type { KeptDatabase } from './engine.ts';
 
@@ -15,12 +15,19 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
   const isOld = ({ since }: KeptDatabase) => since < before;
   if (!(await list()).some(isOld)) return [];
   return underLock(async () => {
-    const old = (await list()).filter(isOld);
-    for (const { name } of old) {
-      await remove(name);
-      log.info(`removed ${name}: its time to be undone is over`);
+    const removed: KeptDatabase[] = [];
+    for (const kept of (await list()).filter(isOld)) {
+      try {
+        await remove(kept.name);
+      } catch (error) {
+        // one that cannot be removed stops none of the others
+        log.warn(`${kept.name} could not be removed: ${messageOf(error)}`);
+        continue;
+      }
+      log.info(`removed ${kept.name}: its time to be undone is over`);
+      removed.push(kept);
     }
-    return old;
+    return removed;
   });
 }
 

@@ -1,19 +1,19 @@
 import type { Config } from '../config/config.ts';
+import { FORMATS } from '../formats.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
+import { sourceNamed } from '../source.ts';
 import { log, print } from '../terminal/log.ts';
+import { padEnd, widest } from '../terminal/table.ts';
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
 export function row(backup: Backup, config: Config) {
-  const configured = config.sources.find((source) => source.name === backup.source);
-  const server = config.sources.find(
-    (source) => source.database === '*' && backup.source.startsWith(`${source.name}.`),
-  );
+  const source = sourceNamed(config.sources, backup.source);
   return {
     key: backup.key,
     source: backup.source,
-    database: configured?.database ?? (server ? backup.source.slice(server.name.length + 1) : backup.source),
-    engine: (configured ?? server)?.engine ?? (backup.format === 'tar' ? 'files' : 'postgres'),
+    database: source?.database ?? backup.source,
+    engine: source?.engine ?? FORMATS[backup.format].engines[0],
     kind: backup.kind,
     createdAt: backup.createdAt.toISOString(),
     sizeBytes: backup.sizeBytes,
@@ -30,12 +30,12 @@ export function printTable(backups: readonly Backup[], where: string) {
     log.info(`no backups in ${where} yet; take one with: make backup`);
     return;
   }
-  const width = Math.max(...backups.map(({ key }) => key.length));
+  const width = widest(backups.map(({ key }) => key));
   for (const backup of backups) {
     const notes = [...(backup.kind === 'backup' ? [] : [backup.kind]), ...(backup.hasManifest ? [] : ['no manifest'])];
     const time = backup.createdAt.toISOString().slice(0, 19).replace('T', ' ');
     print(
-      `${backup.key.padEnd(width)}  ${time}Z  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
+      `${padEnd(backup.key, width)}  ${time}Z  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
     );
   }
 }

@@ -1,5 +1,12 @@
 /** What a child is given of this process's environment. Credentials of the storage are not among it. */
-const PASSED_ON = ['PATH', 'HOME', 'USER', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
+const PASSED_ON = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
+
+/**
+ * The language and the time zone of whoever runs this, or of the application whose `.env` this is, are no business of
+ * programs whose output is read and kept. The one locale that every Linux has; elsewhere names are others.
+ */
+const FIXED: Readonly<Record<string, string>> =
+  process.platform === 'linux' ? { LANG: 'C.UTF-8', LC_ALL: 'C.UTF-8', TZ: 'UTC' } : { TZ: 'UTC' };
 
 let inherited: Readonly<Record<string, string>> = {};
 
@@ -12,5 +19,5 @@ export function setChildEnvironment(environment: Readonly<Record<string, string 
 
 /** The environment of a child: the few inherited variables and what the stage adds. */
 export function childEnvironment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return { ...inherited, ...added };
+  return { ...inherited, ...FIXED, ...added };
 }

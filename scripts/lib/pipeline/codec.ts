@@ -1,9 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Compression, ObjectCompression } from '../formats.ts';
 import { childEnvironment } from '../machine/child-environment.ts';
 import { formatBytes } from '../quantities.ts';
+import { bash } from './bash.ts';
 import type { Stage } from './chain.ts';
+
+const DECRYPT = fileURLToPath(new URL('./decrypt.sh', import.meta.url));
 
 /** The highest level that igzip knows; gzip itself takes over above it. */
 const IGZIP_LEVELS = 3;
@@ -69,9 +73,7 @@ export function decryptStages(identity: string): Stage[] {
   return [
     {
       name: 'age --decrypt',
-      command: 'bash',
-      // without ~/.bashrc, which bash reads when its input is a socket
-      args: ['--norc', '-c', 'exec age --decrypt --identity <(cat <&3)'],
+      ...bash(DECRYPT, []),
       files: [`${identity}\n`],
     },
   ];

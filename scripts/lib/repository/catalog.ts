@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
-import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import { type DumpFormat, isSplit, type ObjectCompression } from '../formats.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
 import {
   folderKey,
@@ -223,7 +223,7 @@ export function keysOf(backup: Backup): string[][] {
     backup.hasManifest ? [manifestKey(backup.stem)] : [],
     last.map(({ key }) => key),
     [
-      ...(backup.format === 'folder' ? others.map(({ key }) => key) : [backup.key]),
+      ...(isSplit(backup.format) ? others.map(({ key }) => key) : [backup.key]),
       ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
       ...(marker === undefined ? [] : [marker]),
     ],

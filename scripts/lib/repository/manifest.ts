@@ -49,6 +49,10 @@ const factsSchema = z.object({
   characterType: z.optional(z.string()),
   localeProvider: z.optional(z.string()),
   locale: z.optional(z.string()),
+  /** Of an ICU locale that was tailored: CREATE DATABASE … ICU_RULES, from PostgreSQL 16 on. */
+  icuRules: z.optional(z.string()),
+  /** In which the database lies, other than the default. */
+  defaultTablespace: z.optional(z.string()),
   extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
   /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
   roles: z.optional(z.array(z.string())),
@@ -58,6 +62,8 @@ const factsSchema = z.object({
   invalid: z.optional(z.array(z.string())),
   /** Event triggers of the users', which are kept out of the way of what loads the dump. */
   eventTriggers: z.optional(z.array(z.string())),
+  /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
+  settings: z.optional(z.record(z.string(), z.string())),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
   /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { messageOf } from '../errors.ts';
-import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import { type DumpFormat, isSplit, type ObjectCompression } from '../formats.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
 import { encryptStages } from '../pipeline/codec.ts';
 import type { PutOptions, PutResult } from '../storages/storage.ts';
@@ -79,7 +79,7 @@ export function newBackup(
   };
 
   return {
-    keyOf: (shape) => (shape.format === 'folder' ? folderKey(stem) : objectKey(undefined, shape)),
+    keyOf: (shape) => (isSplit(shape.format) ? folderKey(stem) : objectKey(undefined, shape)),
     mark: async (signal) => {
       if (marker !== undefined) await storage.put(marker, once(new Uint8Array()), { signal });
     },

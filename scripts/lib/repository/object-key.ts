@@ -1,22 +1,9 @@
-import { OperatorError } from '../errors.ts';
-import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import { type DumpFormat, endingOf, endingsOf, type ObjectCompression } from '../formats.ts';
 
-/**
- * What an object's name can end in, and what that says of its bytes. `.age` may follow each when encrypted.
- * An axis of the key contract: a new format is a new row.
- */
-const EXTENSIONS = {
-  'sql.gz': { format: 'sql', compression: 'gzip' },
-  'sql.zst': { format: 'sql', compression: 'zstd' },
-  sql: { format: 'sql', compression: 'none' },
-  dump: { format: 'custom', compression: 'none' },
-  'tar.gz': { format: 'tar', compression: 'gzip' },
-  'tar.zst': { format: 'tar', compression: 'zstd' },
-  tar: { format: 'tar', compression: 'none' },
-} as const satisfies Record<string, { format: DumpFormat; compression: ObjectCompression }>;
-
+/** What the name of a dump of one object can end in. `.age` may follow when it is encrypted. */
+const ENDINGS = endingsOf('one');
 /** The endings of a folder's objects, each of which is plain SQL. */
-const PART_EXTENSIONS = ['sql.gz', 'sql.zst', 'sql'] as const satisfies (keyof typeof EXTENSIONS)[];
+const PART_ENDINGS = endingsOf('several');
 
 /** The last object of a folder, in name and in time: a folder that has it is whole. */
 export const LAST_PART = '9999-post-data';
@@ -97,14 +84,9 @@ export function stemOf(prefix: string, source: string, createdAt: Date): string 
   return `${normalizePrefix(prefix)}${day.replaceAll('-', '/')}/${encodeName(source)}_${time.slice(0, 8).replaceAll(':', '')}`;
 }
 
-/** The name's ending for a format and compression; throws a defect for a pair that has none. */
+/** The name's ending for a format and compression. */
 export function extensionOf(format: DumpFormat, compression: ObjectCompression, encrypted: boolean): string {
-  for (const [extension, means] of Object.entries(EXTENSIONS)) {
-    if (means.format !== format) continue;
-    // a custom-format dump compresses itself; its name says nothing of it
-    if (format === 'custom' || means.compression === compression) return encrypted ? `${extension}.age` : extension;
-  }
-  throw new OperatorError('CONFIG', `there is no object name for format ${format} with compression ${compression}`);
+  return `${endingOf(format, compression)}${encrypted ? '.age' : ''}`;
 }
 
 export function dataKey(stem: string, extension: string): string {
@@ -118,7 +100,7 @@ export function folderKey(stem: string): string {
 
 /** One object of a folder: `<stem>/0001-data.sql.gz`. Sorted by name they restore in order. */
 export function partKey(stem: string, part: string, compression: ObjectCompression, encrypted: boolean): string {
-  return `${folderKey(stem)}${part}.${extensionOf('sql', compression, encrypted)}`;
+  return `${folderKey(stem)}${part}.${extensionOf('folder', compression, encrypted)}`;
 }
 
 /** An object's name as the manifest has it: its key, told from where the manifest lies. */
@@ -163,13 +145,12 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   const encrypted = suffix.endsWith('.age');
   const extension = encrypted ? suffix.slice(0, -'.age'.length) : suffix;
   if (extension === GLOBALS) return { ...base, role: 'globals', encrypted };
-  if (!Object.hasOwn(EXTENSIONS, extension)) return undefined;
-  return { ...base, role: 'data', ...EXTENSIONS[extension as keyof typeof EXTENSIONS], encrypted };
+  const means = ENDINGS.get(extension);
+  return means && { ...base, role: 'data', ...means, encrypted };
 }
 
 function parsePart(base: Stem, part: string, ending: string): ParsedKey | undefined {
-  const extension = PART_EXTENSIONS.find((known) => ending === known || ending === `${known}.age`);
-  if (!extension) return undefined;
-  const { compression } = EXTENSIONS[extension];
-  return { ...base, role: 'part', part, compression, encrypted: ending !== extension };
+  const encrypted = ending.endsWith('.age');
+  const means = PART_ENDINGS.get(encrypted ? ending.slice(0, -'.age'.length) : ending);
+  return means && { ...base, role: 'part', part, compression: means.compression, encrypted };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { messageOf, OperatorError } from '../errors.ts';
+import { isSplit } from '../formats.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
 import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import type { Storage } from '../storages/storage.ts';
@@ -57,7 +58,7 @@ export interface BackupObject {
  * @throws OperatorError BACKUP_DAMAGED when one that the manifest lists is not there
  */
 export function objectsOf(backup: Backup, manifest: Manifest | undefined): readonly BackupObject[] {
-  if (backup.format !== 'folder') return [{ key: backup.key }];
+  if (!isSplit(backup.format)) return [{ key: backup.key }];
   if (!manifest) return backup.parts;
   const here = new Map(backup.parts.map((part) => [nameBesideManifest(backup.stem, part.key), part]));
   const folder = nameBesideManifest(backup.stem, backup.key);

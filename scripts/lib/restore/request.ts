@@ -1,10 +1,11 @@
 import { isValid, parseISO } from 'date-fns';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
+import { readsFormat } from '../formats.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import { type SourceConfig, sourceNamed } from '../source.ts';
 import { log } from '../terminal/log.ts';
 
 /** What the operator asked for. */
@@ -95,7 +96,18 @@ export async function findRequested(
   const source = selectTarget(config, request.source, backup);
   repository.assertReadable(backup);
   if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
-  return { backup, manifest: await repository.manifestOf(backup, signal), source };
+  const manifest = await repository.manifestOf(backup, signal);
+  assertOfOneKind(backup, manifest, source);
+  return { backup, manifest, source };
+}
+
+/** @throws OperatorError RESTORE_REFUSED for a dump that the engine of the source does not read */
+function assertOfOneKind(backup: Backup, manifest: Manifest | undefined, { name, engine }: SourceConfig): void {
+  if (manifest ? manifest.engine === engine : readsFormat(engine, backup.format)) return;
+  const kind = manifest ? `of ${manifest.engine}` : `in the format ${backup.format}`;
+  throw new OperatorError('RESTORE_REFUSED', `${backup.key} is ${kind}, and ${name} is a source of ${engine}`, {
+    hint: 'Restore it into a source of its own kind: --source NAME. Nothing was touched.',
+  });
 }
 
 /** The configured source to restore into: the one named, the backup's own, or the only one there is. */
@@ -107,10 +119,8 @@ export function selectTarget(config: Config, name: string | undefined, backup: B
       hint: `--source with one of: ${known}.`,
     });
   }
-  const exact = config.sources.find((source) => source.name === wanted);
-  if (exact) return exact;
-  const expanded = config.sources.find((source) => source.database === '*' && wanted.startsWith(`${source.name}.`));
-  if (expanded) return { ...expanded, name: wanted, database: wanted.slice(expanded.name.length + 1) };
+  const source = sourceNamed(config.sources, wanted);
+  if (source) return source;
   throw new OperatorError('USAGE', `no source ${JSON.stringify(wanted)} is configured`, {
     hint: `Configured: ${known}. To restore a backup of another one into one of these: --source NAME.`,
   });

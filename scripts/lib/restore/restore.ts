@@ -30,6 +30,8 @@ export interface RestoreResult {
   readonly fileBytes?: number;
   /** Until the restored database was in place: what an outage would have taken. */
   readonly durationMs: number;
+  /** What of owner, grants, settings and roles could not be given: the data is in place, and the restore is not whole. */
+  readonly ungiven: readonly string[];
 }
 
 /**
@@ -88,14 +90,18 @@ async function bringBackFound(
     signal,
   });
   try {
-    const contents = await fill(repository, { backup, manifest, session }, signal);
+    const { contents, ungiven } = await fill(repository, { backup, manifest, session }, signal);
 
     // from here on the live database changes
-    const { database, previousDatabase } = await session.commit();
+    const committed = await session.commit();
+    const { database, previousDatabase } = committed;
     stop();
     const durationMs = Date.now() - started;
     const rows = contents.tables.reduce((sum, table) => sum + table.rows, 0);
     log.info(`${database} is restored: ${describeContents(contents)}, in ${formatDuration(durationMs)} (RTO)`);
+
+    const notGiven = [...ungiven, ...(committed.ungiven ?? [])];
+    for (const sentence of notGiven) log.error(`${database} is ${sentence}`);
 
     const safetyBackup = await keepSafe(config, repository, source, previousDatabase, outer);
     return {
@@ -108,6 +114,7 @@ async function bringBackFound(
       ...(contents.files === undefined ? {} : { files: contents.files }),
       ...(contents.fileBytes === undefined ? {} : { fileBytes: contents.fileBytes }),
       durationMs,
+      ungiven: notGiven,
     };
   } catch (error) {
     if (session.isForeign) log.warn(`${session.staging} may hold a part of the backup; empty it before the next try`);
@@ -134,11 +141,11 @@ async function fill(
   repository: Repository,
   { backup, manifest, session }: { backup: Backup; manifest: Manifest | undefined; session: RestoreSession },
   signal: AbortSignal,
-): Promise<Contents> {
+): Promise<{ contents: Contents; ungiven: readonly string[] }> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) for await (const _ of repository.readAll(backup, manifest, signal));
   await load({ repository, backup, manifest, session, signal });
-  const [contents] = await Promise.all([session.contents(), session.prepare()]);
+  const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) {
     const differences = compareContents(manifest, contents);
     if (differences.length > 0) {
@@ -151,7 +158,7 @@ async function fill(
       );
     }
   }
-  return contents;
+  return { contents, ungiven };
 }
 
 /** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */

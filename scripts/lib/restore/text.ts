@@ -4,8 +4,17 @@ import { print } from '../terminal/log.ts';
 import type { RestoreResult } from './restore.ts';
 
 /** What to tell people of a restore. */
-export function reportOf({ key, database, previousDatabase, safetyBackup, durationMs }: RestoreResult): Report {
+export function reportOf({
+  key,
+  database,
+  previousDatabase,
+  safetyBackup,
+  durationMs,
+  ungiven,
+}: RestoreResult): Report {
   const what = `${key} restored into ${database} in ${formatDuration(durationMs)}`;
+  if (ungiven.length > 0)
+    return { outcome: 'warning', items: [{ source: database, what: `${what}, but it is ${ungiven.join('; ')}` }] };
   if (previousDatabase === null || safetyBackup !== null)
     return { outcome: 'success', items: [{ source: database, what }] };
   const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is mended.`;

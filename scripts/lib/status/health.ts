@@ -3,7 +3,7 @@ import { OperatorError } from '../errors.ts';
 import { processAgeMs } from '../machine/process-age.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import { belongsTo } from '../source.ts';
 
 /**
  * Whether every source has a backup younger than RPO_TARGET, as reasons why not: the question of a container's health
@@ -26,10 +26,6 @@ export async function readHealth(
     if (error instanceof OperatorError && error.code === 'STORAGE_DENIED') return [];
     throw error;
   }
-}
-
-function belongsTo(source: SourceConfig, name: string): boolean {
-  return source.database === '*' ? name.startsWith(`${source.name}.`) : name === source.name;
 }
 
 /** When the container's first process began; where that cannot be told, the beginning of time. */

@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { inBytes, keepEnd } from './cut.ts';
+import { shownTime } from './time.ts';
 
 const LEVELS = ['info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
@@ -84,17 +85,17 @@ function above(writeIt: () => void): void {
 }
 
 function write(level: Level, message: string, fields: Record<string, unknown> = {}): void {
-  const time = new Date().toISOString();
+  const now = new Date();
   const clean = redact(message);
   const mark = level === 'info' ? '' : `${level}: `;
   const { source, isShown } = about.getStore() ?? {};
-  const line = `${time.slice(0, 19)}Z ${isShown ? redact(`[${source}] `) : ''}${mark}${clean}`;
+  const line = `${shownTime(now)} ${isShown ? redact(`[${source}] `) : ''}${mark}${clean}`;
   tail.push(keepEnd(line, TAIL_BYTES));
   if (tail.length > TAIL_LINES) tail.shift();
   if (format === 'json') {
     const named = source === undefined ? fields : { source, ...fields };
     const extra = JSON.parse(redact(JSON.stringify(named))) as Record<string, unknown>;
-    process.stderr.write(`${JSON.stringify({ time, level, message: clean, ...extra })}\n`);
+    process.stderr.write(`${JSON.stringify({ time: now.toISOString(), level, message: clean, ...extra })}\n`);
     return;
   }
   above(() => process.stderr.write(`${line}\n`));

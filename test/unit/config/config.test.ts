@@ -78,7 +78,7 @@ const WRONG = {
   POSTGRES_VERSION: ['latest', '9', '18.1', '-1'],
   POSTGRES_PORT: ['0', '65536', '5432 ', '0x10', '1e3', '५'],
   PGSSLMODE: ['yes', 'Prefer'],
-  BACKUP_SCHEDULE: ['0 * * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
+  BACKUP_SCHEDULE: ['0 * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
   CLEANUP_SCHEDULE: ['hourly'],
   DRILL_SCHEDULE: [' '],
   S3_ENDPOINT: ['garage:3900', 'ftp://x', 'http//x', '//x'],
@@ -95,6 +95,9 @@ const WRONG = {
   RESTORE_PROTECT_DAYS: ['7d'],
   NOTIFY_ON: ['success'],
   LOG_FORMAT: ['xml'],
+  TZ: ['Mars', 'CET-1CEST'],
+  S3_FORCE_PATH_STYLE: ['virtual'],
+  S3_STORAGE_CLASS: ['standard', 'DEEP_ARCHIVE'],
   BACKUP_SOURCE_A: [
     'nonsense',
     'oracle://h/d',
@@ -148,7 +151,8 @@ test('a secret is read from its file, without the line break at the end, and onl
       ['p$a#s s\n', 'p$a#s s'],
       ['two\nlines\r\n', 'two\nlines'],
       [' spaces stay ', ' spaces stay '],
-      ['one\n\n', 'one\n'],
+      ['one\n\n', 'one'],
+      ['\uFEFFone\r\n', 'one'],
     ]) {
       writeFileSync(file, content ?? '');
       assert.equal(configure({ POSTGRES_PASSWORD_FILE: file }).sources[0]?.password, secret);
@@ -158,8 +162,20 @@ test('a secret is read from its file, without the line break at the end, and onl
     const both = problemsOf({ POSTGRES_PASSWORD_FILE: file, POSTGRES_PASSWORD: 'x' });
     assert.match(both.join(), /POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set/);
     assert.match(problemsOf({ S3_SECRET_KEY_FILE: join(folder, 'gone') }).join(), /S3_SECRET_KEY_FILE: .*ENOENT/);
-    // what is no secret is not read from a file
-    assert.equal(configure({ POSTGRES_USER_FILE: file }).sources[0]?.user, 'postgres');
+    writeFileSync(file, 'owner\n');
+    assert.equal(configure({ POSTGRES_USER_FILE: file }).sources[0]?.user, 'owner', 'what is no secret is read too');
+    writeFileSync(file, 'postgres://u@h/d\n');
+    assert.equal(configure({ BACKUP_SOURCE_A_FILE: file }).sources[0]?.database, 'd', 'a source too');
+    assert.equal(configure({ BACKUP_SOURCE_A_FILE: 'postgres://u@h/d' }).sources[0]?.name, 'a-file');
+    for (const [content, said] of [
+      ['', /POSTGRES_PASSWORD_FILE: .* is empty/],
+      ['\n', /is empty/],
+      [Buffer.from('\uFEFFsecret', 'utf16le'), /NUL bytes.*UTF-8/],
+    ] as const) {
+      writeFileSync(file, content);
+      assert.match(problemsOf({ POSTGRES_PASSWORD_FILE: file }).join(), said);
+    }
+    assert.match(problemsOf({ POSTGRES_PASSWORD_FILE: folder }).join(), /is a folder; Docker makes one/);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSchedule } from '../../../scripts/lib/config/schedule.ts';
+import { ofeliaSchedule, parseSchedule } from '../../../scripts/lib/config/schedule.ts';
 
 const HOUR = 3_600_000;
 
@@ -40,8 +40,49 @@ test('the longest time between two runs, which is not always the next one', () =
   }
 });
 
-test('five fields, as cron has them, are refused with the sixth to add', () => {
-  assert.throws(() => parseSchedule('0 * * * *'), /Ofelia wants six.*'0 0 \* \* \* \*'/);
+test('what Ofelia is told for a schedule as people write them', () => {
+  for (const [text, told] of [
+    // of five fields Ofelia would take the first for seconds, and run 24 times a day
+    ['30 2 * * *', '0 30 2 * * *'],
+    ['  */15 * * * * ', '0 */15 * * * *'],
+    // Sunday is 0 alone there, and a job with a 7 is not taken
+    ['0 0 4 * * 7', '0 0 4 * * 0'],
+    ['0 4 * * 5-7', '0 0 4 * * 5-6,0'],
+    ['0 0 4 * * sun,7', '0 0 4 * * sun,0'],
+    // Go's durations have no days
+    ['@every 1d', '@every 86400s'],
+    ['@every 1w', '@every 604800s'],
+    ['@every   5m', '@every 5m'],
+    ['@every 1.5h', '@every 1.5h'],
+    ['0 0 4 ? * MON-FRI', '0 0 4 ? * MON-FRI'],
+    ['0 5/20 * * * *', '0 5/20 * * * *'],
+    ['@hourly', '@hourly'],
+  ] as const) {
+    assert.equal(ofeliaSchedule(text), told, text);
+    assert.equal(ofeliaSchedule(told), told, told);
+  }
+});
+
+test('a schedule is read on the clock of its time zone, also when the clock changes', () => {
+  const schedule = parseSchedule('0 3 * * *', 'Europe/Berlin');
+  assert.equal(schedule.next(new Date('2026-01-01T00:00:00Z'))?.toISOString(), '2026-01-01T02:00:00.000Z');
+  assert.equal(schedule.next(new Date('2026-07-01T00:00:00Z'))?.toISOString(), '2026-07-01T01:00:00.000Z');
+});
+
+test('five fields are at those times of the day', () => {
+  const schedule = parseSchedule('30 2 * * *');
+  assert.equal(schedule.next(new Date('2026-01-01T02:30:00Z'))?.toISOString(), '2026-01-02T02:30:00.000Z');
+  assert.equal(schedule.longestIntervalMs(), 24 * HOUR);
+});
+
+test('the last time at which a run was due, since it was first waited for', () => {
+  const since = new Date('2026-01-01T02:00:00Z');
+  const lastDue = (text: string, until: string) => parseSchedule(text).lastDue(since, new Date(until))?.toISOString();
+  assert.equal(lastDue('0 30 2 * * *', '2026-01-01T02:29:59Z'), undefined);
+  assert.equal(lastDue('0 30 2 * * *', '2026-01-01T02:30:00Z'), '2026-01-01T02:30:00.000Z');
+  assert.equal(lastDue('0 30 2 * * *', '2026-01-03T01:00:00Z'), '2026-01-02T02:30:00.000Z');
+  assert.equal(lastDue('@every 1h', '2026-01-01T02:59:00Z'), undefined);
+  assert.equal(lastDue('@every 1h', '2026-01-01T05:10:00Z'), '2026-01-01T05:00:00.000Z');
 });
 
 for (const text of [
@@ -56,6 +97,14 @@ for (const text of [
   '60 * * * * *',
   '* * * * * * *',
   '@toString',
+  '0 0 4 L * *',
+  '0 0 4 * * 1#1',
+  '0 0 4 15W * *',
+  '0 0 22-4 * * *',
+  '0 0 4 * * 8',
+  '0 */0 * * * *',
+  '0 0 0 31 2 *',
+  '@every 500ms',
 ]) {
   test(`${JSON.stringify(text)} is no schedule`, () => assert.throws(() => parseSchedule(text), Error));
 }

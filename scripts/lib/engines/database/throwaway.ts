@@ -3,27 +3,15 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../errors.ts';
+import { bash } from '../../pipeline/bash.ts';
 import { type Chain, type Stage, startChain } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
 import { log } from '../../terminal/log.ts';
 
-// Ends with its standard input: when this process goes, even by SIGKILL, the server and its folder go too.
-const GUARD = `
-signal=$1; dir=$2; shift 2
-"$@" </dev/null &
-server=$!
-trap 'kill -$signal $server 2>/dev/null' TERM INT
-cat >/dev/null
-kill -$signal $server 2>/dev/null
-# one that is frozen heeds nothing else
-for _ in {1..200}; do kill -0 $server 2>/dev/null || break; sleep 0.05; done
-kill -KILL $server 2>/dev/null
-wait $server
-rm -rf -- "$dir"`;
-
-/** bash reads the user's own ~/.bashrc, whatever that does, when its input is a socket, as a child's is here. */
-const BASH = ['--norc', '-c'];
+const GUARD = fileURLToPath(new URL('./throwaway.sh', import.meta.url));
+const SETUP_GUARD = fileURLToPath(new URL('./setup.sh', import.meta.url));
 
 /**
  * The command that runs a throwaway server until its standard input ends, and then removes its folder.
@@ -34,30 +22,16 @@ export function guarded(
   directory: string,
   command: readonly string[],
 ): { command: string; args: string[] } {
-  return { command: 'bash', args: [...BASH, GUARD, 'guard', signal, directory, ...command] };
+  return bash(GUARD, [signal, directory, ...command]);
 }
-
-// Runs a command to its end, and keeps what it made; but when our side goes first, the command and its folder go too.
-const SETUP_GUARD = `
-set -m
-dir=$1; shift
-exec 3<&0
-"$@" </dev/null &
-setup=$!
-{ cat <&3 >/dev/null; kill -KILL -- -$setup; sleep 0.2; rm -rf -- "$dir"; } 2>/dev/null &
-watch=$!
-wait $setup
-status=$?
-kill -KILL -- -$watch
-exit $status`;
 
 /**
  * Runs what prepares a throwaway server's folder. Should this process be killed meanwhile, the folder is removed.
  * @param stage its output goes nowhere
  */
 export async function runSetup(directory: string, stage: Stage, signal?: AbortSignal): Promise<StageResult> {
-  const args = [...BASH, SETUP_GUARD, 'guard', directory, stage.command, ...stage.args];
-  const chain = startChain([{ ...stage, command: 'bash', args }], { stdin: true, ...(signal ? { signal } : {}) });
+  const guarded = { ...stage, ...bash(SETUP_GUARD, [directory, stage.command, ...stage.args]) };
+  const chain = startChain([guarded], { stdin: true, ...(signal ? { signal } : {}) });
   // the guard's watch ends what does not end by itself, and removes the folder
   const giveUp = () => chain.stdin?.destroy();
   signal?.addEventListener('abort', giveUp, { once: true });

@@ -143,7 +143,10 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files
-    prepare: () => flush(staging, signal),
+    prepare: async () => {
+      await flush(staging, signal);
+      return [];
+    },
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: place.live, previousDatabase: null };

@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.ts';
-import type { SourceConfig } from '../../source.ts';
+import { expanded, isServer, type SourceConfig } from '../../source.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
 import { rehearse } from './rehearsal.ts';
@@ -24,14 +24,14 @@ export const mariadb: Engine = {
 
 /** `*` is every database but the server's own and what restores keep beside the live ones. */
 async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
-  if (source.database !== '*') return [source];
+  if (!isServer(source)) return [source];
   const connection = await connect(source, signal);
   try {
     const all = await listDatabases(connection);
     const names = all.filter((name) => !isBeside(name, all));
     if (names.length === 0)
       throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: the server has no databases`);
-    return names.map((database) => ({ ...source, database, name: `${source.name}.${database}` }));
+    return names.map((database) => expanded(source, database));
   } finally {
     await connection.close();
   }

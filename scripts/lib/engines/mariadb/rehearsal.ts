@@ -38,6 +38,7 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
       '--innodb-buffer-pool-size=256M',
       '--innodb-log-file-size=256M',
       '--max-allowed-packet=1G',
+      ...likeTheSource(manifest),
       '--event-scheduler=OFF',
       '--local-infile=OFF',
     ],
@@ -56,6 +57,21 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     await server.stop();
     throw error;
   }
+}
+
+/**
+ * What changes how a dump is read, as it was where the dump was made. Of the rest of the manifest's settings a restore
+ * says what it lacks.
+ */
+function likeTheSource(manifest: Manifest | undefined): string[] {
+  const { lower_case_table_names: nameCase, innodb_default_row_format: rowFormat } = manifest?.settings ?? {};
+  return [
+    // names that differ in case alone have no 2 on a file system that tells them apart
+    ...(nameCase === '1' ? ['--lower-case-table-names=1'] : []),
+    ...(rowFormat !== undefined && ['redundant', 'compact', 'dynamic'].includes(rowFormat)
+      ? [`--innodb-default-row-format=${rowFormat}`]
+      : []),
+  ];
 }
 
 /** Views are read as their definers, who own nothing here: nobody but this process reaches the server. */

@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.ts';
-import type { SourceConfig } from '../../source.ts';
+import { expanded, isServer, type SourceConfig } from '../../source.ts';
 import { ROLES, timeOfBeside } from '../database/beside-names.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
@@ -24,7 +24,7 @@ export const postgres: Engine = {
 
 /** `*` is every database that can be connected to, but for templates and what restores keep beside the live ones. */
 async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
-  if (source.database !== '*') return [source];
+  if (!isServer(source)) return [source];
   const connection = await connectBeside(source, signal);
   try {
     const rows = await connection.query<{ name: string }>(
@@ -36,7 +36,7 @@ async function expand(source: SourceConfig, signal: AbortSignal): Promise<Source
     const names = rows.map((row) => row.name).filter((name) => !isKept(name));
     if (names.length === 0)
       throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: the server has no databases`);
-    return names.map((database) => ({ ...source, database, name: `${source.name}.${database}` }));
+    return names.map((database) => expanded(source, database));
   } finally {
     await connection.close();
   }

@@ -3,7 +3,7 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
-import { INVALID_OBJECTS } from './dump/dump.ts';
+import { INVALID_OBJECTS } from './dump/facts.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
 

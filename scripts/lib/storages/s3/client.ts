@@ -15,10 +15,14 @@ export interface S3Settings {
   /** Without both, the SDK's default chain: environment, profile, role of the container or machine. */
   readonly accessKey?: string;
   readonly secretKey?: string;
+  /** Goes with a pair of keys that was lent for a while. */
+  readonly sessionToken?: string;
   /** A file with certificate authorities to trust beside the public ones; S3_CA_FILE. */
   readonly caFile?: string;
   /** The bucket in the path instead of the host name; by default wherever an endpoint is set. */
   readonly forcePathStyle?: boolean;
+  /** S3_STORAGE_CLASS of what is put; by default the bucket's. */
+  readonly storageClass?: string;
   /** Bytes of part buffers held in memory at most, by one upload. */
   readonly memoryBudgetBytes?: number;
   /** To connect, DNS and TLS included; CONNECT_TIMEOUT. */
@@ -64,10 +68,17 @@ export function openClients(settings: S3Settings): S3Clients {
   const config = {
     region,
     forcePathStyle: settings.forcePathStyle ?? endpoint !== undefined,
-    ...(endpoint === undefined ? {} : { endpoint }),
+    // an application's AWS_USE_FIPS_ENDPOINT is about Amazon's own addresses
+    ...(endpoint === undefined ? {} : { endpoint, useFipsEndpoint: false, useDualstackEndpoint: false }),
     ...(accessKey === undefined || secretKey === undefined
       ? {}
-      : { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
+      : {
+          credentials: {
+            accessKeyId: accessKey,
+            secretAccessKey: secretKey,
+            ...(settings.sessionToken === undefined ? {} : { sessionToken: settings.sessionToken }),
+          },
+        }),
     // Many stores refuse or ignore AWS's newer checksum headers. Nothing is lost: all bodies here are buffers, which
     // SigV4 signs with their SHA-256 (x-amz-content-sha256) over http and https alike, so that the store checks
     // every part; and a download is checked against the manifest.

@@ -4,6 +4,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
   PutObjectCommand,
+  type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { messageOf, OperatorError } from '../../errors.ts';
@@ -34,13 +35,16 @@ export function uploadCalls(
   context: S3Context,
   features: S3Features,
   key: string,
-  options: { contentType?: string | undefined; signal?: AbortSignal | undefined },
+  options: { contentType?: string | undefined; storageClass?: string | undefined; signal?: AbortSignal | undefined },
 ): UploadCalls {
   const { clients, bucket } = context;
   const purpose = { operation: `store ${key}`, permission: 'write' };
   const target = targetOf(context, purpose);
   const object = { Bucket: bucket, Key: key };
-  const kind = options.contentType === undefined ? {} : { ContentType: options.contentType };
+  const kind = {
+    ...(options.contentType === undefined ? {} : { ContentType: options.contentType }),
+    ...(options.storageClass === undefined ? {} : { StorageClass: options.storageClass as StorageClass }),
+  };
   const { signal } = options;
   let sentBytes = 0;
 

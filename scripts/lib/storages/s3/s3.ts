@@ -29,7 +29,11 @@ export function openS3(settings: S3Settings): Storage {
       try {
         assertKey(key);
         const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
-        await upload(measured, uploadCalls(context, features, key, { contentType, signal }), plan);
+        await upload(
+          measured,
+          uploadCalls(context, features, key, { contentType, storageClass: settings.storageClass, signal }),
+          plan,
+        );
         return measured.result();
       } finally {
         await measured.close();

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
 import { processAgeMs } from '../../../machine/process-age.ts';
+import { bash } from '../../../pipeline/bash.ts';
 import { type Chain, startChain } from '../../../pipeline/chain.ts';
 
 /** A lock that is held. */
@@ -9,13 +11,7 @@ export interface HeldLock {
 }
 
 const BUSY = 75;
-const UNREADABLE = 76;
-// Opened for reading alone, so that a folder and what is mounted read-only can be locked, and nothing is made where
-// nothing is. The lock is cat's, which ends as our side of its input is closed: when this process goes, so does the lock.
-const HOLD = `exec 9<"$1" || exit ${UNREADABLE}; shift
-flock "$@" 9 || exit $?
-echo held
-exec cat >/dev/null`;
+const HOLD = fileURLToPath(new URL('./flock.sh', import.meta.url));
 
 /**
  * Locks a file or folder against everybody on this machine who locks it so, in whichever container: the lock lies on
@@ -32,8 +28,7 @@ export async function takeFlock(
   // a lock may not be let go of in the middle of what it protects
   const stage = {
     name: 'flock',
-    command: 'bash',
-    args: ['-c', HOLD, 'flock', path, ...options],
+    ...bash(HOLD, [path, ...options]),
     mayEndFirst: false,
   };
   const chain = startChain([stage], { stdin: true, stdout: true });

@@ -15,6 +15,7 @@ import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, seriesOf } from '../server/connection.ts';
 import { countCode, displayName, readSequences } from '../server/contents.ts';
+import { asStored } from '../server/databases.ts';
 import { readFacts } from '../server/facts.ts';
 import { takeLock } from '../server/locks.ts';
 import { isOlder, type Program, programFor } from '../server/programs.ts';
@@ -27,9 +28,8 @@ const COUNTER = fileURLToPath(new URL('./counted-dump.pl', import.meta.url));
 const NAME = 'mariadb-dump';
 
 /** Locks the source and looks at what is about to be dumped. */
-export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
-  const connection = await connect(source, signal);
-  const dumped = putAside === undefined ? source : { ...source, database: putAside };
+export async function beginDump(given: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+  const connection = await connect(given, signal);
   let folder: string | undefined;
   const close = async () => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
@@ -37,6 +37,8 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
   };
   try {
     assertDumpsAll(connection.variables);
+    const source = await asStored(connection, given);
+    const dumped = putAside === undefined ? source : { ...source, database: putAside };
     await assertExists(connection, dumped);
     await takeLock(connection, { purpose: 'backup', source, waits: putAside !== undefined });
     await assertNotHalfSwapped(connection, source);

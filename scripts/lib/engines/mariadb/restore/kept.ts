@@ -2,11 +2,12 @@ import type { SourceConfig } from '../../../source.ts';
 import type { KeptDatabase } from '../../engine.ts';
 import { removeOld } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
-import { besideDatabases, dropDatabase, sizeOf } from '../server/databases.ts';
+import { asStored, besideDatabases, dropDatabase, sizeOf } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { findUnfinished } from '../swap/journal.ts';
 
-async function read(connection: Connection, { database }: SourceConfig): Promise<KeptDatabase[]> {
+async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
+  const { database } = await asStored(connection, source);
   const kept: KeptDatabase[] = [];
   // what a swap that broke off still needs is not something put aside
   const inUse = (await findUnfinished(connection, database)).flatMap(({ plan }) => [plan.next, plan.old]);
@@ -30,7 +31,7 @@ export async function dropKept(source: SourceConfig, before: Date, signal: Abort
   return removeOld(before, {
     list: () => read(connection, source),
     underLock: async (work) => {
-      await takeLock(connection, { purpose: 'restore', source });
+      await takeLock(connection, { purpose: 'restore', source: await asStored(connection, source) });
       return work();
     },
     remove: (name) => dropDatabase(connection, name),

@@ -1,3 +1,4 @@
+import { messageOf } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
@@ -10,6 +11,8 @@ export async function dropLeftovers(connection: Connection, source: SourceConfig
   for (const { name } of await besideDatabases(connection, source.database, 'restoring')) {
     if (swapping.some(({ plan }) => plan.next === name)) continue;
     log.info(`removing ${name}, which a restore that was killed left behind`);
-    await dropDatabase(connection, name);
+    await dropDatabase(connection, name).catch((error: unknown) => {
+      log.warn(`${name} could not be dropped, and stays: ${messageOf(error)}`);
+    });
   }
 }

@@ -90,7 +90,7 @@ async function assertNotReferenced(connection: Connection, database: string): Pr
   const rows = await connection.query<{ db: string; table: string; name: string }>(
     `select constraint_schema as db, table_name as \`table\`, constraint_name as name
      from information_schema.referential_constraints
-     where unique_constraint_schema = ? and constraint_schema <> ?`,
+     where binary unique_constraint_schema = ? and binary constraint_schema <> ?`,
     [database, database],
   );
   if (rows.length === 0) return;

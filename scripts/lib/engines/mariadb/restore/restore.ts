@@ -9,7 +9,7 @@ import { giveGrants, makeMissingAccounts } from '../dump/globals.ts';
 import { listCode } from '../server/code-objects.ts';
 import { type Connection, clientArguments, clientEnvironment, connect, quoteIdentifier } from '../server/connection.ts';
 import { countContents, listTables } from '../server/contents.ts';
-import { freeBesideName, listDatabases } from '../server/databases.ts';
+import { asStored, freeBesideName, listDatabases, storedName } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { programFor } from '../server/programs.ts';
 import { LOADING, settingsFor } from '../server/session.ts';
@@ -22,11 +22,13 @@ import { completeUnfinished } from './undo.ts';
 const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
 
 /** See Engine.beginRestore. */
-export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, globals, signal } = options;
-  const target = to ?? source.database;
-  const connection = await connect(source, signal);
+export async function beginRestore(given: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+  const { manifest, globals, signal } = options;
+  const connection = await connect(given, signal);
   try {
+    const source = await asStored(connection, given);
+    const to = options.to === undefined ? undefined : await storedName(connection, options.to);
+    const target = to ?? source.database;
     const place = { ...source, database: target };
     await takeLock(connection, { purpose: 'restore', source: place });
     await completeUnfinished(connection, place, signal);
@@ -34,7 +36,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
     const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
-    const known = { connection, source, target, targetExists, signal };
+    const known = { connection, source, target, signal };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
       return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
@@ -55,7 +57,6 @@ interface SessionParts {
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
-  readonly targetExists: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
   /** What is to be granted once the restored database is in place. */
@@ -64,7 +65,7 @@ interface SessionParts {
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, swaps, grants, signal } = parts;
+  const { connection, source, target, staging, isForeign, swaps, grants, signal } = parts;
   let isCommitted = false;
   return {
     staging,
@@ -83,11 +84,16 @@ function session(parts: SessionParts): RestoreSession {
       },
     ],
     contents: () => onConnection(source, signal, (own) => countContents(own, staging)),
-    prepare: () => onConnection(source, signal, (own) => prepare(own, staging, swaps)),
+    prepare: async () => {
+      await onConnection(source, signal, (own) => prepare(own, staging, swaps));
+      return [];
+    },
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };
-      const old = targetExists ? await freeBesideName(connection, target, 'previous') : null;
+      // looked for again: an application may have made it anew meanwhile
+      const isThere = swaps && (await listDatabases(connection)).includes(target);
+      const old = isThere ? await freeBesideName(connection, target, 'previous') : null;
       try {
         await swapDatabases(
           connection,

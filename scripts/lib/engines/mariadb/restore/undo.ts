@@ -2,7 +2,7 @@ import type { SourceConfig } from '../../../source.ts';
 import type { UndoResult } from '../../engine.ts';
 import { nothingToUndo } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
-import { besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
+import { asStored, besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { findUnfinished, type Unfinished } from '../swap/journal.ts';
 import { resumeSwap, swapDatabases } from '../swap/swap.ts';
@@ -19,9 +19,10 @@ export async function completeUnfinished(
 }
 
 /** See Engine.undo. An undo or a restore that broke off is completed first; of an undo, that is all that was asked for. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
-  const connection = await connect(source, signal);
+export async function undoRestore(given: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+  const connection = await connect(given, signal);
   try {
+    const source = await asStored(connection, given);
     const live = source.database;
     await takeLock(connection, { purpose: 'restore', source });
     const completed = await completeUnfinished(connection, source, signal);

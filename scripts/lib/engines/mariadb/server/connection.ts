@@ -22,6 +22,8 @@ export interface Connection {
   readonly server: ServerVersion;
   /** What its sessions are given by the server, before ours are told otherwise. */
   readonly variables: Variables;
+  /** lower_case_table_names: 0, names differ in case; 1, they are stored in lower case; 2, as they were written. */
+  readonly nameCase: 0 | 1 | 2;
   /** Whether the connection is encrypted: the client programs then have to do the same. */
   readonly isEncrypted: boolean;
   /** The server's id of this connection. */
@@ -180,6 +182,8 @@ async function wrap(
     firstRows,
     server,
     variables,
+    nameCase:
+      variables.get('lower_case_table_names') === '1' ? 1 : variables.get('lower_case_table_names') === '2' ? 2 : 0,
     isEncrypted,
     heed: (other) => {
       heeded.removeEventListener('abort', destroy);

@@ -1,3 +1,4 @@
+import type { SourceConfig } from '../../../source.ts';
 import { besideName, ROLES, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 
@@ -13,6 +14,28 @@ export async function listDatabases(connection: Connection): Promise<string[]> {
   );
   // a folder among the data that is none of the server's, such as lost+found
   return rows.map(({ name }) => name).filter((name) => !SYSTEM.includes(name) && !name.startsWith('#mysql50#'));
+}
+
+/**
+ * The name that the server has for a database which a URL or an argument may write with other capitals. Whatever is
+ * compared, locked or dropped goes by this one.
+ */
+export async function storedName(connection: Connection, name: string): Promise<string> {
+  if (connection.nameCase === 0) return name;
+  const [row] = await connection.query<{ name: string }>(
+    'select schema_name as name from information_schema.schemata where schema_name = ?',
+    [name],
+  );
+  if (row) return row.name;
+  if (connection.nameCase === 2) return name;
+  const [lower] = await connection.query<{ name: string }>('select lower(?) as name', [name]);
+  return lower?.name ?? name;
+}
+
+/** The source, with its database under the name that the server has for it. */
+export async function asStored(connection: Connection, source: SourceConfig): Promise<SourceConfig> {
+  const database = await storedName(connection, source.database);
+  return database === source.database ? source : { ...source, database };
 }
 
 /** Whether restores made this database beside a live one. */

@@ -47,6 +47,22 @@ export async function readDefaults(connection: Connection, database: string): Pr
   return row;
 }
 
+/** What a drill's server is given too, or what tells why a server takes a dump otherwise than this one. */
+const KEPT_SETTINGS = [
+  'lower_case_table_names',
+  'max_allowed_packet',
+  'log_bin',
+  'log_bin_trust_function_creators',
+  'character_set_server',
+  'collation_server',
+  'character_set_collations',
+  'innodb_page_size',
+  'innodb_default_row_format',
+  'ft_min_word_len',
+  'innodb_ft_min_token_size',
+  'default_storage_engine',
+] as const;
+
 export async function readFacts(connection: Connection, database: string, program: Program): Promise<SourceFacts> {
   const defaults = await readDefaults(connection, database);
   const [size] = await connection.query<{ bytes: string; table_bytes: string }>(
@@ -59,6 +75,12 @@ export async function readFacts(connection: Connection, database: string, progra
     serverVersion: connection.server.text,
     clientVersion: program.version.text,
     ...defaults,
+    settings: Object.fromEntries(
+      KEPT_SETTINGS.flatMap((name) => {
+        const value = connection.variables.get(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
     invalid: await readInvalidViews(connection, database),
     roles: await readDefiners(connection, database),
     databaseBytes: Math.round(Number(size?.bytes)),

@@ -3,6 +3,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import type { RunUnderWay } from '../../engine.ts';
 import { type Connection, connect } from './connection.ts';
+import { asStored } from './databases.ts';
 
 interface Lock {
   readonly purpose: 'backup' | 'restore';
@@ -44,11 +45,12 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
 export async function runsUnderWay(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
   const connection = await connect(source, signal);
   try {
+    const stored = await asStored(connection, source);
     const runs: RunUnderWay[] = [];
     for (const purpose of ['backup', 'restore'] as const) {
       const rows = await connection.query<{ ms: number }>(
         'select time_ms as ms from information_schema.processlist where id = is_used_lock(?)',
-        [lockName(purpose, source)],
+        [lockName(purpose, stored)],
       );
       runs.push(...rows.map(({ ms }) => ({ purpose, forMs: Math.round(Number(ms)) })));
     }

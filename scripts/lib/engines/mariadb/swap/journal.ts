@@ -9,10 +9,11 @@ import type { DatabaseDefaults } from '../server/facts.ts';
 const JOURNAL = '_compose_db_backup_swap';
 
 /**
- * How far a swap has come. `begun`: the live tables are where they were, or hidden; `moved`: every table is in its new
+ * How far a swap has come. `begun`: the live tables are where they were; `made`: so is the database that some of them go
+ * to, and the live ones may be hidden; `moved`: every table is in its new
  * place; `live`: the live database is complete, the replaced one not yet.
  */
-export type SwapState = 'begun' | 'moved' | 'live';
+export type SwapState = 'begun' | 'made' | 'moved' | 'live';
 
 /** A table of either side. One with triggers gets a name of its own for the moment in which it has none. */
 export interface SwappedTable {
@@ -59,6 +60,12 @@ export async function writeJournal(connection: Connection, plan: SwapPlan): Prom
 
 export async function recordState(connection: Connection, plan: SwapPlan, state: SwapState): Promise<void> {
   await connection.query(`update ${tableOf(plan)} set state = ?`, [state]);
+}
+
+/** How far the swap has come, as it was last written down. */
+export async function readState(connection: Connection, plan: SwapPlan): Promise<SwapState | undefined> {
+  const [row] = await connection.query<{ state: SwapState }>(`select state from ${tableOf(plan)}`);
+  return row?.state;
 }
 
 export async function removeJournal(connection: Connection, plan: SwapPlan): Promise<void> {

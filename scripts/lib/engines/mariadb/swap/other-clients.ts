@@ -16,7 +16,7 @@ export async function clientsOf(
 ): Promise<Client[]> {
   return connection.query<Client>(
     `select id, user from information_schema.processlist
-     where db in (${databases.map(() => '?').join(', ')}) and id not in (?, connection_id())
+     where ${connection.nameCase === 0 ? 'binary ' : ''}db in (${databases.map(() => '?').join(', ')}) and id not in (?, connection_id())
        and user not in ('system user', 'event_scheduler') and command not in ('Daemon', 'Binlog Dump', 'Slave_SQL', 'Slave_IO', 'Killed')
      order by user`,
     [...databases, except],

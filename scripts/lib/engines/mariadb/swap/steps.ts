@@ -1,10 +1,18 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { log } from '../../../terminal/log.ts';
-import { type CodeKind, type CodeObject, createAll, createCode, dropCode, readCode } from '../server/code-objects.ts';
-import { type Connection, quoteIdentifier } from '../server/connection.ts';
+import {
+  type CodeKind,
+  type CodeObject,
+  createAll,
+  createCode,
+  dropCode,
+  listCode,
+  readCode,
+} from '../server/code-objects.ts';
+import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
 import { displayName, listTables } from '../server/contents.ts';
 import { dropDatabase, LOCK_WAIT_SECONDS } from '../server/databases.ts';
-import { recordState, removeJournal, type SwapPlan, type SwapState } from './journal.ts';
+import { isJournal, readState, recordState, removeJournal, type SwapPlan, type SwapState } from './journal.ts';
 
 const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
@@ -27,6 +35,10 @@ export async function advance(
     `set session lock_wait_timeout = ${LOCK_WAIT_SECONDS}, session foreign_key_checks = 0, session sql_mode = ''`,
   );
   if (from === 'begun') {
+    await makeDatabase(connection, plan);
+    await recordState(connection, plan, 'made');
+  }
+  if (from === 'begun' || from === 'made') {
     await moveTables(connection, plan);
     await recordState(connection, plan, 'moved');
   }
@@ -36,7 +48,56 @@ export async function advance(
   }
   await isLive();
   await furnishOld(connection, plan);
-  await dropDatabase(connection, plan.next);
+  await dropEmptied(connection, plan);
+}
+
+/** Databases that a swap of this process has made, should it come to taking them back. */
+const made = new WeakSet<SwapPlan>();
+
+/**
+ * Makes the database that was not there when the plan was made.
+ * @throws OperatorError RESTORE_REFUSED when somebody else has made it since, and put something into it
+ */
+async function makeDatabase(connection: Connection, plan: SwapPlan): Promise<void> {
+  const { live, old } = plan;
+  const [name, defaults] = old === null ? [live, plan.defaults] : [old, plan.oldDefaults ?? plan.defaults];
+  try {
+    await connection.query(
+      `create database ${quoteIdentifier(name)} character set ${defaults.encoding} collate ${defaults.collation}`,
+    );
+    made.add(plan);
+  } catch (error) {
+    if (errorName(error) !== 'ER_DB_CREATE_EXISTS') throw error;
+    // made by a swap that broke off, or by an application that looked for its database: nothing is in it
+    if (await isEmpty(connection, name)) return;
+    throw new OperatorError('RESTORE_REFUSED', `${name} was made by somebody else while the backup was loaded`, {
+      hint: 'Stop what makes it, and restore again: what is in it now will then be kept. Nothing of it was touched.',
+      cause: error,
+    });
+  }
+}
+
+async function isEmpty(connection: Connection, database: string): Promise<boolean> {
+  const tables = await listTables(connection, database);
+  return tables.length === 0 && (await listCode(connection, database)).length === 0;
+}
+
+/** What was emptied goes, unless there is something in it that the swap did not leave there. The live database is whole. */
+async function dropEmptied(connection: Connection, plan: SwapPlan): Promise<void> {
+  const strange = [...(await tablesOf(connection, plan.next))].filter((name) => !isJournal(name));
+  if (strange.length > 0) {
+    await removeJournal(connection, plan);
+    log.warn(
+      `${plan.next} stays, for these tables in it are none of the swap's: ${strange.map(displayName).join(', ')}`,
+    );
+    return;
+  }
+  try {
+    await dropDatabase(connection, plan.next);
+  } catch (error) {
+    await removeJournal(connection, plan);
+    log.warn(`${plan.next}, which is of no more use, could not be dropped: ${messageOf(error)}`);
+  }
 }
 
 async function tablesOf(connection: Connection, database: string): Promise<Set<string>> {
@@ -56,11 +117,6 @@ async function rename(connection: Connection, pairs: readonly Rename[]): Promise
 
 async function moveTables(connection: Connection, plan: SwapPlan): Promise<void> {
   const { live, next, old } = plan;
-  // make the databases
-  const [into, defaults] = old === null ? [live, plan.defaults] : [old, plan.oldDefaults ?? plan.defaults];
-  await connection.query(
-    `create database if not exists ${quoteIdentifier(into)} character set ${defaults.encoding} collate ${defaults.collation}`,
-  );
   // drop the triggers of the restored tables, which could not be moved with them
   await dropCode(connection, next, ['trigger']);
   if (old !== null) {
@@ -83,8 +139,13 @@ async function moveTables(connection: Connection, plan: SwapPlan): Promise<void>
     await dropCode(connection, live, ['view']);
     here = await tablesOf(connection, live);
     const waiting = await tablesOf(connection, next);
+    // what has been made since the plan was is the replaced database's too
+    const planned = new Set(plan.liveTables.flatMap(({ name, hidden }) => [name, ...(hidden ? [hidden] : [])]));
+    const haveMoved = kept.size > 0 || plan.nextTables.some(({ name }) => !waiting.has(name));
+    const since = haveMoved ? [] : [...here].filter((name) => !planned.has(name));
     // let the tables change places
     await rename(connection, [
+      ...since.map((name): Rename => [live, name, old, name]),
       ...plan.liveTables.flatMap(({ name, hidden = name }): Rename[] =>
         !kept.has(name) && here.has(hidden) ? [[live, hidden, old, name]] : [],
       ),
@@ -211,7 +272,9 @@ export async function takeBack(connection: Connection, plan: SwapPlan): Promise<
       plan.nextCode,
       plan.nextTables.flatMap(({ name, hidden: has }) => (has === undefined ? [] : [{ of: name, at: name }])),
     );
-    await dropDatabase(connection, old ?? live);
+    const into = old ?? live;
+    const isOurs = made.has(plan) || (await readState(connection, plan)) === 'made';
+    if (isOurs && (await isEmpty(connection, into))) await dropDatabase(connection, into);
     await removeJournal(connection, plan);
     return true;
   } catch (error) {

@@ -1,6 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { Contents, SourceFacts } from '../../../repository/manifest.ts';
+import type { Contents } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
@@ -15,6 +15,7 @@ import { exportSnapshot } from '../server/snapshot.ts';
 import { folderJobs, folderStreams } from '../split/dump.ts';
 import { fixTables } from '../split/locks.ts';
 import { mindBystanders } from './bystanders.ts';
+import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
 
 /**
@@ -48,15 +49,16 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
     const { snapshot, tables } = isFolder
       ? await fixTables(connection, dumped, signal)
       : { snapshot: await exportSnapshot(connection), tables: [] };
-    const facts = await readFacts(connection, program);
+    const shared = await sharedNames(connection, dumped, signal);
+    const facts = await readFacts(connection, program, shared);
     const sequencesBefore = await readSequences(connection);
     const common = {
       createdAt: snapshot.time,
       facts,
-      globals: () => readGlobals(connection, dumped.database, facts.roles ?? []),
+      globals: () => readGlobals(shared, dumped.database, facts.roles ?? []),
       close: async () => {
         await secondPassed(snapshot.time.getTime(), () => serverTime(connection), signal);
-        await Promise.all([connection.close(), lockHolder.close()]);
+        await Promise.all([connection.close(), lockHolder.close(), shared.close()]);
       },
     };
     if (isFolder) {
@@ -118,78 +120,6 @@ function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   log.warn(
     `pg_dump ${program.version} dumps a PostgreSQL ${versionText(serverVersionNum)} server; set POSTGRES_VERSION=${serverMajor} so that dumps restore on that very version`,
   );
-}
-
-const ROLES = `
-  select distinct r.rolname as name
-  from pg_shdepend s join pg_roles r on r.oid = s.refobjid
-  where s.refclassid = 'pg_authid'::regclass
-    and (s.dbid = (select oid from pg_database where datname = current_database())
-      or s.classid = 'pg_database'::regclass
-        and s.objid = (select oid from pg_database where datname = current_database()))
-    and r.rolname !~ '^pg_'
-  union select pg_get_userbyid(datdba) from pg_database where datname = current_database()
-  union select pg_get_userbyid(relowner) from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
-  union select pg_get_userbyid(nspowner) from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
-    and nspname <> 'public'
-  order by 1`;
-
-const TABLESPACES = `
-  select distinct t.spcname as name from pg_class c join pg_tablespace t on t.oid = c.reltablespace
-  where c.reltablespace <> 0 and t.spcname !~ '^pg_' order by 1`;
-
-/** Constraints that were never validated, and indexes that a failed CREATE INDEX CONCURRENTLY left. */
-export const INVALID_OBJECTS = `
-  select format('constraint %I on %s', conname, conrelid::regclass) as name
-  from pg_constraint c join pg_namespace n on n.oid = c.connamespace
-  where not convalidated and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-  union all
-  select format('index %s', indexrelid::regclass) from pg_index where not indisvalid and indexrelid >= 16384
-  order by 1`;
-
-/** Event triggers, but for those of extensions, which come and go with them. */
-const EVENT_TRIGGERS = `
-  select evtname as name from pg_event_trigger t where not exists (
-    select from pg_depend d where d.classid = 'pg_event_trigger'::regclass and d.objid = t.oid and d.deptype = 'e')
-  order by 1`;
-
-async function readFacts(connection: Connection, program: Program): Promise<SourceFacts> {
-  // column names of pg_database changed with the versions; a row as JSON has those that there are
-  const [row] = await connection.query<{
-    d: Record<string, string | null>;
-    encoding: string;
-    bytes: string;
-    table_bytes: string;
-    version: string;
-  }>(`
-    select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(d.encoding) as encoding,
-      pg_database_size(d.oid)::text as bytes,
-      (select (coalesce(sum(relpages::bigint), 0) * current_setting('block_size')::bigint)::text
-       from pg_class where relkind in ('r', 't') and oid >= 16384) as table_bytes,
-      current_setting('server_version') as version
-    from pg_database d where datname = current_database()`);
-  const extensions = await connection.query<{ name: string; version: string }>(
-    'select extname as name, extversion as version from pg_extension order by 1',
-  );
-  const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
-  const d = row?.d ?? {};
-  const locale = d.datlocale ?? d.daticulocale;
-  return {
-    serverVersion: row?.version ?? versionText(connection.serverVersionNum),
-    clientVersion: program.version,
-    encoding: row?.encoding ?? '',
-    collation: d.datcollate ?? '',
-    characterType: d.datctype ?? '',
-    ...(d.datlocprovider ? { localeProvider: d.datlocprovider } : {}),
-    ...(locale ? { locale } : {}),
-    extensions,
-    roles: await names(ROLES),
-    tablespaces: await names(TABLESPACES),
-    invalid: await names(INVALID_OBJECTS),
-    eventTriggers: await names(EVENT_TRIGGERS),
-    databaseBytes: Number(row?.bytes),
-    tableBytes: Number(row?.table_bytes),
-  };
 }
 
 function dumpStage(source: SourceConfig, program: Program, snapshotId: string): Stage {

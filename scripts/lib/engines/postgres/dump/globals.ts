@@ -1,34 +1,44 @@
 import { type Connection, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
 import { databaseStatements, settingAssignment } from './database-settings.ts';
+import { FIRST_SUPERUSER, type Membership, neededRoles, type Role } from './needed-roles.ts';
 
-interface RoleRow {
-  readonly name: string;
+interface RoleRow extends Role {
   readonly attributes: string[];
   readonly connlimit: number;
   readonly validuntil: string | null;
   readonly canlogin: boolean;
-  readonly password: string | null;
   readonly settings: string[] | null;
-  readonly memberships: { role: string; admin: boolean }[];
+  readonly comment: string | null;
+  readonly labels: { provider: string; label: string }[];
+  /** Parameters of the server that it may set, from PostgreSQL 15 on. */
+  readonly parameters: { name: string; privilege: string; grantable: boolean }[];
 }
 
-/** The roles that own or are granted something in the database, and those that they are members of, however far. */
-const NEEDED_ROLES = `
-  with recursive needed as (
-    select oid from pg_roles where rolname = any($1)
-    union
-    select m.roleid from pg_auth_members m join needed n on n.oid = m.member
-  )
-  select r.rolname as name, r.rolconnlimit as connlimit, r.rolvaliduntil::text as validuntil, r.rolcanlogin as canlogin,
+// VALID UNTIL in a form that no session's date style has a part in
+const ROLES = `
+  select r.oid::text as oid, r.rolname as name, r.rolconnlimit as connlimit, r.rolcanlogin as canlogin,
+    case when isfinite(r.rolvaliduntil) then to_char(r.rolvaliduntil at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'
+      else r.rolvaliduntil::text end as validuntil,
     array_remove(array[
       case when r.rolsuper then 'SUPERUSER' end, case when r.rolinherit then 'INHERIT' else 'NOINHERIT' end,
       case when r.rolcreaterole then 'CREATEROLE' end, case when r.rolcreatedb then 'CREATEDB' end,
       case when r.rolreplication then 'REPLICATION' end, case when r.rolbypassrls then 'BYPASSRLS' end], null) as attributes,
     (select s.setconfig from pg_db_role_setting s where s.setrole = r.oid and s.setdatabase = 0) as settings,
-    coalesce((select json_agg(json_build_object('role', g.rolname, 'admin', m.admin_option) order by g.rolname)
-      from pg_auth_members m join pg_roles g on g.oid = m.roleid where m.member = r.oid), '[]') as memberships
-  from needed join pg_roles r on r.oid = needed.oid
-  where r.rolname !~ '^pg_' order by r.rolname`;
+    shobj_description(r.oid, 'pg_authid') as comment,
+    coalesce((select json_agg(json_build_object('provider', l.provider, 'label', l.label) order by l.provider)
+      from pg_shseclabel l where l.objoid = r.oid and l.classoid = 'pg_authid'::regclass), '[]') as labels,
+    exists (select from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
+      where s.setrole = r.oid and d.datname = $1) as "hasSettings",
+    %PARAMETERS% as parameters
+  from pg_roles r order by r.rolname`;
+
+const PARAMETERS = `coalesce((select json_agg(json_build_object('name', p.parname, 'privilege', a.privilege_type, 'grantable', a.is_grantable)
+      order by p.parname, a.privilege_type) from pg_parameter_acl p cross join lateral aclexplode(p.paracl) a where a.grantee = r.oid), '[]')`;
+
+// a row as JSON has the columns that this version has: who inherits and who may become the role came with PostgreSQL 16
+const MEMBERSHIPS = `
+  select m.roleid::text as role, m.member::text as member, m.grantor::text as grantor, to_jsonb(m) as options
+  from pg_auth_members m order by m.roleid, m.member, m.grantor`;
 
 /** Stands in globals whose roles cannot log in as they are. */
 export const HASHES_UNREAD =
@@ -36,79 +46,127 @@ export const HASHES_UNREAD =
 
 /**
  * What the database needs of its server and pg_dump leaves out, as SQL for psql, connected to the database: roles that
- * are missing, with their memberships; then owner, settings, grants and comment of the database itself. With the psql
- * variable `roles_only` the second half is left out. Existing roles are left as they are.
+ * are missing, with their memberships; then owner, grants, settings, comment and flags of the database itself. Roles that are
+ * there are left as they are. psql variables leave parts out: `roles_only`, `without_members` (roles that only belong to one
+ * that the database needs, or have settings in it), `without_last` and `last_only` (limits and flags).
  *
  * Without the right to read password hashes, roles are made NOLOGIN.
+ *
+ * @param connection where the names of roles, which all databases share, are read as they were written
  */
 export async function readGlobals(connection: Connection, database: string, roles: readonly string[]): Promise<string> {
   const [may] = await connection.query<{ may: boolean }>("select has_table_privilege('pg_authid', 'select') as may");
-  const hashes = may?.may
-    ? await connection.query<{ name: string; hash: string }>(
-        'select rolname as name, rolpassword as hash from pg_authid where rolpassword is not null',
+  const isHashKnown = may?.may === true;
+  const hashes = isHashKnown
+    ? await connection.query<{ oid: string; hash: string }>(
+        'select oid::text as oid, rolpassword as hash from pg_authid where rolpassword is not null',
       )
     : [];
-  const hashOf = new Map(hashes.map(({ name, hash }) => [name, hash]));
-  const rows = await connection.query<Omit<RoleRow, 'password'>>(NEEDED_ROLES, [[...roles]]);
-  // a role comes after those that it is a member of
-  const ordered = inOrder(rows.map((row) => ({ ...row, password: hashOf.get(row.name) ?? null })));
+  const hashOf = new Map(hashes.map(({ oid, hash }) => [oid, hash]));
+  const hasParameters = connection.serverVersionNum >= 150_000;
+  const rows = await connection.query<RoleRow & Record<string, unknown>>(
+    ROLES.replace('%PARAMETERS%', hasParameters ? PARAMETERS : "'[]'::json"),
+    [database],
+  );
+  const memberships = await connection.query<Membership & Record<string, unknown>>(MEMBERSHIPS);
+  const { needed, further, given } = neededRoles(rows, memberships, new Set(roles));
+  const statements = await databaseStatements(connection, database, ':"DBNAME"');
+  const [last, first] = [statements.filter(({ isLast }) => isLast), statements.filter(({ isLast }) => !isLast)];
+  const create = (role: RoleRow) => createRole(role, isHashKnown, hashOf.get(role.oid));
+  const names = new Map(rows.map(({ oid, name }) => [oid, name]));
   return [
     '-- What the database needs of its server. Made for psql, connected to the database.',
-    ...(may?.may
-      ? []
-      : [
-          '-- Password hashes could not be read: the roles are made NOLOGIN. ALTER ROLE … LOGIN PASSWORD … is yours to do.',
-        ]),
-    ...ordered.map((role) => createRole(role, may?.may === true)),
-    '\\if :{?roles_only}',
-    '\\else',
-    ...(await databaseStatements(connection, database, ':"DBNAME"')).map((statement) => `${statement};`),
-    '\\endif',
+    ...(isHashKnown ? [] : [HASHES_UNREAD]),
+    ...unless('last_only', [
+      ...[...needed, ...further].map(({ oid }) => `\\set ${madeVariable(oid)} false`),
+      ...needed.flatMap(create),
+      ...unless('without_members', further.flatMap(create)),
+      ...given.flatMap((membership) => grantMembership(membership, names)),
+    ]),
+    ...unless('roles_only', [
+      ...unless('last_only', first.flatMap(asLines)),
+      ...unless('without_last', last.flatMap(asLines)),
+    ]),
     '',
   ].join('\n');
 }
 
-function inOrder(roles: readonly RoleRow[]): RoleRow[] {
-  const ordered: RoleRow[] = [];
-  const visited = new Set<string>();
-  const byName = new Map(roles.map((role) => [role.name, role]));
-  const visit = (role: RoleRow) => {
-    if (visited.has(role.name)) return;
-    visited.add(role.name);
-    for (const { role: name } of role.memberships) {
-      const other = byName.get(name);
-      if (other) visit(other);
-    }
-    ordered.push(role);
-  };
-  roles.forEach(visit);
-  return ordered;
+function unless(variable: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`\\if :{?${variable}}`, '\\else', ...lines, '\\endif'];
 }
 
-function createRole(role: RoleRow, isHashKnown: boolean): string {
+function asLines({ sql, asRole }: { sql: string; asRole?: string }): string[] {
+  // GRANTED BY takes nobody but the current user
+  return asRole === undefined ? [`${sql};`] : [`set role ${quoteIdentifier(asRole)};`, `${sql};`, 'reset role;'];
+}
+
+/** The psql variable that is true once the role had to be made. */
+const madeVariable = (oid: string) => `made_${oid}`;
+
+function createRole(role: RoleRow, isHashKnown: boolean, hash: string | undefined): string[] {
   const name = quoteIdentifier(role.name);
-  const login = role.canlogin && isHashKnown ? ['LOGIN'] : ['NOLOGIN'];
   const attributes = [
     ...role.attributes,
-    ...login,
+    role.canlogin && isHashKnown ? 'LOGIN' : 'NOLOGIN',
     ...(role.connlimit === -1 ? [] : [`CONNECTION LIMIT ${role.connlimit}`]),
     ...(role.validuntil === null ? [] : [`VALID UNTIL ${quoteLiteral(role.validuntil)}`]),
-    ...(role.password === null ? [] : [`PASSWORD ${quoteLiteral(role.password)}`]),
+    ...(hash === undefined ? [] : [`PASSWORD ${quoteLiteral(hash)}`]),
   ];
-  const statements = [
-    `create role ${name} with ${attributes.join(' ')}`,
-    ...role.memberships.map(
-      ({ role: group, admin }) => `grant ${quoteIdentifier(group)} to ${name}${admin ? ' with admin option' : ''}`,
+  const made = madeVariable(role.oid);
+  return [
+    `select not exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(role.name)}) as ${made} \\gset`,
+    `\\if :${made}`,
+    `create role ${name} with ${attributes.join(' ')};`,
+    '\\if :ERROR',
+    '\\else',
+    ...(role.settings ?? []).map((setting) => `alter role ${name} set ${settingAssignment(setting)};`),
+    ...(role.comment === null ? [] : [`comment on role ${name} is ${quoteLiteral(role.comment)};`]),
+    ...role.labels.map(
+      ({ provider, label }) =>
+        `security label for ${quoteIdentifier(provider)} on role ${name} is ${quoteLiteral(label)};`,
     ),
-    ...(role.settings ?? []).map((setting) => `alter role ${name} set ${settingAssignment(setting)}`),
+    ...role.parameters.map(
+      ({ name: parameter, privilege, grantable }) =>
+        `grant ${privilege} on parameter ${parameter.split('.').map(quoteIdentifier).join('.')} to ${name}${grantable ? ' with grant option' : ''};`,
+    ),
+    '\\endif',
+    '\\endif',
   ];
-  return block(role.name, statements);
 }
 
-/** Statements that run only where the role is missing. */
-function block(role: string, statements: readonly string[]): string {
-  const body = `begin if not exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(role)}) then ${statements
-    .map((statement) => `${statement};`)
-    .join(' ')} end if; end`;
-  return `do ${quoteLiteral(body)};`;
+/**
+ * A membership, where one of the two roles had to be made. From PostgreSQL 16 on with its options and its grantor, as
+ * pg_dumpall writes it: without them it would come back wider than it was. Nobody but the first superuser may be left out
+ * as a grantor: whoever restores takes his place.
+ */
+function grantMembership(membership: Membership, names: ReadonlyMap<string, string>): string[] {
+  const { role, member, grantor, options } = membership;
+  const [roleName = '', memberName = '', grantorName = ''] = [role, member, grantor].map((oid) => names.get(oid));
+  const made = (oid: string, name: string) => (name.startsWith('pg_') ? 'false' : `:'${madeVariable(oid)}'::bool`);
+  const grant = `grant ${quoteIdentifier(roleName)} to ${quoteIdentifier(memberName)}`;
+  const isOld = options.inherit_option === undefined || options.set_option === undefined;
+  return [
+    `select ${made(member, memberName)} or ${made(role, roleName)} and exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(memberName)}) as given \\gset`,
+    '\\if :given',
+    ...(isOld
+      ? [`${grant}${options.admin_option ? ' with admin option' : ''};`]
+      : grantedBy(
+          `${grant} with admin ${options.admin_option}, inherit ${options.inherit_option}, set ${options.set_option}`,
+          grantor === FIRST_SUPERUSER ? undefined : grantorName,
+        )),
+    '\\endif',
+  ];
+}
+
+/** In the grantor's name, where this session may speak for him. */
+function grantedBy(grant: string, grantor: string | undefined): string[] {
+  if (grantor === undefined) return [`${grant};`];
+  return [
+    `select coalesce((select pg_catalog.pg_has_role(current_user, oid, 'USAGE') from pg_catalog.pg_roles where rolname = ${quoteLiteral(grantor)}), false) as may \\gset`,
+    '\\if :may',
+    `${grant} granted by ${quoteIdentifier(grantor)};`,
+    '\\else',
+    `${grant};`,
+    '\\endif',
+  ];
 }

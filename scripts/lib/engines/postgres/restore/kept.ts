@@ -2,7 +2,8 @@ import type { SourceConfig } from '../../../source.ts';
 import type { KeptDatabase } from '../../engine.ts';
 import { removeOld } from '../../kept.ts';
 import type { Connection } from '../server/connection.ts';
-import { besideDatabases, connectBeside, dropDatabase } from '../server/databases.ts';
+import { besideDatabases, connectBeside } from '../server/databases.ts';
+import { dropDatabase } from '../server/drop.ts';
 import { lockRestore } from '../server/locks.ts';
 
 async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
@@ -30,6 +31,6 @@ export async function dropKept(source: SourceConfig, before: Date, signal: Abort
       await lockRestore(connection, source);
       return work();
     },
-    remove: (name) => dropDatabase(connection, name),
+    remove: (name) => dropDatabase(connection, source, name, signal),
   }).finally(() => connection.close());
 }

@@ -4,8 +4,9 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { assertServerRoom } from '../../room.ts';
-import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
+import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases } from '../server/databases.ts';
+import { subscriptionsOf } from '../server/drop.ts';
 
 /** A restore writes the tables, their WAL and what index builds spill, beside the live database. */
 const ROOM_FACTOR = 1.3;
@@ -17,6 +18,8 @@ export interface RestorePlan {
   readonly targetExists: boolean;
   /** The target is to be swapped, not restored beside. */
   readonly swaps: boolean;
+  /** The target is an empty database of the operator's own. */
+  readonly isForeign: boolean;
   readonly manifest: Manifest | undefined;
 }
 
@@ -24,14 +27,34 @@ export interface RestorePlan {
  * Refuses, before anything is made, a restore whose end could not be reached.
  * @throws OperatorError RESTORE_REFUSED, or NO_SPACE
  */
-export async function assertRestorable(connection: Connection, plan: RestorePlan, signal: AbortSignal): Promise<void> {
-  await assertRights(connection, plan);
-  await assertRoles(connection, plan);
+export async function assertRestorable(connection: Connection, plan: RestorePlan): Promise<void> {
+  if (!plan.isForeign) await assertRights(connection, plan);
+  await assertTablespaces(connection, plan);
   await assertExtensions(connection, plan);
   await assertRoom(connection, plan);
   if (!plan.swaps || !plan.targetExists) return;
-  await assertRenamable(connection, plan, signal);
+  await assertRenamable(connection, plan.target);
   await tellOfEarlierRestores(connection, plan.target);
+}
+
+/**
+ * Refuses a server that nothing can be written to, for every restore and undo.
+ * @throws OperatorError RESTORE_REFUSED
+ */
+export async function assertWritable(connection: Connection): Promise<void> {
+  const [row] = await connection.query<{ standby: boolean; readOnly: string }>(
+    `select pg_is_in_recovery() as standby, current_setting('default_transaction_read_only') as "readOnly"`,
+  );
+  if (row?.standby)
+    throw refused(
+      'the server is a standby, which follows its primary and can be read alone',
+      'Restore on the primary: point the source at it.',
+    );
+  if (row?.readOnly === 'on')
+    throw refused(
+      'default_transaction_read_only is on for the user of the restore, whose sessions may change nothing',
+      'As a superuser: ALTER ROLE … RESET default_transaction_read_only, or restore as another user.',
+    );
 }
 
 function refused(message: string, hint: string): OperatorError {
@@ -71,13 +94,34 @@ export function missingRoles(connection: Connection, manifest: Manifest | undefi
   return missing(connection, 'select rolname as name from pg_roles', manifest?.roles ?? []);
 }
 
-async function assertRoles(connection: Connection, { manifest }: RestorePlan): Promise<void> {
+/**
+ * Once those that may be made are made.
+ * @throws OperatorError RESTORE_REFUSED
+ */
+export async function assertRoles(connection: Connection, manifest: Manifest | undefined): Promise<void> {
   const roles = await missingRoles(connection, manifest);
   if (roles.length === 0) return;
   const statements = roles.map((role) => `CREATE ROLE ${quoteIdentifier(role)};`).join(' ');
   throw refused(
     `the server lacks roles that own or are granted something in the backup: ${roles.join(', ')}`,
     `Make them first, with LOGIN and PASSWORD for those that log in: ${statements}`,
+  );
+}
+
+/** A backup knows the names of its tablespaces, not what disks the new server has. */
+async function assertTablespaces(connection: Connection, { manifest }: RestorePlan): Promise<void> {
+  const wanted = new Set([
+    ...(manifest?.tablespaces ?? []),
+    ...(manifest?.defaultTablespace ? [manifest.defaultTablespace] : []),
+  ]);
+  const tablespaces = await missing(connection, 'select spcname as name from pg_tablespace', [...wanted]);
+  if (tablespaces.length === 0) return;
+  const statements = tablespaces.map(
+    (name) => `CREATE TABLESPACE ${quoteIdentifier(name)} LOCATION '/a/folder/of/its/own';`,
+  );
+  throw refused(
+    `the server lacks tablespaces that the backup's tables lie in: ${tablespaces.join(', ')}`,
+    `Make them first, each in an empty folder that belongs to the server's user: ${statements.join(' ')}`,
   );
 }
 
@@ -115,12 +159,14 @@ async function assertRoom(connection: Connection, { manifest }: RestorePlan): Pr
   assertServerRoom(freeBytes, neededBytes);
 }
 
-/** What makes ALTER DATABASE RENAME fail at the very end, or would be lost by it. */
-async function assertRenamable(
-  connection: Connection,
-  { source, target }: RestorePlan,
-  signal: AbortSignal,
-): Promise<void> {
+/**
+ * Refuses what makes ALTER DATABASE RENAME fail at the very end, or would be lost by it. Nothing of it asks the database
+ * itself, which may let nobody in.
+ *
+ * @param isUndo what a restore brought back may be taken away with the subscriptions that it made, while they do not run
+ * @throws OperatorError RESTORE_REFUSED
+ */
+export async function assertRenamable(connection: Connection, target: string, isUndo = false): Promise<void> {
   const prepared = await connection.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1', [
     target,
   ]);
@@ -140,14 +186,7 @@ async function assertRenamable(
       'Stop their consumers and drop them (pg_drop_replication_slot), or restore beside: --to DB.',
     );
   }
-  const live = await connect(source, target, signal);
-  const subscriptions = await live
-    .query<{ name: string }>(
-      'select subname as name from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
-    )
-    // readable by superusers alone before PostgreSQL 10's column grants; without the right there is nothing to tell
-    .catch(() => [])
-    .finally(() => live.close());
+  const subscriptions = (await subscriptionsOf(connection, target)).filter(({ isEnabled }) => isEnabled || !isUndo);
   if (subscriptions.length === 0) return;
   throw refused(
     `${target} subscribes to logical replication: ${subscriptions.map(({ name }) => name).join(', ')}`,

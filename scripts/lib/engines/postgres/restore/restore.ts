@@ -3,20 +3,23 @@ import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
-import { carryOver } from '../dump/database-settings.ts';
 import { assertComplete } from '../server/completion.ts';
-import { type Connection, connect } from '../server/connection.ts';
+import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
-import { connectBeside, dropDatabase, dropLeftovers, freeBesideName, listDatabases } from '../server/databases.ts';
+import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
+import { dropDatabase, subscriptionsOf } from '../server/drop.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { planFolder, restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
-import { giveOwnSettings, makeMissingRoles } from './apply-globals.ts';
-import { assertRestorable } from './preflight.ts';
+import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } from './apply-globals.ts';
+import { carryOver } from './carry-over.ts';
+import { dropLeftovers } from './leftovers.ts';
+import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { assertEmpty, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
+import { describeUngiven, type Ungiven } from './ungiven.ts';
 
 /** What a newer pg_dump writes at a dump's head and an older server does not know. */
 const HEAD_SETTINGS = [
@@ -40,24 +43,27 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
   }
   const connection = await connectBeside(source, signal);
   try {
+    await assertWritable(connection);
     await lockRestore(connection, { ...source, database: target });
-    await dropLeftovers(connection, target);
+    await dropLeftovers(connection, source, target, signal);
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
     const known = { connection, source, target, targetExists, globals, manifest, signal };
-    if (to !== undefined && targetExists) {
-      await assertEmpty(source, to, signal);
-      return session({ ...known, staging: to, isForeign: true });
-    }
-    if (globals !== undefined) await makeMissingRoles(connection, source, manifest, globals, signal);
-    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, manifest }, signal);
+    const isForeign = to !== undefined && targetExists;
+    if (isForeign) await assertEmpty(source, to, signal);
+    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, isForeign, manifest });
+    const liveExists = (targetExists && !isForeign) || databases.some((row) => row.name === source.database);
+    const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
+    const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
+    await assertRoles(connection, manifest);
+    if (isForeign) return session({ ...known, staging: target, lackingRoles, isForeign });
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
     await connection.query(
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({ ...known, staging, isForeign: false });
+    return session({ ...known, staging, lackingRoles, isForeign: false });
   } catch (error) {
     await connection.close();
     throw error;
@@ -83,11 +89,13 @@ interface SessionParts {
   readonly targetExists: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
+  /** What of the backup's roles could not be made. */
+  readonly lackingRoles: readonly Ungiven[];
   readonly signal: AbortSignal;
 }
 
 function session(own: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, globals, signal } = own;
+  const { connection, source, target, staging, isForeign, targetExists, signal } = own;
   let isCommitted = false;
   return {
     staging,
@@ -96,12 +104,12 @@ function session(own: SessionParts): RestoreSession {
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
       await analyzeAll(source, staging, restoreJobs(source), signal);
-      if (isForeign) return;
-      if (targetExists) await carryOver(connection, target, staging);
-      // there is no live one to take owner, settings and grants from: those of the backup
-      else if (globals !== undefined) await giveOwnSettings(source, staging, globals, connection, signal);
+      await tellOfSubscriptions(connection, staging);
+      // what is the operator's own has its owner and grants from him
+      return sentences([...own.lackingRoles, ...(isForeign ? [] : await giveAll(own, false))], own);
     },
     commit: async () => {
+      const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };
       const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
@@ -116,7 +124,7 @@ function session(own: SessionParts): RestoreSession {
         isCommitted = false;
         throw error;
       }
-      return { database: target, previousDatabase: kept };
+      return { database: target, previousDatabase: kept, ungiven };
     },
     discard: async () => {
       if (isCommitted || isForeign) return;
@@ -124,6 +132,38 @@ function session(own: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
+}
+
+/** PostgreSQL restores them so that they do not run. */
+async function tellOfSubscriptions(connection: Connection, staging: string): Promise<void> {
+  const names = (await subscriptionsOf(connection, staging)).map(({ name }) => name);
+  if (names.length === 0) return;
+  log.warn(
+    `it subscribes to logical replication, which is disabled as restored: ${names.join(', ')}. Where it is to go on: ALTER SUBSCRIPTION … ENABLE, and mind that its rows are of the backup's time`,
+  );
+}
+
+/** Owner, grants and settings of the live database; where there is none those of the backup. */
+async function giveAll(own: SessionParts, isLast: boolean): Promise<Ungiven[]> {
+  const { connection, source, target, staging, targetExists, globals, signal } = own;
+  if (!targetExists) {
+    if (globals === undefined) return [];
+    const run: GlobalsRun = { connection, source, database: staging, globals, signal };
+    return giveOwnSettings(run, isLast ? 'last_only' : 'without_last');
+  }
+  const ungiven = await carryOver(connection, target, staging, isLast);
+  // a role that may restore a database may not always give it every setting that it has
+  tellOfUngiven(ungiven.filter(({ isSetting }) => isSetting).map((one) => underItsName(one, own)));
+  return ungiven.filter(({ isSetting }) => !isSetting);
+}
+
+function sentences(ungiven: readonly Ungiven[], own: SessionParts): string[] {
+  return ungiven.map((one) => describeUngiven(underItsName(one, own)));
+}
+
+/** Under the name that the database will have, for whoever gives it what is missing. */
+function underItsName(one: Ungiven, { staging, target }: SessionParts): Ungiven {
+  return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }
 
 async function plan(
@@ -147,7 +187,7 @@ async function plan(
 async function discard(source: SourceConfig, staging: string): Promise<void> {
   try {
     const connection = await connectBeside(source, AbortSignal.timeout(60_000));
-    await dropDatabase(connection, staging).finally(() => connection.close());
+    await dropDatabase(connection, source, staging, AbortSignal.timeout(60_000)).finally(() => connection.close());
   } catch (error) {
     log.warn(
       `${staging} could not be dropped; the next restore removes it: ${error instanceof Error ? error.message : error}`,

@@ -58,6 +58,8 @@ export async function createStatement(
   const ctype = d.datctype ?? manifest?.characterType;
   const provider = d.datlocprovider ?? manifest?.localeProvider;
   const locale = d.datlocale ?? d.daticulocale ?? manifest?.locale;
+  const rules = live ? d.daticurules : manifest?.icuRules;
+  const tablespace = live ? live.tablespace : manifest?.defaultTablespace;
   const parts = [
     `create database ${quoteIdentifier(name)} template template0`,
     live?.owner && `owner ${quoteIdentifier(live.owner)}`,
@@ -66,8 +68,8 @@ export async function createStatement(
     ctype && `lc_ctype ${quoteLiteral(ctype)}`,
     provider === 'i' && locale && `locale_provider icu icu_locale ${quoteLiteral(locale)}`,
     provider === 'b' && locale && `locale_provider builtin builtin_locale ${quoteLiteral(locale)}`,
-    d.daticurules && `icu_rules ${quoteLiteral(d.daticurules)}`,
-    live && live.tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(live.tablespace)}`,
+    rules && `icu_rules ${quoteLiteral(rules)}`,
+    tablespace && tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(tablespace)}`,
   ];
   return parts.filter(Boolean).join(' ');
 }

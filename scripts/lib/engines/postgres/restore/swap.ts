@@ -7,8 +7,9 @@ import { connectBeside } from '../server/databases.ts';
 
 const TERMINATE_EVERY_MS = 100;
 
-// what kind of session another role's is may be hidden from this one, but not that it is a role's
-const IS_CLIENT = "coalesce(backend_type, 'client backend') = 'client backend' and usesysid is not null";
+// background workers too, which come back by themselves; autovacuum makes way by itself, and is no role's. What kind of session
+// another role's is may be hidden from this one, but not that it is a role's
+const IS_IN_THE_WAY = "usesysid is not null and backend_type is distinct from 'autovacuum worker'";
 
 /**
  * Puts the database `next` in the place of `live`, which is kept as `kept`, in one transaction: whoever connects finds
@@ -95,9 +96,10 @@ interface ClientRow {
 async function clientsOf(connection: Connection, database: string): Promise<string[]> {
   const rows = await connection
     .query<ClientRow>(
-      `select format('%s%s', usename, case when application_name <> '' then ' (' || application_name || ')' end) as who,
+      `select format('%s%s%s', usename, case when application_name <> '' then ' (' || application_name || ')' end,
+           case when backend_type <> 'client backend' then ', ' || backend_type end) as who,
          count(*)::text as n
-       from pg_stat_activity where datname = $1 and ${IS_CLIENT} group by 1 order by 1`,
+       from pg_stat_activity where datname = $1 and ${IS_IN_THE_WAY} group by 1 order by 1`,
       [database],
     )
     .catch(() => []);
@@ -113,11 +115,13 @@ async function tellOfConnections(connection: Connection, database: string): Prom
 async function terminateConnections(helper: Connection, databases: string[], until: AbortSignal): Promise<void> {
   while (!until.aborted) {
     // a session that may not be ended makes the renaming fail, which is then explained
-    await helper
-      .query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = any($1) and ${IS_CLIENT}`, [
+    const rows = await helper
+      .query<{ pid: number }>(`select pid from pg_stat_activity where datname = any($1) and ${IS_IN_THE_WAY}`, [
         databases,
       ])
-      .catch(() => {});
+      .catch(() => []);
+    // one by one: the first that this role may not end would be the last that is tried
+    for (const { pid } of rows) await helper.query('select pg_terminate_backend($1)', [pid]).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, TERMINATE_EVERY_MS));
   }
 }

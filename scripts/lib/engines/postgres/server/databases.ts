@@ -1,7 +1,6 @@
 import type { SourceConfig } from '../../../source.ts';
-import { log } from '../../../terminal/log.ts';
 import { besideName, type Role, timeOfBeside } from '../../database/beside-names.ts';
-import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
+import { type Connection, connect, sqlState } from './connection.ts';
 
 /** A database of the server, as far as restores care. */
 export interface DatabaseRow {
@@ -58,24 +57,5 @@ export async function freeBesideName(connection: Connection, database: string, r
   for (let ms = Date.now(); ; ms += 1_000) {
     const name = besideName(database, role, new Date(ms));
     if (!taken.has(name)) return name;
-  }
-}
-
-/** Drops a database of ours, whoever is still connected to it. */
-export async function dropDatabase(connection: Connection, name: string): Promise<void> {
-  // WITH (FORCE) came with PostgreSQL 13
-  if (connection.serverVersionNum >= 130_000) {
-    await connection.query(`drop database if exists ${quoteIdentifier(name)} with (force)`);
-    return;
-  }
-  await connection.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
-  await connection.query(`drop database if exists ${quoteIdentifier(name)}`);
-}
-
-/** Removes what killed restores of this database left. The restore lock is held, so none of it is in use. */
-export async function dropLeftovers(connection: Connection, database: string): Promise<void> {
-  for (const { name } of await besideDatabases(connection, database, 'restoring')) {
-    log.info(`removing ${name}, which a restore that was killed left behind`);
-    await dropDatabase(connection, name);
   }
 }

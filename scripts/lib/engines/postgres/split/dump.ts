@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
+import { bash } from '../../../pipeline/bash.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import { formatBytes } from '../../../quantities.ts';
@@ -16,6 +17,7 @@ import { copyScript } from './copy-script.ts';
 import { dealOut, type Piece } from './pieces.ts';
 import { extensionSequences, type TableToDump } from './tables.ts';
 
+const INPUT_FROM_3 = fileURLToPath(new URL('./input-from-3.sh', import.meta.url));
 const COPY_METER = fileURLToPath(new URL('./copy-meter.pl', import.meta.url));
 
 export const FIRST_PART = '0000-pre-data';
@@ -133,8 +135,7 @@ function copyStage(source: SourceConfig, psql: Program, script: string, encoding
   ]);
   return {
     name: 'psql',
-    command: 'bash',
-    args: ['--norc', '-c', 'exec "$0" "$@" <&3 3<&-', program.command, ...program.args],
+    ...bash(INPUT_FROM_3, [program.command, ...program.args]),
     env: { ...libpqEnvironment(source, source.database), PGCLIENTENCODING: encoding },
     files: [script],
     hints: [

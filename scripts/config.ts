@@ -1,0 +1,129 @@
+#!/usr/bin/env tsx
+import { loadResolved, type Resolved } from './lib/config/config.ts';
+import { isSecretName, type Origin } from './lib/config/settings.ts';
+import { VARIABLES, type Variable } from './lib/config/variables.ts';
+import { EXIT } from './lib/errors.ts';
+import type { SourceConfig } from './lib/source.ts';
+import { log, print, printJson, redact } from './lib/terminal/log.ts';
+import { main } from './lib/terminal/main.ts';
+
+const help = `
+config  [--json]
+
+Shows every setting in force, whence it comes, and what is to be backed up. Secrets are not shown. Connects to nothing.
+
+  --json   one JSON document: {variables: [{name, value, secret, origin, where}], sources: [{name, engine, host, port,
+           database, user, hasPassword, format, compression, variable}], storage, encrypted, warnings}
+
+Exit codes: 0 the configuration is valid, 2 it is not, or wrong usage.`;
+
+const DEFAULT: Origin = { kind: 'default', where: 'default' };
+const HIDDEN = '[secret]';
+
+await main({
+  help,
+  options: {},
+  allowPositionals: false,
+  run: async ({ json }) => {
+    const resolved = loadResolved();
+    const document = describe(resolved);
+    if (json) printJson(document);
+    else show(document);
+    return EXIT.done;
+  },
+});
+
+function describe({ config, settings }: Resolved) {
+  const { env, origins, warnings } = settings;
+  const names = [
+    ...Object.keys(VARIABLES),
+    ...Object.keys(env)
+      .filter((name) => name.startsWith('BACKUP_SOURCE_'))
+      .sort(),
+  ];
+  const variables = names.map((name) => {
+    const variable: Variable<unknown> | undefined = VARIABLES[name as keyof typeof VARIABLES];
+    const text = env[name] ?? variable?.default;
+    const origin = env[name] === undefined ? DEFAULT : (origins.get(name) ?? DEFAULT);
+    const secret = isSecretName(name);
+    return {
+      name,
+      value: text === undefined ? null : secret ? HIDDEN : text,
+      secret,
+      origin: origin.kind,
+      where: origin.where,
+    };
+  });
+  return {
+    variables,
+    sources: config.sources.map(describeSource),
+    storage: describeStorage(config.repository.storage),
+    encrypted: config.repository.encryption.recipients.length > 0,
+    warnings,
+  };
+}
+
+type Described = ReturnType<typeof describe>;
+
+function describeStorage(storage: Resolved['config']['repository']['storage']) {
+  if (storage.kind === 'directory') return { kind: storage.kind, path: storage.path };
+  const { kind, endpoint, region, bucket } = storage;
+  return { kind, endpoint: endpoint ?? null, region, bucket };
+}
+
+function describeSource(source: SourceConfig) {
+  const { name, engine, host, port, database, user, password, format, compression, variable } = source;
+  const method = compression.level === undefined ? compression.method : `${compression.method}:${compression.level}`;
+  return {
+    name,
+    engine,
+    host,
+    port,
+    database,
+    user,
+    hasPassword: password !== undefined,
+    format,
+    compression: method,
+    variable,
+  };
+}
+
+function show({ variables, sources, storage, encrypted, warnings }: Described): void {
+  printTable(
+    ['variable', 'value', 'from'],
+    variables.map(({ name, value, where }) => [name, value ?? '–', value === null ? '' : where]),
+  );
+  print('');
+  printTable(
+    ['source', 'kind', 'what', 'user', 'password', 'format', 'variable'],
+    sources.map(({ name, engine, host, port, database, user, hasPassword, format, compression, variable }) => [
+      name,
+      engine,
+      engine === 'files' ? database : `${host}:${port}/${database}`,
+      user,
+      hasPassword ? 'set' : '–',
+      `${format}, ${compression}`,
+      variable,
+    ]),
+  );
+  print('');
+  print(
+    storage.kind === 'directory'
+      ? `stored in the directory ${storage.path}`
+      : `stored in the bucket ${storage.bucket} at ${storage.endpoint ?? 'Amazon'}, region ${storage.region}`,
+  );
+  print(encrypted ? 'encrypted before they leave this machine' : 'not encrypted: BACKUP_AGE_RECIPIENTS is not set');
+  for (const warning of warnings) log.warn(warning);
+}
+
+function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const shown = [head, ...rows].map((row) => row.map((cell) => redact(cell).replaceAll('\n', ' ')));
+  const widths = head.map((_, column) => Math.max(...shown.map((row) => (row[column] ?? '').length)));
+  for (const row of shown)
+    print(
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+}

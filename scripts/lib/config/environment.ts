@@ -1,0 +1,66 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { parse } from 'dotenv';
+import { messageOf, OperatorError } from '../errors.ts';
+import { readText } from './from-files.ts';
+import type { Environment, Origin } from './settings.ts';
+
+const DOTENV = '.env';
+
+/** What is set, and where each variable of it was found. */
+export interface Found {
+  readonly environment: Environment;
+  originOf(name: string): Origin;
+}
+
+/**
+ * The environment and `.env` in the working directory, the former winning. What libraries and programs of ours would take
+ * from the environment by themselves is taken out of it.
+ *
+ * @throws OperatorError CONFIG when `.env` is there and cannot be read
+ */
+export function readEnvironment(): Found {
+  // seven lines about Node 20 at every run would bury what matters
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+  const text = dotenvText();
+  const dotenv = parse(text);
+  const own = { ...process.env };
+  const environment = { ...dotenv, ...own };
+  for (const name of Object.keys(environment)) {
+    // the driver reads them behind our back; which of them count is said in foreign-names.ts
+    if (name.startsWith('PG')) delete process.env[name];
+  }
+  if (!isUsableFolder(environment.TMPDIR)) {
+    delete environment.TMPDIR;
+    delete process.env.TMPDIR;
+  }
+  const lines = text.split('\n');
+  return {
+    environment,
+    originOf(name) {
+      if (own[name] !== undefined) return { kind: 'environment', where: 'environment' };
+      const assignment = new RegExp(`^\\s*(export\\s+)?${name.replaceAll(/\W/g, '\\$&')}\\s*[=:]`);
+      const line = lines.findLastIndex((each) => assignment.test(each));
+      return { kind: '.env', where: `${DOTENV}:${line + 1}` };
+    },
+  };
+}
+
+function dotenvText(): string {
+  if (!existsSync(DOTENV)) return '';
+  try {
+    return readText(DOTENV);
+  } catch (error) {
+    throw new OperatorError('CONFIG', `${DOTENV} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** An application's TMPDIR may name a folder of its own container. */
+function isUsableFolder(path: string | undefined): boolean {
+  if (path === undefined) return true;
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}

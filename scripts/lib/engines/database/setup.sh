@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# setup.sh FOLDER COMMAND…: runs a command to its end, and keeps what it made. When the process that holds the other end
+# of the input goes first, the command and its folder go too.
+set -m
+folder=$1
+shift
+exec 3<&0
+"$@" </dev/null &
+setup=$!
+{
+  cat <&3 >/dev/null
+  kill -KILL -- "-$setup"
+  sleep 0.2
+  rm -rf -- "$folder"
+} 2>/dev/null &
+watch=$!
+wait "$setup"
+status=$?
+kill -KILL -- "-$watch"
+exit "$status"

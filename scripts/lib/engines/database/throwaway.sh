@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# throwaway.sh SIGNAL FOLDER COMMAND…: runs a server until the input ends, stops it with the signal, removes its folder.
+# When the process that holds the other end of the input goes, even by SIGKILL, the server and its folder go too.
+signal=$1
+folder=$2
+shift 2
+"$@" </dev/null &
+server=$!
+# shellcheck disable=SC2064 # the server's number is known now
+trap "kill -$signal $server 2>/dev/null" TERM INT
+cat >/dev/null
+kill "-$signal" "$server" 2>/dev/null
+# one that is frozen takes no other signal
+for _ in {1..200}; do
+  kill -0 "$server" 2>/dev/null || break
+  sleep 0.05
+done
+kill -KILL "$server" 2>/dev/null
+wait "$server"
+rm -rf -- "$folder"

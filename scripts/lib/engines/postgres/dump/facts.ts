@@ -1,0 +1,117 @@
+import { messageOf } from '../../../errors.ts';
+import type { SourceFacts } from '../../../repository/manifest.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import type { Connection } from '../server/connection.ts';
+import { connectBeside } from '../server/databases.ts';
+import { type Program, versionText } from '../server/programs.ts';
+
+const ROLES = `
+  select distinct r.oid
+  from pg_shdepend s join pg_roles r on r.oid = s.refobjid
+  where s.refclassid = 'pg_authid'::regclass
+    and (s.dbid = (select oid from pg_database where datname = current_database())
+      or s.classid = 'pg_database'::regclass
+        and s.objid = (select oid from pg_database where datname = current_database()))
+    and r.rolname !~ '^pg_'
+  union select datdba from pg_database where datname = current_database()
+  union select relowner from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+  union select nspowner from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
+    and nspname <> 'public'`;
+
+const TABLESPACES = `
+  select distinct t.spcname as name from pg_class c join pg_tablespace t on t.oid = c.reltablespace
+  where c.reltablespace <> 0 and t.spcname !~ '^pg_'
+  union
+  select t.spcname from pg_database d join pg_tablespace t on t.oid = d.dattablespace
+  where d.datname = current_database() and t.spcname !~ '^pg_' order by 1`;
+
+/** Constraints that were never validated, and indexes that a failed CREATE INDEX CONCURRENTLY left. */
+export const INVALID_OBJECTS = `
+  select format('constraint %I on %s', conname, conrelid::regclass) as name
+  from pg_constraint c join pg_namespace n on n.oid = c.connamespace
+  where not convalidated and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  union all
+  select format('index %s', indexrelid::regclass) from pg_index where not indisvalid and indexrelid >= 16384
+  order by 1`;
+
+/** Event triggers, but for those of extensions, which come and go with them. */
+const EVENT_TRIGGERS = `
+  select evtname as name from pg_event_trigger t where not exists (
+    select from pg_depend d where d.classid = 'pg_event_trigger'::regclass and d.objid = t.oid and d.deptype = 'e')
+  order by 1`;
+
+/** What is known of the database in the transaction that the connection is in. */
+export async function readFacts(connection: Connection, program: Program, shared: Connection): Promise<SourceFacts> {
+  // column names of pg_database changed with the versions; a row as JSON has those that there are
+  const [row] = await connection.query<{
+    d: Record<string, string | null>;
+    encoding: string;
+    bytes: string;
+    table_bytes: string;
+    version: string;
+    tablespace: string;
+  }>(`
+    select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(d.encoding) as encoding,
+      (select spcname from pg_tablespace t where t.oid = d.dattablespace) as tablespace,
+      pg_database_size(d.oid)::text as bytes,
+      (select (coalesce(sum(relpages::bigint), 0) * current_setting('block_size')::bigint)::text
+       from pg_class where relkind in ('r', 't') and oid >= 16384) as table_bytes,
+      current_setting('server_version') as version
+    from pg_database d where datname = current_database()`);
+  const extensions = await connection.query<{ name: string; version: string }>(
+    'select extname as name, extversion as version from pg_extension order by 1',
+  );
+  const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
+  const d = row?.d ?? {};
+  const locale = d.datlocale ?? d.daticulocale;
+  return {
+    serverVersion: row?.version ?? versionText(connection.serverVersionNum),
+    clientVersion: program.version,
+    encoding: row?.encoding ?? '',
+    collation: d.datcollate ?? '',
+    characterType: d.datctype ?? '',
+    ...(d.datlocprovider ? { localeProvider: d.datlocprovider } : {}),
+    ...(locale ? { locale } : {}),
+    ...(d.daticurules ? { icuRules: d.daticurules } : {}),
+    ...(row === undefined || row.tablespace === 'pg_default' ? {} : { defaultTablespace: row.tablespace }),
+    extensions,
+    roles: await roleNames(connection, shared),
+    tablespaces: await names(TABLESPACES),
+    invalid: await names(INVALID_OBJECTS),
+    eventTriggers: await names(EVENT_TRIGGERS),
+    databaseBytes: Number(row?.bytes),
+    tableBytes: Number(row?.table_bytes),
+  };
+}
+
+async function roleNames(connection: Connection, shared: Connection): Promise<string[]> {
+  const oids = (await connection.query<{ oid: string }>(`select oid::text from (${ROLES}) as role`)).map(
+    ({ oid }) => oid,
+  );
+  const rows = await shared.query<{ name: string }>(
+    "select rolname as name from pg_roles where oid = any($1::oid[]) and rolname !~ '^pg_' order by 1",
+    [oids],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/**
+ * A connection by which names of roles are read as they were written. All databases share them, and no encoding is
+ * noted with them: a database that is not UTF8 shows those that were made in one that is as other letters.
+ */
+export async function sharedNames(
+  connection: Connection,
+  source: SourceConfig,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const [row] = await connection.query<{ encoding: string }>("select current_setting('server_encoding') as encoding");
+  if (row?.encoding === 'UTF8') return connection;
+  try {
+    return await connectBeside(source, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`names of roles are read as ${source.database} shows them: ${messageOf(error)}`);
+    return connection;
+  }
+}

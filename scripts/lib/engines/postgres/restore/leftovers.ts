@@ -1,0 +1,27 @@
+import { messageOf } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
+import type { Connection } from '../server/connection.ts';
+import { besideDatabases } from '../server/databases.ts';
+import { dropDatabase } from '../server/drop.ts';
+
+/**
+ * Removes what killed restores of this database left. The restore lock is held, so none of it is in use. One that cannot be
+ * dropped is told of: it is in nobody's way.
+ */
+export async function dropLeftovers(
+  connection: Connection,
+  source: SourceConfig,
+  database: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { name } of await besideDatabases(connection, database, 'restoring')) {
+    log.info(`removing ${name}, which a restore that was killed left behind`);
+    try {
+      await dropDatabase(connection, source, name, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(`${name} could not be removed: ${messageOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { formatBytes, formatDuration } from '../quantities.ts';
+import { tableOf, wrapped } from '../terminal/table.ts';
+import type { SourceStatus, Status } from './status.ts';
+
+/** The table for people: 80 columns, readable without colour, what is wrong in words below it. */
+export function statusTable(status: Status): string {
+  const rows = status.sources.map(row);
+  const header = ['source', 'state', 'backup', 'size', 'stored', 'drill', 'RTO', 'next'];
+  const notes = status.sources.flatMap((source) => [
+    ...source.reasons.flatMap((reason) => wrapped(`${source.source}: ${reason}`)),
+    ...source.warnings.flatMap((warning) => wrapped(`${source.source}: note: ${warning}`)),
+    ...keptNotes(source),
+  ]);
+  return [...tableOf([header, ...rows]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+}
+
+function row(source: SourceStatus): string[] {
+  const age = (ms: number | null) => (ms === null ? 'none' : (formatDuration(Math.max(0, ms)).split(' ')[0] ?? ''));
+  const drill =
+    source.lastDrill === null ? 'none' : `${source.lastDrill.ok ? 'ok' : 'FAILED'} ${age(source.drillAgeMs)}`;
+  return [
+    source.source,
+    source.ok ? 'ok' : 'STALE',
+    source.rpoMs === null ? 'none' : `${age(source.rpoMs)} ago`,
+    source.lastBackup === null ? '–' : formatBytes(source.lastBackup.sizeBytes),
+    `${source.backups}, ${formatBytes(source.storedBytes)}`,
+    drill,
+    source.rtoMs === null ? '–' : formatDuration(source.rtoMs),
+    source.nextRun === null ? '–' : `${source.nextRun.slice(11, 16)}Z`,
+  ];
+}
+
+function keptNotes(source: SourceStatus): string[] {
+  return (source.keptDatabases ?? []).flatMap(({ name, role, sizeBytes }) =>
+    wrapped(
+      `${source.source}: note: ${name} (${formatBytes(sizeBytes)}) is kept, ${role === 'previous' ? 'for restore-undo' : 'since an undo'}`,
+    ),
+  );
+}

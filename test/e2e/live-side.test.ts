@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { temporaryFolder } from '../support/folders.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { type Environment, runVerb } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres();
+
+async function backedUp(setUp: (database: string) => Promise<unknown>) {
+  const database = postgres.freshName();
+  await postgres.create(database, 'empty');
+  await postgres.sql(database, 'create table t (id int primary key); insert into t select generate_series(1, 100)');
+  await setUp(database);
+  const env: Environment = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+  const backup = await runVerb('backup', ['--json'], env);
+  assert.equal(backup.code, 0, backup.stderr);
+  return { database, env, key: backup.json.results[0].key as string };
+}
+
+describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => {
+  test('a template stays one, and what it replaced can be removed', async () => {
+    const { database, env, key } = await backedUp((name) =>
+      postgres.sql('postgres', `alter database ${name} is_template true`),
+    );
+    assert.equal((await runVerb('restore', [key], env)).code, 0);
+    const [row] = await postgres.sql('postgres', 'select datistemplate as is from pg_database where datname = $1', [
+      database,
+    ]);
+    assert.equal(row.is, true);
+    const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
+    assert.equal(cleanup.code, 0, cleanup.stderr);
+    assert.deepEqual(await postgres.beside(database), [database]);
+  });
+
+  test('a subscription that came with a backup is told of, and keeps nothing from being dropped', async () => {
+    const { database, env, key } = await backedUp((name) =>
+      postgres.sql(
+        name,
+        `create subscription ${name}_s connection 'host=nowhere.invalid' publication p with (connect = false, slot_name = none)`,
+      ),
+    );
+    const refused = await runVerb('restore', [key], env);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /subscribes to logical replication: .*\n.*DROP SUBSCRIPTION.*Nothing was touched/);
+    await postgres.sql(database, `drop subscription ${database}_s`);
+    const restore = await runVerb('restore', [key], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /warn: it subscribes to logical replication, which is disabled as restored/);
+    assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
+    const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
+    assert.doesNotMatch(cleanup.stderr, /warn|error/);
+    assert.deepEqual(await postgres.beside(database), [database]);
+  });
+
+  test('a live database that lets nobody in is replaced, and lets nobody in afterwards', async () => {
+    const { database, env, key } = await backedUp(async () => {});
+    await postgres.sql('postgres', `alter database ${database} allow_connections false`);
+    const restore = await runVerb('restore', [key], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    const [row] = await postgres.sql('postgres', 'select datallowconn as open from pg_database where datname = $1', [
+      database,
+    ]);
+    assert.equal(row.open, false);
+  });
+
+  test('a tablespace that the server lacks is named before anything is made, with the statement that makes it', async () => {
+    const { database, env, key } = await backedUp(async (name) => {
+      const client = await postgres.connect('postgres');
+      await client.query('set allow_in_place_tablespaces = on');
+      await client.query(`create tablespace "fast disk" location ''`);
+      await client.query(`alter database ${name} set tablespace "fast disk"`);
+      await client.end();
+    });
+    await postgres.sql('postgres', `drop database ${database} with (force)`);
+    await postgres.sql('postgres', 'drop tablespace "fast disk"');
+    const restore = await runVerb('restore', [key], env);
+    assert.equal(restore.code, 1);
+    assert.match(
+      restore.stderr,
+      /lacks tablespaces.*: fast disk\n.*CREATE TABLESPACE "fast disk" LOCATION.*Nothing was touched/,
+    );
+    assert.deepEqual(await postgres.beside(database), []);
+  });
+
+  test('an empty database of the operator’s own on a server without the roles gets them made', async () => {
+    const { database, env, key } = await backedUp((name) =>
+      postgres.sql(name, 'create role empty_app; alter table t owner to empty_app'),
+    );
+    await postgres.sql('postgres', `drop database ${database} with (force)`);
+    await postgres.sql('postgres', 'drop role empty_app');
+    await postgres.create(`${database}_given`, 'empty');
+    const restore = await runVerb('restore', [key, '--to', `${database}_given`], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /made the roles that the server lacked: empty_app/);
+  });
+
+  test('a session that may not be ended does not keep the others from being ended', async () => {
+    const { database, env, key } = await backedUp(async (name) => {
+      await postgres.sql(
+        'postgres',
+        `create role ending_owner login createdb; alter database ${name} owner to ending_owner`,
+      );
+      await postgres.sql(name, 'alter table t owner to ending_owner; create role ending_app login');
+    });
+    const boss = await postgres.connect(database);
+    const app = await postgres.connect(database, 'ending_owner');
+    const ended = new Promise((resolve) => app.once('end', resolve));
+    const restore = await runVerb('restore', [key], { ...env, POSTGRES_USER: 'ending_owner' });
+    await ended;
+    await boss.end();
+    assert.equal(restore.code, 1, restore.stderr);
+    assert.match(restore.stderr, /could not be swapped: it is in use by .*postgres/);
+    assert.deepEqual(await postgres.beside(database), [database]);
+  });
+});
