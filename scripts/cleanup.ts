@@ -12,8 +12,8 @@ import { verb } from './lib/verb/verb.ts';
 const help = `
 cleanup  [--source NAME] [--dry-run] [--json]
 
-Deletes the backups that the retention policy (RETENTION_*) keeps no longer, each source by itself, and says why
-each one is kept or goes. Drops the databases that restores put aside RESTORE_PROTECT_DAYS ago.
+Deletes the backups that the retention policy (RETENTION_*) no longer keeps, each source separately, and says why
+each one is kept or deleted. Drops the databases that restores replaced more than RESTORE_PROTECT_DAYS ago.
 
   --source NAME   only what is of one source
   --dry-run       say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)

@@ -10,7 +10,7 @@ const help = `
 keygen  [--json]
 
 Makes an age key pair to encrypt backups with. The identity, which is secret and opens them, goes to standard output;
-make keygen writes it to age-identity.txt, for your eyes only. The public key, which only encrypts, belongs in .env as
+make keygen writes it to age-identity.txt, readable only by you. The public key, which only encrypts, belongs in .env as
 BACKUP_AGE_RECIPIENTS.
 
   --json   one JSON document: {recipient, identity}

@@ -9,8 +9,8 @@ import { main } from './lib/terminal/main.ts';
 const help = `
 notify-test  [--json]
 
-Sends a test message to everybody in NOTIFY_URL, whatever NOTIFY_ON says, and tells how it went with each.
-HEARTBEAT_URL is left alone: a ping without a backup would be a lie.
+Sends a test message to everybody in NOTIFY_URL, whatever NOTIFY_ON says, and reports how each
+went. HEARTBEAT_URL is not pinged: that would report a backup that was not made.
 
 NOTIFY_URL is one or more of these, with commas between them:
   https://[user:password@]host/path           JSON: {version, verb, outcome, subject, text, at, host, items, logTail}
@@ -44,7 +44,7 @@ await main({
         {
           source: 'test',
           what: 'this is what a notification looks like; nothing happened',
-          next: 'nothing: whoever can read this will be told',
+          next: 'nothing: notifications arrive here',
         },
       ],
       at: new Date(),

@@ -11,8 +11,8 @@ const help = `
 status  [--json | --prometheus | --health]
 
 Per source: the age of the last backup against RPO_TARGET, its size against the ones before, tables that vanished or
-emptied, the last drill against DRILL_MAX_AGE and RTO_TARGET, bytes stored, the next run, and what restores have put
-aside.
+emptied, the last drill against DRILL_MAX_AGE and RTO_TARGET, bytes stored, the next run, and what restores
+have kept.
 
   --json         one JSON document: {ok, sources: [{source, ok, reasons, lastBackup, lastDrill, rpoMs, rtoMs, …}]}
   --prometheus   Prometheus' text format, for the textfile collector or a scrape through a web server

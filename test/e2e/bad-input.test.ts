@@ -49,7 +49,7 @@ describe('a PostgreSQL server that refuses fails the backup, and what to check i
         const outcome = await runVerb(verb, args, { ...env, ...(wrong as Record<string, string>) });
         assert.equal(outcome.code, 1, outcome.stderr);
         assert.match(outcome.stderr, expected);
-        assert.doesNotMatch(outcome.stdout + outcome.stderr, /wrong-canary|defect/);
+        assert.doesNotMatch(outcome.stdout + outcome.stderr, /wrong-canary|internal error/);
       }
       assert.equal(filesIn(folder).filter((name) => name.endsWith('.json')).length, 0);
     });
@@ -82,7 +82,7 @@ describe('an S3 storage that cannot be used fails every verb and names what to c
         const outcome = await runVerb(verb, args, env);
         assert.equal(outcome.code, 1, `${verb}: ${outcome.stderr}`);
         assert.match(outcome.stderr, expected, verb);
-        assert.doesNotMatch(outcome.stdout + outcome.stderr, /secret-canary|defect/);
+        assert.doesNotMatch(outcome.stdout + outcome.stderr, /secret-canary|internal error/);
       }
       assert.equal(double.objects.size + double.uploads.size, 0);
       assert.deepEqual(await postgres.fingerprint(database), before);

@@ -202,7 +202,7 @@ describe('cleanup', { concurrency: 2 }, () => {
     const { double, env } = await doubleOf(keys.flat(), { locked: (key) => protectedDay.includes(key) });
     const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
     assert.equal(outcome.code, 0, outcome.stderr);
-    assert.match(outcome.stderr, /1 objects are locked in the storage and stay until it lets go of them/);
+    assert.match(outcome.stderr, /1 objects are locked in the storage and are kept until the lock expires/);
     assert.match(outcome.stdout, /NOT deleted {2}\S+ {2}\(AccessDenied: .*object lock/);
     assert.match(outcome.stdout, /\n1 kept, 2 deleted, 1 NOT deleted\n$/);
     assert.deepEqual([...double.objects.keys()].sort(), [...protectedDay, ...(keys[3] ?? [])].sort());

@@ -150,7 +150,7 @@ const MEMORY = {
   what: 'memory runs out',
   fault: memoryRunsOut(),
   code: 1,
-  says: /ran out of memory, of which it may have 400\.0 MiB.*mem_limit/,
+  says: /ran out of memory, its limit is 400\.0 MiB.*mem_limit/,
 };
 const VERB_ENDED = {
   what: 'memory runs out and the verb itself is ended',
@@ -159,12 +159,12 @@ const VERB_ENDED = {
 };
 const KILLED = { what: 'its container is killed', fault: does('kill', 'backup'), code: 137 };
 const STOPPED = { what: 'its container is stopped', fault: does('stop', 'backup'), says: /SIGTERM/ };
-const BACKUP_TIDIED = /removed what a run that was killed left half done/;
-const RESTORE_TIDIED = /removing shop_restoring_\d+, which a restore that was killed left behind/;
+const BACKUP_TIDIED = /removed what a killed run left unfinished/;
+const RESTORE_TIDIED = /removing shop_restoring_\d+, left behind by a restore that was killed/;
 const CASES: readonly Case[] = [
   { verb: 'backup', ...KILLED, nextSays: BACKUP_TIDIED },
   { verb: 'restore', ...KILLED, nextSays: RESTORE_TIDIED },
-  { verb: 'drill', ...KILLED, nextSays: /removing drill-postgres-\w+, which a drill that was killed left behind/ },
+  { verb: 'drill', ...KILLED, nextSays: /removing drill-postgres-\w+, left behind by a drill that was killed/ },
   { verb: 'restore', ...STOPPED },
   { verb: 'backup', ...MEMORY },
   { verb: 'restore', ...MEMORY },

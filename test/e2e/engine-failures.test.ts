@@ -72,7 +72,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
         const backup = await runVerb('backup', ['--json'], env);
         assert.equal(backup.code, 1, backup.stderr);
         assert.match(backup.json.results[0].error, UNREACHABLE[what]);
-        assert.doesNotMatch(backup.stdout + backup.stderr, /canary|defect/);
+        assert.doesNotMatch(backup.stdout + backup.stderr, /canary|internal error/);
         assert.deepEqual(filesIn(scene.folder), []);
         // a restore makes the database that is not there
         if (what === 'an unknown database') return;
@@ -81,7 +81,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
         const restore = await runVerb('restore', ['latest'], env);
         assert.equal(restore.code, 1, restore.stderr);
         assert.match(restore.stderr.replaceAll('\n', ' '), UNREACHABLE[what]);
-        assert.doesNotMatch(restore.stdout + restore.stderr, /canary|defect/);
+        assert.doesNotMatch(restore.stdout + restore.stderr, /canary|internal error/);
         assert.deepEqual(await scene.state(), before);
       });
     }

@@ -78,7 +78,7 @@ describe('a backup fails, and leaves nothing, when half way', { skip: missing, c
     assert.deepEqual((await runVerb('list', ['--json'], backup.env)).json, []);
     const next = await runVerb('backup', ['--json'], backup.env);
     assert.equal(next.code, 0, next.stderr);
-    assert.match(next.stderr, /removed what a run that was killed left half done: .*\.sql\.gz/);
+    assert.match(next.stderr, /removed what a killed run left unfinished: .*\.sql\.gz/);
     assert.deepEqual(
       filesIn(backup.folder).filter((name) => name.startsWith('.')),
       [],

@@ -158,10 +158,7 @@ describe('a dump', { skip: missing }, () => {
     process.kill(meter.pid, 'SIGCONT');
     const { code, json, stderr } = await running.outcome;
     assert.equal(code, 1, stderr);
-    assert.match(
-      json.results[0].error,
-      /Lost connection .* the upload stood still .* 1 s: SET GLOBAL net_write_timeout/,
-    );
+    assert.match(json.results[0].error, /Lost connection .* the upload stalled .* 1 s: SET GLOBAL net_write_timeout/);
     assert.deepEqual(filesIn(folder), []);
     const next = await runVerb('backup', [], env);
     assert.equal(next.code, 0, next.stderr);

@@ -192,7 +192,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       database,
     );
     const { stderr, manifest } = await backUp(env);
-    assert.match(stderr, /know no transactions.*: old_style \(MyISAM\)/);
+    assert.match(stderr, /are not transactional.*: old_style \(MyISAM\)/);
     assert.match(stderr, /not their history: history/);
     assert.match(stderr, /are not in the dump, as they could not be restored: broken/);
     assert.deepEqual(
@@ -391,11 +391,11 @@ describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 
     assert.equal(refused.code, 1);
     assert.match(
       refused.json.results[0].error,
-      /broke off while it put the restored tables in place.*make restore-undo/,
+      /was interrupted while it put the restored tables in place.*make restore-undo/,
     );
     const undo = await runVerb('restore', ['--undo', '--json'], env);
     assert.equal(undo.code, 0, undo.stderr);
-    assert.match(undo.stderr, /broke off while it swapped: completing it first/);
+    assert.match(undo.stderr, /was interrupted during the swap: completing it first/);
     assert.equal(await mariadb.dump(database), live);
     assert.deepEqual(await mariadb.beside(database), [database, undo.json.keptAs]);
     await backUp(env);

@@ -105,7 +105,7 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
       }).then(() => postgres.sql(database, 'select count(*) from customers'));
       const outcome = await running.outcome;
       assert.equal(outcome.code, 1);
-      assert.match(outcome.json.results[0].error, /has waited for customers for 1\.0s \(alter table customers/);
+      assert.match(outcome.json.results[0].error, /has waited for public\.customers for 1\.0s \(alter table customers/);
       await Promise.all([altering, reading]);
       await held.release();
       assert.equal(

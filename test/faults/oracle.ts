@@ -30,7 +30,7 @@ export async function judge(world: World, ended: Ended, allowed: Allowance): Pro
   const allow = { ...allowed, killed: allowed.killed === true || isDead };
   const problems: string[] = [];
   if (ended.hung) problems.push('it hung');
-  if (/this is a defect of the program/.test(ended.stderr)) problems.push('it calls itself defective');
+  if (/internal error, please report it/.test(ended.stderr)) problems.push('it calls itself defective');
   if (!allow.killed && ended.code === null) problems.push(`it was ended by ${ended.signal}`);
   if (ended.code !== 0 && !allow.killed && ended.stderr.trim() === '') problems.push('it failed without a word');
   const keys = await world.place.keys();

@@ -14,11 +14,11 @@ export async function reportOf(repository: Repository, results: readonly BackupR
     results.map(async ({ source, ok, key, sizeBytes, error, warnings = [] }): Promise<NoticeItem[]> => {
       if (ok && warnings.length === 0) return [{ source, what: `backed up: ${key}, ${formatBytes(sizeBytes ?? 0)}` }];
       if (ok) {
-        const next = 'Look into the source; make status shows how it stands. The backup itself is whole.';
+        const next = 'Check the source; make status shows its state. The backup itself is complete.';
         return warnings.map((what) => ({ source, what, next }));
       }
       const since = await lastGood(repository, source);
-      const next = 'make backup, once the cause is mended; make logs-backup shows the whole log.';
+      const next = 'make backup, once the cause is fixed; make logs-backup shows the whole log.';
       return [{ source, what: error ?? 'failed', next, ...(since === undefined ? {} : { since }) }];
     }),
   );

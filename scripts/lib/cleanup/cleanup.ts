@@ -43,7 +43,7 @@ export async function cleanUp(
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
   if (options.dryRun) {
-    for (const { stem } of dead) log.info(`would delete ${stem}/, which a run that was killed left unfinished`);
+    for (const { stem } of dead) log.info(`would delete ${stem}/, left unfinished by a run that was killed`);
     return {
       dryRun: true,
       plan,
@@ -80,7 +80,7 @@ async function forEachServer(
       found.push(...kept.map(({ name, since }) => ({ name, since: since.toISOString() })));
     } catch (error) {
       signal.throwIfAborted();
-      log.warn(`databases that restores of ${source.name} put aside could not be looked for: ${messageOf(error)}`);
+      log.warn(`databases that restores of ${source.name} replaced could not be listed: ${messageOf(error)}`);
     }
   }
   return found;
@@ -99,7 +99,7 @@ export function assertDeleted(failures: readonly RemoveFailure[]): void {
   const locked = failures.filter(({ isLocked }) => isLocked);
   if (locked[0]) {
     log.warn(
-      `${locked.length} objects are locked in the storage and stay until it lets go of them, the first is ${locked[0].key}: ${locked[0].reason}`,
+      `${locked.length} objects are locked in the storage and are kept until the lock expires, the first is ${locked[0].key}: ${locked[0].reason}`,
     );
   }
   const [first, ...others] = failures.filter(({ isLocked }) => !isLocked);

@@ -90,7 +90,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }
   if (values.BACKUP_MANIFEST_PRIVATE && values.BACKUP_AGE_RECIPIENTS === undefined) {
-    problems.push('BACKUP_MANIFEST_PRIVATE: there is nobody to encrypt the manifest to; set BACKUP_AGE_RECIPIENTS');
+    problems.push('BACKUP_MANIFEST_PRIVATE: there is no key to encrypt the manifest with; set BACKUP_AGE_RECIPIENTS');
   }
   if (problems.length > 0) {
     throw new OperatorError('CONFIG', `the configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`, {

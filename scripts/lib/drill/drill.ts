@@ -137,7 +137,7 @@ async function sourceOf(
       hint: `Name a source of its kind: drill KEY --source ${readers.map(({ name }) => name).join(' or ')}.`,
     });
   }
-  throw new OperatorError('CONFIG', `${backup.key} is of a kind that no configured source is of`, {
+  throw new OperatorError('CONFIG', `${backup.key} belongs to a kind of source that is not configured`, {
     hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
   });
 }

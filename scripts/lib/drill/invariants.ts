@@ -52,7 +52,7 @@ export async function checkInvariants(
           : {
               name,
               ok: false,
-              detail: `rows that should not be, the first: ${rows.map((row) => JSON.stringify(row)).join(' ')}`,
+              detail: `it returned rows; the first: ${rows.map((row) => JSON.stringify(row)).join(' ')}`,
             },
       );
     } catch (error) {

@@ -14,7 +14,8 @@ export function reportOf(results: readonly DrillResult[]): Report {
     if (ok)
       return { source, what: `${key} restores: RPO ${formatDuration(rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}` };
     const failed = checks.filter((check) => !check.ok).map(({ name, detail }) => `${name}: ${detail}`);
-    const next = 'Treat it as no backup: make backup now, then make drill, and find out what happened to this one.';
+    const next =
+      'Do not rely on this backup: make backup now, then make drill, and find out what happened to this one.';
     return { source, what: `${key ?? 'no backup'} does not restore. ${failed.join('; ')}`, next };
   });
   return { outcome: results.every(({ ok }) => ok) ? 'success' : 'failure', items };

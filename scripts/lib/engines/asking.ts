@@ -24,7 +24,7 @@ export async function asked<T>(
         'SOURCE_CONNECT',
         `source ${source.name}: the server did not answer within ${formatDuration(ms)}`,
         {
-          hint: 'Is it overloaded, or does it hang? CONNECT_TIMEOUT gives it more time: four times as long for this.',
+          hint: 'Is it overloaded, or does it hang? Raise CONNECT_TIMEOUT; this query may take four times as long.',
         },
       ),
   );

@@ -24,7 +24,7 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
         log.warn(`${kept.name} could not be removed: ${messageOf(error)}`);
         continue;
       }
-      log.info(`removed ${kept.name}: its time to be undone is over`);
+      log.info(`removed ${kept.name}: it can no longer be undone (RESTORE_PROTECT_DAYS)`);
       removed.push(kept);
     }
     return removed;

@@ -30,9 +30,8 @@ export function outOfMemory(): string | undefined {
   if (endedForMemory() <= endedBefore) return undefined;
   const limit = CONTROL_GROUPS.map((group) => numberIn(group.limit, /^(\d+)\s*$/)).find((bytes) => bytes !== undefined);
   // without one, version 1 says eight exabytes
-  const size =
-    limit === undefined || limit > Number.MAX_SAFE_INTEGER ? '' : `, of which it may have ${formatBytes(limit)}`;
-  return `The container ran out of memory${size}, and Linux ended a process for it: give it more (mem_limit), or let fewer things run in it at a time.`;
+  const size = limit === undefined || limit > Number.MAX_SAFE_INTEGER ? '' : ` (its limit is ${formatBytes(limit)})`;
+  return `The container ran out of memory${size}, and Linux ended a process: raise mem_limit, or run fewer things in it at a time.`;
 }
 
 function endedForMemory(): number {

@@ -28,7 +28,7 @@ export async function removeLeftoversOf(
     const aside = await asideOf({ storage, prefix }, { source, before }, signal);
     const failures = new Set((await storage.remove(aside, { signal })).map(({ key }) => key));
     const removed = [...uploads, ...aside.filter((key) => !failures.has(key))];
-    if (removed.length > 0) log.info(`removed what a run that was killed left half done: ${removed.join(', ')}`);
+    if (removed.length > 0) log.info(`removed what a killed run left unfinished: ${removed.join(', ')}`);
   } catch {
     // no right to look, or a storage whose own failure is told where it matters
   }
@@ -80,6 +80,6 @@ export async function endUnfinishedUploads(
     if (ours.length > 0) log.info(`ended ${ours.length} uploads that killed runs left unfinished: ${ours.join(', ')}`);
   } catch (error) {
     signal.throwIfAborted();
-    log.warn(`unfinished uploads could not be looked for: ${messageOf(error)}`);
+    log.warn(`unfinished uploads could not be listed: ${messageOf(error)}`);
   }
 }

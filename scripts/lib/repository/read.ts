@@ -68,7 +68,7 @@ export function objectsOf(backup: Backup, manifest: Manifest | undefined): reado
       const part = here.get(name);
       if (part) return part;
       throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is not whole: ${name} is not there`, {
-        hint: 'Restore another backup of this source (make list-backups), and look into what deleted it.',
+        hint: 'Restore another backup of this source (make list-backups), and find out what deleted it.',
       });
     });
 }
@@ -159,6 +159,6 @@ export async function* readObject(
       ? `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`
       : `it has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
   throw new OperatorError('BACKUP_DAMAGED', `${key} is not what was stored: ${detail}`, {
-    hint: 'Restore another backup of this source (make list-backups), and look into what changed this one.',
+    hint: 'Restore another backup of this source (make list-backups), and find out what changed this one.',
   });
 }

@@ -153,7 +153,7 @@ async function fill(
         'RESTORE_FAILED',
         `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
         {
-          hint: 'The live database is as it was. Restore another backup (make list-backups) and look into this one.',
+          hint: 'The live database is as it was. Restore another backup (make list-backups) and find out what changed this one.',
         },
       );
     }

@@ -17,7 +17,7 @@ export function reportOf({
     return { outcome: 'warning', items: [{ source: database, what: `${what}, but it is ${ungiven.join('; ')}` }] };
   if (previousDatabase === null || safetyBackup !== null)
     return { outcome: 'success', items: [{ source: database, what }] };
-  const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is mended.`;
+  const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is fixed.`;
   return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
 }
 

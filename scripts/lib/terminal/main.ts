@@ -48,7 +48,7 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
         log.error(`not stopped within ${STOP_WITHIN_MS / 1_000} s of ${name}: ending all the same`);
         leave(EXIT.failed);
       }, STOP_WITHIN_MS).unref();
-      log.warn(`${name}: stopping; once more to stop at once`);
+      log.warn(`${name}: stopping; send it again to stop immediately`);
       controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
     });
   }
@@ -107,7 +107,7 @@ function report(error: unknown, json: boolean): ExitCode {
     return error.exitCode;
   }
   log.error(
-    `this is a defect of the program: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
   );
   if (json) printJson({ ok: false, error: { code: 'DEFECT', message: messageOf(error), hint: '' } });
   return EXIT.failed;

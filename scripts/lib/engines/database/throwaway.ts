@@ -128,7 +128,7 @@ export function folderPrefix(engine: string, parent: string | undefined): string
 /** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
 export function removeLeftServers(parent: string): void {
   for (const name of readdirSync(parent).filter((each) => /^drill-[a-z]+-[A-Za-z0-9]{6}$/.test(each))) {
-    log.info(`removing ${name}, which a drill that was killed left behind`);
+    log.info(`removing ${name}, left behind by a drill that was killed`);
     killProcessesOf(join(parent, name));
     rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 5 });
   }

@@ -75,7 +75,7 @@ async function wholePlace(source: SourceConfig, signal: AbortSignal): Promise<Pl
       signal.throwIfAborted();
       throw new OperatorError(
         'RESTORE_REFUSED',
-        `a restore of ${source.database} broke off while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
+        `a restore of ${source.database} was interrupted while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
         {
           hint: 'make restore or make restore-undo, with the right to write there: either first completes it.',
           cause: error,
@@ -99,7 +99,7 @@ async function takeBackupLock(
   const lock = await takeFlock(path, { waits, signal });
   if (lock) return lock;
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock lies on the folder and goes with its holder.',
+    hint: 'Wait until it has ended (make logs-backup). The lock is on the folder and ends with that run.',
   });
 }
 

@@ -78,7 +78,7 @@ function assertEmpty({ live, kind }: Place): void {
 
 function locked({ live }: Place): OperatorError {
   return new OperatorError('LOCKED', `another restore of ${live} is running`, {
-    hint: 'Wait until it has ended. The lock goes with its holder.',
+    hint: 'Wait until it has ended. The lock ends with that run.',
   });
 }
 

@@ -120,7 +120,7 @@ function versionCheck({ server }: Connection, manifest: Manifest | undefined): C
     ok: true,
     detail: isSame
       ? `${server.text}, of the series that was dumped`
-      : `dumped from ${manifest.serverVersion}, rehearsed on ${server.text}: whether the former takes it back is not proved by this`,
+      : `dumped from ${manifest.serverVersion}, rehearsed on ${server.text}: this does not prove that the former accepts it`,
   };
 }
 

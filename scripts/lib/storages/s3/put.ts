@@ -210,7 +210,7 @@ function isTaken(error: unknown): boolean {
 
 function unknownOutcome(failure: OperatorError): OperatorError {
   return new OperatorError(failure.code, `${failure.message}; whether the object was stored after all is not known`, {
-    hint: `${failure.hint} An answer was lost: look with list before the next step.`,
+    hint: `${failure.hint} An answer was lost: check with list before the next step.`,
     cause: failure.cause ?? failure,
   });
 }
@@ -219,7 +219,7 @@ function lostByStore({ operation, bucket, endpoint }: S3Target): OperatorError {
   return new OperatorError(
     'STORAGE',
     `cannot ${operation} in s3://${bucket} at ${endpoint}: the store confirmed the upload, and does not have it whole`,
-    { hint: 'The store loses what it is given: look at its log and disks before anything is kept there.' },
+    { hint: 'The store loses data: check its log and disks before you keep anything there.' },
   );
 }
 

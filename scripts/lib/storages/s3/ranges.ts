@@ -106,7 +106,7 @@ async function readRange(
     if (at > to) throw notS3(target, `it sent more than the bytes ${from} to ${to}`);
     const broken = cutOff(target, at, totalBytes, cause);
     if (attempt === ATTEMPTS) throw broken;
-    log.warn(`${broken.message}; reading on from there`);
+    log.warn(`${broken.message}; continuing from there`);
     await sleep(FIRST_DELAY_MS * 2 ** (attempt - 1), undefined, { signal });
   }
 }

@@ -24,7 +24,9 @@ export async function withoutReaders<T>(place: Place, signal: AbortSignal, work:
   if (!place.isInside) return work();
   let lock = await takeFlock(place.live);
   if (!lock) {
-    log.warn(`a backup of ${place.live} is running: it is replaced when that has ended. End it to go on at once`);
+    log.warn(
+      `a backup of ${place.live} is running: it is replaced when that has ended. End it to continue immediately`,
+    );
     lock = await takeFlock(place.live, { waits: true, signal });
   }
   try {

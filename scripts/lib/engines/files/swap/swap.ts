@@ -47,7 +47,7 @@ export function swap(place: Place, next: string, keptAs: Kept, rename: Rename = 
     // once all that was live is out of the way, only going on brings a whole folder
     if (!existsAtAll(marker) || existsAtAll(besidePath(place, keptAs, at))) {
       throw new OperatorError('RESTORE_FAILED', `replacing ${place.live} stopped half way: ${messageOf(error)}`, {
-        hint: 'make restore or make restore-undo: either first completes it from where it stopped.',
+        hint: 'make restore or make restore-undo: either one first completes it from where it stopped.',
         cause: error,
       });
     }
@@ -201,7 +201,7 @@ export function completeSwap(place: Place, rename: Rename = renameSync): void {
 function putInPlace(place: Place, marker: string, rename: Rename): void {
   if (existsAtAll(place.live)) {
     const aside = besidePath(place, 'undone', freeTime(place, SWAP_ROLES));
-    log.warn(`${place.live} was made anew while it was being replaced: kept as ${aside}`);
+    log.warn(`${place.live} was created again while it was being replaced: kept as ${aside}`);
     rename(place.live, aside);
   }
   rename(marker, place.live);
@@ -209,7 +209,7 @@ function putInPlace(place: Place, marker: string, rename: Rename): void {
 }
 
 function tell({ live }: Place): void {
-  log.warn(`putting another folder in the place of ${live} was broken off: completing it first`);
+  log.warn(`replacing ${live} was interrupted: completing it first`);
 }
 
 /** Whether a swap was broken off here, so that what is live may be neither the one nor the other. */

@@ -105,7 +105,7 @@ function ofSlowReader(error: unknown, patienceSeconds: number): unknown {
   )
     return error;
   return new OperatorError(error.code, error.message, {
-    hint: `Either the server ended the connection (look at its log), or the upload stood still for longer than it waits, ${patienceSeconds} s: SET GLOBAL net_write_timeout = 3600 makes it wait an hour.`,
+    hint: `Either the server ended the connection (look at its log), or the upload stalled for longer than it waits, ${patienceSeconds} s: SET GLOBAL net_write_timeout = 3600 makes it wait an hour.`,
     cause: error,
   });
 }

@@ -47,7 +47,7 @@ export async function warnOfWhatIsLost(connection: Connection, { name, database 
   if (outside.length > 0) {
     const named = outside.map(({ table, engine }) => `${displayName(table)} (${engine})`).join(', ');
     log.warn(
-      `${name}: these tables know no transactions, and what is written to them during the dump may or may not be in it: ${named}. ALTER TABLE … ENGINE=InnoDB mends that`,
+      `${name}: these tables are not transactional, and what is written to them during the dump may or may not be in it: ${named}. ALTER TABLE … ENGINE=InnoDB fixes that`,
     );
   }
   const versioned = await connection.query<{ table: string }>(
@@ -56,6 +56,6 @@ export async function warnOfWhatIsLost(connection: Connection, { name, database 
   );
   if (versioned.length > 0) {
     const named = versioned.map(({ table }) => displayName(table)).join(', ');
-    log.warn(`${name}: of system-versioned tables the rows of now are in the dump, not their history: ${named}`);
+    log.warn(`${name}: of system-versioned tables the current rows are in the dump, not their history: ${named}`);
   }
 }

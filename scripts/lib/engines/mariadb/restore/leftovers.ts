@@ -10,7 +10,7 @@ export async function dropLeftovers(connection: Connection, source: SourceConfig
   const swapping = await findUnfinished(connection, source.database);
   for (const { name } of await besideDatabases(connection, source.database, 'restoring')) {
     if (swapping.some(({ plan }) => plan.next === name)) continue;
-    log.info(`removing ${name}, which a restore that was killed left behind`);
+    log.info(`removing ${name}, left behind by a restore that was killed`);
     await dropDatabase(connection, name).catch((error: unknown) => {
       log.warn(`${name} could not be dropped, and stays: ${messageOf(error)}`);
     });

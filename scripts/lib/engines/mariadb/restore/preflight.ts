@@ -40,7 +40,7 @@ function warnOfOlderServer({ server }: Connection, manifest: Manifest | undefine
   const dumped = parseVersion(manifest?.serverVersion ?? '').number;
   if (Math.floor(dumped / 100) <= Math.floor(server.number / 100)) return;
   log.warn(
-    `the backup is of MariaDB ${manifest?.serverVersion}, this server is ${server.text}: what the older one does not know (collations above all) will stop the restore`,
+    `the backup is of MariaDB ${manifest?.serverVersion}, this server is ${server.text}: what the older one does not support (collations above all) will stop the restore`,
   );
 }
 
@@ -108,7 +108,7 @@ async function tellOfEarlierRestores(connection: Connection, target: string): Pr
     previous.map(async ({ name }) => `${name} (${formatBytes(await sizeOf(connection, name))})`),
   );
   log.warn(
-    `an earlier restore can still be undone: ${names.join(', ')}. It stays; after this restore, the first undo takes this one back, the next one that`,
+    `an earlier restore can still be undone: ${names.join(', ')}. It is kept: the first undo after this restore reverts this one, the second reverts that one`,
   );
 }
 

@@ -30,11 +30,11 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
   if (row?.locked === 1) return;
   if (purpose === 'restore') {
     throw new OperatorError('LOCKED', `another restore of ${source.database} is running`, {
-      hint: 'Wait until it has ended. The lock goes with its holder.',
+      hint: 'Wait until it has ended. The lock ends with that run.',
     });
   }
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock lives in the database and goes with its holder.',
+    hint: 'Wait until it has ended (make logs-backup). The lock is in the database and ends with that run.',
   });
 }
 

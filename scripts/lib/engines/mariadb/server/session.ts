@@ -91,7 +91,7 @@ export function assertDumpsAll(variables: Variables): void {
   if (wrong === undefined) return;
   throw new OperatorError(
     'SOURCE_CONNECT',
-    `the server gives every session ${wrong}: mariadb-dump would leave rows out without a word`,
+    `the server gives every session ${wrong}: mariadb-dump would leave rows out without saying so`,
     { hint: `SET GLOBAL ${wrong.split(' ')[0]} = DEFAULT, there and in its configuration or init_connect.` },
   );
 }

@@ -97,7 +97,7 @@ export async function assertNotHalfSwapped(connection: Connection, source: Sourc
   if (!unfinished || unfinished.state === 'live') return;
   throw new OperatorError(
     'RESTORE_REFUSED',
-    `a restore of ${source.database} broke off while it put the restored tables in place: what is there is neither database whole`,
-    { hint: 'make restore or make restore-undo: either first completes it from where it stopped.' },
+    `a restore of ${source.database} was interrupted while it put the restored tables in place: what is there is neither database whole`,
+    { hint: 'make restore or make restore-undo: either one first completes it from where it stopped.' },
   );
 }

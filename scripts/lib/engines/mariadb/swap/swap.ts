@@ -59,7 +59,9 @@ export async function resumeSwap(
   signal: AbortSignal,
 ): Promise<void> {
   const { plan } = unfinished;
-  log.warn(`${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} broke off while it swapped: completing it first`);
+  log.warn(
+    `${plan.undoes ? 'an undo' : 'a restore'} of ${plan.live} was interrupted during the swap: completing it first`,
+  );
   await complete(connection, source, unfinished, { isResumed: true, signal });
 }
 
@@ -79,7 +81,7 @@ async function complete(
   } catch (error) {
     if (await takeBack(connection, plan)) throw await explain(helper, plan, error);
     throw new OperatorError('RESTORE_FAILED', `the swap of ${plan.live} stopped half way: ${messageOf(error)}`, {
-      hint: 'make restore-undo or make restore: either first completes it from where it stopped.',
+      hint: 'make restore-undo or make restore: either one first completes it from where it stopped.',
       cause: error,
     });
   } finally {

@@ -80,7 +80,7 @@ async function look(connection: Connection, signal: AbortSignal): Promise<Waitin
   try {
     return await connection.query<Waiting & Record<string, unknown>>(WAITING, [APPLICATION_NAME]);
   } catch (error) {
-    if (!signal.aborted) log.warn(`who waits for this backup cannot be seen: ${messageOf(error)}`);
+    if (!signal.aborted) log.warn(`sessions that wait for this backup cannot be seen: ${messageOf(error)}`);
     return [];
   }
 }
@@ -89,9 +89,9 @@ function blocked({ pid, table, statement }: Waiting, limitMs: number): OperatorE
   const what = statement === '' ? '' : ` (${statement.replaceAll(/\s+/g, ' ')})`;
   return new OperatorError(
     'SOURCE_BUSY',
-    `given up, because session ${pid} has waited for ${table} for ${formatDuration(limitMs)}${what}, and the application behind it`,
+    `cancelled, because session ${pid} has waited for ${table} for ${formatDuration(limitMs)}${what}, and the application behind it`,
     {
-      hint: 'It goes on now. Run the backup again when it has ended; BLOCKING_TIMEOUT says how long others have to wait, and the schedule when.',
+      hint: 'That session can proceed now. Run the backup again when it has finished. BLOCKING_TIMEOUT sets how long other sessions may wait.',
     },
   );
 }

@@ -110,7 +110,7 @@ async function lock(connection: Connection, source: SourceConfig, wait: boolean)
   const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [key]);
   if (row?.locked) return;
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock lives in the database and goes with its holder.',
+    hint: 'Wait until it has ended (make logs-backup). The lock is in the database and ends with that run.',
   });
 }
 

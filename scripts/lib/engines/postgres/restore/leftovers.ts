@@ -16,7 +16,7 @@ export async function dropLeftovers(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { name } of await besideDatabases(connection, database, 'restoring')) {
-    log.info(`removing ${name}, which a restore that was killed left behind`);
+    log.info(`removing ${name}, left behind by a restore that was killed`);
     try {
       await dropDatabase(connection, source, name, signal);
     } catch (error) {

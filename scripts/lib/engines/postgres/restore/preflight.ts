@@ -199,6 +199,6 @@ async function tellOfEarlierRestores(connection: Connection, target: string): Pr
   if (previous.length === 0) return;
   const names = previous.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`).join(', ');
   log.warn(
-    `an earlier restore can still be undone: ${names}. It stays; after this restore, the first undo takes this one back, the next one that`,
+    `an earlier restore can still be undone: ${names}. It is kept: the first undo after this restore reverts this one, the second reverts that one`,
   );
 }

@@ -75,7 +75,7 @@ function warnOfOlderServer(connection: Connection, manifest: Manifest | undefine
   const here = Math.floor(connection.serverVersionNum / 10_000);
   if (dumped > here) {
     log.warn(
-      `the backup is of PostgreSQL ${manifest?.serverVersion}, this server is ${here}: what the older one does not know will stop the restore`,
+      `the backup is of PostgreSQL ${manifest?.serverVersion}, this server is ${here}: what the older one does not support will stop the restore`,
     );
   }
 }

@@ -20,7 +20,7 @@ export async function lockRestore(connection: Connection, source: SourceConfig):
   ]);
   if (row?.locked) return;
   throw new OperatorError('LOCKED', `another restore of ${source.database} is running`, {
-    hint: 'Wait until it has ended. The lock goes with its holder.',
+    hint: 'Wait until it has ended. The lock ends with that run.',
   });
 }
 

@@ -24,7 +24,7 @@ export function pgDumpStage(
     hints: [
       [
         /LOCK TABLE|lock timeout/i,
-        'Somebody has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
+        'Another session has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
       ],
     ],
   };

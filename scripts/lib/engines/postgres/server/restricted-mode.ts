@@ -28,7 +28,7 @@ export async function restrictionFor(serverVersionNum: number, isVouchedFor: boo
     throw new OperatorError(
       'RESTORE_REFUSED',
       `the backup has no manifest that vouches for it, and psql ${psql.version} would run commands that somebody put into it`,
-      { hint: 'Update the PostgreSQL client to its newest minor release (make up builds the image anew).' },
+      { hint: 'Update the PostgreSQL client to its newest minor release (make up rebuilds the image).' },
     );
   }
   log.warn(`psql ${psql.version} has no restricted mode: update it, so that no dump can hold commands for it`);

@@ -141,7 +141,7 @@ function copyStage(source: SourceConfig, psql: Program, script: string, encoding
     hints: [
       [
         /lock timeout/i,
-        'Something waits for its turn to alter that table, and the application behind it: they go on now. Try again when it has ended.',
+        'Another session is waiting to alter that table, and the application behind it: both can proceed now. Run the backup again when it has finished.',
       ],
     ],
   };

@@ -51,7 +51,7 @@ export async function fixTables(
   }
   throw new OperatorError(
     'DUMP_INCOMPLETE',
-    `source ${source.name}: tables were altered whenever the dump began, at last ${altered.slice(0, 5).join(', ')}`,
+    `source ${source.name}: tables were altered each time the dump began, most recently ${altered.slice(0, 5).join(', ')}`,
     { hint: 'Wait until whatever does that has ended. Nothing was stored.' },
   );
 }
@@ -79,7 +79,7 @@ async function hold(
 function lockedError({ name, lockTimeoutMs }: SourceConfig, reason: string): OperatorError {
   return new OperatorError(
     'DUMP_INCOMPLETE',
-    `source ${name}: somebody has locked a table for longer than ${formatDuration(lockTimeoutMs)} (LOCK_TIMEOUT): ${reason}`,
+    `source ${name}: another session has locked a table for longer than ${formatDuration(lockTimeoutMs)} (LOCK_TIMEOUT): ${reason}`,
     { hint: 'End that session (pg_stat_activity), or raise LOCK_TIMEOUT. Nothing was stored.' },
   );
 }
