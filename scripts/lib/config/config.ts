@@ -136,7 +136,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
   return { config, settings: { ...settings, warnings } };
 }
 
-/** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
+/** What the docker client reads. Nothing that compose would put in place of a variable of its env file. */
 const DOCKER_CLIENT_VARIABLES = /^(DOCKER_\w+|BUILDX_\w+|BUILDKIT_\w+|XDG_\w+|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY)$/i;
 
 /**

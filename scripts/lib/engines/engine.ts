@@ -25,7 +25,7 @@ export interface DumpSession {
   readonly facts: SourceFacts;
   /** All of one state. They are begun in this order; the last one is stored when all others are. */
   readonly streams: readonly DumpStream[];
-  /** So many of them at a time. */
+  /** How many of them run at a time. */
   readonly jobs: number;
   /** What was left to the engine to choose, what it chose, and why: for the manifest. */
   readonly chosen?: string;
@@ -63,7 +63,7 @@ export interface Load {
   verifyEnd(tail: string): void;
 }
 
-/** Loads that may run side by side, so many at a time. */
+/** Loads that may run in parallel, and how many at a time. */
 export interface LoadStep {
   readonly jobs: number;
   readonly loads: readonly Load[];

@@ -2,7 +2,7 @@
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
 
 /**
- * The language and the time zone of whoever runs this, or of the application whose `.env` this is, are no business of
+ * The language and the time zone of the user who runs this, or of the application whose `.env` this is, are no business of
  * programs whose output is read and kept. The one locale that every Linux has; elsewhere names are others.
  */
 const FIXED: Readonly<Record<string, string>> =

@@ -73,7 +73,7 @@ async function loadObject(
   let hasEnded = false;
   void chain.finished.then(() => {
     hasEnded = true;
-    // whoever waits for room in it waits no longer
+    // what waits for room in it waits no longer
     stdin.destroy();
   });
   const reading = isProgram ? undefined : readText(chain);

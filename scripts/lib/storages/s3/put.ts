@@ -26,7 +26,7 @@ export interface S3Features {
 
 /** Requests that decide whether the object exists are rather finished than cut off when the run is interrupted. */
 const GRACE_MS = 5_000;
-/** Idle lines are ended earlier; this is for an answer that trickles in for ever. */
+/** Idle lines are ended earlier; this is for an answer that trickles in forever. */
 const PART_TIMEOUT_MS = 6 * 3_600_000;
 const ABORT_TIMEOUT_MS = 60_000;
 

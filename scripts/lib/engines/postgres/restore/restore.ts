@@ -161,7 +161,7 @@ function sentences(ungiven: readonly Ungiven[], own: SessionParts): string[] {
   return ungiven.map((one) => describeUngiven(underItsName(one, own)));
 }
 
-/** Under the name that the database will have, for whoever gives it what is missing. */
+/** Under the name that the database will have, for the one who grants what is missing. */
 function underItsName(one: Ungiven, { staging, target }: SessionParts): Ungiven {
   return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }

@@ -7,9 +7,9 @@ import { exportSnapshot, type Snapshot } from '../server/snapshot.ts';
 import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';
 
 const RETRY_MS = 200;
-/** So many tables are locked by one statement. */
+/** How many tables are locked by one statement. */
 const BATCH = 100;
-/** Others alter tables all the time where so many snapshots were in vain. */
+/** After this many snapshots in vain, others alter tables all the time. */
 const ATTEMPTS = 10;
 
 const LOCK_NOT_AVAILABLE = '55P03';
