@@ -17,6 +17,7 @@ import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } fro
 import { carryOver } from './carry-over.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
+import { proofSide, roleNames } from './proof-side.ts';
 import { assertEmpty, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import { describeUngiven, type Ungiven } from './ungiven.ts';
@@ -49,7 +50,8 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
-    const known = { connection, source, target, targetExists, globals, manifest, signal };
+    const rolesBefore = await roleNames(connection);
+    const known = { connection, source, target, targetExists, globals, manifest, rolesBefore, signal };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, isForeign, manifest });
@@ -91,6 +93,7 @@ interface SessionParts {
   readonly manifest: Manifest | undefined;
   /** What of the backup's roles could not be made. */
   readonly lackingRoles: readonly Ungiven[];
+  readonly rolesBefore: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -101,6 +104,7 @@ function session(own: SessionParts): RestoreSession {
     staging,
     isForeign,
     plan: (format, parts) => plan(own, format, parts),
+    proof: proofSide(own),
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
       await analyzeAll(source, staging, restoreJobs(source), signal);
