@@ -39,6 +39,8 @@ export type Fault =
 
 export interface DoubleOptions {
   fault?: (request: DoubleRequest) => Fault | undefined;
+  /** What listings are ordered by; the key when unset. */
+  listedBy?: (key: string) => string;
   /** What the key may do; everything when unset. */
   allow?: readonly Operation[];
   /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */

@@ -16,7 +16,7 @@ export interface S3Context {
 export type Purpose = Pick<S3Target, 'operation' | 'permission'>;
 
 export function targetOf({ bucket, clients }: S3Context, purpose: Purpose): S3Target {
-  return { ...purpose, bucket, endpoint: clients.endpoint };
+  return { ...purpose, bucket, endpoint: clients.endpoint, bucketInHost: clients.bucketInHost };
 }
 
 /**
