@@ -1,4 +1,5 @@
 import { type ErrorCode, messageOf, OperatorError } from '../../errors.ts';
+import { containerHint } from '../../machine/container.ts';
 
 /** Which request failed, on what, where. */
 export interface S3Target {
@@ -46,7 +47,9 @@ const NO_CREDENTIALS: Meaning = {
 };
 const UNREACHABLE: Meaning = {
   code: 'STORAGE',
-  hint: ({ endpoint }) => `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
+  hint: ({ endpoint }) =>
+    (URL.canParse(endpoint) ? containerHint(new URL(endpoint).hostname, 'the store', 'S3_ENDPOINT') : undefined) ??
+    `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
 };
 const TLS: Meaning = {
   code: 'STORAGE',
