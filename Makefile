@@ -53,7 +53,7 @@ AT_OPTION = $(if $(AT),--at="$$AT")
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status config notify-test keygen test test-faults test-retention check reference bench engine
+  cleanup cleanup-dry-run drill status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -124,9 +124,14 @@ keygen: ## Make an age key pair to encrypt backups with; the identity goes to ag
 
 ##@ Development
 
-test: $(MODULES) ## Every test that this machine can run
+test: $(MODULES) ## The tests that this machine can run, in minutes
 	@scripts/make/prepare-host.sh || true
-	@test/run.sh
+	@test/run.sh quick
+
+test-all: export REST := $(value REST)
+test-all: $(MODULES) ## All of them: every matrix, a selection of faults [REST=1: without what make test runs]
+	@scripts/make/prepare-host.sh || true
+	@test/run.sh $$(test -n "$$REST" && echo rest || echo all)
 
 test-faults: export N := $(value N)
 test-faults: export SEED := $(value SEED)
