@@ -23,7 +23,7 @@ const contentsSchema = z.object({
   tables: z.array(tableSchema),
   sequences: z.array(sequenceSchema),
   largeObjects: z.optional(count),
-  /** Views, triggers, routines and events, the number of each kind, where the engine counts them. */
+  /** Views, triggers, routines and events, so many of each kind, where the engine counts them. */
   codeObjects: z.optional(z.record(z.string(), count)),
   /** A folder was backed up; false for a single file. */
   isFolder: z.optional(z.boolean()),
@@ -53,6 +53,8 @@ const factsSchema = z.object({
   icuRules: z.optional(z.string()),
   /** In which the database lies, other than the default. */
   defaultTablespace: z.optional(z.string()),
+  /** What its server or database has set of that by which data is read and made, and what a rehearsal's server needs. */
+  serverSettings: z.optional(z.record(z.string(), z.string())),
   extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
   /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
   roles: z.optional(z.array(z.string())),

@@ -25,7 +25,7 @@ interface Waiting {
 
 /**
  * The session, whose dump is given up once somebody has waited for a table that it holds for longer than
- * BLOCKING_TIMEOUT: a dump only reads, but who wants to alter a table has to wait for its readers, and whatever comes after
+ * BLOCKING_TIMEOUT: a dump only reads, but who wants to alter a table has to wait for its readers, and whoever comes after
  * him, the application too, waits behind him.
  */
 export async function mindBystanders(

@@ -23,7 +23,7 @@ export interface DatabaseStatement {
   readonly sql: string;
   /** A setting may be missed; an owner or a right that is not as it was is a failure. */
   readonly kind: 'owner' | 'grant' | 'setting' | 'property';
-  /** To be given by this role, which was granted the right to, in place of the owner. */
+  /** To be given by this role, which was granted the right to, in the place of the owner. */
   readonly asRole?: string;
   /** Only once nobody has to work in the database before it is in use: limits, and what would keep it from being dropped. */
   readonly isLast?: true;
@@ -54,6 +54,19 @@ export function settingAssignment(setting: string): string {
   const [name = '', ...rest] = setting.split('=');
   // an extension's setting has a dot, and each side of it is a name
   return `${name.split('.').map(quoteIdentifier).join('.')} to ${settingValue(name, rest.join('='))}`;
+}
+
+/** The settings of a database for everybody in it, as the catalogs keep them: `name=value`. */
+export async function databaseSettings(
+  connection: Connection,
+  database: string,
+): Promise<{ name: string; setting: string }[]> {
+  return connection.query<{ name: string; setting: string }>(
+    `select split_part(setting, '=', 1) as name, setting
+     from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
+     where d.datname = $1 and s.setrole = 0`,
+    [database],
+  );
 }
 
 async function settings(connection: Connection, from: string, target: string): Promise<DatabaseStatement[]> {

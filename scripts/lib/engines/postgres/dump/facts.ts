@@ -5,6 +5,7 @@ import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
 import { type Program, versionText } from '../server/programs.ts';
+import { readServerSettings } from './server-settings.ts';
 
 const ROLES = `
   select distinct r.oid
@@ -75,6 +76,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     ...(locale ? { locale } : {}),
     ...(d.daticurules ? { icuRules: d.daticurules } : {}),
     ...(row === undefined || row.tablespace === 'pg_default' ? {} : { defaultTablespace: row.tablespace }),
+    serverSettings: await readServerSettings(connection),
     extensions,
     roles: await roleNames(connection, shared),
     tablespaces: await names(TABLESPACES),

@@ -137,7 +137,7 @@ function createRole(role: RoleRow, isHashKnown: boolean, hash: string | undefine
 /**
  * A membership, where one of the two roles had to be made. From PostgreSQL 16 on with its options and its grantor, as
  * pg_dumpall writes it: without them it would come back wider than it was. Nobody but the first superuser may be left out
- * as a grantor: the restoring role takes its place.
+ * as a grantor: whoever restores takes his place.
  */
 function grantMembership(membership: Membership, names: ReadonlyMap<string, string>): string[] {
   const { role, member, grantor, options } = membership;

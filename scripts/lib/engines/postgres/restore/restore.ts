@@ -1,4 +1,4 @@
-import { OperatorError } from '../../../errors.ts';
+import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
@@ -17,8 +17,8 @@ import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } fro
 import { carryOver } from './carry-over.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
-import { proofSide, roleNames } from './proof-side.ts';
-import { assertEmpty, createStatement } from './staging.ts';
+import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
+import { assertEmpty, create, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import { describeUngiven, type Ungiven } from './ungiven.ts';
 
@@ -50,8 +50,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
-    const rolesBefore = await roleNames(connection);
-    const known = { connection, source, target, targetExists, globals, manifest, rolesBefore, signal };
+    const known = { connection, source, target, targetExists, globals, manifest, signal };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, isForeign, manifest });
@@ -59,13 +58,21 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
     const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
     await assertRoles(connection, manifest);
-    if (isForeign) return session({ ...known, staging: target, lackingRoles, isForeign });
+    if (isForeign) {
+      const giveBack = await putInForce({ ...known, staging: target });
+      return session({ ...known, staging: target, lackingRoles, isForeign, giveBack });
+    }
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
-    await connection.query(
+    await create(
+      connection,
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
-    return session({ ...known, staging, lackingRoles, isForeign: false });
+    const giveBack = await putInForce({ ...known, staging }).catch(async (error: unknown) => {
+      await discard(source, staging);
+      throw error;
+    });
+    return session({ ...known, staging, lackingRoles, isForeign: false, giveBack });
   } catch (error) {
     await connection.close();
     throw error;
@@ -88,29 +95,32 @@ interface SessionParts {
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
+  /** Takes back what the database was set to for its load. */
+  readonly giveBack: (by: Connection) => Promise<void>;
   readonly targetExists: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
   /** What of the backup's roles could not be made. */
   readonly lackingRoles: readonly Ungiven[];
-  readonly rolesBefore: readonly string[];
   readonly signal: AbortSignal;
 }
 
 function session(own: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, targetExists, signal } = own;
+  const { connection, source, target, staging, isForeign, giveBack, targetExists, signal } = own;
   let isCommitted = false;
   return {
     staging,
     isForeign,
     plan: (format, parts) => plan(own, format, parts),
-    proof: proofSide(own),
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
+      await giveBack(connection);
+      // what is the operator's own has its owner and grants from him
+      const ungiven = isForeign ? [] : await giveAll(own, false);
+      if (!isForeign) await leaveOutLibraries(own);
       await analyzeAll(source, staging, restoreJobs(source), signal);
       await tellOfSubscriptions(connection, staging);
-      // what is the operator's own has its owner and grants from him
-      return sentences([...own.lackingRoles, ...(isForeign ? [] : await giveAll(own, false))], own);
+      return sentences([...own.lackingRoles, ...ungiven], own);
     },
     commit: async () => {
       const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
@@ -131,8 +141,9 @@ function session(own: SessionParts): RestoreSession {
       return { database: target, previousDatabase: kept, ungiven };
     },
     discard: async () => {
-      if (isCommitted || isForeign) return;
-      await discard(source, staging);
+      if (isCommitted) return;
+      if (isForeign) await giveBackForeign(own);
+      else await discard(source, staging);
     },
     close: () => connection.close(),
   };
@@ -165,7 +176,7 @@ function sentences(ungiven: readonly Ungiven[], own: SessionParts): string[] {
   return ungiven.map((one) => describeUngiven(underItsName(one, own)));
 }
 
-/** Under the name that the database will have, for the one who grants what is missing. */
+/** Under the name that the database will have, for whoever gives it what is missing. */
 function underItsName(one: Ungiven, { staging, target }: SessionParts): Ungiven {
   return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }
@@ -185,6 +196,16 @@ async function plan(
     if (format === 'sql') assertComplete(tail);
   };
   return [{ jobs: 1, loads: [{ into, droppedLines, guard, verifyEnd }] }];
+}
+
+/** What was given to the operator's own database for the load is not to stay in it. */
+async function giveBackForeign({ source, staging, giveBack }: SessionParts): Promise<void> {
+  try {
+    const connection = await connectBeside(source, AbortSignal.timeout(60_000));
+    await giveBack(connection).finally(() => connection.close());
+  } catch (error) {
+    log.warn(`${staging} has settings of the backup's database now: ${messageOf(error)}`);
+  }
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */

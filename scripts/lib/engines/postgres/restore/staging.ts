@@ -1,4 +1,4 @@
-import { OperatorError } from '../../../errors.ts';
+import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
@@ -33,7 +33,7 @@ export async function assertEmpty(source: SourceConfig, database: string, signal
 
 /**
  * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. It has the live one's
- * owner from the start, where this role may give it away: an owner of tables in it needs the rights of its owner.
+ * owner from the start, where this role may give it away: whoever owns tables in it needs the rights of its owner.
  */
 export async function createStatement(
   connection: Connection,
@@ -72,4 +72,24 @@ export async function createStatement(
     tablespace && tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(tablespace)}`,
   ];
   return parts.filter(Boolean).join(' ');
+}
+
+/** Runs a CREATE DATABASE. @throws OperatorError RESTORE_REFUSED that names a locale which the server has not */
+export async function create(connection: Connection, statement: string): Promise<void> {
+  try {
+    await connection.query(statement);
+  } catch (error) {
+    if (!/invalid (LC_\w+ )?locale name/.test(messageOf(error))) throw error;
+    const names = [...new Set([...statement.matchAll(/lc_(?:collate|ctype) '([^']*)'/g)].map(([, name = '']) => name))];
+    const locale = names.join(', ');
+    const built = names.map((name) => `localedef -i ${name.split(/[.@]/)[0]} -f UTF-8 ${name}`).join('; ');
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `the server lacks the locale ${locale} that the database has: it is not installed there, or of another name`,
+      {
+        hint: `Install it in the server's image or on its machine (${built}, or the package locales-all), restart the server and restore again; or make a database with another locale and restore into that: --to DB. Nothing was touched.`,
+        cause: error,
+      },
+    );
+  }
 }

@@ -23,7 +23,7 @@ const COPY_METER = fileURLToPath(new URL('./copy-meter.pl', import.meta.url));
 export const FIRST_PART = '0000-pre-data';
 
 /**
- * How long a stream waits for a table. The session that holds the tables lets nobody alter one: a session that waits to do so
+ * How long a stream waits for a table. The session that holds the tables lets nobody alter one: whoever waits to do so
  * waits for the dump, the dump for him, and the application for both.
  */
 const QUEUE_WAIT_MS = 10_000;
@@ -31,7 +31,7 @@ const QUEUE_WAIT_MS = 10_000;
 /** Less than that per stream takes no longer by one stream than by two: each has to be begun. */
 const WORTH_A_STREAM_BYTES = 64 * 1024 * 1024;
 
-/** How many streams to write at a time, and with BACKUP_JOBS=auto, why that many. */
+/** How many streams to write at a time, and with BACKUP_JOBS=auto, why so many. */
 export function folderJobs(source: SourceConfig, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
   if (!source.jobsBySize) return { jobs: source.jobs };
   const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -101,7 +101,9 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
     };
     streams.push(stream);
   }
-  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data']));
+  // a restore reads these statements as text, whatever the encoding of the rows is; some encodings have no way to UTF-8
+  const asText = ['SQL_ASCII', 'MULE_INTERNAL'].includes(encoding) ? [] : ['--encoding=UTF8'];
+  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data', ...asText]));
   return {
     streams,
     contents: () => ({ tables: countRows(tables, streams), sequences, largeObjects }),
