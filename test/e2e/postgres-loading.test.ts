@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -6,6 +7,13 @@ import { runVerb } from '../support/verbs.ts';
 
 // few locks, as a small server has, so that what holds one per table is seen with few tables
 const { postgres, missing } = await startPostgres(['max_locks_per_transaction=10', 'max_connections=20']);
+
+/** A folder of its own: in one there is a drill at a time. */
+function drillFolder(): string {
+  const folder = temporaryFolder();
+  chmodSync(folder, 0o755);
+  return folder;
+}
 
 const FORMATS = ['sql', 'custom', 'folder'] as const;
 
@@ -126,7 +134,7 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
       return { key: 'latest', said: '' };
     });
     assert.doesNotMatch(said, /could not be analyzed/);
-    const drill = await runVerb('drill', [key, '--json'], env);
+    const drill = await runVerb('drill', [key, '--json'], { ...env, DRILL_DIR: drillFolder() });
     assert.equal(drill.code, 0, drill.stderr);
     const [row] = await postgres.sql(
       `${database}_sql`,

@@ -61,7 +61,7 @@ const ALL: readonly Operation[] = [
 interface StoreFaultOptions {
   readonly operations?: readonly Operation[];
   readonly isBig?: true;
-  /** How many times in a row; without, a few or forever. */
+  /** So many times in a row; without, a few or for ever. */
   readonly times?: number;
   readonly phantom?: true;
 }

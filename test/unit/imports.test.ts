@@ -18,7 +18,6 @@ const ROOMS = [
   'engines',
   'config',
   'repository',
-  'proof',
   'pipeline',
   'storages',
   'notify',

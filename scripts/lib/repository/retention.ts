@@ -8,9 +8,9 @@ export interface RetentionPolicy {
   keepWeekly: number;
   keepMonthly: number;
   keepYearly: number;
-  /** How many backups of a source are kept whatever the rules say. */
+  /** So many backups of a source stay, whatever the rules say. */
   minBackups: number;
-  /** For how many days a safety backup is kept. */
+  /** For so many days a safety backup stays. */
   protectDays: number;
 }
 

@@ -5,7 +5,12 @@ import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { INVALID_OBJECTS } from './dump/facts.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
-import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
+import {
+  startThrowawayServer,
+  type ThrowawayOptions,
+  type ThrowawayServer,
+  throwawaySource,
+} from './server/throwaway-server.ts';
 
 /** A restore writes its tables, their WAL and what sorts of index builds spill. */
 const ROOM_FACTOR = 1.5;
@@ -24,7 +29,7 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     serverBytes: EMPTY_SERVER_BYTES,
   });
   const major = manifest ? Number.parseInt(manifest.serverVersion, 10) : undefined;
-  const server = await startThrowawayServer({
+  const server = await startLike(options, {
     ...(major === undefined ? {} : { major }),
     parent: directory,
     durable: true,
@@ -32,7 +37,6 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
       // a developer setting that came with PostgreSQL 15
       (setting) => !setting.startsWith('allow_in_place') || (major ?? 0) >= 15,
     ),
-    ...(manifest?.encoding === undefined ? {} : { encoding: { encoding: manifest.encoding } }),
     signal,
   });
   try {
@@ -40,7 +44,7 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     await furnish(place, source, options);
     return {
       source: place,
-      inspect: (staging) => inspect(place, staging, manifest, signal),
+      inspect: async (staging) => [...(await inspect(place, staging, manifest, signal)), ...leftOut(server)],
       query: (staging, sql) => runQuery(place, staging, sql, signal),
       stop: server.stop,
     };
@@ -48,6 +52,27 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
     await server.stop();
     throw error;
   }
+}
+
+/** A server like the source's, or where its settings let none start, one without them. */
+async function startLike({ manifest, signal }: RehearsalOptions, options: ThrowawayOptions): Promise<ThrowawayServer> {
+  if (manifest === undefined) return startThrowawayServer(options);
+  try {
+    return await startThrowawayServer({ ...options, like: manifest });
+  } catch (error) {
+    signal.throwIfAborted();
+    const settings = manifest.serverSettings;
+    if (settings === undefined || !(error instanceof OperatorError) || error.code !== 'PROCESS_FAILED') throw error;
+    const { max_locks_per_transaction = '64', max_connections = '100' } = settings;
+    const like = { ...manifest, serverSettings: { max_locks_per_transaction, max_connections } };
+    const server = await startThrowawayServer({ ...options, like });
+    const reason = `settings of the source's server, with which none starts here: ${messageOf(error)}`;
+    return { ...server, notRehearsed: [...server.notRehearsed, reason] };
+  }
+}
+
+function leftOut({ notRehearsed }: ThrowawayServer): Check[] {
+  return notRehearsed.length === 0 ? [] : [{ name: 'not rehearsed', ok: true, detail: notRehearsed.join('; ') }];
 }
 
 /** Makes what a dump takes for granted on its server: roles and tablespaces. */

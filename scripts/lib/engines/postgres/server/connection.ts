@@ -1,7 +1,6 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
-import { containerHint } from '../../../machine/container.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
 import { type Session, settleSession } from './session-settings.ts';
@@ -212,17 +211,8 @@ function isPasswordMissing(error: unknown): boolean {
   return /client password must be/.test(messageOf(error));
 }
 
-/** The server has said nothing: every answer of its own has a code of five characters. */
-function isUnanswered(error: unknown): boolean {
-  return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
-}
-
 function connectHint(source: SourceConfig, error: unknown): string {
   if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
-  const inContainer = isUnanswered(error)
-    ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
-    : undefined;
-  if (inContainer !== undefined) return inContainer;
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;

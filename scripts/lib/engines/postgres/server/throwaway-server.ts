@@ -1,8 +1,10 @@
 import { dirname, join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../../database/throwaway.ts';
+import { likeSource } from './like-source.ts';
 import { findPrograms, type Program } from './programs.ts';
 
 /** A PostgreSQL server in a temporary folder, which is gone when it is stopped or when this process ends, however. */
@@ -12,6 +14,8 @@ export interface ThrowawayServer {
   readonly port: number;
   readonly user: string;
   readonly version: string;
+  /** What of the server that it is to be like could not be had here. */
+  readonly notRehearsed: readonly string[];
   /** Stops the server and removes its folder. */
   stop(): Promise<void>;
 }
@@ -27,7 +31,8 @@ export interface ThrowawayOptions {
   readonly durable?: boolean;
   /** More settings of the server, `name=value`. */
   readonly settings?: readonly string[];
-  readonly encoding?: { encoding?: string; collation?: string; characterType?: string };
+  /** The source's server, which it is to be like: see likeSource. */
+  readonly like?: Manifest;
   readonly signal?: AbortSignal;
 }
 
@@ -47,6 +52,7 @@ const USER = 'postgres';
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
   const program = await serverProgram(options.major);
   const port = options.tcp ? await freePort() : 5432;
+  let notRehearsed: readonly string[] = [];
   const { directory, stop } = await startInFolder({
     product: 'PostgreSQL',
     accounts: ['postgres', 'nobody'],
@@ -55,18 +61,29 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
     prepare: async (directory, as) => {
       const data = join(directory, 'data');
       await initialize(program, directory, data, options, as);
+      const like =
+        options.like === undefined ? undefined : await likeSource(options.like, program, directory, options.signal);
+      notRehearsed = like?.notRehearsed ?? [];
       const settings = [
         ...(options.durable ? [] : CARELESS),
         `unix_socket_directories=${directory}`,
         `listen_addresses=${options.tcp ? '127.0.0.1' : ''}`,
+        ...(like?.settings ?? []),
         ...(options.settings ?? []),
       ];
       const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
-      return { name: 'postgres', ...guarded('INT', directory, command), ...as };
+      return { name: 'postgres', ...guarded('INT', directory, command), env: like?.env ?? {}, ...as };
     },
     connect: (directory) => connectOnce(directory, port),
   });
-  return { host: options.tcp ? '127.0.0.1' : directory, port, user: USER, version: program.version, stop };
+  return {
+    host: options.tcp ? '127.0.0.1' : directory,
+    port,
+    user: USER,
+    version: program.version,
+    notRehearsed,
+    stop,
+  };
 }
 
 /** A database of a throwaway server as a source that engines can work with. */
@@ -93,7 +110,6 @@ async function initialize(
   options: ThrowawayOptions,
   as: object,
 ): Promise<void> {
-  const { encoding = 'UTF8', collation = 'C.UTF-8', characterType = collation } = options.encoding ?? {};
   const initdb: Stage = {
     name: 'initdb',
     command: program.path.replace(/postgres$/, 'initdb'),
@@ -102,9 +118,9 @@ async function initialize(
       `--username=${USER}`,
       '--auth=trust',
       '--no-sync',
-      `--encoding=${encoding}`,
-      `--lc-collate=${collation}`,
-      `--lc-ctype=${characterType}`,
+      // of the server's own databases; one that is restored brings what it had
+      '--encoding=UTF8',
+      '--locale=C.UTF-8',
     ],
     ...as,
   };

@@ -7,9 +7,9 @@ import { exportSnapshot, type Snapshot } from '../server/snapshot.ts';
 import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';
 
 const RETRY_MS = 200;
-/** How many tables are locked by one statement. */
+/** So many tables are locked by one statement. */
 const BATCH = 100;
-/** After this many snapshots in vain, others alter tables all the time. */
+/** Others alter tables all the time where so many snapshots were in vain. */
 const ATTEMPTS = 10;
 
 const LOCK_NOT_AVAILABLE = '55P03';

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, existsSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import pg from 'pg';
+import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
+import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { runVerb } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres();
+const LOCALES = '/usr/share/i18n/locales/de_DE';
+const noLocales = missing || (existsSync(LOCALES) ? false : `${LOCALES} is not there: apt-get install locales`);
+
+async function databaseOf(sql: string, settings: readonly string[] = []) {
+  const database = postgres.freshName();
+  await postgres.create(database, 'empty');
+  for (const setting of settings) await postgres.sql('postgres', `alter database ${database} set ${setting}`);
+  await postgres.sql(database, sql);
+  return { database, env: { ...postgres.env(database), BACKUP_DIR: temporaryFolder() } };
+}
+
+async function backUp(env: Readonly<Record<string, string>>): Promise<{ key: string }> {
+  const backup = await runVerb('backup', ['--json'], env);
+  assert.equal(backup.code, 0, backup.stderr);
+  return backup.json.results[0];
+}
+
+/** A folder of its own: in one there is a drill at a time. */
+const DRILL_DIR = temporaryFolder();
+chmodSync(DRILL_DIR, 0o755);
+
+async function assertDrills(env: Readonly<Record<string, string>>): Promise<{ name: string; detail: string }[]> {
+  const drill = await runVerb('drill', ['latest', '--json'], { ...env, DRILL_DIR });
+  assert.equal(drill.code, 0, drill.stderr);
+  return drill.json.results[0].checks;
+}
+
+describe('a database is loaded by what it was written by', { skip: missing }, () => {
+  const SETTINGS = [
+    "app.region = 'eu''s \\own'",
+    'default_text_search_config = "pg_catalog.german"',
+    "intervalstyle = 'sql_standard'",
+    'search_path = app, public',
+    'statement_timeout = 50',
+  ];
+  const SCHEMA = String.raw`
+    create schema app;
+    create function public.words(text) returns tsvector language sql immutable as $$ select to_tsvector($1) $$;
+    create table public.pages (id int primary key, body text, words tsvector generated always as (public.words(body)) stored);
+    insert into public.pages (id, body) values (1, 'die Häuser der Städte und running dogs');
+    create function public.region() returns text language sql stable as $$ select current_setting('app.region') $$;
+    create table public.rows (id int, region text check (region = public.region()));
+    insert into public.rows values (1, 'eu''s \own')`;
+
+  for (const format of ['sql', 'custom', 'folder']) {
+    test(`its own settings are in force meanwhile, and are what they were afterwards (${format})`, async () => {
+      const { database, env } = await databaseOf(SCHEMA, SETTINGS);
+      const words = async (name: string) =>
+        (await postgres.sql(name, 'select words::text from public.pages'))[0]?.words;
+      const settings = async (name: string) =>
+        (
+          await postgres.sql(
+            'postgres',
+            'select s.setconfig from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase where datname = $1',
+            [name],
+          )
+        )[0]?.setconfig;
+      const before = await words(database);
+      const { key } = await backUp({ ...env, BACKUP_FORMAT: format });
+
+      await postgres.sql('postgres', `create database ${database}given`);
+      await postgres.sql('postgres', `alter database ${database}given set work_mem = '8MB'`);
+      const beside = await runVerb('restore', [key, '--to', `${database}given`], env);
+      assert.equal(beside.code, 0, beside.stderr);
+      assert.equal(await words(`${database}given`), before);
+      assert.deepEqual(await settings(`${database}given`), ['work_mem=8MB']);
+
+      await assertDrills(env);
+
+      await postgres.sql('postgres', `alter database ${database} reset all`);
+      await postgres.sql('postgres', `alter database ${database} set app.region = 'us'`);
+      const restore = await runVerb('restore', [key], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      assert.equal(await words(database), before);
+      assert.deepEqual(await settings(database), ['app.region=us']);
+
+      await postgres.sql('postgres', `drop database ${database}`);
+      const again = await runVerb('restore', [key, '--source', database], env);
+      assert.equal(again.code, 0, again.stderr);
+      assert.equal(((await settings(database)) as unknown[]).length, SETTINGS.length);
+    });
+  }
+
+  test('a library that is not there any more keeps nobody out of the restored database', async () => {
+    const { database, env } = await databaseOf('create table t (id int)');
+    const [row] = await postgres.sql(database, "select setting from pg_config where name = 'PKGLIBDIR'");
+    const library = join(temporaryFolder(), 'library.so');
+    chmodSync(dirname(library), 0o755);
+    copyFileSync(join(String(row?.setting), 'auto_explain.so'), library);
+    await postgres.sql('postgres', `alter database ${database} set session_preload_libraries = '${library}'`);
+    const { key } = await backUp(env);
+    rmSync(library);
+    await assertDrills(env);
+    const restore = await runVerb('restore', [key, '--to', `${database}copy`], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /session_preload_libraries of the database is left out/);
+    await postgres.sql(`${database}copy`, 'select from t');
+  });
+});
+
+describe('a drill has a server like the source’s', { skip: noLocales }, () => {
+  test('with its money, its locale and its locks, and reads a database that is not UTF-8', async () => {
+    setChildEnvironment(process.env);
+    const like = { collation: 'pl_PL.UTF-8', serverSettings: { lc_monetary: 'de_DE.UTF-8' } } as unknown as Manifest;
+    const server = await startThrowawayServer({ tcp: true, like, settings: ['max_locks_per_transaction=256'] });
+    after(() => server.stop());
+    const run = async (database: string, ...statements: string[]) => {
+      const client = new pg.Client({ host: server.host, port: server.port, user: server.user, database });
+      await client.connect();
+      for (const statement of statements) await client.query(statement);
+      await client.end();
+    };
+    const env = (database: string, folder: string) => ({
+      POSTGRES_HOST: server.host,
+      POSTGRES_PORT: String(server.port),
+      POSTGRES_USER: server.user,
+      POSTGRES_DB: database,
+      POSTGRES_PASSWORD: 'any',
+      BACKUP_DIR: folder,
+    });
+    await run(
+      'postgres',
+      "create database ceny template template0 lc_collate 'pl_PL.UTF-8' lc_ctype 'pl_PL.UTF-8'",
+      "create database latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'",
+    );
+    await run(
+      'ceny',
+      'create table prices (id int primary key, price money)',
+      'insert into prices values (1, 12.34::numeric::money)',
+    );
+    await run(
+      'latin',
+      'create table "Bücher" (id int primary key, titel text)',
+      `insert into "Bücher" values (1, 'Größe')`,
+    );
+    for (const database of ['ceny', 'latin']) {
+      const folder = temporaryFolder();
+      for (const format of ['sql', 'folder']) {
+        await backUp({ ...env(database, folder), BACKUP_FORMAT: format });
+        await assertDrills(env(database, folder));
+      }
+    }
+    // a server without these locales: nothing is loaded as other amounts, and what to do is said
+    const folder = temporaryFolder();
+    const { key } = await backUp(env('ceny', folder));
+    const elsewhere = { ...postgres.env('ceny'), BACKUP_DIR: folder };
+    const refused = await runVerb('restore', [key], elsewhere);
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /lacks the locale pl_PL\.UTF-8[\s\S]*localedef -i pl_PL/);
+    await postgres.sql('postgres', 'create database given');
+    const wrong = await runVerb('restore', [key, '--to', 'given'], elsewhere);
+    assert.equal(wrong.code, 1, wrong.stderr);
+    assert.match(wrong.stderr, /would read other amounts/);
+  });
+});
