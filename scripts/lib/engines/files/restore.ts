@@ -23,6 +23,7 @@ import {
 import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
 import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
 import { assertComplete, extractStage, readTree, tarVersion } from './tar/archive.ts';
+import { warnOfWhatTarSaid } from './tar/said.ts';
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
@@ -129,16 +130,18 @@ interface SessionParts {
 function session({ place, staging, swaps, isForeign, manifest, lock, signal }: SessionParts): RestoreSession {
   const report = mkdtempSync(join(tmpdir(), 'files-report-'));
   let found: Contents | undefined;
+  const said: string[] = [];
   let isCommitted = false;
   return {
     staging,
     isForeign,
     plan: async (format) => {
       assertArchive(format, place);
-      const into = extractStage(staging, { setsOwners: maySetOwners() });
+      const into = extractStage(staging, { setsOwners: maySetOwners(), said: (line) => said.push(line) });
       return [{ jobs: 1, loads: [{ into, droppedLines: [], verifyEnd: assertComplete }] }];
     },
     contents: async () => {
+      warnOfWhatTarSaid(said, staging);
       found = await readRestored(staging, manifest, report, signal);
       return found;
     },

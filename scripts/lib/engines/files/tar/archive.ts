@@ -74,9 +74,19 @@ export function treeMeter(report: string): MeterProgram {
   return { command: process.execPath, path: TREE_METER, args: [treeFile(report)], onLine: () => false };
 }
 
-/** Extracts an archive from its standard input into an empty folder. */
-export function extractStage(folder: string, { setsOwners }: { setsOwners: boolean }): Stage {
+/**
+ * Extracts an archive from its standard input into an empty folder.
+ * @param options.said takes what tar says: also at exit 0 it may not have set all that is in the archive
+ */
+export function extractStage(
+  folder: string,
+  { setsOwners, said }: { setsOwners: boolean; said: (line: string) => void },
+): Stage {
   return {
+    onLine: (line) => {
+      said(line);
+      return false;
+    },
     name: 'tar',
     command: process.execPath,
     args: [

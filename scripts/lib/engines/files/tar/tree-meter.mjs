@@ -8,6 +8,8 @@ import { TreeDigest } from './tree-digest.mjs';
 const BLOCK_BYTES = 1 << 20;
 const TAIL_BYTES = 1024;
 const PROGRESS_MS = 1_000;
+/** Of a path that a program may name in one go, without the zero at its end: PATH_MAX in linux/limits.h. */
+const LONGEST_PATH_BYTES = 4095;
 
 const [report = ''] = process.argv.slice(2);
 const digest = new TreeDigest();
@@ -15,6 +17,13 @@ let members = 0;
 let hasFolder = false;
 const reader = new TarReader({
   begin: (member) => {
+    // made piece by piece, and archived; tar could not extract it, nor anything else of the archive be used then
+    if (member.rawName.length > LONGEST_PATH_BYTES) {
+      const start = JSON.stringify(Buffer.from(member.rawName.slice(0, 60), 'latin1').toString('utf8'));
+      throw new Error(
+        `a path has ${member.rawName.length} bytes, and more than ${LONGEST_PATH_BYTES} cannot be restored (File name too long): shorten or remove what begins with ${start}`,
+      );
+    }
     members += 1;
     hasFolder ||= member.type === '5';
     digest.begin(member);

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { runVerb } from '../support/verbs.ts';
+
+function uploads() {
+  const live = join(temporaryFolder(), 'uploads');
+  mkdirSync(live);
+  const env = { BACKUP_SOURCE_UPLOADS: `file://${live}`, BACKUP_DIR: temporaryFolder(), DRILL_DIR: temporaryFolder() };
+  return { live, env };
+}
+
+test('a path that is too long to be restored is refused at the backup, not found out at the restore', async () => {
+  const { live, env } = uploads();
+  // made piece by piece, as no program may name it whole
+  const part = 'd'.repeat(200);
+  execFileSync('bash', [
+    '-c',
+    `cd "$0" && for i in {1..25}; do mkdir ${part} && cd -P ${part}; done; echo 1 >leaf`,
+    live,
+  ]);
+  const { code, stderr } = await runVerb('backup', [], env);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /a path has \d+ bytes, and more than 4095 cannot be restored/);
+  assert.deepEqual(filesIn(env.BACKUP_DIR), []);
+  execFileSync('rm', ['-rf', live]);
+});
+
+test('what tar could not set, though it exits with 0, is told of', async () => {
+  const { live, env } = uploads();
+  for (const name of ['a', 'b']) writeFileSync(join(live, name), 'as it was');
+  const day = join(env.BACKUP_DIR, '2026/01/01');
+  mkdirSync(day, { recursive: true });
+  // an attribute that no file system takes, whoever sets it
+  execFileSync('tar', [
+    '--create',
+    '--gzip',
+    `--file=${join(day, 'uploads_000000.tar.gz')}`,
+    '--format=posix',
+    '--pax-option=SCHILY.xattr.system.odd:=v',
+    `--directory=${live}`,
+    '.',
+  ]);
+  writeFileSync(join(live, 'a'), 'changed');
+  const { code, stderr } = await runVerb('restore', ['latest'], env);
+  assert.equal(code, 0, stderr);
+  assert.equal(readFileSync(join(live, 'a'), 'utf8'), 'as it was');
+  assert.match(stderr, /warn: tar says \d+ things? of what it extracted.*system\.odd/);
+});
