@@ -161,7 +161,7 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
     assert.ok(counted['public.ledger'] > 0 && counted['public.ledger'] < written, JSON.stringify(counted));
     assert.equal(counted['public.mirror'], counted['public.ledger']);
     const sequence = manifest.sequences.find((s: { sequence: string }) => s.sequence === 'public.ledger_id_seq');
-    assert.ok(Number(sequence.valueAtEnd) > Number(sequence.value), JSON.stringify(sequence));
+    assert.equal(sequence.valueAtEnd, undefined, JSON.stringify(sequence));
 
     const restore = await runVerb('restore', [key, '--json'], env);
     assert.equal(restore.code, 0, restore.stderr);
@@ -173,6 +173,6 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
     assert.equal(restored.ledger, counted['public.ledger']);
     assert.equal(restored.mirror, counted['public.mirror']);
     assert.ok(restored.sequence >= restored.highest, 'the next id would be one that is taken');
-    assert.ok(restored.sequence >= Number(sequence.value) && restored.sequence <= Number(sequence.valueAtEnd));
+    assert.equal(restored.sequence, Number(sequence.value), 'the position is read from the dump itself');
   });
 });

@@ -2,14 +2,34 @@ import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { DumpShape } from '../repository/new-backup.ts';
+import { log } from '../terminal/log.ts';
 import type { DumpOrder } from './order.ts';
 import { uploadStreams } from './streams.ts';
 
+/** What others do to the source meanwhile may be in the way of so many dumps, one after the other. */
+const ATTEMPTS = 4;
+
 /**
  * Dumps one source: what marks its kind, its object or objects, then the manifest, which makes it a backup.
- * Nothing remains of a dump that fails.
+ * Nothing remains of a dump that fails. One that was in the way of others is begun again, in another way if need be.
  */
 export async function dump(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
+  const engine = await engineOf(order.source.engine);
+  let { source } = order;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await dumpOnce({ ...order, source });
+    } catch (error) {
+      order.signal.throwIfAborted();
+      const next = attempt < ATTEMPTS ? engine.another?.(source, error) : undefined;
+      if (next === undefined) throw error;
+      log.warn(`${source.name}: ${next.why}`);
+      source = next.source;
+    }
+  }
+}
+
+async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
   const { repository, source, kind, signal } = order;
   const startedAt = new Date();
   const engine = await engineOf(source.engine);

@@ -176,6 +176,8 @@ export interface Engine {
    * @throws OperatorError LOCKED, SOURCE_CONNECT, SOURCE_VERSION, TOOL_MISSING
    */
   beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
+  /** How to dump the source after all, and why so, where the error says that this way is not open now. */
+  another?(source: SourceConfig, error: unknown): { source: SourceConfig; why: string } | undefined;
   /**
    * Locks the source against a second restore, removes what a killed one left, and makes the staging place.
    * @param options.to restore beside the live database under this name, and swap nothing

@@ -2,6 +2,7 @@ import { OperatorError } from '../../errors.ts';
 import { expanded, isServer, type SourceConfig } from '../../source.ts';
 import { ROLES, timeOfBeside } from '../database/beside-names.ts';
 import type { Engine } from '../engine.ts';
+import { another } from './dump/another.ts';
 import { beginDump } from './dump/dump.ts';
 import { rehearse } from './rehearsal.ts';
 import { dropKept, keptDatabases } from './restore/kept.ts';
@@ -14,6 +15,7 @@ import { runsUnderWay } from './server/locks.ts';
 export const postgres: Engine = {
   expand,
   beginDump,
+  another,
   beginRestore,
   undo: undoRestore,
   kept: keptDatabases,

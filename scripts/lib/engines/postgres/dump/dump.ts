@@ -1,20 +1,19 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { Contents } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect } from '../server/connection.ts';
-import { countContents, readSequences } from '../server/contents.ts';
 import { lockKey } from '../server/locks.ts';
+import { contentsAsPassed, watchDump } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
-import { type Program, programFor, versionText } from '../server/programs.ts';
+import { besideProgram, type Program, programFor, versionText } from '../server/programs.ts';
 import { exportSnapshot } from '../server/snapshot.ts';
 import { folderJobs, folderStreams } from '../split/dump.ts';
 import { fixTables } from '../split/locks.ts';
-import { mindBystanders } from './bystanders.ts';
+import { type FixedSession, lookAfterBystanders } from './bystanders.ts';
 import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
 
@@ -24,18 +23,18 @@ import { readGlobals } from './globals.ts';
  * @param putAside dump this database of the server in the place of the source's own, and wait for the lock
  */
 export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
-  const session = await fixState(source, signal, putAside);
-  // a database that was put aside is nobody's any more
-  if (putAside !== undefined) return session;
+  // a database that was put aside is nobody's any more: nobody waits for it
+  const bystanders = putAside === undefined ? await lookAfterBystanders(source, signal) : undefined;
   try {
-    return await mindBystanders(session, source, signal);
+    const session = await fixState(source, signal, putAside);
+    return bystanders?.mind(session) ?? session;
   } catch (error) {
-    await session.close();
+    await bystanders?.close();
     throw error;
   }
 }
 
-async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<FixedSession> {
   // the lock is always that of the live database: what shares a name shares it
   const lockHolder = await connect(source, source.database, signal);
   const dumped = putAside === undefined ? source : { ...source, database: putAside };
@@ -45,30 +44,34 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
     if (putAside !== undefined) connection = await connect(dumped, putAside, signal);
     const program = await programFor('pg_dump', connection.serverVersionNum);
     warnOfNewerClient(program, connection.serverVersionNum);
-    const isFolder = source.format === 'folder';
-    const { snapshot, tables } = isFolder
-      ? await fixTables(connection, dumped, signal)
-      : { snapshot: await exportSnapshot(connection), tables: [] };
+    const pgRestore = source.format === 'custom' ? (await besideProgram(program, 'pg_restore')).path : undefined;
+    // before the snapshot: what is altered between that and pg_dump's own locks is not dumped as the snapshot has it
     const shared = await sharedNames(connection, dumped, signal);
     const facts = await readFacts(connection, program, shared);
-    const sequencesBefore = await readSequences(connection);
+    const fixed = source.format === 'folder' ? await fixTables(connection, dumped, signal) : undefined;
+    const snapshot = fixed?.snapshot ?? (await exportSnapshot(connection));
+    const letGo = async () => {
+      await connection.query('rollback').catch(() => {});
+    };
     const common = {
+      holder: connection.pid,
+      letGo,
       createdAt: snapshot.time,
       facts,
       globals: () => readGlobals(shared, dumped.database, facts.roles ?? []),
       close: async () => {
+        await letGo();
         await secondPassed(snapshot.time.getTime(), () => serverTime(connection), signal);
         await Promise.all([connection.close(), lockHolder.close(), shared.close()]);
       },
     };
-    if (isFolder) {
-      const { jobs, chosen } = folderJobs(source, tables);
+    if (fixed) {
+      const { jobs, chosen } = folderJobs(source, fixed.tables);
       const { streams, contents } = await folderStreams({
         source: { ...dumped, jobs },
         connection,
         snapshotId: snapshot.id,
-        tables,
-        sequences: sequencesBefore,
+        ...fixed,
         encoding: facts.encoding ?? 'UTF8',
         databaseBytes: facts.databaseBytes ?? 0,
         pgDump: program,
@@ -81,19 +84,24 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
         contents: (dumpEnded) => dumpEnded.then(contents),
       };
     }
+    const passed = watchDump(pgRestore);
     return {
       ...common,
       streams: [
         {
+          meter: passed.meter,
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-          stage: dumpStage(dumped, program, snapshot.id),
+          stage: dumpStage(dumped, program, snapshot.id, facts.encoding),
           verifyEnd: (tail) => {
             if (source.format === 'sql') assertComplete(tail);
           },
         },
       ],
       jobs: 1,
-      contents: (dumpEnded) => dumpedContents(connection, sequencesBefore, dumpEnded),
+      contents: async (dumpEnded) => {
+        const contents = await contentsAsPassed(connection, passed);
+        return dumpEnded.then(contents);
+      },
     };
   } catch (error) {
     await Promise.all([connection.close(), lockHolder.close()]);
@@ -122,13 +130,13 @@ function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   );
 }
 
-function dumpStage(source: SourceConfig, program: Program, snapshotId: string): Stage {
-  return pgDumpStage(
-    source,
-    program,
-    snapshotId,
-    source.format === 'custom' ? ['--format=custom', customCompression(source, program)] : ['--format=plain'],
-  );
+function dumpStage(source: SourceConfig, program: Program, snapshotId: string, encoding = 'UTF8'): Stage {
+  const format = source.format === 'custom' ? ['custom', customCompression(source, program)] : ['plain'];
+  return pgDumpStage(source, program, snapshotId, [
+    `--encoding=${encoding}`,
+    `--format=${format[0]}`,
+    ...format.slice(1),
+  ]);
 }
 
 /** A custom-format archive compresses itself: pg_dump before 16 knows gzip levels alone. */
@@ -145,21 +153,6 @@ function customCompression(source: SourceConfig, program: Program): string {
     );
   }
   return `--compress=${method === 'none' ? 0 : (level ?? 6)}`;
-}
-
-async function dumpedContents(
-  connection: Connection,
-  before: Contents['sequences'],
-  dumpEnded: Promise<unknown>,
-): Promise<Contents> {
-  const counts = await countContents(connection);
-  await dumpEnded;
-  const after = new Map((await readSequences(connection)).map((s) => [s.sequence, s.value]));
-  const sequences = before.map((s) => {
-    const valueAtEnd = after.get(s.sequence);
-    return valueAtEnd === undefined || valueAtEnd === s.value ? s : { ...s, valueAtEnd };
-  });
-  return { ...counts, sequences };
 }
 
 /** The server's clock in milliseconds. */

@@ -23,6 +23,8 @@ export interface Connection {
   /** The server's version as a number, 180001 for 18.1. */
   readonly serverVersionNum: number;
   readonly isSuperuser: boolean;
+  /** The server's process for it. */
+  readonly pid: number;
 }
 
 /** What sessions have told of the databases that they were in, by which programs that follow them are set. */
@@ -133,6 +135,7 @@ async function wrap(
     throw queryError(source, database, error);
   }
   toldOf.set(placeOf(source, database), session);
+  const [own] = await query<{ pid: number }>('select pg_backend_pid() as pid');
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
     // not closed afterwards: that would wait for an answer of a server that may be gone
@@ -149,6 +152,7 @@ async function wrap(
     firstRows,
     serverVersionNum: session.serverVersionNum,
     isSuperuser: session.isSuperuser,
+    pid: own?.pid ?? 0,
     close: async () => {
       signal.removeEventListener('abort', destroy);
       await end(client);

@@ -22,6 +22,31 @@ async function relations(connection: Connection, kind: 'r' | 'S'): Promise<strin
   return (await connection.query<{ name: string }>(names, [kind])).map((row) => row.name);
 }
 
+/** A relation as a dump names it. */
+export interface Relation {
+  readonly name: string;
+  /** `schema.relation`, each in hexadecimal: the bytes that stand in a dump, without any quotes. */
+  readonly identity: string;
+  /** The partitioned table that its rows may be loaded through, and are counted as. */
+  readonly root: { readonly name: string; readonly identity: string } | null;
+}
+
+const identityOf = (schema: string, relation: string) =>
+  [schema, relation]
+    .map((name) => `encode(convert_to(${name}::text, getdatabaseencoding()), 'hex')`)
+    .join(" || '.' || ");
+
+/** Every table, or every sequence, whose data pg_dump writes, by the transaction that the connection is in. */
+export async function listRelations(connection: Connection, kind: 'r' | 'S'): Promise<Relation[]> {
+  const via = `(select row_to_json(via) from
+    (select v.name, ${identityOf('v.schema', 'v.relation')} as identity from (${LOADED_VIA}) v) via)`;
+  return connection.query<Relation & Record<string, unknown>>(
+    `select format('%I.%I', n.nspname, c.relname) as name, ${identityOf('n.nspname', 'c.relname')} as identity,
+       ${kind === 'r' && connection.serverVersionNum >= 120_000 ? via : 'null'} as root ${RELATIONS}`,
+    [kind],
+  );
+}
+
 /** What is counted, as a query reads it: a partition whose rows may belong elsewhere after a restore as a part of its root. */
 async function countable(connection: Connection): Promise<{ name: string; from: string }[]> {
   if (connection.serverVersionNum < 120_000) {
@@ -56,8 +81,13 @@ async function countTables(connection: Connection): Promise<Contents['tables']> 
 
 /** Where every sequence stands now: sequences are not part of any snapshot. */
 export async function readSequences(connection: Connection): Promise<Contents['sequences']> {
+  return readPositions(connection, await relations(connection, 'S'));
+}
+
+/** Where these sequences stand now. Each is locked as a reader does until the connection's transaction ends. */
+export async function readPositions(connection: Connection, names: readonly string[]): Promise<Contents['sequences']> {
   const sequences: Contents['sequences'] = [];
-  for (const batch of batches(await relations(connection, 'S'))) {
+  for (const batch of batches(names)) {
     const values = batch.map(
       (name, i) => `select ${i} as i, last_value::text as value, is_called as called from ${name}`,
     );

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import { childEnvironment } from '../../../machine/child-environment.ts';
 import { versionOutput } from '../../database/program-version.ts';
@@ -85,4 +85,17 @@ export async function programFor(name: string, serverVersionNum: number): Promis
     );
   }
   return fitting;
+}
+
+/**
+ * Another program of the same installation: an archive is read by the pg_restore of the pg_dump that writes it.
+ * @throws OperatorError TOOL_MISSING
+ */
+export async function besideProgram(program: Program, name: string): Promise<Program> {
+  const same = (await findPrograms(name)).filter(({ major }) => major === program.major);
+  const beside = same.find(({ path }) => dirname(path) === dirname(program.path)) ?? same[0];
+  if (beside) return beside;
+  throw new OperatorError('TOOL_MISSING', `${name} ${program.major} is not installed here`, {
+    hint: `Install the PostgreSQL ${program.major} client (apt-get install postgresql-client-${program.major}), or run inside the backup image.`,
+  });
 }

@@ -83,8 +83,6 @@ export function copyScript({
       );
     }
     const header = `COPY ${spell(piece.table.via ?? piece.table)}${columnList(piece, spell)} FROM stdin;`;
-    // for the meter, which counts the rows
-    say(`-- rows follow: after ${header.split('\n').length}`);
     say(header);
     lines.push(copyStatement(piece, spell));
     say('\\.\n');

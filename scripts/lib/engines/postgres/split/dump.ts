@@ -11,14 +11,14 @@ import type { DumpStream } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, conninfo, libpqEnvironment } from '../server/connection.ts';
 import { countLargeObjects } from '../server/contents.ts';
+import { DUMP_METER } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
 import { type Program, programFor } from '../server/programs.ts';
 import { copyScript } from './copy-script.ts';
 import { dealOut, type Piece } from './pieces.ts';
-import { extensionSequences, type TableToDump } from './tables.ts';
+import type { TableToDump } from './tables.ts';
 
 const INPUT_FROM_3 = fileURLToPath(new URL('./input-from-3.sh', import.meta.url));
-const COPY_METER = fileURLToPath(new URL('./copy-meter.pl', import.meta.url));
 
 export const FIRST_PART = '0000-pre-data';
 
@@ -49,6 +49,8 @@ export interface FolderDump {
   readonly tables: readonly TableToDump[];
   /** As they stood when the snapshot had been taken: what stands in the dump. */
   readonly sequences: Contents['sequences'];
+  /** Those that extensions mark as configuration, likewise. */
+  readonly extensionSequences: Contents['sequences'];
   readonly encoding: string;
   readonly databaseBytes: number;
   readonly pgDump: Program;
@@ -63,11 +65,10 @@ type DataStream = DumpStream & {
 
 /** The streams of a folder: definitions, large objects, rows in several streams, and what is built upon them. */
 export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpStream[]; contents: () => Contents }> {
-  const { source, connection, tables, sequences, encoding, snapshotId } = dump;
+  const { source, connection, tables, sequences, extensionSequences: others, encoding, snapshotId } = dump;
   const psql = await programFor('psql', connection.serverVersionNum);
   const largeObjects = await countLargeObjects(connection);
   const growth = source.compression.method === 'none' ? 2 : 1;
-  const others = await extensionSequences(connection);
 
   const streams: DumpStream[] = [sectionStream(dump, FIRST_PART, ['--section=pre-data'])];
   const nextPart = (what: string) => `${String(streams.length).padStart(4, '0')}-${what}`;
@@ -94,7 +95,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
       part: nextPart('data'),
       expectedBytes: pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) * growth,
       stage: copyStage(source, psql, script, encoding),
-      meter: { path: COPY_METER, onLine: (line) => takeCount(line, counts) },
+      meter: { path: DUMP_METER, onLine: (line) => takeCount(line, counts) },
       verifyEnd: assertComplete,
       pieces,
       counts,
@@ -112,7 +113,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
 
 /** A part of the dump that pg_dump writes. Large ones are large objects alone. */
 function sectionStream(
-  { source, snapshotId, pgDump }: FolderDump,
+  { source, snapshotId, pgDump, encoding }: FolderDump,
   part: string,
   args: readonly string[],
   expectedBytes = 0,
@@ -120,7 +121,7 @@ function sectionStream(
   return {
     part,
     expectedBytes,
-    stage: pgDumpStage(source, pgDump, snapshotId, ['--format=plain', ...args]),
+    stage: pgDumpStage(source, pgDump, snapshotId, [`--encoding=${encoding}`, '--format=plain', ...args]),
     verifyEnd: assertComplete,
   };
 }
@@ -149,11 +150,11 @@ function copyStage(source: SourceConfig, psql: Program, script: string, encoding
   };
 }
 
-/** @returns whether the line was a count, which the meter reports for each piece in turn */
+/** @returns whether the line was the meter's, which reports a count for each piece in turn */
 function takeCount(line: string, counts: number[]): boolean {
-  const rows = /^ROWS (\d+)$/.exec(line)?.[1];
+  const rows = /^ROWS (\d+) /.exec(line)?.[1];
   if (rows !== undefined) counts.push(Number(rows));
-  return rows !== undefined;
+  return rows !== undefined || line.startsWith('SETVAL ');
 }
 
 /** The rows that were written of each table. */

@@ -1,10 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
+import type { Contents } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { type Connection, connect, sqlState } from '../server/connection.ts';
+import { listRelations, readPositions } from '../server/contents.ts';
 import { exportSnapshot, type Snapshot } from '../server/snapshot.ts';
-import { changedTables, listTables, measureTables, type SnapshotTable, type TableToDump } from './tables.ts';
+import { SourceAltered } from '../server/source-altered.ts';
+import {
+  changedTables,
+  listExtensionSequences,
+  listTables,
+  measureTables,
+  type SnapshotTable,
+  type TableToDump,
+} from './tables.ts';
 
 const RETRY_MS = 200;
 /** So many tables are locked by one statement. */
@@ -12,9 +22,22 @@ const BATCH = 100;
 /** Others alter tables all the time where so many snapshots were in vain. */
 const ATTEMPTS = 10;
 
+/** How long to wait for a sequence: who has it may wait for a table that is held here. */
+const SEQUENCE_WAIT_MS = 200;
+
 const LOCK_NOT_AVAILABLE = '55P03';
 /** The table, or its schema, is not there any more. */
 const GONE = ['42P01', '3F000'];
+
+/** The state that a folder is dumped of. */
+export interface FixedState {
+  readonly snapshot: Snapshot;
+  readonly tables: TableToDump[];
+  /** Where those that the snapshot has stood right after it. */
+  readonly sequences: Contents['sequences'];
+  /** Those of extensions, likewise. */
+  readonly extensionSequences: Contents['sequences'];
+}
 
 /**
  * Takes the snapshot and holds every table that it has as a reader does (ACCESS SHARE) until the transaction ends: nobody
@@ -28,8 +51,9 @@ export async function fixTables(
   connection: Connection,
   source: SourceConfig,
   signal: AbortSignal,
-): Promise<{ snapshot: Snapshot; tables: TableToDump[] }> {
+): Promise<FixedState> {
   const now = await connect(source, source.database, signal);
+  await now.query(`set lock_timeout = ${SEQUENCE_WAIT_MS}`);
   const deadline = Date.now() + source.lockTimeoutMs;
   let altered: string[] = [];
   try {
@@ -40,7 +64,8 @@ export async function fixTables(
       if (lockedBy !== undefined && Date.now() > deadline) throw lockedError(source, lockedBy);
       if (lockedBy === undefined) {
         altered = await changedTables(now, tables);
-        if (isHeld && altered.length === 0) return { snapshot, tables: await measureTables(connection, tables) };
+        const read = isHeld && altered.length === 0 ? await readSequences(connection, now) : undefined;
+        if (read) return { snapshot, tables: await measureTables(connection, tables), ...read };
         attempts += 1;
       }
       await connection.query('rollback');
@@ -49,9 +74,9 @@ export async function fixTables(
   } finally {
     await now.close();
   }
-  throw new OperatorError(
+  throw new SourceAltered(
     'DUMP_INCOMPLETE',
-    `source ${source.name}: tables were altered each time the dump began, most recently ${altered.slice(0, 5).join(', ')}`,
+    `source ${source.name}: tables were altered each time the dump began, most recently ${altered.length > 0 ? altered.slice(0, 5).join(', ') : 'a sequence'}`,
     { hint: 'Wait until whatever does that has ended. Nothing was stored.' },
   );
 }
@@ -74,6 +99,28 @@ async function hold(
     }
   }
   return { isHeld: true };
+}
+
+/**
+ * Reads them outside of the snapshot's transaction, which would hold each until the end of the dump: somebody who drops
+ * one, or truncates its table with RESTART IDENTITY, would wait for that.
+ * @returns undefined when one is gone or locked
+ */
+async function readSequences(
+  connection: Connection,
+  now: Connection,
+): Promise<Pick<FixedState, 'sequences' | 'extensionSequences'> | undefined> {
+  const names = (await listRelations(connection, 'S')).map(({ name }) => name);
+  const ofExtensions = await listExtensionSequences(connection);
+  try {
+    return {
+      sequences: await readPositions(now, names),
+      extensionSequences: await readPositions(now, ofExtensions),
+    };
+  } catch (error) {
+    if ([LOCK_NOT_AVAILABLE, ...GONE].includes(sqlState(error) ?? '')) return undefined;
+    throw error;
+  }
 }
 
 function lockedError({ name, lockTimeoutMs }: SourceConfig, reason: string): OperatorError {

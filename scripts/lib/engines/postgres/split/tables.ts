@@ -112,20 +112,11 @@ export async function changedTables(now: Connection, tables: readonly SnapshotTa
   return tables.filter(({ oid, signature }) => signatures.get(oid) !== signature).map(({ name }) => name);
 }
 
-/** `SELECT setval` of every sequence that extensions mark as configuration. */
-export async function extensionSequences(
-  connection: Connection,
-): Promise<{ sequence: string; value: string; isCalled: boolean }[]> {
-  const names = await connection.query<{ name: string }>(`
+/** Every sequence that extensions mark as configuration. */
+export async function listExtensionSequences(connection: Connection): Promise<string[]> {
+  const rows = await connection.query<{ name: string }>(`
     select format('%I.%I', n.nspname, c.relname) as name
     from pg_extension e cross join unnest(e.extconfig) as marked join pg_class c on c.oid = marked
     join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'S' order by 1`);
-  const sequences = [];
-  for (const { name } of names) {
-    const [row] = await connection.query<{ value: string; called: boolean }>(
-      `select last_value::text as value, is_called as called from ${name}`,
-    );
-    if (row) sequences.push({ sequence: name, value: row.value, isCalled: row.called });
-  }
-  return sequences;
+  return rows.map(({ name }) => name);
 }
