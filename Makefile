@@ -50,6 +50,7 @@ SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
 AT_OPTION = $(if $(AT),--at="$$AT")
+OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
@@ -93,9 +94,9 @@ backup: ## Back up now [SOURCE=name]
 list-backups: ## Every backup there is [SOURCE=name]
 	$(VERB) list $(SOURCE_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one]
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) -- "$$FILE"
+	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) -- "$$FILE"
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)

@@ -5,6 +5,7 @@ import { startPostgres } from '../support/postgres.ts';
 import { type Environment, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
+const { postgres: another } = await startPostgres();
 
 async function backedUp(setUp: (database: string) => Promise<unknown>) {
   const database = postgres.freshName();
@@ -111,5 +112,26 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     assert.equal(restore.code, 1, restore.stderr);
     assert.match(restore.stderr, /could not be swapped: it is in use by .*postgres/);
     assert.deepEqual(await postgres.beside(database), [database]);
+  });
+
+  test('data on a server that no backup came from is replaced only at a word; a new or an empty one as ever', async () => {
+    const { database, env, key } = await backedUp(async () => {});
+    const elsewhere = { ...env, ...another.env(database) };
+    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
+    const refused = await runVerb('restore', [key], elsewhere);
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /has data in it, and no backup of .* came from that server.*\n.*--other-server.*Nothing was touched/,
+    );
+    assert.equal((await runVerb('restore', [key, '--to', `${database}_copy`], elsewhere)).code, 0);
+    await another.sql(database, 'drop table t');
+    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
+    const word = await runVerb('restore', [key, '--other-server'], elsewhere);
+    assert.equal(word.code, 0, word.stderr);
+
+    const backup = await runVerb('backup', [], elsewhere);
+    assert.match(backup.stderr, /warn.*of another server than the backup before it/);
+    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
   });
 });

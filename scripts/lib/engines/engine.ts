@@ -151,6 +151,11 @@ export interface RestoreOptions {
   /** A database or folder beside the live one, in whose place nothing is put. */
   readonly to?: string;
   readonly manifest?: Manifest;
+  /**
+   * Whether a backup of the source came from this server, as it tells itself from every other. A live database with data in it is
+   * not replaced on a server that none came from. Without it nobody asks.
+   */
+  readonly isKnownServer?: (systemIdentifier: string) => Promise<boolean>;
   /** What the backup brings for the server: roles, accounts. */
   readonly globals?: string;
   readonly signal: AbortSignal;

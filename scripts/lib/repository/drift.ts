@@ -38,5 +38,18 @@ export function contentDrift(previous: Manifest, current: Manifest): string[] {
     if (now === undefined) return [`table ${table} is gone (${rows} rows before)`];
     return now === 0 && rows > 0 ? [`table ${table} is empty (${rows} rows before)`] : [];
   });
-  return [...tables, ...(isEmptied ? [`there are no files in it (${previous.files} before)`] : [])];
+  return [
+    ...serverDrift(previous, current),
+    ...tables,
+    ...(isEmptied ? [`there are no files in it (${previous.files} before)`] : []),
+  ];
+}
+
+/** A sentence when a backup is of another server than the one before: another host of the same name, or a new one. */
+function serverDrift(previous: Manifest, current: Manifest): string[] {
+  const [before, now] = [previous.systemIdentifier, current.systemIdentifier];
+  if (before === undefined || now === undefined || before === now) return [];
+  return [
+    `it is of another server than the backup before it (system identifier ${now}, before ${before}): is its host the one that is meant?`,
+  ];
 }

@@ -66,6 +66,8 @@ const factsSchema = z.object({
   eventTriggers: z.optional(z.array(z.string())),
   /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
   settings: z.optional(z.record(z.string(), z.string())),
+  /** Which server it came from, as that tells itself from every other. */
+  systemIdentifier: z.optional(z.string()),
   /** Of the source on its server's disk. */
   databaseBytes: z.optional(count),
   /** Of its tables there, without their indexes, as the server last estimated: about what a plain dump has to hold. */

@@ -16,6 +16,8 @@ export interface RestoreRequest {
   readonly at?: Date;
   /** Restore beside the live database under this name, and swap nothing. */
   readonly to?: string;
+  /** The live database may be replaced on a server that none of the source's backups came from. */
+  readonly otherServer?: boolean;
 }
 
 /** The options of the verb, as they were typed. */
@@ -24,6 +26,7 @@ export interface RestoreWords {
   readonly at?: string | undefined;
   readonly to?: string | undefined;
   readonly undo?: boolean | undefined;
+  readonly 'other-server'?: boolean | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export interface RestoreWords {
  * @throws OperatorError USAGE for words that do not go together
  */
 export function readRequest(
-  { source, at, to, undo }: RestoreWords,
+  { source, at, to, undo, 'other-server': otherServer }: RestoreWords,
   words: readonly string[],
 ): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
   const [wanted, ...others] = words;
@@ -50,6 +53,7 @@ export function readRequest(
     ...(source === undefined ? {} : { source }),
     ...(at === undefined ? {} : { at: timeOf(at) }),
     ...(to === undefined ? {} : { to }),
+    ...(otherServer === undefined ? {} : { otherServer }),
   };
 }
 
@@ -73,6 +77,8 @@ export interface Found {
   readonly backup: Backup;
   readonly manifest: Manifest | undefined;
   readonly source: SourceConfig;
+  /** Of all sources, the newest first. */
+  readonly backups: readonly Backup[];
 }
 
 /**
@@ -98,7 +104,7 @@ export async function findRequested(
   if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
   const manifest = await repository.manifestOf(backup, signal);
   assertOfOneKind(backup, manifest, source);
-  return { backup, manifest, source };
+  return { backup, manifest, source, backups };
 }
 
 /** @throws OperatorError RESTORE_REFUSED for a dump that the engine of the source does not read */

@@ -13,6 +13,7 @@ import type { Contents, Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
 import { log } from '../terminal/log.ts';
+import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
 
@@ -65,7 +66,7 @@ async function bringBack(
   times: Times,
 ): Promise<RestoreResult> {
   const found = await findRequested(config, repository, request, times.signal);
-  const run = () => bringBackFound(config, repository, found, request.to, times);
+  const run = () => bringBackFound(config, repository, found, request, times);
   if (request.to === undefined) return run();
   return withLocalNote(drillDirectory(config.values.DRILL_DIR), restoreNote(found.source.name), run);
 }
@@ -73,10 +74,11 @@ async function bringBack(
 async function bringBackFound(
   config: Config,
   repository: Repository,
-  { backup, manifest, source }: Found,
-  to: string | undefined,
+  found: Found,
+  { to, otherServer }: RestoreRequest,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
+  const { backup, manifest, source } = found;
   log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
   for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
@@ -87,6 +89,7 @@ async function bringBackFound(
     ...(to === undefined ? {} : { to }),
     ...(manifest === undefined ? {} : { manifest }),
     ...(globals === undefined ? {} : { globals }),
+    ...(otherServer ? {} : { isKnownServer: (id: string) => isKnownServer(repository, found, id, signal) }),
     signal,
   });
   try {

@@ -4,6 +4,7 @@ import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
+import { systemIdentifier } from '../server/identity.ts';
 import { type Program, versionText } from '../server/programs.ts';
 import { readServerSettings } from './server-settings.ts';
 
@@ -64,6 +65,8 @@ export async function readFacts(connection: Connection, program: Program, shared
     'select extname as name, extversion as version from pg_extension order by 1',
   );
   const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
+  // not in the transaction that the dump is of, where a refusal would be its end
+  const identifier = await systemIdentifier(shared);
   const d = row?.d ?? {};
   const locale = d.datlocale ?? d.daticulocale;
   return {
@@ -82,6 +85,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     tablespaces: await names(TABLESPACES),
     invalid: await names(INVALID_OBJECTS),
     eventTriggers: await names(EVENT_TRIGGERS),
+    ...(identifier === undefined ? {} : { systemIdentifier: identifier }),
     databaseBytes: Number(row?.bytes),
     tableBytes: Number(row?.table_bytes),
   };

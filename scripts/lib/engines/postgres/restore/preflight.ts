@@ -3,10 +3,13 @@ import { formatBytes } from '../../../quantities.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
+import type { RestoreOptions } from '../../engine.ts';
 import { assertServerRoom } from '../../room.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases } from '../server/databases.ts';
 import { subscriptionsOf } from '../server/drop.ts';
+import { systemIdentifier } from '../server/identity.ts';
+import { isEmpty } from './staging.ts';
 
 /** A restore writes the tables, their WAL and what index builds spill, beside the live database. */
 const ROOM_FACTOR = 1.3;
@@ -21,18 +24,21 @@ export interface RestorePlan {
   /** The target is an empty database of the operator's own. */
   readonly isForeign: boolean;
   readonly manifest: Manifest | undefined;
+  /** See RestoreOptions.isKnownServer. */
+  readonly isKnownServer: RestoreOptions['isKnownServer'];
 }
 
 /**
  * Refuses, before anything is made, a restore whose end could not be reached.
  * @throws OperatorError RESTORE_REFUSED, or NO_SPACE
  */
-export async function assertRestorable(connection: Connection, plan: RestorePlan): Promise<void> {
+export async function assertRestorable(connection: Connection, plan: RestorePlan, signal: AbortSignal): Promise<void> {
   if (!plan.isForeign) await assertRights(connection, plan);
   await assertTablespaces(connection, plan);
   await assertExtensions(connection, plan);
   await assertRoom(connection, plan);
   if (!plan.swaps || !plan.targetExists) return;
+  await assertKnownServer(connection, plan, signal);
   await assertRenamable(connection, plan.target);
   await tellOfEarlierRestores(connection, plan.target);
 }
@@ -105,6 +111,21 @@ export async function assertRoles(connection: Connection, manifest: Manifest | u
   throw refused(
     `the server lacks roles that own or are granted something in the backup: ${roles.join(', ')}`,
     `Make them first, with LOGIN and PASSWORD for those that log in: ${statements}`,
+  );
+}
+
+/** Somebody else's database of the same name, on a server that was reached by mistake, is not to be replaced. */
+async function assertKnownServer(
+  connection: Connection,
+  { source, target, isKnownServer }: RestorePlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const identifier = isKnownServer && (await systemIdentifier(connection));
+  if (identifier === undefined || (await isKnownServer?.(identifier))) return;
+  if (await isEmpty(source, target, signal)) return;
+  throw refused(
+    `${target} on ${source.host} has data in it, and no backup of ${source.name} came from that server (system identifier ${identifier})`,
+    'Is it the server that is meant? If so: restore with --other-server (make restore OTHER_SERVER=yes), or take a backup of it first. Beside it: --to DB.',
   );
 }
 

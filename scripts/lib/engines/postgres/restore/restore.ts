@@ -53,7 +53,9 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const known = { connection, source, target, targetExists, globals, manifest, signal };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
-    await assertRestorable(connection, { source, target, targetExists, swaps: to === undefined, isForeign, manifest });
+    const { isKnownServer } = options;
+    const about = { source, target, targetExists, swaps: to === undefined, isForeign, manifest, isKnownServer };
+    await assertRestorable(connection, about, signal);
     const liveExists = (targetExists && !isForeign) || databases.some((row) => row.name === source.database);
     const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
     const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);

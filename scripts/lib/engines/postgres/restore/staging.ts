@@ -17,6 +17,17 @@ const OBJECTS_OF_USERS = `
     + (select count(*) from pg_largeobject_metadata)
   )::text as n`;
 
+/** Whether a database holds nothing that somebody made. One that cannot be looked into is taken for full. */
+export async function isEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await assertEmpty(source, database, signal);
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}
+
 /** @throws OperatorError RESTORE_REFUSED for a database that holds anything that somebody made */
 export async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
   const connection = await connect(source, database, signal);

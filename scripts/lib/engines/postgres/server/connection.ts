@@ -2,7 +2,8 @@ import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
-import { tlsAttempts } from '../../database/tls.ts';
+import { addressKept, keepTo } from '../../database/address.ts';
+import { connectionAttempts, isWorthAnother } from './attempts.ts';
 import { type Session, settleSession } from './session-settings.ts';
 
 /** By which the server knows every session of ours, the programs' too. */
@@ -34,10 +35,13 @@ const placeOf = ({ host, port, user }: SourceConfig, database: string) => JSON.s
 /** What libpq programs are told about the server, all of it through their environment. */
 export function libpqEnvironment(source: SourceConfig, database: string): Record<string, string> {
   const options = toldOf.get(placeOf(source, database))?.options ?? '';
+  const address = addressKept(source.host);
   return {
     // only where something is set otherwise: there are poolers that let no options pass
     ...(options === '' ? {} : { PGOPTIONS: options }),
     PGHOST: source.host,
+    // the very server that our sessions are connected to; certificates are compared with the name all the same
+    ...(address === undefined ? {} : { PGHOSTADDR: address }),
     PGPORT: String(source.port),
     PGUSER: source.user,
     PGDATABASE: database,
@@ -71,9 +75,12 @@ export function conninfo(database: string, clientMajor: number): string {
 export async function connect(source: SourceConfig, database: string, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   let lastError: unknown;
-  for (const ssl of tlsAttempts(source)) {
+  const attempts = await connectionAttempts(source).catch((error: unknown) => {
+    throw error instanceof OperatorError ? error : connectError(source, database, error);
+  });
+  for (const { address, ssl } of attempts) {
     const client = new pg.Client({
-      host: source.host,
+      host: address ?? source.host,
       port: source.port,
       user: source.user,
       database,
@@ -88,11 +95,13 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
     client.on('error', () => {});
     try {
       await client.connect();
+      keepTo(source.host, address);
       return await wrap(client, source, database, signal);
     } catch (error) {
       await end(client);
       lastError = error;
-      if (!/does not support SSL/.test(messageOf(error))) break;
+      // nobody there, or nobody who speaks TLS: the next one may do
+      if (!isWorthAnother(error)) break;
     }
   }
   throw connectError(source, database, lastError);

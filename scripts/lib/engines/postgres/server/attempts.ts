@@ -1,0 +1,36 @@
+import { isIP } from 'node:net';
+import { codeOf, messageOf } from '../../../errors.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { addressesOf } from '../../database/address.ts';
+import { type TlsOptions, tlsAttempts } from '../../database/tls.ts';
+
+/** One way to a server. */
+export interface Attempt {
+  /** Undefined for a host that is one already, and for the folder of a socket. */
+  readonly address: string | undefined;
+  readonly ssl: false | (TlsOptions & { readonly servername?: string });
+}
+
+/**
+ * What to try in turn to connect: each address of the host, each way that sslmode allows.
+ * @throws what node's resolver throws, and OperatorError CONFIG for a certificate that cannot be read
+ */
+export async function connectionAttempts(source: SourceConfig): Promise<Attempt[]> {
+  const ways = tlsAttempts(source);
+  const addresses = await addressesOf(source.host);
+  return addresses.flatMap((address) =>
+    // connected to by its address, the driver would not know by whose name the certificate is to be judged
+    ways.map((ssl) => ({
+      address,
+      ssl:
+        ssl === false || address === undefined || isIP(source.host) !== 0 ? ssl : { ...ssl, servername: source.host },
+    })),
+  );
+}
+
+const UNREACHED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT']);
+
+/** Nobody was there, or nobody who speaks TLS: another address, or the way without, may do. */
+export function isWorthAnother(error: unknown): boolean {
+  return UNREACHED.has(codeOf(error) ?? '') || /does not support SSL|^timeout expired/.test(messageOf(error));
+}
