@@ -111,7 +111,7 @@ drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] 
 	$(VERB) drill $(SOURCE_OPTION) -- $(FILE_WORD)
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
-	$(VERB) status
+	$(VERB) status || { code=$$?; scripts/make/why-no-run.sh; exit $$code; }
 
 config: ## Every setting in force, and whence it comes; secrets are not shown
 	$(VERB) config

@@ -129,6 +129,11 @@ export const JSON_FIELDS = {
   'status --json': {
     ok: 'Whether every source is ok.',
     checkedAt: 'When this was found.',
+    'jobs[].job': '`backup`, `cleanup` or `drill`: the scheduled jobs of this container; none elsewhere.',
+    'jobs[].ok': 'Whether it was started when it was due.',
+    'jobs[].missedAt': 'When it was due and was not started; null when all is well.',
+    'jobs[].lastSeen': 'When it last began or ended in this container; null when it did not.',
+    'jobs[].reasons[]': 'What is wrong, in sentences.',
     'sources[].source': 'A source.',
     'sources[].ok': 'Whether it is backed up, recent and proved.',
     'sources[].reasons[]': 'Why it is not.',

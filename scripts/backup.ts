@@ -18,6 +18,7 @@ holds the lock.`;
 
 await verb({
   help,
+  job: 'backup',
   options: {},
   allowPositionals: true,
   isHeavy: true,

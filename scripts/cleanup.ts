@@ -23,6 +23,7 @@ Exit codes: 0 done, 1 something could not be deleted, 2 wrong usage or configura
 
 await verb({
   help,
+  job: 'cleanup',
   options: { source: { type: 'string' }, 'dry-run': { type: 'boolean' } },
   allowPositionals: false,
   request: ({ options }) => ({ isDryRun: options['dry-run'] === true, source: options.source }),

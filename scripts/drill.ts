@@ -21,6 +21,7 @@ Exit codes: 0 every drill passed, 1 one or more failed, 2 wrong usage or configu
 
 await verb({
   help,
+  job: 'drill',
   options: { source: { type: 'string' } },
   allowPositionals: true,
   isHeavy: true,

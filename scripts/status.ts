@@ -12,11 +12,12 @@ status  [--json | --prometheus | --health]
 
 Per source: the age of the last backup against RPO_TARGET, its size against the ones before, tables that vanished or
 emptied, the last drill against DRILL_MAX_AGE and RTO_TARGET, bytes stored, the next run, and what restores
-have kept.
+have kept. In the backup container also: scheduled jobs that were not started when they were due.
 
   --json         one JSON document: {ok, sources: [{source, ok, reasons, lastBackup, lastDrill, rpoMs, rtoMs, …}]}
   --prometheus   Prometheus' text format, for the textfile collector or a scrape through a web server
-  --health       only whether every source has a backup younger than RPO_TARGET: cheap, for a container's health check
+  --health       only whether every source has a backup younger than RPO_TARGET, and every scheduled job was started:
+                 cheap, for a container's health check
 
 Exit codes: 0 all is well, 1 the storage could not be read, 2 wrong usage or configuration, 3 something is stale or
 failing.`;

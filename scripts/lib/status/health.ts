@@ -4,9 +4,10 @@ import { processAgeMs } from '../machine/process-age.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Repository } from '../repository/repository.ts';
 import { belongsTo } from '../source.ts';
+import { readJobs } from './jobs.ts';
 
 /**
- * Whether every source has a backup younger than RPO_TARGET, as reasons why not: the question of a container's health
+ * Whether every source has a backup younger than RPO_TARGET and every job ran when it was due, as reasons why not: the question of a container's health
  * check, answered by listing the days in question and nothing else. A container that has just been created has
  * RPO_TARGET for its first backup, and credentials that may not list cannot tell.
  */
@@ -16,14 +17,16 @@ export async function readHealth(
   now: Date,
   signal: AbortSignal,
 ): Promise<string[]> {
-  if (now.getTime() - runningSince(now).getTime() < config.rpoTargetMs) return [];
+  const missed = readJobs(config, now).flatMap(({ reasons }) => [...reasons]);
+  if (now.getTime() - runningSince(now).getTime() < config.rpoTargetMs) return missed;
   try {
     const recent = await repository.sourcesSince(new Date(now.getTime() - config.rpoTargetMs), now, signal);
-    return config.sources
+    const stale = config.sources
       .filter((source) => !recent.some((name) => belongsTo(source, name)))
       .map((source) => `${source.name}: no backup in the last ${formatDuration(config.rpoTargetMs)}`);
+    return [...missed, ...stale];
   } catch (error) {
-    if (error instanceof OperatorError && error.code === 'STORAGE_DENIED') return [];
+    if (error instanceof OperatorError && error.code === 'STORAGE_DENIED') return missed;
     throw error;
   }
 }

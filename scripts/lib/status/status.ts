@@ -11,6 +11,7 @@ import { contentDrift, sizeDrift } from '../repository/drift.ts';
 import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
+import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 
 /** How one source stands. */
@@ -43,6 +44,8 @@ export interface SourceStatus {
 export interface Status {
   readonly ok: boolean;
   readonly checkedAt: string;
+  /** The scheduled jobs of this container; none where nobody waits for any. */
+  readonly jobs: readonly JobStatus[];
   readonly sources: readonly SourceStatus[];
 }
 
@@ -74,7 +77,8 @@ export async function readStatus(
       ),
     ),
   );
-  return { ok: sources.every(({ ok }) => ok), checkedAt: now.toISOString(), sources };
+  const jobs = readJobs(config, now);
+  return { ok: [...sources, ...jobs].every(({ ok }) => ok), checkedAt: now.toISOString(), jobs, sources };
 }
 
 interface Circumstances {

@@ -6,12 +6,14 @@ import type { SourceStatus, Status } from './status.ts';
 export function statusTable(status: Status): string {
   const rows = status.sources.map(row);
   const header = ['source', 'state', 'backup', 'size', 'stored', 'drill', 'RTO', 'next'];
+  const jobs = status.jobs.flatMap(({ reasons }) => reasons.flatMap((reason) => wrapped(`schedule: ${reason}`)));
   const notes = status.sources.flatMap((source) => [
     ...source.reasons.flatMap((reason) => wrapped(`${source.source}: ${reason}`)),
     ...source.warnings.flatMap((warning) => wrapped(`${source.source}: note: ${warning}`)),
     ...keptNotes(source),
   ]);
-  return [...tableOf([header, ...rows]), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+  const below = [...jobs, ...notes];
+  return [...tableOf([header, ...rows]), ...(below.length > 0 ? ['', ...below] : [])].join('\n');
 }
 
 function row(source: SourceStatus): string[] {

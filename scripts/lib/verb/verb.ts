@@ -1,6 +1,7 @@
 import type { ParseArgsConfig } from 'node:util';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { ExitCode } from '../errors.ts';
+import { type JobName, withJobNote } from '../machine/job-notes.ts';
 import { giveWay } from '../machine/priority.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
 import { type Invocation, main, type Verb } from '../terminal/main.ts';
@@ -11,6 +12,8 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 export interface RepositoryVerb<O extends Options, R> extends Omit<Verb<O>, 'run'> {
   /** Whether it takes much of the machine, and therefore gives way to others (BACKUP_NICE). */
   readonly isHeavy?: boolean;
+  /** The scheduled job that it is: that it ran is noted, for `status` to know. */
+  readonly job?: JobName;
   /** What the words and options ask for. @throws OperatorError USAGE, before any configuration is read */
   request(invocation: Pick<Invocation<O>, 'options' | 'words' | 'json'>): R;
   run(run: Run, request: R): Promise<ExitCode>;
@@ -29,17 +32,18 @@ export interface Run {
 export async function verb<O extends Options, R>(definition: RepositoryVerb<O, R>): Promise<void> {
   await main({
     ...definition,
-    run: async (invocation) => {
-      const request = definition.request(invocation);
-      const config = loadConfig();
-      if (definition.isHeavy) giveWay(config.values.BACKUP_NICE);
-      const repository = await openRepository(config.repository);
-      try {
-        const { json, signal } = invocation;
-        return await definition.run({ config, repository, json, signal }, request);
-      } finally {
-        repository.close();
-      }
-    },
+    run: (invocation) =>
+      withJobNote(definition.job, async () => {
+        const request = definition.request(invocation);
+        const config = loadConfig();
+        if (definition.isHeavy) giveWay(config.values.BACKUP_NICE);
+        const repository = await openRepository(config.repository);
+        try {
+          const { json, signal } = invocation;
+          return await definition.run({ config, repository, json, signal }, request);
+        } finally {
+          repository.close();
+        }
+      }),
   });
 }

@@ -43,7 +43,7 @@ test('the rows of status stay in their columns beside a source with wide charact
     keptDatabases: null,
   };
   const sources = ['商店データベース', 'shop'].map((source) => ({ source, ...base }));
-  const [, wide = '', narrow = ''] = statusTable({ ok: true, checkedAt: '', sources }).split('\n');
+  const [, wide = '', narrow = ''] = statusTable({ ok: true, checkedAt: '', jobs: [], sources }).split('\n');
   assert.equal(
     stringWidth(wide.slice(0, wide.indexOf('  ok'))),
     stringWidth(narrow.slice(0, narrow.indexOf('  ok'))) - 0,
