@@ -12,6 +12,7 @@ WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
 WORDS_OF_restore-undo := SOURCE
 WORDS_OF_test-faults := N SEED STORAGE CASE MINUTES
+WORDS_OF_test-all := REST
 SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
   LOG_FORMAT MAKE% MARIADB_% MOVED NODE_% NOTIFY_% OFELIA_% PAGE_% PATH PGSSL% PITR% POSTGRES_% PROXIED_% RESTORE_% RETENTION_% \
   RPO_% RTO_% S3_% SECRETS_% SHELL TZ VERIFY_% -%
@@ -54,7 +55,7 @@ OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status config notify-test keygen test test-faults test-retention check reference bench engine
+  cleanup cleanup-dry-run drill status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -125,9 +126,14 @@ keygen: ## Make an age key pair to encrypt backups with; the identity goes to ag
 
 ##@ Development
 
-test: $(MODULES) ## Every test that this machine can run
+test: $(MODULES) ## The tests that this machine can run, in minutes
 	@scripts/make/prepare-host.sh || true
-	@test/run.sh
+	@test/run.sh quick
+
+test-all: export REST := $(value REST)
+test-all: $(MODULES) ## All of them: every matrix, a selection of faults [REST=1: without what make test runs]
+	@scripts/make/prepare-host.sh || true
+	@test/run.sh $$(test -n "$$REST" && echo rest || echo all)
 
 test-faults: export N := $(value N)
 test-faults: export SEED := $(value SEED)

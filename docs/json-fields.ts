@@ -124,6 +124,16 @@ export const JSON_FIELDS = {
     'results[].checks[].name': 'A check.',
     'results[].checks[].ok': 'Whether it passed.',
     'results[].checks[].detail': 'What it found.',
+    'results[].proof.tables':
+      'Tables whose rows were compared; `proof` is missing where a digest of all proves the content.',
+    'results[].proof.rows': 'Rows that were compared.',
+    'results[].proof.sums[].table': 'A table as it passed in the dump.',
+    'results[].proof.sums[].rows': 'Its rows there.',
+    'results[].proof.sums[].sum':
+      'The sum of its rows, whatever their order; of an encrypted backup, keyed by its identity.',
+    'results[].proof.notCompared[].what': 'What was not compared, or may differ.',
+    'results[].proof.notCompared[].why': 'Why.',
+    'results[].proof.durationMs': 'How long the comparison took, which `rtoMs` leaves out.',
     'results[].record': 'The key of the record of this drill in the storage; null when there is none.',
   } satisfies Fields<{ ok: boolean; results: readonly DrillResult[] }>,
   'status --json': {

@@ -1,7 +1,9 @@
 #!/usr/bin/env tsx
 import { type Config, loadConfig } from './lib/config/config.ts';
 import type { Schedule } from './lib/config/schedule.ts';
+import { whyNoPlace } from './lib/engines/database/throwaway.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
+import { drillDirectory } from './lib/machine/run-notes.ts';
 import { log, print } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
 
@@ -28,6 +30,8 @@ await main({
     }
     assertReadAsMeant(misread);
     const { sources, values } = config;
+    const why = whyNoPlace(drillDirectory(values.DRILL_DIR));
+    if (why !== undefined) log.warn(`drills cannot run here: ${why}`);
     log.info(`ready; to be backed up at ${values.BACKUP_SCHEDULE.text}: ${sources.map(({ name }) => name).join(', ')}`);
     return EXIT.done;
   },

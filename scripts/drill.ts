@@ -10,7 +10,7 @@ const help = `
 drill [KEY|latest]  [--source NAME] [--json]
 
 Rehearses a restore: the latest backup of each source (or KEY) is restored on a throwaway server that nobody else can
-reach, and proved: digest, completeness, row counts, sequences, constraints, indexes, extensions, and the queries in
+reach, and proved: digest, every row and definition against those that were dumped, constraints, indexes, and the queries in
 DRILL_CHECKS. Says how old the backup was (RPO) and how long it took (RTO), and keeps a record for status. The live
 databases are not touched.
 

@@ -1,25 +1,67 @@
 #!/usr/bin/env bash
-# Runs every test that this machine can run, and says at the end what was left out and why.
+# run.sh [quick | rest | all]: runs the tests that this machine can run, and says at the end what was left out and why.
+#   quick  everything but the files in test/long.txt: what `make test` runs
+#   rest   those files alone
+#   all    both
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+which=${1:-quick}
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
 # none of these paths has a space
-files=$(find test -name '*.test.ts' | sort)
+every=$(find test -name '*.test.ts' | sort)
+long=$(grep -v '^#' test/long.txt | sort)
+missing=$(comm -13 <(printf '%s\n' "$every") <(printf '%s\n' "$long"))
+[[ -z $missing ]] || { echo "test/long.txt names files that are not there: $missing" >&2; exit 2; }
+case $which in
+  quick) files=$(comm -23 <(printf '%s\n' "$every") <(printf '%s\n' "$long")) ;;
+  rest) files=$long ;;
+  all) files=$every ;;
+  *) echo "run.sh takes quick, rest or all, not $which" >&2; exit 2 ;;
+esac
+
+# a machine that is busy with other things may take its time: what hangs is ended all the same
+timeout_ms=1500000
 concurrency=$(getconf _NPROCESSORS_ONLN)
-
 status=0
-# shellcheck disable=SC2086
-node --import tsx --test --test-concurrency="$concurrency" --test-timeout=600000 \
-  --test-reporter=spec --test-reporter-destination=stdout \
-  --test-reporter=tap --test-reporter-destination="$results" \
-  $files || status=$?
+started=$SECONDS
+
+part() {
+  local name=$1 count=$2 code=0
+  shift 2
+  ((count)) || return 0
+  echo
+  echo "== $name: $count test files, $((SECONDS - started)) s since the start"
+  # shellcheck disable=SC2068 # none of the paths has a space
+  node --import tsx --test --test-concurrency="$concurrency" --test-timeout="$timeout_ms" \
+    --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$results.part" $@ || code=$?
+  cat "$results.part" >>"$results"
+  rm -f "$results.part"
+  ((code == 0)) || status=1
+}
+
+for name in unit contract e2e faults; do
+  of=$(grep "^test/$name/" <<<"$files" || true)
+  # shellcheck disable=SC2086 # words
+  part "$name" "$(grep -c . <<<"$of" || true)" $of
+done
+
+sum() { awk -v of="$1" '$1 == "#" && $2 == of { total += $3 } END { print total + 0 }' "$results"; }
 
 echo
-echo 'Left out:'
+echo "Took $((SECONDS - started)) s. Left out:"
 sed -nE 's/^ *ok [0-9]+ - .* # SKIP ?(.*)$/  \1/p' "$results" | sort -u | grep . || echo '  nothing'
+[[ $which == all || $which == rest ]] || echo "  the $(grep -c . <<<"$long") files in test/long.txt, which are matrices and waits: make test-all"
 echo
-grep -E '^# (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ' "$results"
+for each in tests suites pass fail cancelled skipped todo; do echo "# $each $(sum "$each")"; done
+if ((status)); then
+  echo
+  echo 'What failed:'
+  grep -E '^ *not ok ' "$results" | grep -v '# TODO' | sed -E 's/^ *not ok [0-9]+ - /  /' | sort -u
+fi
+echo
+echo "$(sum pass) passed, $(($(sum fail) + $(sum cancelled))) failed, $(sum skipped) skipped"
 exit "$status"

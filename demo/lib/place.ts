@@ -36,7 +36,7 @@ export const PSQL_OPTIONS = ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1'] 
 /** @throws OperatorError with what the program said, unless it exited with 0 */
 export async function run(stage: Stage, options: { input?: string; signal?: AbortSignal } = {}): Promise<Printed> {
   const result = await runProgram(stage, options);
-  // whoever stopped us knows better why than the program that was ended
+  // the one who stopped us knows better why than the program that was ended
   options.signal?.throwIfAborted();
   if (result.exitCode !== 0) throw stageError(result);
   return result;

@@ -6,7 +6,7 @@
 create role backup_role login bypassrls password 'change-me';
 grant connect on database myapp to backup_role;
 grant pg_read_all_data to backup_role;
--- against slips; whoever has the password can switch it off, but not take rights that are not granted here
+-- against mistakes; a user of this role can switch it off, but not take rights that are not granted here
 alter role backup_role set default_transaction_read_only = on;
 
 -- Only for a database with large objects (pg_largeobject): no role may read all of them, but this setting, which only a

@@ -34,7 +34,7 @@ export function startTimer(outer: AbortSignal, ms: number, error: () => Error): 
 }
 
 /**
- * Runs `work` with a signal that also aborts when the time is over. Work that does not heed it is waited for no longer
+ * Runs `work` with a signal that also aborts when the time is over. Work that ignores it is waited for no longer
  * than two minutes: what it then still does, it does for nobody.
  *
  * @throws OperatorError TIMEOUT
@@ -49,7 +49,7 @@ export async function withTimeout<T>(
   return raced(signal, work).finally(stop);
 }
 
-/** Runs work that may not heed its signal: once that has aborted, it is waited for no longer than two minutes. */
+/** Runs work that may ignore its signal: once that has aborted, it is waited for no longer than two minutes. */
 export async function raced<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   let ending: NodeJS.Timeout | undefined;
   const abandoned = new Promise<never>((_, reject) => {

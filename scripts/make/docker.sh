@@ -18,7 +18,7 @@ engine_answers() {
   case $said in
     *[Pp]'ermission denied'*)
       stop_with "Docker is here, and refuses you: $(last_line "$said")" \
-        'Use sudo, or let root add you to the group docker (usermod -aG docker NAME; log in anew): that group is root on this machine.'
+        'Use sudo, or let root add you to the group docker (usermod -aG docker NAME; log in again): that group is root on this machine.'
       ;;
     '' | *[Cc]'annot connect'* | *'failed to connect'* | *'error during connect'* | *'no such file'* | *'daemon running'*)
       [ -z "${DOCKER_HOST:-}" ] || stop_with "No Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(last_line "$said")"
@@ -86,7 +86,7 @@ need_own_stack() { # PROJECT
   fi
   stop_with "There is a stack called $project already, of $other: this folder would take it over, its databases and backups too." \
     "For a stack of its own, name it in .env: COMPOSE_PROJECT_NAME=another-name" \
-    "If it is this very stack, in a folder that was moved or made anew: add MOVED=yes to the command."
+    "If it is this very stack, in a folder that was moved or created again: add MOVED=yes to the command."
 }
 
 # Remembers that this folder has made the project's volumes, which themselves do not tell.

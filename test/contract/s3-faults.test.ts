@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openClients } from '../../scripts/lib/storages/s3/client.ts';
@@ -151,6 +152,22 @@ for (const [title, bodyOf] of [
   });
 }
 
+test('a listing in an order of the store’s own is whole, and comes in the order of the keys’ bytes', async () => {
+  const keys = seed(2500);
+  double.change({ listedBy: (key) => createHash('sha256').update(key).digest('hex') });
+  assert.deepEqual(await keysOf(storage, ''), keys);
+});
+
+test('throws for a page in an order of its own that comes a second time in the place of another', async () => {
+  const keys = ['k2', 'k1'].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
+  double.change({
+    fault: ({ nth }) => ({
+      body: `<ListBucketResult><Name>backups</Name><IsTruncated>${nth < 3}</IsTruncated>${keys}<NextContinuationToken>${nth}</NextContinuationToken></ListBucketResult>`,
+    }),
+  });
+  await assert.rejects(keysOf(storage, ''), { code: 'STORAGE', message: /k2 twice/ });
+});
+
 // deletions
 
 test('deletes one by one where the store cannot delete in batches', async () => {
@@ -219,6 +236,8 @@ for (const [code, status, hint] of [
   ['PermanentRedirect', 301, /S3_REGION/],
   ['RequestTimeTooSkewed', 403, /clock/],
   ['QuotaExceeded', 403, /quota/],
+  ['InvalidObjectState', 403, /archive.*thawed/],
+  ['SecondLevelDomainForbidden', 403, /S3_FORCE_PATH_STYLE=false/],
 ] as const) {
   test(`says what ${code} means`, async () => {
     double.change({ fault: () => ({ status, code }) });

@@ -17,7 +17,7 @@ const { mariadb, missing: noMariadb } = await startMariaDb();
 const missing = noPostgres || noMariadb;
 const watch = watchProcesses();
 
-/** Whoever is told, one receiver each: the secret of one must not reach another. */
+/** Every kind of notification, one receiver each: the secret of one must not reach another. */
 async function startReceivers() {
   const http = ['webhook', 'slack', 'ntfy', 'telegram', 'discord', 'heartbeat'] as const;
   const receivers = Object.fromEntries(

@@ -86,7 +86,7 @@ const STEPS = [
 ];
 
 describe('the demonstration on the host', () => {
-  test('tells the whole story, heeds no settings of the user, and leaves nothing', async () => {
+  test('tells the whole story, ignores the settings of the user, and leaves nothing', async () => {
     const ours = temporaryFolder();
     const demo = start([], {
       ...NO_ENGINE,

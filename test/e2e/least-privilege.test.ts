@@ -11,7 +11,7 @@ const { postgres, missing } = await startPostgres();
 const { mariadb, missing: missingMariadb } = await startMariaDb();
 const EXAMPLE = readFileSync(new URL('../support/example.sql', import.meta.url), 'utf8');
 
-/** The statements that the documentation gives, with this test's names in the place of the example's. */
+/** The statements that the documentation gives, with this test's names in place of the example's. */
 const statements = (name: string, names: Readonly<Record<string, string>>) =>
   Object.entries(names).reduce(
     (text, [example, own]) => text.replaceAll(example, own),

@@ -115,7 +115,7 @@ const whole = await (missing
   : scene().then(async (first) => ({ first, ...(await swapBroken(first, Infinity, 'dies')) })));
 
 describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () => {
-  test('puts the one in the place of the other, with everything that is code', async () => {
+  test('puts the one in place of the other, with everything that is code', async () => {
     assert.ok(whole && whole.error === undefined, String(whole?.error));
     const { live, order, nextDump, liveDump } = whole.first;
     assert.equal(await mariadb.dump(live), nextDump);
@@ -173,7 +173,7 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
     });
   }
 
-  test('leaves a database alone that an application made anew while the backup of the lost one was loaded', async () => {
+  test('leaves a database alone that an application created again while the backup of the lost one was loaded', async () => {
     const { source, live, order } = await scene();
     const connection = await connect(source, signal);
     await assert.rejects(

@@ -234,7 +234,7 @@ test('a webhook and a mail server that hang are given up within the bound, and t
   assert.equal(good.requests.length, 1);
 });
 
-test('an answer that trickles in for ever is given up too', async (t) => {
+test('an answer that trickles in forever is given up too', async (t) => {
   const receiver = await http(t, { status: 200, headers: { 'content-length': '100000' }, body: 'x' });
   const [delivery] = await send(`http://${receiver.host}/`, NOTICE, QUICK);
   assert.match(delivery?.error ?? '', /no answer within 1.0s|closed|terminated|mismatch/i);

@@ -22,7 +22,7 @@ async function sources(held: readonly string[]) {
 }
 
 describe('BACKUP_PARALLEL_SOURCES', { skip: missing, concurrency: 2 }, () => {
-  test('is so many at a time: a slow source does not keep the others waiting, results stand in their order', async () => {
+  test('runs that many at a time: a slow source does not keep the others waiting, results stand in their order', async () => {
     const { env, hold } = await sources(['a', 'b']);
     const running = startVerb('backup', ['--json'], { ...env, BACKUP_PARALLEL_SOURCES: '2' });
     await Promise.all([hold('a').reached(), hold('b').reached()]);

@@ -23,7 +23,7 @@ const { postgres, missing } = await startPostgres(
     `ssl_key_file=${forPostgres.server.key}`,
     `ssl_ca_file=${forPostgres.authority}`,
   ],
-  // whoever comes without TLS, or without a certificate, is turned away: no success can be owed to a fallback
+  // a client without TLS, or without a certificate, is turned away: no success can be owed to a fallback
   ['hostnossl all tls_only all reject', 'hostssl all cert_only all cert', 'host all cert_only all reject'],
 );
 if (!missing)

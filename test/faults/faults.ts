@@ -61,7 +61,7 @@ const ALL: readonly Operation[] = [
 interface StoreFaultOptions {
   readonly operations?: readonly Operation[];
   readonly isBig?: true;
-  /** So many times in a row; without, a few or for ever. */
+  /** How many times in a row; without, a few or forever. */
   readonly times?: number;
   readonly phantom?: true;
 }

@@ -12,7 +12,7 @@ export interface Certificates {
   readonly client: { readonly certificate: string; readonly key: string };
 }
 
-/** Made anew for every test, valid for a day. */
+/** Made for each test, valid for a day. */
 export function makeCertificates(clientName: string): Certificates {
   const folder = temporaryFolder();
   chmodSync(folder, 0o755);

@@ -300,7 +300,7 @@ async function filesUnderTest(): Promise<EngineUnderTest> {
   };
 }
 
-/** Every engine, by one row: whoever adds an engine adds it here, and all its failures are tested. */
+/** Every engine, by one row: a new engine is added here, and all its failures are tested. */
 export const ENGINES = {
   files: filesUnderTest,
   mariadb: mariadbUnderTest,

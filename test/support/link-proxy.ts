@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 
-/** What goes wrong with a connection, once so many bytes of the server's have passed. */
+/** What goes wrong with a connection, once that many bytes of the server's have passed. */
 export interface LinkFault {
   readonly kind: 'reset' | 'hang' | 'refuse';
   /** Which connection, from 1; it and all later ones for `refuse`. */

@@ -160,7 +160,7 @@ function wrap({ host, port, user, password, version = 'unknown', stop }: Place):
         '--',
         database,
       ]);
-      // a trigger's head is made anew, from its parts: only its wording may differ
+      // a trigger's head is written again, from its parts: only its wording may differ
       const plainHead = (head: string) =>
         head
           .replaceAll(/\/\*.*?\*\/|(`(?:[^`]|``)*`|\w+)\.(?=[`\w])|`/g, '')

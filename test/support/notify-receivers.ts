@@ -15,7 +15,7 @@ export type Answer =
   | 'hang'
   | 'drop';
 
-/** A real HTTP server on loopback that keeps what it gets, and answers each request with the next of `answers`, at last for ever. */
+/** A real HTTP server on loopback that keeps what it gets, and answers each request with the next of `answers`, at last forever. */
 export async function startHttpReceiver(...answers: Answer[]) {
   const requests: ReceivedRequest[] = [];
   const sockets = new Set<Socket>();

@@ -25,8 +25,8 @@ export interface DoubleRequest {
 /**
  * What goes wrong with a request. `reset`: the connection is cut before anything is done. `lost`: done, and the
  * connection is cut instead of an answer. `hang`: no answer ever. `status`: refused with that S3 error.
- * `body`: this instead of the answer, with status 200. `truncateAt`: a download is cut after so many bytes.
- * `stallAt`: a download stops after so many bytes.
+ * `body`: this instead of the answer, with status 200. `truncateAt`: a download is cut after that many bytes.
+ * `stallAt`: a download stops after that many bytes.
  */
 export type Fault =
   | 'reset'
@@ -39,6 +39,8 @@ export type Fault =
 
 export interface DoubleOptions {
   fault?: (request: DoubleRequest) => Fault | undefined;
+  /** What listings are ordered by; the key when unset. */
+  listedBy?: (key: string) => string;
   /** What the key may do; everything when unset. */
   allow?: readonly Operation[];
   /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */

@@ -170,7 +170,8 @@ export async function startS3Double(initial: DoubleOptions = {}) {
     },
 
     ListObjectsV2({ query }, _body, response) {
-      sorted ??= [...objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const place = options.listedBy ?? ((key: string) => key);
+      sorted ??= [...objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(place(a)), Buffer.from(place(b))));
       response.end(listingOf(BUCKET, sorted, (key) => objects.get(key)?.sizeBytes ?? 0, query));
     },
 

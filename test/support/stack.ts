@@ -55,7 +55,7 @@ export interface Stack {
   up(settings: Settings): Promise<Outcome>;
   compose(args: readonly string[], input?: string): Promise<Outcome>;
   docker(args: readonly string[]): Promise<Outcome>;
-  /** Runs a verb in the backup container, with these variables in the place of .env's. */
+  /** Runs a verb in the backup container, with these variables in place of .env's. */
   verb(words: readonly string[], env?: Settings): Promise<Outcome>;
   /** Rows as psql prints them without decoration; throws what psql says when it fails. */
   psql(service: 'postgres' | 'elsewhere', database: string, sql: string | Buffer): Promise<string>;
@@ -112,7 +112,7 @@ export function createStack(base: Settings, options: { secretFiles?: Settings } 
   const compose = (args: readonly string[], input?: string | Buffer) => docker([...words, ...args], env, input);
 
   const down = ['down', '--volumes', '--remove-orphans', '--rmi', 'local', '--timeout', '5'];
-  // whoever interrupts the tests is not left with containers
+  // interrupting the tests leaves no containers
   const interrupted = () => {
     spawnSync('docker', [...words, ...down], { env, stdio: 'ignore' });
     process.exit(1);

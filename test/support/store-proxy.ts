@@ -31,7 +31,7 @@ export interface StoreFault {
   readonly operations: readonly Operation[];
   /** From the so-manieth of them on, counted from 1. */
   readonly from: number;
-  /** So many of them in a row; for ever without. */
+  /** How many of them in a row; without, forever. */
   readonly times?: number;
   /** Where in a body, from 0 to 1. */
   readonly at: number;

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { lookAt, type Place } from '../../scripts/lib/engines/files/swap/place.ts';
 import { swap } from '../../scripts/lib/engines/files/swap/swap.ts';
 
-// swap-until.ts LIVE NEXT KEPT-AS INSIDE STEPS: swaps, and is killed in the place of the rename after so many.
+// swap-until.ts LIVE NEXT KEPT-AS INSIDE STEPS: swaps, and is killed in place of the rename after that many.
 const [live = '', next = '', keptAs, inside, steps] = process.argv.slice(2);
 let renames = 0;
 const place: Place = { ...lookAt(live), isInside: inside === 'inside' };

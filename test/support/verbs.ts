@@ -17,7 +17,7 @@ await bundleVerbs(BUNDLE);
 // a server of a test's may run as another user than the test
 chmodSync(BUNDLE, 0o755);
 
-/** No run of a test's takes so long; one that does has hung, and the test has to fail and not to wait for ever. */
+/** No run of a test's takes so long; one that does has hung, and the test has to fail and not to wait forever. */
 const HUNG_AFTER_MS = 120_000;
 
 const started: number[] = [];
@@ -80,7 +80,7 @@ export function startVerb(
 ): Running {
   const cwd = mkdtempSync(join(tmpdir(), 'verb-test-'));
   if (dotenv !== undefined) writeFileSync(join(cwd, '.env'), dotenv);
-  // whoever it then runs as works here
+  // the user that it then runs as works here
   if (through.length > 0) chmodSync(cwd, 0o777);
   const script = join(SCRIPTS, `${verb}.ts`);
   const ours = {

@@ -18,6 +18,7 @@ const ROOMS = [
   'engines',
   'config',
   'repository',
+  'proof',
   'pipeline',
   'storages',
   'notify',

@@ -60,7 +60,7 @@ export async function cleanUp(
     signal,
   );
   failures.push(...(await repository.removeLeftovers(dead, signal)));
-  // by their age alone, whoever they belong to
+  // by their age alone, whatever they belong to
   if (options.source === undefined) await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
   const databases = await forEachServer(sources, signal, (engine, source) => engine.dropKept(source, before, signal));
   return { dryRun: false, plan, failures, databases };

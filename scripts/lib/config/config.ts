@@ -89,6 +89,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
   if ((values.S3_ACCESS_KEY === undefined) !== (values.S3_SECRET_KEY === undefined)) {
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }
+  problems.push(...endpointProblems(values));
   if (values.BACKUP_MANIFEST_PRIVATE && values.BACKUP_AGE_RECIPIENTS === undefined) {
     problems.push('BACKUP_MANIFEST_PRIVATE: there is no key to encrypt the manifest with; set BACKUP_AGE_RECIPIENTS');
   }
@@ -136,7 +137,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
   return { config, settings: { ...settings, warnings } };
 }
 
-/** What the docker client reads. Nothing that compose would put in the place of a variable of its env file. */
+/** What the docker client reads. Nothing that compose would put in place of a variable of its env file. */
 const DOCKER_CLIENT_VARIABLES = /^(DOCKER_\w+|BUILDX_\w+|BUILDKIT_\w+|XDG_\w+|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY)$/i;
 
 /**
@@ -212,6 +213,16 @@ function storageSettings(values: Values, env: Settings['env'], origins: Settings
     ...(values.S3_FORCE_PATH_STYLE === undefined ? {} : { forcePathStyle: values.S3_FORCE_PATH_STYLE }),
     ...(values.S3_STORAGE_CLASS === undefined ? {} : { storageClass: values.S3_STORAGE_CLASS }),
   };
+}
+
+/** With the bucket in the address as well, objects would be put below a name of its own, and never be found again. */
+function endpointProblems({ S3_ENDPOINT, S3_BUCKET, BACKUP_DIR }: Values): string[] {
+  if (S3_ENDPOINT === undefined || BACKUP_DIR !== undefined) return [];
+  const { hostname, pathname } = new URL(S3_ENDPOINT);
+  if (!hostname.startsWith(`${S3_BUCKET}.`) && pathname !== `/${S3_BUCKET}`) return [];
+  return [
+    `S3_ENDPOINT ${JSON.stringify(S3_ENDPOINT)}: holds the bucket, which is named by S3_BUCKET alone; leave ${S3_BUCKET} out of the address`,
+  ];
 }
 
 function isInside(path: string | undefined, directory: string | undefined): boolean {

@@ -41,7 +41,7 @@ export function readFolder(
 const BACKUPS_OWN = /^(\d{4}|drills|wal|base|\.incomplete)$/;
 
 /**
- * A sentence for each folder that is backed up together with the backups, which would grow by themselves for ever.
+ * A sentence for each folder that is backed up together with the backups, which would grow by themselves forever.
  * @param backupDir BACKUP_DIR, and S3_PREFIX below it
  */
 export function swallowProblems(

@@ -4,7 +4,7 @@ type OurName = keyof typeof VARIABLES;
 
 /** What is done about a variable of another program that is set. */
 export type Treatment =
-  /** Read in the place of ours where ours is not set. `whenBoth`: what is done when ours is set to something else. */
+  /** Read in place of ours where ours is not set. `whenBoth`: what is done when ours is set to something else. */
   | {
       readonly kind: 'alias';
       readonly ours: OurName;
@@ -119,7 +119,7 @@ const withScheme = (host: string) => (/^https?:\/\//i.test(host) ? host : `https
  * taken by what is not built yet.
  */
 export const FOREIGN_NAMES: readonly ForeignName[] = [
-  // ---- encryption first: whoever set one of these believes that nobody can read the backups
+  // ---- encryption first: who sets one of these believes that nobody can read the backups
   encryption(/^(BACKUP_)?PASSPHRASE$/, EESHUGERMAN),
   encryption(/^(GPG|PGP)_(PASSPHRASE|PASSWORD|PUBLIC_KEYS?(_RING)?|RECIPIENTS?|KEYS?)$/, OFFEN),
   encryption(/^AGE_(PASSPHRASE|PASSWORD|PUBLIC_KEYS?|RECIPIENTS?|KEYS?)$/, OFFEN),

@@ -39,7 +39,7 @@ function whyUnreadable(path: string, error: unknown): string {
     case 'ENOENT':
       return `${path} is not there: no such file (ENOENT)`;
     case 'EISDIR':
-      return `${path} is a folder; Docker makes one where the file to mount was missing. Remove it, write the file, start anew (EISDIR)`;
+      return `${path} is a folder; Docker makes one where the file to mount was missing. Remove it, write the file, start again (EISDIR)`;
     case 'EACCES':
     case 'EPERM': {
       const user = process.getuid?.() ?? 999;

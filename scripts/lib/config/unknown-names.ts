@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { EXCEPTIONS, FOREIGN_NAMES, foreignName } from './foreign-names.ts';
 import { VARIABLES } from './variables.ts';
 
-/** So many letters wrong, missing or too many are a slip of the pen. */
+/** Up to this many wrong, missing or extra letters are a typing error. */
 const SLIP = 2;
 
 const PREFIXES =

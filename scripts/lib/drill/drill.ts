@@ -15,9 +15,11 @@ import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
+import { beginProof } from '../restore/proof.ts';
 import { type SourceConfig, sourceNamed } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import {
+  addProof,
   checkContents,
   type Findings,
   failedCheck,
@@ -196,7 +198,8 @@ async function restoreAndCheck(
     signal,
   });
   try {
-    await load({ repository, backup, manifest, session, signal });
+    const proof = await beginProof({ repository, backup, manifest, session, globals, signal });
+    await load({ repository, backup, manifest, session, witness: proof?.witness, signal });
     found.checks.push(
       {
         name: 'digest',
@@ -209,13 +212,16 @@ async function restoreAndCheck(
     found.tables = tableRows(manifest, contents);
     if (manifest) found.checks.push(...checkContents(manifest, contents));
     if (globals !== undefined) found.checks.push(givenCheck(ungiven));
+    const proved = await proof?.prove();
+    if (proved) addProof(found, proved);
     found.checks.push(...(await rehearsal.inspect(session.staging)));
     const { query } = rehearsal;
     if (query) {
       const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
       found.checks.push(...(await checkInvariants((sql) => query(session.staging, sql), invariants)));
     }
-    found.rtoMs = Date.now() - asked;
+    // a restore does not wait for the proof
+    found.rtoMs = Date.now() - asked - (proved?.durationMs ?? 0);
   } finally {
     await session.close();
   }

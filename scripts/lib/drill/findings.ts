@@ -11,6 +11,7 @@ import {
 } from '../repository/contents.ts';
 import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
+import type { ProofResult } from '../restore/proof.ts';
 import { log } from '../terminal/log.ts';
 
 /** What a drill was proving when it failed. */
@@ -37,6 +38,14 @@ export interface Findings {
   tables: DrillRecord['tables'];
   rtoMs: number | null;
   rawBytes: number | null;
+  proof?: DrillRecord['proof'];
+}
+
+/** Takes in what came of the proof of content. */
+export function addProof(found: Findings, { checks, tables, rows, sums, notCompared, durationMs }: ProofResult): void {
+  found.checks.push(...checks);
+  found.proof = { tables, rows, sums: [...sums], notCompared: [...notCompared], durationMs };
+  for (const { what, why } of notCompared) log.info(`not compared: ${what}: ${why}`);
 }
 
 /** What was restored held against what was dumped. */
@@ -91,13 +100,22 @@ export function record(source: string, backup: Backup, startedAt: Date, found: F
     bytesPerSecond: rtoMs && rawBytes !== null ? Math.round((rawBytes / rtoMs) * 1_000) : null,
     tables: found.tables,
     checks: found.checks,
+    ...(found.proof ? { proof: found.proof } : {}),
   };
   if (ok)
-    log.info(`drill of ${source} passed: RPO ${formatDuration(result.rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}`);
+    log.info(
+      `drill of ${source} passed${equality(found.checks)}: RPO ${formatDuration(result.rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}`,
+    );
   else
     for (const check of found.checks.filter((c) => !c.ok))
       log.error(`drill of ${source} failed: ${check.name}: ${check.detail}`);
   return result;
+}
+
+/** `, equal: 14 tables, 1,203,441 rows`. */
+function equality(checks: readonly Check[]): string {
+  const content = checks.find(({ name }) => name === 'content');
+  return content ? `, ${content.detail}` : '';
 }
 
 /** The record of a drill that had none, which is a failure. */

@@ -37,6 +37,7 @@ export function printResult(result: DrillResult) {
   }
   if (result.tables.length > shown.length) print(`  … and ${result.tables.length - shown.length} more tables`);
   for (const { name, ok, detail } of result.checks) print(`  ${ok ? 'ok    ' : 'FAILED'}  ${name}: ${detail}`);
+  for (const { what, why } of result.proof?.notCompared ?? []) print(`  not compared: ${what}: ${why}`);
   if (result.rpoMs !== null) print(`  RPO ${formatDuration(result.rpoMs)} (age of the backup when the drill began)`);
   if (result.rtoMs !== null) print(`  RTO ${formatDuration(result.rtoMs)} (from the first byte to the last check)`);
 }

@@ -3,7 +3,7 @@ import { OperatorError } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
 import type { SourceConfig } from '../source.ts';
 
-/** A server that has taken a connection may take so many times CONNECT_TIMEOUT for a few small questions. */
+/** A server that has taken a connection may take this many times CONNECT_TIMEOUT for a few small queries. */
 const QUESTIONS = 4;
 
 /**

@@ -1,6 +1,7 @@
 import type { Stage } from '../pipeline/chain.ts';
 import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
+import type { Dialect } from '../proof/reading.ts';
 import type { Contents, Manifest, SourceFacts } from '../repository/manifest.ts';
 import type { SourceConfig } from '../source.ts';
 
@@ -25,7 +26,7 @@ export interface DumpSession {
   readonly facts: SourceFacts;
   /** All of one state. They are begun in this order; the last one is stored when all others are. */
   readonly streams: readonly DumpStream[];
-  /** So many of them at a time. */
+  /** How many of them run at a time. */
   readonly jobs: number;
   /** What was left to the engine to choose, what it chose, and why: for the manifest. */
   readonly chosen?: string;
@@ -63,10 +64,27 @@ export interface Load {
   verifyEnd(tail: string): void;
 }
 
-/** Loads that may run side by side, so many at a time. */
+/** Loads that may run in parallel, and how many at a time. */
 export interface LoadStep {
   readonly jobs: number;
   readonly loads: readonly Load[];
+}
+
+/** How what was restored is read again, to be held against what was dumped. */
+export interface ProofSide {
+  readonly dialect: Dialect;
+  /** Names that stand in a dump of what was restored where others stood in the backup. */
+  readonly renamed?: Readonly<Record<string, string>>;
+  /** Makes text of a dump in this format; undefined when it is text already. */
+  through(format: string): Promise<Stage | undefined>;
+  /** Writes what is in the staging place, as a dump of it would be. */
+  read(): Promise<Stage>;
+  /** Of what kind the server is that was restored on: definitions of another may be worded otherwise. */
+  readonly serverVersion: string;
+  /** What ours would write of this server beside a dump of the staging place: see DumpSession.globals. */
+  globals?(): Promise<string | undefined>;
+  /** Roles that this server had before the restore made those that it lacked. */
+  readonly rolesBefore?: readonly string[];
 }
 
 /** A restore under way: a staging database (or folder) exists beside the live one, which is untouched. */
@@ -80,6 +98,8 @@ export interface RestoreSession {
    * @param parts the objects of a folder, in the order of their names; none for a backup of a single object
    */
   plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
+  /** Undefined where the contents prove everything, as the digest of a tree does. */
+  readonly proof?: ProofSide;
   /** Counts what has been restored. */
   contents(): Promise<Contents>;
   /**

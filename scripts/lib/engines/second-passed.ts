@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A clock that goes wrong must not hold a backup up for ever. */
+/** A clock that goes wrong must not hold a backup up forever. */
 const MOST_LOOKS = 20;
 
 /**

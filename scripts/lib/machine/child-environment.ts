@@ -1,8 +1,12 @@
 /** What a child is given of this process's environment. Credentials of the storage are not among it. */
-const PASSED_ON = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LD_LIBRARY_PATH'] as const;
+const PASSED_ON = [
+  ...['PATH', 'HOME', 'USER', 'TMPDIR', 'LD_LIBRARY_PATH'],
+  // an account for a user that has none, as docker/backup/verb.sh makes it
+  ...['LD_PRELOAD', 'NSS_WRAPPER_PASSWD', 'NSS_WRAPPER_GROUP'],
+] as const;
 
 /**
- * The language and the time zone of whoever runs this, or of the application whose `.env` this is, are no business of
+ * The language and the time zone of the user who runs this, or of the application whose `.env` this is, are no business of
  * programs whose output is read and kept. The one locale that every Linux has; elsewhere names are others.
  */
 const FIXED: Readonly<Record<string, string>> =

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../quantities.ts';
 
-/** How long whoever is told may take, so that telling never holds up a run. */
+/** How long a notification may take, so that it never holds up a run. */
 export interface Limits {
   /** For one attempt. */
   readonly timeoutMs: number;
@@ -25,7 +25,7 @@ export async function attempt(action: (signal: AbortSignal) => Promise<void>, li
   }
 }
 
-/** Does it within the time, also when the action does not heed its signal. */
+/** Does it within the time, also when the action ignores its signal. */
 export async function attemptOnce(action: (signal: AbortSignal) => Promise<void>, timeoutMs: number): Promise<void> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;

@@ -130,7 +130,7 @@ export async function* readChain(
     assertSucceeded(results);
     options.verify?.(results, sizeBytes);
   } catch (error) {
-    // whoever stopped us knows better why than the broken pipe that followed
+    // the one who stopped us knows better why than the broken pipe that followed
     options.signal?.throwIfAborted();
     throw error;
   } finally {

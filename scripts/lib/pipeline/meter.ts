@@ -21,7 +21,7 @@ export interface MeterProgram {
  * @param options.droppedLines lines that are left out where they stand in the first 8 KB
  * @param options.guard puts the psql that reads it into restricted mode with this token: nothing of the dump is a command
  *   for psql, whose `\\!` would be the shell
- * @param options.program in the place of our own
+ * @param options.program in place of our own
  * @param options.onProgress is told about once a second how many bytes have passed
  */
 export function meterStage(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { codeOf } from '../errors.ts';
 import { runAtOnce } from './child-process.ts';
 
-/** With the number of the process that made it, for whoever finds it left behind. */
+/** With the number of the process that made it, for those who find it left behind. */
 const PREFIX = 'backup-pipes-';
 
 /** Both ends of a pipe of the operating system, as descriptors of this process. */

@@ -2,7 +2,7 @@ import { formatBytes } from '../quantities.ts';
 import type { Backup } from './catalog.ts';
 import type { Manifest } from './manifest.ts';
 
-/** So many earlier backups say what size is usual. */
+/** How many earlier backups say what size is usual. */
 const USUAL_OF = 10;
 
 /**

@@ -5,6 +5,19 @@ import type { Shelf } from './shelf.ts';
 
 const checkSchema = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
 
+const proofSchema = z.object({
+  tables: z.number(),
+  rows: z.number(),
+  /**
+   * Of the rows as they passed while the dump was loaded: a later drill of the same backup must see the same. Of an
+   * encrypted backup they are keyed by its identity, for a table of one row could be guessed.
+   */
+  sums: z.array(z.object({ table: z.string(), rows: z.number(), sum: z.string() })),
+  /** What was not compared, or may differ, and why. */
+  notCompared: z.array(z.object({ what: z.string(), why: z.string() })),
+  durationMs: z.number(),
+});
+
 const recordSchema = z.object({
   version: z.literal(1),
   key: z.nullable(z.string()),
@@ -22,6 +35,7 @@ const recordSchema = z.object({
   bytesPerSecond: z.nullable(z.number()),
   tables: z.array(z.object({ table: z.string(), expected: z.nullable(z.number()), restored: z.nullable(z.number()) })),
   checks: z.array(checkSchema),
+  proof: z.optional(proofSchema),
 });
 
 /** What a drill found, as it is kept in the storage. */

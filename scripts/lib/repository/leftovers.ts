@@ -11,7 +11,7 @@ const ASIDE = ['kind', 'globals', 'part'] as const;
 
 /**
  * Removes what killed runs of a source left half done before a time: unfinished uploads, and what was to stand beside a
- * dump that never came. To be called by whoever holds the source's lock: nothing of it can be in use then. Never
+ * dump that never came. To be called by the run that holds the source's lock: nothing of it can be in use then. Never
  * throws: credentials that may only write are enough for a backup, and cleanup removes it in time.
  */
 export async function removeLeftoversOf(

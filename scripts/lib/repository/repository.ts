@@ -33,7 +33,7 @@ export interface RepositorySettings {
 }
 
 /**
- * A storage with our keys in it: backups, and the records of drills. Whoever has one needs to know neither the prefix
+ * A storage with our keys in it: backups, and the records of drills. Its users need to know neither the prefix
  * nor the keys to what is encrypted. Two of them share nothing.
  */
 export interface Repository {
@@ -73,7 +73,7 @@ export interface Repository {
   remove(backups: readonly Backup[], signal: AbortSignal): Promise<RemoveFailure[]>;
   /** Deletes what catalog called leftovers. */
   removeLeftovers(leftovers: readonly Leftover[], signal: AbortSignal): Promise<RemoveFailure[]>;
-  /** Removes what killed runs of a source left before a time, for whoever holds the source's lock. Never throws. */
+  /** Removes what killed runs of a source left before a time, for the run that holds the source's lock. Never throws. */
   removeLeftoversOf(of: { source: string; before: Date }, signal: AbortSignal): Promise<void>;
   /** Ends the uploads that began before this moment. Never throws for a storage that cannot tell. */
   endUnfinishedUploads(before: Date, signal: AbortSignal): Promise<void>;

@@ -8,9 +8,9 @@ export interface RetentionPolicy {
   keepWeekly: number;
   keepMonthly: number;
   keepYearly: number;
-  /** So many backups of a source stay, whatever the rules say. */
+  /** How many backups of a source are kept whatever the rules say. */
   minBackups: number;
-  /** For so many days a safety backup stays. */
+  /** For how many days a safety backup is kept. */
   protectDays: number;
 }
 

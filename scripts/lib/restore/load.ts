@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { Load, RestoreSession } from '../engines/engine.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { inParallel } from '../parallel.ts';
-import { type Chain, startChain } from '../pipeline/chain.ts';
+import { type Chain, type Stage, startChain } from '../pipeline/chain.ts';
 import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import { meterStage, readMeter } from '../pipeline/meter.ts';
 import { assertSucceeded, type StageResult } from '../pipeline/result.ts';
@@ -21,6 +21,8 @@ export interface LoadOrder {
   readonly backup: Backup;
   readonly manifest: Manifest | undefined;
   readonly session: RestoreSession;
+  /** Stands between each object's dump and what loads it, and sees it pass. */
+  readonly witness?: (() => Stage) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -59,13 +61,18 @@ export async function load(order: LoadOrder): Promise<void> {
 
 /** Loads one object. What reads it sees the end of its input, and may commit, only once all was as it was stored. */
 async function loadObject(
-  { repository, backup, manifest, signal, progress }: LoadOrder & { progress: Progress },
+  { repository, backup, manifest, witness, signal, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
   { into, droppedLines, guard, verifyEnd }: Load,
 ): Promise<void> {
   const isProgram = typeof into !== 'function';
   const chain = startChain(
-    [...repository.openingStages(backup), meterStage(METER, { droppedLines, guard }), ...(isProgram ? [into] : [])],
+    [
+      ...repository.openingStages(backup),
+      meterStage(METER, { droppedLines, guard }),
+      ...(witness ? [witness()] : []),
+      ...(isProgram ? [into] : []),
+    ],
     { stdin: true, stdout: !isProgram, signal },
   );
   const { stdin } = chain;
@@ -73,7 +80,7 @@ async function loadObject(
   let hasEnded = false;
   void chain.finished.then(() => {
     hasEnded = true;
-    // whoever waits for room in it waits no longer
+    // what waits for room in it waits no longer
     stdin.destroy();
   });
   const reading = isProgram ? undefined : readText(chain);

@@ -10,7 +10,7 @@ import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { SourceConfig } from '../source.ts';
 
-/** A run that takes so many times as long as the one before it is not slow: it hangs. */
+/** A run that takes this many times as long as the one before it is not slow: it hangs. */
 const USUAL_TIMES = 10;
 /** Nor is one called stuck before this, however small the database is. */
 const PATIENCE_MS = 15 * 60_000;
@@ -94,7 +94,7 @@ async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUn
   return runs;
 }
 
-/** How long the last backup took; for ever when nobody knows. */
+/** How long the last backup took; forever when nobody knows. */
 async function durationOf(repository: Repository, last: Backup | undefined, signal: AbortSignal): Promise<number> {
   const manifest = last && (await repository.manifestOf(last, signal).catch(() => undefined));
   if (!manifest) return Number.POSITIVE_INFINITY;

@@ -5,7 +5,7 @@ const BURST_MS = 250;
 
 /** Lets bytes pass at a rate that all streams of this process share. */
 export interface RateLimit {
-  /** Resolves when so many bytes more may pass. Rejects with the signal's reason when it aborts. */
+  /** Resolves when that many more bytes may pass. Rejects with the signal's reason when it aborts. */
   take(sizeBytes: number, signal?: AbortSignal): Promise<void>;
 }
 

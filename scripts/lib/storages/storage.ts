@@ -17,7 +17,7 @@ export interface PutOptions {
   /** An upper estimate of the object's size, from which equal parts of one size are chosen. */
   readonly expectedBytes?: number;
   readonly contentType?: string;
-  /** So many puts go on at the same time, and share the memory for what is under way. */
+  /** How many puts run at the same time, and share the memory for what is under way. */
   readonly atOnce?: number;
   readonly signal?: AbortSignal;
 }

@@ -58,7 +58,7 @@ type StatusWriter = ((text: string) => void) & { clear(): void };
 let statusWriter: StatusWriter | undefined;
 let statusText = '';
 
-/** Shows these lines at the bottom of the terminal, below all that is logged, in the place of those before. */
+/** Shows these lines at the bottom of the terminal, below all that is logged, in place of those before. */
 export function setStatusLines(lines: readonly string[]): void {
   statusText = redact(lines.join('\n'));
   if (statusWriter) drawStatus();

@@ -23,7 +23,7 @@ export interface Invocation<O extends Options> {
 
 const COMMON = { help: { type: 'boolean', short: 'h' }, json: { type: 'boolean' } } as const;
 
-/** A verb that was told to stop has its own bounds, of two minutes at most. This one is for what heeds none. */
+/** A verb that was told to stop has its own bounds, of two minutes at most. This one is for work that ignores them. */
 const STOP_WITHIN_MS = 180_000;
 /** What a verb that has ended may leave open, such as a connection that nobody answers on, keeps nobody waiting. */
 const EXIT_WITHIN_MS = 5_000;
@@ -40,7 +40,7 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
       if (controller.signal.aborted) {
         // tsx passes on what the terminal has sent already: that is the same one
         if (Date.now() - stoppedAt < SAME_SIGNAL_MS) return;
-        // a second one means that whoever sends it will not wait
+        // a second one means that its sender will not wait
         leave(EXIT.failed);
       }
       stoppedAt = Date.now();
@@ -53,7 +53,7 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
     });
   }
   endWithInput();
-  // whoever reads our output may have gone, as head does
+  // the reader of our output may have gone, as head does
   process.stdout.on('error', () => {});
   try {
     process.exitCode = await parseAndRun(verb, controller.signal);

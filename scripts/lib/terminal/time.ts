@@ -24,7 +24,7 @@ export function shownTime(at: Date): string {
   return `${part('year')}-${part('month')}-${part('day')}T${part('hour')}:${part('minute')}:${part('second')}${offset}`;
 }
 
-/** The same with a space in the place of the T, for tables. */
+/** The same with a space in place of the T, for tables. */
 export function shownTimeInTable(at: Date): string {
   return shownTime(at).replace('T', ' ');
 }

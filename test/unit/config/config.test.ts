@@ -74,6 +74,13 @@ test('BACKUP_DIR wins over S3', () => {
   assert.deepEqual(repository.storage, { kind: 'directory', path: '/backups' });
 });
 
+test('an address that holds the bucket too is refused: objects would lie below a name of its own', () => {
+  for (const S3_ENDPOINT of ['https://shop.s3.eu-central-1.amazonaws.com', 'https://store.example.org/shop']) {
+    assert.match(problemsOf({ S3_ENDPOINT, S3_BUCKET: 'shop' }).join(), /S3_ENDPOINT .*leave shop out/);
+    assert.deepEqual(problemsOf({ S3_ENDPOINT, S3_BUCKET: 'other' }), []);
+  }
+});
+
 const WRONG = {
   POSTGRES_VERSION: ['latest', '9', '18.1', '-1'],
   POSTGRES_PORT: ['0', '65536', '5432 ', '0x10', '1e3', '५'],

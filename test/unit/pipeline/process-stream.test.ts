@@ -99,7 +99,7 @@ for (const [what, body] of [
   ['a little more than is held back', `${'x'.repeat(1_024)}\n`],
   ['megabytes', `${'select 1; -- and so on\n'.repeat(120_000)}`],
 ] as const) {
-  test(`a guarding meter puts its token in the place of the dump's own, around ${what}`, async () => {
+  test(`a guarding meter puts its token in place of the dump's own, around ${what}`, async () => {
     const chain = startChain([meterStage('meter', { guard: 'ours', droppedLines: ['SET a = 0;'] })], {
       stdin: true,
       stdout: true,

@@ -20,7 +20,7 @@ export async function versionOutput(
     quiet: true,
     env: childEnvironment(),
     timeout: withinMs,
-    // a process that is frozen heeds no other
+    // a process that is frozen reacts to no other
     timeoutSignal: 'SIGKILL',
     // a group of its own, ended as one: zx would look for its members with ps, which small images lack
     detached: true,

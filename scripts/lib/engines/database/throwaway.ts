@@ -1,10 +1,10 @@
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { OperatorError } from '../../errors.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
 import { bash } from '../../pipeline/bash.ts';
 import { type Chain, type Stage, startChain } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
@@ -64,10 +64,10 @@ export interface ThrowawayRecipe {
  */
 export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ directory: string; stop(): Promise<void> }> {
   const owner = unprivileged(recipe.product, recipe.accounts);
-  const directory = mkdtempSync(recipe.prefix);
+  const directory = makeFolder(recipe.prefix);
   try {
     chmodSync(directory, 0o700);
-    if (owner) chownSync(directory, owner.uid, owner.gid);
+    if (owner) handOver(directory, owner, recipe);
     const chain = startChain([await recipe.prepare(directory, { ...owner, cwd: directory })], { stdin: true });
     const stop = () => stopGuarded(chain, directory);
     try {
@@ -80,6 +80,48 @@ export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ director
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** @throws OperatorError PROCESS_FAILED where no folder can be made */
+function makeFolder(prefix: string): string {
+  try {
+    return mkdtempSync(prefix);
+  } catch (error) {
+    throw new OperatorError('PROCESS_FAILED', `no folder for a throwaway server: ${messageOf(error)}`, {
+      hint: `User ${process.getuid?.()} has to be able to write in ${dirname(prefix)}: mount a volume there, or name another folder by DRILL_DIR.`,
+      cause: error,
+    });
+  }
+}
+
+/** Root of a container may lack the powers of root, of which this takes two. @throws OperatorError TOOL_MISSING */
+function handOver(
+  directory: string,
+  { uid, gid }: { uid: number; gid: number },
+  { product, accounts }: ThrowawayRecipe,
+) {
+  try {
+    chownSync(directory, uid, gid);
+  } catch (error) {
+    throw new OperatorError(
+      'TOOL_MISSING',
+      `${product} refuses to run as root, and root may not become ${accounts[0]} here: ${messageOf(error)}`,
+      {
+        hint: `Run it as that user, as the schedule does: docker compose exec --user postgres backup drill. (make drill does so.)`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Why no throwaway server could be made in this folder, or undefined. */
+export function whyNoPlace(parent: string): string | undefined {
+  try {
+    rmdirSync(makeFolder(join(parent, 'drill-place-')));
+    return undefined;
+  } catch (error) {
+    return error instanceof OperatorError ? `${error.message}. ${error.hint}` : messageOf(error);
   }
 }
 

@@ -129,7 +129,7 @@ async function dumpedContents(
   dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {
   const [[tar, meter] = []] = await dumpEnded;
-  // whoever reads the dump tells of its failure; there is nothing to count in it
+  // the reader of the dump reports its failure; there is nothing to count in it
   if (tar?.exitCode !== 0 || meter?.exitCode !== 0) return { tables: [], sequences: [] };
   const contents = readReport(report);
   for (const sentence of describeChanges(contents)) log.warn(`${source.name}: ${sentence}`);

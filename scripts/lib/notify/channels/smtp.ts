@@ -15,7 +15,7 @@ interface MailServer {
   readonly to: readonly string[];
 }
 
-/** From the first byte; after STARTTLS, or not at all; where offered, whoever it is; never. */
+/** From the first byte; after STARTTLS, or not at all; where offered, by any certificate; never. */
 type Tls = 'implicit' | 'required' | 'optional' | 'never';
 
 const PORTS = { 'smtp:': 587, 'smtps:': 465 } as const;

@@ -69,7 +69,7 @@ async function makeOne(path: string): Promise<void> {
 }
 
 /**
- * A rename would replace an existing file, so whoever wants the key takes a claim first (making a folder fails when
+ * A rename would replace an existing file, so a writer takes a claim on the key first (making a folder fails when
  * it is there) and then looks. Not a placeholder under the final name: a run killed in between would leave an empty
  * file that looks like a backup.
  */

@@ -47,6 +47,8 @@ export interface S3Clients {
   /** For everything else: bounded by the time to the answer. A download may be paused by its reader for longer. */
   readonly control: S3Client;
   readonly endpoint: string;
+  /** The bucket is in the host name, by S3_FORCE_PATH_STYLE=false. */
+  readonly bucketInHost: boolean;
   /** How long the store may be silent while it is waited for. */
   readonly silenceMs: number;
   close(): void;
@@ -124,6 +126,7 @@ export function openClients(settings: S3Settings): S3Clients {
     uploads,
     control,
     endpoint: address,
+    bucketInHost: settings.forcePathStyle === false && endpoint !== undefined,
     silenceMs,
     close() {
       uploads.destroy();

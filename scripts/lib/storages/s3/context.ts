@@ -3,7 +3,7 @@ import { type Bounds, bounded } from '../bounded.ts';
 import type { S3Clients } from './client.ts';
 import { type S3Target, s3Failure } from './errors.ts';
 
-/** A call that carries no object may take so many times a silence: enough for a retry, short enough to be noticed. */
+/** A call that carries no object may take this many times the silence: enough for a retry, short enough to be noticed. */
 const CONTROL_SILENCES = 2.5;
 
 /** A bucket, and how to ask it something. */
@@ -16,7 +16,7 @@ export interface S3Context {
 export type Purpose = Pick<S3Target, 'operation' | 'permission'>;
 
 export function targetOf({ bucket, clients }: S3Context, purpose: Purpose): S3Target {
-  return { ...purpose, bucket, endpoint: clients.endpoint };
+  return { ...purpose, bucket, endpoint: clients.endpoint, bucketInHost: clients.bucketInHost };
 }
 
 /**

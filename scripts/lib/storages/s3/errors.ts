@@ -1,4 +1,5 @@
 import { type ErrorCode, messageOf, OperatorError } from '../../errors.ts';
+import { containerHint } from '../../machine/container.ts';
 
 /** Which request failed, on what, where. */
 export interface S3Target {
@@ -9,6 +10,8 @@ export interface S3Target {
   readonly endpoint: string;
   /** What the key's owner must be allowed to do: `write`, `read`, `list`, `delete`. */
   readonly permission: string;
+  /** S3_FORCE_PATH_STYLE=false: the host asked is the bucket's own. */
+  readonly bucketInHost?: boolean;
 }
 
 interface Meaning {
@@ -44,7 +47,9 @@ const NO_CREDENTIALS: Meaning = {
 };
 const UNREACHABLE: Meaning = {
   code: 'STORAGE',
-  hint: ({ endpoint }) => `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
+  hint: ({ endpoint }) =>
+    (URL.canParse(endpoint) ? containerHint(new URL(endpoint).hostname, 'the store', 'S3_ENDPOINT') : undefined) ??
+    `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
 };
 const TLS: Meaning = {
   code: 'STORAGE',
@@ -74,6 +79,21 @@ const REPLACED: Meaning = {
   code: 'STORAGE',
   hint: () =>
     'Somebody wrote over it while it was read: nothing of this project does. Look into what did, then run it again.',
+};
+const ARCHIVED: Meaning = {
+  code: 'STORAGE',
+  hint: ({ bucket }) =>
+    `A lifecycle rule has moved it to the store’s archive: have it thawed first (aws s3api restore-object --bucket ${bucket} --key KEY --restore-request Days=3), wait until it is, and run this again.`,
+};
+const VIRTUAL_HOST: Meaning = {
+  code: 'STORAGE',
+  hint: ({ bucket }) =>
+    `This store wants the bucket in the host name: set S3_FORCE_PATH_STYLE=false, and S3_ENDPOINT to its address without ${bucket}.`,
+};
+const NO_BUCKET_HOST: Meaning = {
+  code: 'STORAGE',
+  hint: ({ bucket, endpoint }) =>
+    `Check S3_ENDPOINT (${endpoint}) and S3_BUCKET. The bucket ${bucket} is put before the host name; S3_FORCE_PATH_STYLE=true puts it into the path.`,
 };
 const MISSING: Meaning = { code: 'NO_SUCH_BACKUP', hint: () => 'list shows what there is.' };
 
@@ -107,6 +127,8 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
       [NOT_S3, 'NotFound MethodNotAllowed'],
       [REPLACED, 'PreconditionFailed'],
       [MISSING, 'NoSuchKey'],
+      [ARCHIVED, 'InvalidObjectState ArchivedObject ObjectNotInActiveTierError'],
+      [VIRTUAL_HOST, 'SecondLevelDomainForbidden PathStyleDomainForbidden VirtualHostDomainRequired InvalidPathAccess'],
     ] satisfies [Meaning, string][]
   ).flatMap(([meaning, names]) => names.split(' ').map((name): [string, Meaning] => [name, meaning])),
 );
@@ -145,11 +167,19 @@ export function s3Failure(error: unknown, target: S3Target): OperatorError {
   const name = nameOf(error);
   const status = statusOf(error);
   const meaning =
-    MEANINGS.get(name) ?? byPattern(name, error) ?? (status === undefined ? undefined : BY_STATUS.get(status));
+    hostOf(name, target) ??
+    MEANINGS.get(name) ??
+    byPattern(name, error) ??
+    (status === undefined ? undefined : BY_STATUS.get(status));
   const message = messageOf(error);
   const detail = UNREADABLE.get(name) ?? (message === 'UnknownError' ? `it answered with HTTP ${status}` : message);
   const says = detail.includes(name) ? detail : `${detail} (${name})`;
   return failureOf(meaning ?? { code: 'STORAGE', hint: UNREACHABLE.hint }, says, target, error);
+}
+
+/** With the bucket in the host name, a host that is not there, or not in the certificate, may be there without it. */
+function hostOf(name: string, { bucketInHost }: S3Target): Meaning | undefined {
+  return bucketInHost && /^(ENOTFOUND|ERR_TLS_CERT_ALTNAME_INVALID)$/.test(name) ? NO_BUCKET_HOST : undefined;
 }
 
 /** An answer that claims success but is none of S3's. */
@@ -172,6 +202,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 function byPattern(name: string, error: unknown): Meaning | undefined {
+  if (/virtual.?host|path.?style/i.test(messageOf(error))) return VIRTUAL_HOST;
   if (/^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|UNABLE_TO_)/.test(name)) return TLS;
   // an HTML page where XML was to be, with whatever status
   if (/^(HPE_|SyntaxError)/.test(name) || /deserializ|xml/i.test(messageOf(error))) return NOT_S3;

@@ -7,7 +7,12 @@ import { notS3 } from './errors.ts';
 /** An answer with no objects but with a next page is allowed, an endless row of them is not. */
 const MAX_EMPTY_PAGES = 1000;
 
-/** Lists page by page; see Storage.list. Anything that could hide objects is an error, never an early end. */
+/**
+ * Lists; see Storage.list. Anything that could hide objects is an error, never an early end.
+ *
+ * Stores that keep objects as files, or under encrypted names, list them whole and in an order of their own (Storj, S3
+ * Express, gateways). Which order it is does not matter: it is put right here.
+ */
 export async function* listObjects(
   context: S3Context,
   prefix: string,
@@ -17,7 +22,7 @@ export async function* listObjects(
   const target = targetOf(context, purpose);
   const tokens = new Set<string>();
   let token: string | undefined;
-  let lastKey: string | undefined;
+  const found = new Listing();
   let emptyPages = 0;
   do {
     const page = await control(
@@ -41,12 +46,8 @@ export async function* listObjects(
     for (const { Key, Size } of page.Contents ?? []) {
       if (Key === undefined || Size === undefined) throw notS3(target, 'the listing has an entry without key or size');
       const key = decode(Key);
-      // also what a page that comes a second time looks like
-      if (lastKey !== undefined && compareKeys(key, lastKey) <= 0) {
-        throw notS3(target, `the listing is out of order: ${key} after ${lastKey}`);
-      }
-      lastKey = key;
-      if (key.startsWith(prefix)) yield { key, sizeBytes: Size };
+      // a page that comes a second time may have come in the place of another
+      if (!found.add({ key, sizeBytes: Size })) throw notS3(target, `the listing has ${key} twice`);
     }
     emptyPages = page.Contents?.length ? 0 : emptyPages + 1;
     token = page.IsTruncated ? page.NextContinuationToken : undefined;
@@ -56,6 +57,31 @@ export async function* listObjects(
     }
     if (token !== undefined) tokens.add(token);
   } while (token !== undefined);
+  for (const object of found.inOrder()) if (object.key.startsWith(prefix)) yield object;
+}
+
+/** Objects, each once, in the order of their keys' bytes. As most stores list in that order, nothing is kept twice for it. */
+class Listing {
+  readonly #objects: StoredObject[] = [];
+  /** Only once the order was broken: in a rising order nothing comes twice. */
+  #keys: Set<string> | undefined;
+
+  /** @returns whether it is new */
+  add(object: StoredObject): boolean {
+    const last = this.#objects.at(-1);
+    if (this.#keys === undefined && last !== undefined && compareKeys(object.key, last.key) <= 0) {
+      this.#keys = new Set(this.#objects.map(({ key }) => key));
+    }
+    if (this.#keys?.has(object.key)) return false;
+    this.#keys?.add(object.key);
+    this.#objects.push(object);
+    return true;
+  }
+
+  inOrder(): readonly StoredObject[] {
+    if (this.#keys !== undefined) this.#objects.sort((a, b) => compareKeys(a.key, b.key));
+    return this.#objects;
+  }
 }
 
 /** A key as a listing with `encoding-type=url` writes it: a space may be a plus. */

@@ -7,9 +7,9 @@ import { cutOff, silent } from './guard.ts';
 
 /** What is asked for at a time: some requests for a gigabyte, and little to ask for again when a connection breaks. */
 export const RANGE_BYTES = 4 * 1024 * 1024;
-/** So many ranges are under way or wait for the reader: a distant store sends one while the next is asked for. */
+/** How many ranges are under way or wait for the reader: a distant store sends one while the next is asked for. */
 const AHEAD = 4;
-/** A range whose connection breaks is read on where it broke, so many times in all. */
+/** A range whose connection breaks is read on where it broke, this many times in all. */
 const ATTEMPTS = 5;
 const FIRST_DELAY_MS = 100;
 

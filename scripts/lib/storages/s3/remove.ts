@@ -156,6 +156,7 @@ async function* uploads(
 ): AsyncGenerator<MultipartUpload> {
   let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {};
   const markers = new Set<string>();
+  const seen = new Set<string>();
   while (marker !== undefined) {
     const from: { KeyMarker?: string; UploadIdMarker?: string } = marker;
     const page = await control(
@@ -171,14 +172,18 @@ async function* uploads(
     const target = targetOf(context, UNFINISHED);
     if (page.IsTruncated === undefined && page.Bucket === undefined) throw notS3(target, 'the answer is no S3 listing');
     const decode = page.EncodingType === 'url' ? decodeKey : (key: string) => key;
+    const size = seen.size;
     for (const found of page.Uploads ?? []) {
+      seen.add(`${found.Key}\0${found.UploadId}`);
       yield found.Key === undefined ? found : { ...found, Key: decode(found.Key) };
     }
     marker = undefined;
     if (page.IsTruncated) {
       const { NextKeyMarker, NextUploadIdMarker } = page;
       const place = `${NextKeyMarker}\0${NextUploadIdMarker}`;
-      if (!NextKeyMarker || markers.has(place)) throw notS3(target, 'the list of uploads goes round in circles');
+      const isAgain = (page.Uploads?.length ?? 0) > 0 && seen.size === size;
+      if (!NextKeyMarker || isAgain || markers.has(place))
+        throw notS3(target, 'the list of uploads goes round in circles');
       markers.add(place);
       marker = {
         KeyMarker: decode(NextKeyMarker),
@@ -188,6 +193,12 @@ async function* uploads(
   }
 }
 
+/** Some stores cannot delete in batches, and each says so in its own way. */
 function isNotImplemented(error: unknown): boolean {
-  return statusOf(error) === 501 || nameOf(error) === 'NotImplemented' || nameOf(error) === 'MethodNotAllowed';
+  const status = statusOf(error);
+  return (
+    status === 501 ||
+    status === 405 ||
+    /^(NotImplemented|MethodNotAllowed|MalformedXML|InvalidArgument|InvalidRequest)$/.test(nameOf(error))
+  );
 }

@@ -3,10 +3,11 @@ import { MeasuredBody } from '../measured-body.ts';
 import type { Storage } from '../storage.ts';
 import { openClients, type S3Settings } from './client.ts';
 import type { S3Context } from './context.ts';
+import type { S3Features } from './features.ts';
 import { getObject } from './get.ts';
 import { listObjects } from './list.ts';
 import { DEFAULT_MEMORY_BUDGET_BYTES, planUpload } from './part-size.ts';
-import { type S3Features, uploadCalls } from './put.ts';
+import { uploadCalls } from './put.ts';
 import { removeObjects, removeUploads } from './remove.ts';
 import { upload } from './upload.ts';
 
@@ -31,7 +32,7 @@ export function openS3(settings: S3Settings): Storage {
         const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
         await upload(
           measured,
-          uploadCalls(context, features, key, { contentType, storageClass: settings.storageClass, signal }),
+          uploadCalls({ context, features, key, contentType, storageClass: settings.storageClass, signal }),
           plan,
         );
         return measured.result();

@@ -2,7 +2,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import type { MeasuredBody } from '../measured-body.ts';
 import { MAX_PARTS, type UploadPlan } from './part-size.ts';
 
-/** The requests of one object's upload. Each is retried and bounded by whoever makes it, and throws OperatorErrors. */
+/** The requests of one object's upload. Each is retried and bounded by its caller, and throws OperatorErrors. */
 export interface UploadCalls {
   /** The whole object in one request. */
   put(bytes: Uint8Array): Promise<void>;
@@ -20,7 +20,7 @@ export interface UploadCalls {
  * body is not read while none is free.
  *
  * Any failure stops the parts under way and waits for them (one that arrives after the abort would keep its space
- * in the store for ever), then ends the upload. Throws the first failure.
+ * in the store forever), then ends the upload. Throws the first failure.
  */
 export async function upload(body: MeasuredBody, calls: UploadCalls, plan: UploadPlan): Promise<void> {
   const { partSizeBytes, concurrency } = plan;
@@ -61,7 +61,7 @@ export async function upload(body: MeasuredBody, calls: UploadCalls, plan: Uploa
           etags[number - 1] = etag;
           free.push(buffer);
         },
-        // stops the other parts, and whoever waits for the body's next chunk
+        // stops the other parts, and what waits for the body's next chunk
         (error: unknown) => body.stop(error),
       )
       .finally(() => running.delete(part));

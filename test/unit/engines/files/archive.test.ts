@@ -127,14 +127,14 @@ describe('the digest of a tree', () => {
   const CHANGES: Record<string, (folder: string) => string[]> = {
     'a byte': (folder) => ['bash', '-c', `printf y | dd of=${folder}/f bs=1 seek=5000 conv=notrunc status=none`],
     'zeros at the end': (folder) => ['truncate', '-s', '+1', `${folder}/f`],
-    'zeros in the place of bytes': (folder) => ['fallocate', '-p', '-o', '4096', '-l', '4096', `${folder}/f`],
+    'zeros in place of bytes': (folder) => ['fallocate', '-p', '-o', '4096', '-l', '4096', `${folder}/f`],
     'a name': (folder) => ['mv', `${folder}/f`, `${folder}/g`],
     'a permission': (folder) => ['chmod', '600', `${folder}/f`],
     'a second of time': (folder) => ['touch', '-d@1000000001', `${folder}/sub`],
     'the target of a link': (folder) => ['ln', '-sfn', 'g', `${folder}/link`],
     'a file more': (folder) => ['touch', `${folder}/sub/new`],
     'a folder less': (folder) => ['rmdir', `${folder}/sub`],
-    'a link in the place of a file': (folder) => ['bash', '-c', `rm ${folder}/same && ln ${folder}/f ${folder}/same`],
+    'a link in place of a file': (folder) => ['bash', '-c', `rm ${folder}/same && ln ${folder}/f ${folder}/same`],
   };
   for (const [what, change] of Object.entries(CHANGES)) {
     test(`is another when this changes: ${what}`, () => {

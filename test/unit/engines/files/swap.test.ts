@@ -37,7 +37,7 @@ for (const mode of ['beside', 'inside']) {
     describe(`a swap ${mode}, keeping the ${keptAs} one`, () => {
       const isInside = mode === 'inside';
 
-      test('puts the one in the place of the other and keeps that', () => {
+      test('puts the one in place of the other and keeps that', () => {
         const { live, place, next, old, fresh } = scene(isInside, keptAs);
         const kept = swap(place, next, keptAs);
         assert.equal(lookInto(live), fresh);
@@ -117,7 +117,7 @@ describe('a swap', () => {
     });
   }
 
-  test('keeps what somebody made anew in the meantime', () => {
+  test('keeps what somebody created again in the meantime', () => {
     const { live, next } = scene(false, 'previous');
     spawnSync(process.execPath, ['--import', 'tsx', KILLED, live, next, 'previous', 'beside', '2']);
     assert.equal(existsSync(live), false);
@@ -131,7 +131,7 @@ describe('a swap', () => {
     assert.ok(kept.some((name) => existsSync(join(dirname(live), name, 'b'))));
   });
 
-  test('keeps, in a mount point, what somebody made anew in the meantime', () => {
+  test('keeps, in a mount point, what somebody created again in the meantime', () => {
     const { live, place, next } = scene(true, 'previous');
     spawnSync(process.execPath, ['--import', 'tsx', KILLED, live, next, 'previous', 'inside', '6']);
     writeFileSync(join(live, 'a'), 'made anew');

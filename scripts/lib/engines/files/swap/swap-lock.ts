@@ -5,7 +5,7 @@ import { completeSwap, isHalfSwapped } from './swap.ts';
 
 /**
  * Does something that no other restore, undo or repair of this place may do at the same time. It is held for moments
- * only, by whoever changes names there.
+ * only, by what changes names there.
  */
 export async function underSwapLock<T>(place: Place, signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
   const lock = await takeFlock(homeOf(place), { waits: true, signal });
@@ -36,7 +36,7 @@ export async function withoutReaders<T>(place: Place, signal: AbortSignal, work:
   }
 }
 
-/** Ends a swap that was broken off, unless whoever swaps is still at it; then waits for that. */
+/** Ends a swap that was broken off, unless that run is still swapping; then waits for it. */
 export function completeUnderLock(place: Place, signal: AbortSignal): Promise<void> {
   return underSwapLock(place, signal, () =>
     isHalfSwapped(place) ? withoutReaders(place, signal, () => completeSwap(place)) : undefined,

@@ -28,8 +28,8 @@ const SWAP_ROLES = ['previous', 'undone', 'ready', 'returning', 'outgoing', 'inc
 type Rename = (from: string | Buffer, to: string | Buffer) => void;
 
 /**
- * Puts `next` in the place of what is live, which is kept. Every step is a rename, and after each the names alone tell
- * how far it got: completeSwap goes on from there, whoever was killed. Nothing here waits, so nothing interrupts it.
+ * Puts `next` in place of what is live, which is kept. Every step is a rename, and after each the names alone tell
+ * how far it got: completeSwap continues from there, whichever process was killed. Nothing here waits, so nothing interrupts it.
  *
  * @returns where the replaced one is kept, or null when there was none
  * @throws OperatorError RESTORE_FAILED: the live one is as it was
@@ -117,7 +117,7 @@ function moveOut({ live, reserved }: Place, outgoing: string, rename: Rename): v
 function moveIn({ live }: Place, incoming: string, kept: string, rename: Rename): void {
   const attributes = lstatSync(incoming);
   for (const name of entriesOf(incoming)) {
-    // somebody may have made something anew meanwhile
+    // somebody may have created something again in the meantime
     if (existsAtAll(child(live, name))) {
       log.warn(`${child(live, name)} was made while ${live} was being replaced: kept in ${kept}`);
       rename(child(live, name), freeChild(kept, name));

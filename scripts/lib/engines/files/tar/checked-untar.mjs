@@ -73,7 +73,7 @@ function drainedOrClosed() {
 let hasEnded = false;
 void finished.then(() => {
   hasEnded = true;
-  // whoever waits for room in it waits no longer
+  // what waits for room in it waits no longer
   tar.stdin.destroy();
 });
 for await (const chunk of process.stdin) {

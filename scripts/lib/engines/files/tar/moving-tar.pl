@@ -19,7 +19,7 @@ if ($pid == 0) {
   exec { $command[0] } @command or do { print STDERR "$command[0]: $!\n"; exit 127 };
 }
 close $to;
-# whoever reads the archive sees its end when tar ends
+# the reader of the archive sees its end when tar ends
 close STDOUT;
 for my $name (qw(TERM INT HUP)) {
   # a process that was stopped takes the end only once it goes on

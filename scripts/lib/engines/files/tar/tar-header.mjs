@@ -18,7 +18,7 @@
 /** What is no tar archive, or one that cannot be read. */
 export class ArchiveError extends Error {}
 
-/** Everything in an archive is in blocks of so many bytes. */
+/** Everything in an archive is in blocks of this many bytes. */
 export const BLOCK = 512;
 
 /**

@@ -5,7 +5,7 @@ import { ArchiveError } from './tar-header.mjs';
 
 const SPECIAL_BITS = 0o7000;
 const PERMISSIONS = 0o777;
-/** Zeros are not digested but their place: a hole and a block of zeros are the same to whoever reads the file. */
+/** Zeros are not digested but their place: a hole and a block of zeros are the same to a reader of the file. */
 const BLOCK = 4096;
 const ZEROS = Buffer.alloc(BLOCK);
 const OWNERS_KEPT = 100;

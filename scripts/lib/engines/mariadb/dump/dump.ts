@@ -209,7 +209,7 @@ async function dumpedContents(
   dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {
   const [results] = await dumpEnded;
-  // whoever reads the dump tells of its failure; there is nothing to count in it
+  // the reader of the dump reports its failure; there is nothing to count in it
   if (results?.[0]?.exitCode !== 0) return { tables: [], sequences: [] };
   const after = await readAfter();
   const valuesAfter = new Map(after.sequences.map((s) => [s.sequence, s.value]));

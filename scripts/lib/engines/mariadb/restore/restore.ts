@@ -91,7 +91,7 @@ function session(parts: SessionParts): RestoreSession {
     commit: async () => {
       isCommitted = true;
       if (isForeign) return { database: target, previousDatabase: null };
-      // looked for again: an application may have made it anew meanwhile
+      // looked for again: an application may have created it again in the meantime
       const isThere = swaps && (await listDatabases(connection)).includes(target);
       const old = isThere ? await freeBesideName(connection, target, 'previous') : null;
       try {

@@ -1,7 +1,7 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
 
-/** What has no rows of its own and cannot be renamed into another database: it is read, and made anew there. */
+/** What has no rows of its own and cannot be renamed into another database: it is read, and created again there. */
 export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
 
 export interface CodeObject {
@@ -181,7 +181,7 @@ function statementFor({ kind, sql, table, runs }: CodeObject, options: { table?:
   return sql.replace(EVENT_HEAD, (_, head: string) => `${head} ${status}`);
 }
 
-/** Makes objects that may need one another: whoever fails is tried again after the others. Returns what stayed out. */
+/** Creates objects that may need one another: one that fails is tried again after the others. Returns what stayed out. */
 export async function createAll(
   connection: Connection,
   database: string,

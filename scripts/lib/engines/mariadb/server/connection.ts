@@ -1,5 +1,6 @@
 import { type Connection as Client, createConnection } from 'mariadb';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
+import { containerHint } from '../../../machine/container.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
@@ -238,8 +239,12 @@ function connectError(source: SourceConfig, error: unknown): OperatorError {
   );
 }
 
-function connectHint({ variable }: SourceConfig, error: unknown): string {
+function connectHint({ host, variable }: SourceConfig, error: unknown): string {
   const { cause, message } = error as Error;
+  if (!/^ER_(?!CONNECTION_TIMEOUT|SOCKET)/.test(String(codeOf(cause) ?? codeOf(error)))) {
+    const inContainer = containerHint(host, 'the database', variable);
+    if (inContainer !== undefined) return inContainer;
+  }
   switch (codeOf(cause) ?? codeOf(error)) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':

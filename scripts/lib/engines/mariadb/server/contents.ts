@@ -2,7 +2,7 @@ import type { Contents } from '../../../repository/manifest.ts';
 import { listCode } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 
-/** So many tables are counted in one statement. */
+/** How many tables are counted in one statement. */
 const BATCH = 50;
 
 /** A table's name as SQL would have it: quoted where it needs it. */
@@ -62,7 +62,7 @@ export async function readSequences(connection: Connection, database: string): P
 }
 
 /**
- * So many views, triggers, routines and events of each kind as there are now.
+ * The number of views, triggers, routines and events of each kind as there are now.
  * @param ignored views that are not to be counted
  */
 export async function countCode(

@@ -2,7 +2,7 @@ import type { SourceFacts } from '../../../repository/manifest.ts';
 import { type Connection, errorName, quoteIdentifier } from './connection.ts';
 import type { Program } from './programs.ts';
 
-/** Whoever views, routines, triggers and events run as: without the account, using them fails. */
+/** The accounts that views, routines, triggers and events run as: without the account, using them fails. */
 export async function readDefiners(connection: Connection, database: string): Promise<string[]> {
   const rows = await connection.query<{ definer: string }>(
     `select definer from information_schema.views where table_schema = ?

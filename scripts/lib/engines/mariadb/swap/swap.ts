@@ -16,7 +16,7 @@ import {
 import { clientsOf, keepOthersOut } from './other-clients.ts';
 import { advance, takeBack } from './steps.ts';
 
-/** So many times CONNECT_TIMEOUT a swap that was told to stop may go on to its end. */
+/** For how many times CONNECT_TIMEOUT a swap that was told to stop may continue to its end. */
 const SWAP_GRACE = 4;
 
 export interface SwapOrder {
@@ -29,7 +29,7 @@ export interface SwapOrder {
 }
 
 /**
- * Puts the contents of the database `next` in the place of those of `live`, which are kept in `old`. Tables change
+ * Puts the contents of the database `next` in place of those of `live`, which are kept in `old`. Tables change
  * places in one statement; see docs/adr/0012-mariadb-swap.md for what cannot be so, and for what happens when this
  * breaks off half way.
  */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
+import { containerHint } from '../../../machine/container.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
 import { connectionAttempts, isWorthAnother } from './attempts.ts';
@@ -224,8 +225,17 @@ function isPasswordMissing(error: unknown): boolean {
   return /client password must be/.test(messageOf(error));
 }
 
+/** The server has said nothing: every answer of its own has a code of five characters. */
+function isUnanswered(error: unknown): boolean {
+  return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
+}
+
 function connectHint(source: SourceConfig, error: unknown): string {
   if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
+  const inContainer = isUnanswered(error)
+    ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
+    : undefined;
+  if (inContainer !== undefined) return inContainer;
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;

@@ -2,7 +2,7 @@ import type { Contents } from '../../../repository/manifest.ts';
 import type { Connection } from './connection.ts';
 import { LOADED_VIA } from './loaded-via.ts';
 
-/** So many tables are counted in one statement. */
+/** How many tables are counted in one statement. */
 const BATCH = 100;
 
 // What pg_dump writes as data: ordinary tables, partitions included, of everyone but the system and extensions. Rows

@@ -2,7 +2,7 @@ import type { SourceConfig } from '../../../source.ts';
 import { type Connection, connect, quoteIdentifier } from './connection.ts';
 
 /**
- * Drops a database of ours, whoever is still connected to it, and whatever in it keeps PostgreSQL from doing so: a
+ * Drops a database of ours, even while others are connected to it, and whatever in it keeps PostgreSQL from doing so: a
  * template flag, or subscriptions that came with the backup.
  */
 export async function dropDatabase(

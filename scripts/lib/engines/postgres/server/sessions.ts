@@ -10,7 +10,7 @@ export interface Sessions {
 }
 
 /**
- * Connects so many times. A session that fails in `each` breaks the others off: what they do is worth nothing then.
+ * Connects that many times. A session that fails in `each` breaks the others off: what they do is worth nothing then.
  * @param settings statements that each session runs first
  */
 export async function openSessions(

@@ -3,7 +3,7 @@ import type { Contents } from '../../../repository/manifest.ts';
 import { quoteIdentifier, quoteLiteral } from '../server/connection.ts';
 import type { Piece } from './pieces.ts';
 
-/** Locks are let go of after so many tables: the session that exported the snapshot holds them all anyway. */
+/** Locks are released after this many tables: the session that exported the snapshot holds them all anyway. */
 const TABLES_PER_TRANSACTION = 50;
 
 // as pg_dump sets them, so that every value is written in full whatever the server's or the role's settings are

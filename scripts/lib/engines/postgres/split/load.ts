@@ -15,7 +15,7 @@ import { splitStatements } from './statements.ts';
 /** More sessions than that are taken only when BACKUP_JOBS asks for them: other databases share the server. */
 const MODEST = 4;
 
-/** So many sessions load and build side by side. */
+/** How many sessions load and build in parallel. */
 export function restoreJobs(source: SourceConfig): number {
   return Math.max(source.jobs, Math.min(availableParallelism(), MODEST));
 }

@@ -17,9 +17,9 @@ import {
 } from './tables.ts';
 
 const RETRY_MS = 200;
-/** So many tables are locked by one statement. */
+/** How many tables are locked by one statement. */
 const BATCH = 100;
-/** Others alter tables all the time where so many snapshots were in vain. */
+/** After this many snapshots in vain, others alter tables all the time. */
 const ATTEMPTS = 10;
 
 /** How long to wait for a sequence: who has it may wait for a table that is held here. */

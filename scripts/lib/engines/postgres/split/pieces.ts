@@ -4,7 +4,7 @@ const PAGE_BYTES = 8_192;
 const MIB = 1024 * 1024;
 /** A stream below that costs more to start than it gains. */
 const MIN_STREAM_BYTES = 16 * MIB;
-/** So many streams for each that runs: whoever is done early takes another, and a restore may have more cores. */
+/** How many streams there are for each that runs: one that is done early takes another, and a restore may have more cores. */
 const STREAMS_PER_JOB = 4;
 
 /** A table, or of a large one some of its pages. */
@@ -21,7 +21,7 @@ export interface Piece {
  * Deals tables out to streams by size, the largest first and each to the stream that has least. A table larger than
  * a fair share of one job is cut by its pages.
  *
- * @param jobs so many streams will be read side by side
+ * @param jobs how many streams will be read in parallel
  * @returns the streams, those with most first
  */
 export function dealOut(tables: readonly TableToDump[], jobs: number): Piece[][] {

@@ -1,0 +1,64 @@
+/** What came of comparing what a database needs of its server. */
+export interface GlobalsComparison {
+  readonly compared: number;
+  readonly differences: readonly string[];
+  readonly notCompared: readonly { readonly what: string; readonly why: string }[];
+}
+
+/** By which a statement is known to be about a role: `do` blocks that make it where it is missing, and plain ones. */
+const ROLE = [
+  /rolname = '{1,2}([^']+)'/,
+  /^(?:create|alter) role (?:"((?:[^"]|"")*)"|([^\s";]+))/i,
+  /^grant [^;]* to (?:"((?:[^"]|"")*)"|([^\s";]+))(?: with| granted|$)/i,
+];
+
+/**
+ * What was stored beside the dump against what ours writes of the server restored on, statement by statement. Roles that
+ * the server had are left as they are by a restore: they are told of.
+ * @param rolesBefore those that the server had
+ */
+export function describeGlobals(
+  expected: string | undefined,
+  restored: string | undefined,
+  rolesBefore: readonly string[] = [],
+): GlobalsComparison {
+  if (expected === undefined || restored === undefined) return { compared: 0, differences: [], notCompared: [] };
+  const [wanted, found] = [statementsOf(expected), statementsOf(restored)];
+  const differences: string[] = [];
+  const notCompared: { what: string; why: string }[] = [];
+  for (const statement of new Set([...wanted, ...found])) {
+    if (wanted.includes(statement) && found.includes(statement)) continue;
+    const side = wanted.includes(statement) ? 'missing' : 'besides';
+    const role = roleOf(statement);
+    if (role !== undefined && rolesBefore.includes(role)) {
+      if (side === 'missing')
+        notCompared.push({ what: `role ${role}`, why: 'the server had it already, and it is left as it is' });
+    } else differences.push(`${side}: ${discreet(statement)}`);
+  }
+  return { compared: wanted.length, differences, notCompared };
+}
+
+function roleOf(statement: string): string | undefined {
+  for (const pattern of ROLE) {
+    const found = pattern.exec(statement);
+    const name = found?.[1] ?? found?.[2];
+    if (name !== undefined) return name.replaceAll('""', '"');
+  }
+  return undefined;
+}
+
+/** Each statement of globals stands on lines of its own. */
+function statementsOf(globals: string): string[] {
+  return globals
+    .split(/;\n/)
+    .map((statement) =>
+      statement
+        .split('\n')
+        .filter((line) => !/^(--|\\)/.test(line))
+        .join('\n')
+        .trim(),
+    )
+    .filter((statement) => statement !== '');
+}
+
+const discreet = (statement: string) => statement.replaceAll(/password\s+\S+/gi, 'password …');

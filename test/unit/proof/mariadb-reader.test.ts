@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { compareDigests } from '../../../scripts/lib/proof/compare.ts';
+import { DigestBuilder } from '../../../scripts/lib/proof/digest.ts';
+import { MariaDbReader } from '../../../scripts/lib/proof/mariadb-reader.mjs';
+import type { ReadingOptions } from '../../../scripts/lib/proof/reading.ts';
+
+function read(dump: string, chunkBytes = 1 << 20, options: Partial<ReadingOptions> = {}): DigestBuilder {
+  const digest = new DigestBuilder();
+  const reader = new MariaDbReader({ dialect: 'mariadb', ...options }, (line) => {
+    digest.take(`PROOF ${JSON.stringify(line)}`);
+  });
+  const bytes = Buffer.from(dump);
+  for (let at = 0; at < bytes.length; at += chunkBytes) reader.feed(bytes.subarray(at, at + chunkBytes));
+  reader.end();
+  return digest;
+}
+
+const TABLE = [
+  'DROP TABLE IF EXISTS `t`;',
+  'CREATE TABLE `t` (',
+  '  `id` int(11) NOT NULL,',
+  "  `text` varchar(9) DEFAULT 'a;b',",
+  '  PRIMARY KEY (`id`)',
+  ') ENGINE=InnoDB;',
+  'LOCK TABLES `t` WRITE;',
+  '/*!40000 ALTER TABLE `t` DISABLE KEYS */;',
+  'INSERT INTO `t` VALUES',
+].join('\n');
+const END = '\n/*!40000 ALTER TABLE `t` ENABLE KEYS */;\nUNLOCK TABLES;\n';
+const VIEW = (database: string) =>
+  `/*!50001 CREATE VIEW \`v\` AS select \`${database}\`.\`t\`.\`id\` AS \`id\` from \`t\` */;\n`;
+const TRIGGER =
+  'DELIMITER ;;\n/*!50003 CREATE TRIGGER `r` BEFORE INSERT ON `t` FOR EACH ROW begin set @a = 1;\nend */;;\nDELIMITER ;\n';
+
+describe('the reader of dumps of MariaDB', () => {
+  const dump = `${TABLE}\n(1,'a,\\'b'),\n(2,NULL);${END}${VIEW('shop')}${TRIGGER}`;
+
+  test('tells rows from definitions, wherever a chunk ends', () => {
+    const whole = read(dump);
+    assert.deepEqual(
+      whole.statements.map(({ object }) => object),
+      ['table t', 'view v', 'trigger r'],
+    );
+    const table = whole.tables.get('t');
+    assert.deepEqual([table?.rows, table?.columns, whole.keys.get('t')], [2, ['id', 'text'], ['id']]);
+    for (const chunkBytes of [1, 3, 50]) {
+      assert.deepEqual(compareDigests(whole, read(dump, chunkBytes)).differingTables, [], `${chunkBytes} bytes`);
+      assert.deepEqual(read(dump, chunkBytes).statements, whole.statements, `${chunkBytes} bytes`);
+    }
+  });
+
+  test('the last row is the same row when others follow it', () => {
+    const [a, b] = [`${TABLE}\n(1,'a'),\n(2,'b');${END}`, `${TABLE}\n(2,'b'),\n(1,'a');${END}`];
+    assert.deepEqual(compareDigests(read(a), read(b)).differingTables, []);
+    const long = 'x'.repeat(3_000_000);
+    const [c, d] = [`${TABLE}\n(1,'${long}'),\n(2,'b');${END}`, `${TABLE}\n(2,'b'),\n(1,'${long}');${END}`];
+    assert.deepEqual(compareDigests(read(c, 65_536), read(d)).differingTables, []);
+  });
+
+  test('the staging database’s name stands for the source’s', () => {
+    const staged = read(dump.replaceAll('`shop`', '`shop_restoring`'), 1 << 20, {
+      renamed: { shop_restoring: 'shop' },
+    });
+    assert.deepEqual(compareDigests(read(dump), staged).differingStatements, []);
+  });
+
+  test('a row that is looked for comes with its values', () => {
+    const key = [{ at: 0, value: '1' }];
+    const [row] = read(dump, 1 << 20, { find: { table: 't', buckets: [], key } }).rows;
+    assert.deepEqual(row?.fields, ['1', "'a,\\'b'"]);
+  });
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { compareDigests, describeStatement } from '../../../scripts/lib/proof/compare.ts';
+import { DigestBuilder } from '../../../scripts/lib/proof/digest.ts';
+import { PostgresReader } from '../../../scripts/lib/proof/postgres-reader.mjs';
+import { BUCKET_COUNT, type ReadingOptions } from '../../../scripts/lib/proof/reading.ts';
+import { BUCKETS, LONG_ROW_BYTES } from '../../../scripts/lib/proof/row-sums.mjs';
+
+/** What is read of a dump that comes in chunks of so many bytes. */
+function read(dump: string, chunkBytes = 1 << 20, options: Partial<ReadingOptions> = {}): DigestBuilder {
+  const digest = new DigestBuilder();
+  const reader = new PostgresReader({ dialect: 'postgres', ...options }, (line) => {
+    digest.take(`PROOF ${JSON.stringify(line)}`);
+  });
+  const bytes = Buffer.from(dump);
+  for (let at = 0; at < bytes.length; at += chunkBytes) reader.feed(bytes.subarray(at, at + chunkBytes));
+  reader.end();
+  return digest;
+}
+
+const copy = (name: string, ...rows: string[]) =>
+  [`COPY ${name} FROM stdin;`, ...rows, '\\.', ''].map((line) => `${line}\n`).join('');
+
+const sums = (digest: DigestBuilder) => [...digest.tables.values()].map(({ name, rows, sum }) => ({ name, rows, sum }));
+
+describe('the reader of dumps of PostgreSQL', () => {
+  const dump = [
+    'SET search_path = x;',
+    '-- Name: f(); Type: FUNCTION; Schema: public; Owner: me',
+    "CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $_$\nCOPY public.t (id) FROM stdin;\nselect ';'\n$_$;",
+    "COMMENT ON FUNCTION public.f() IS 'it''s;\n-- not a comment';",
+    copy('public.t (id, text)', '1\ta;b', "2\tit's", '\\N\t\\.'),
+    'CREATE FUNCTION public.g() RETURNS void\n    LANGUAGE sql\n    BEGIN ATOMIC\n SELECT CASE WHEN true THEN 1 END;\n SELECT 2;\nEND;',
+    'SELECT pg_catalog.setval(\'public."S"\', 7, true);',
+    '',
+  ].join('\n');
+
+  test('tells rows from definitions, wherever a chunk ends', () => {
+    const whole = read(dump);
+    assert.deepEqual(
+      whole.statements.map(({ text }) => text.split('\n')[0]),
+      [
+        'CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $_$',
+        "COMMENT ON FUNCTION public.f() IS 'it''s;",
+        'CREATE FUNCTION public.g() RETURNS void',
+        'public."S" = 7, called',
+      ],
+    );
+    assert.equal(whole.statements[0]?.object, 'FUNCTION public.f()');
+    assert.equal(whole.tables.get('public.t')?.rows, 3);
+    assert.deepEqual([whole.wholeParts, whole.brokenParts], [1, 0]);
+    for (const chunkBytes of [1, 2, 3, 7, 64]) {
+      const inChunks = read(dump, chunkBytes);
+      assert.deepEqual(inChunks.statements, whole.statements, `${chunkBytes} bytes`);
+      assert.deepEqual(sums(inChunks), sums(whole), `${chunkBytes} bytes`);
+    }
+  });
+
+  test('a dump that ends within a table or a statement is not whole', () => {
+    assert.equal(read('COPY a (b) FROM stdin;\n1\n').brokenParts, 1);
+    assert.equal(read('CREATE TABLE a (\n').brokenParts, 1);
+  });
+
+  test('rows have the same sum in whatever order and in whatever pieces they come', () => {
+    const [a, b] = [
+      copy('public.t (id)', '1', '2', '3'),
+      copy('"public"."t" ("id")', '3', '1') + copy('public.t (id)', '2'),
+    ];
+    assert.deepEqual(sums(read(a)), sums(read(b)));
+    assert.deepEqual(read(a).buckets, read(b).buckets);
+  });
+
+  test('a row that is there twice does not make up for another', () => {
+    const [a, b] = [copy('t (id)', '1', '2', '3', '3'), copy('t (id)', '1', '1', '2', '3')];
+    assert.notDeepEqual(sums(read(a)), sums(read(b)));
+  });
+
+  test('one changed bit of a row is a difference, in a row as long as may be too', () => {
+    const long = 'x'.repeat(LONG_ROW_BYTES * 2);
+    const [a, b] = [copy('t (id)', `1${long}`), copy('t (id)', `0${long}`)];
+    assert.notDeepEqual(sums(read(a)), sums(read(b)));
+    assert.deepEqual(sums(read(a, 1000)), sums(read(a, 1 << 22)), 'hashed in parts or at once');
+  });
+
+  test('columns in another order are set right where a first reading says how they were', () => {
+    const first = read(copy('t (a, "B", c)', '1\t2\t3'));
+    const second = read(copy('t (c, a, "B")', '3\t1\t2'), 1 << 20, { columns: { t: ['a', 'B', 'c'] } });
+    assert.deepEqual(compareDigests(first, second).differingTables, []);
+  });
+
+  test('names are the same however they are spelled', () => {
+    const [plain] = sums(read(copy('public."größe" (id)', '1')));
+    assert.equal(sums(read(copy('U&"public".U&"gr\\+0000f6\\+0000dfe" (id)', '1')))[0]?.name, plain?.name);
+  });
+
+  test('a list of an IN is the same before and after it has been loaded', () => {
+    const check = (list: string) => `ALTER TABLE t ADD CHECK (((kind)::text = ANY (${list})));\n`;
+    const [dumped, again] = [
+      check("(ARRAY['a,]'::character varying, 'b'::character varying])::text[]"),
+      check("ARRAY[('a,]'::character varying)::text, ('b'::character varying)::text]"),
+    ];
+    assert.deepEqual(compareDigests(read(dumped), read(again)).differingStatements, []);
+  });
+
+  test('what tablespace a table is made in belongs to its definition', () => {
+    const inSpace = (name: string) => read(`SET default_tablespace = ${name};\nCREATE TABLE t (\n    a integer\n);\n`);
+    const [difference] = compareDigests(inSpace('fast'), inSpace("''")).differingStatements;
+    assert.match(difference ? describeStatement(difference) : '', /tablespace fast/);
+  });
+
+  test('both ways to say how many buckets there are agree', () => {
+    assert.equal(BUCKETS, BUCKET_COUNT);
+  });
+});
