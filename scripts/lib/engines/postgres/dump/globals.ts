@@ -48,7 +48,7 @@ export const HASHES_UNREAD =
  * What the database needs of its server and pg_dump leaves out, as SQL for psql, connected to the database: roles that
  * are missing, with their memberships; then owner, grants, settings, comment and flags of the database itself. Roles that are
  * there are left as they are. psql variables leave parts out: `roles_only`, `without_members` (roles that only belong to one
- * that the database needs, or have settings in it), `without_last` and `last_only` (limits and flags).
+ * that the database needs, or have settings in it), `database_only` (all roles), `without_last` and `last_only` (limits and flags).
  *
  * Without the right to read password hashes, roles are made NOLOGIN.
  *
@@ -72,16 +72,19 @@ export async function readGlobals(connection: Connection, database: string, role
   const { needed, further, given } = neededRoles(rows, memberships, new Set(roles));
   const statements = await databaseStatements(connection, database, ':"DBNAME"');
   const [last, first] = [statements.filter(({ isLast }) => isLast), statements.filter(({ isLast }) => !isLast)];
-  const create = (role: RoleRow) => createRole(role, isHashKnown, hashOf.get(role.oid));
+  // by their names, which a server that they are made on again has too
+  const variables = new Map([...needed, ...further].map(({ oid }, i) => [oid, `made_${i + 1}`]));
+  const create = (role: RoleRow) =>
+    createRole(role, { made: variables.get(role.oid) ?? '', isHashKnown, hash: hashOf.get(role.oid) });
   const names = new Map(rows.map(({ oid, name }) => [oid, name]));
   return [
     '-- What the database needs of its server. Made for psql, connected to the database.',
     ...(isHashKnown ? [] : [HASHES_UNREAD]),
-    ...unless('last_only', [
-      ...[...needed, ...further].map(({ oid }) => `\\set ${madeVariable(oid)} false`),
+    ...unless('database_only', [
+      ...[...variables.values()].map((variable) => `\\set ${variable} false`),
       ...needed.flatMap(create),
       ...unless('without_members', further.flatMap(create)),
-      ...given.flatMap((membership) => grantMembership(membership, names)),
+      ...given.flatMap((membership) => grantMembership(membership, names, variables)),
     ]),
     ...unless('roles_only', [
       ...unless('last_only', first.flatMap(asLines)),
@@ -100,10 +103,11 @@ function asLines({ sql, asRole }: { sql: string; asRole?: string }): string[] {
   return asRole === undefined ? [`${sql};`] : [`set role ${quoteIdentifier(asRole)};`, `${sql};`, 'reset role;'];
 }
 
-/** The psql variable that is true once the role had to be made. */
-const madeVariable = (oid: string) => `made_${oid}`;
-
-function createRole(role: RoleRow, isHashKnown: boolean, hash: string | undefined): string[] {
+/** @param made the psql variable that is true once the role had to be made */
+function createRole(
+  role: RoleRow,
+  { made, isHashKnown, hash }: { made: string; isHashKnown: boolean; hash: string | undefined },
+): string[] {
   const name = quoteIdentifier(role.name);
   const attributes = [
     ...role.attributes,
@@ -112,7 +116,6 @@ function createRole(role: RoleRow, isHashKnown: boolean, hash: string | undefine
     ...(role.validuntil === null ? [] : [`VALID UNTIL ${quoteLiteral(role.validuntil)}`]),
     ...(hash === undefined ? [] : [`PASSWORD ${quoteLiteral(hash)}`]),
   ];
-  const made = madeVariable(role.oid);
   return [
     `select not exists (select from pg_catalog.pg_roles where rolname = ${quoteLiteral(role.name)}) as ${made} \\gset`,
     `\\if :${made}`,
@@ -139,10 +142,14 @@ function createRole(role: RoleRow, isHashKnown: boolean, hash: string | undefine
  * pg_dumpall writes it: without them it would come back wider than it was. Nobody but the first superuser may be left out
  * as a grantor: whoever restores takes his place.
  */
-function grantMembership(membership: Membership, names: ReadonlyMap<string, string>): string[] {
+function grantMembership(
+  membership: Membership,
+  names: ReadonlyMap<string, string>,
+  variables: ReadonlyMap<string, string>,
+): string[] {
   const { role, member, grantor, options } = membership;
   const [roleName = '', memberName = '', grantorName = ''] = [role, member, grantor].map((oid) => names.get(oid));
-  const made = (oid: string, name: string) => (name.startsWith('pg_') ? 'false' : `:'${madeVariable(oid)}'::bool`);
+  const made = (oid: string, name: string) => (name.startsWith('pg_') ? 'false' : `:'${variables.get(oid)}'::bool`);
   const grant = `grant ${quoteIdentifier(roleName)} to ${quoteIdentifier(memberName)}`;
   const isOld = options.inherit_option === undefined || options.set_option === undefined;
   return [

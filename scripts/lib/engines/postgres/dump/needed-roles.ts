@@ -52,8 +52,16 @@ export function neededRoles<R extends Role>(
   return {
     needed: rows((oid) => needed.has(oid)),
     further: rows((oid) => all.has(oid) && !needed.has(oid)),
-    given: inOrderOfGrant(own.filter(({ member }) => all.has(member))),
+    given: inOrderOfGrant(own.filter(({ member }) => all.has(member)).sort(byNames(roles))),
   };
+}
+
+/** In an order that another server with the same roles has too. */
+function byNames(roles: readonly Role[]) {
+  const names = new Map(roles.map(({ oid, name }) => [oid, name]));
+  const key = ({ role, member, grantor }: Membership) =>
+    [role, member, grantor].map((oid) => names.get(oid)).join('\0');
+  return (a: Membership, b: Membership) => (key(a) < key(b) ? -1 : 1);
 }
 
 function reached(from: ReadonlySet<string>, next: (oid: string) => string[]): Set<string> {

@@ -11,7 +11,7 @@ import { type Failure, failuresOf } from './psql-failures.ts';
 import { describeUngiven, type Ungiven, ungivenOf } from './ungiven.ts';
 
 /** What of a backup's globals is run: psql variables that leave parts out, see readGlobals. */
-type Part = 'roles_only' | 'without_members' | 'without_last' | 'last_only';
+type Part = 'roles_only' | 'database_only' | 'without_members' | 'without_last' | 'last_only';
 
 /** How the globals of a backup are run against a server. */
 export interface GlobalsRun {
@@ -62,11 +62,14 @@ async function tellOfClosedRoles(connection: Connection, made: readonly string[]
 
 /**
  * Owner, grants and settings as the backup has them, each given by itself.
- * @param part `without_last`: all but limits and flags; `last_only`: those, right before the database is in use
+ * @param part `without_last`: all but limits and flags; `last_only`: those, right before the database is in use; `whole`: both
  * @returns what this user may not give, or this server cannot take
  */
-export async function giveOwnSettings(run: GlobalsRun, part: 'without_last' | 'last_only'): Promise<Ungiven[]> {
-  const failures = await runGlobals(run, [part]);
+export async function giveOwnSettings(
+  run: GlobalsRun,
+  part: 'whole' | 'without_last' | 'last_only',
+): Promise<Ungiven[]> {
+  const failures = await runGlobals(run, part === 'whole' ? ['database_only'] : ['database_only', part]);
   return failures.map(({ message, statement = '' }) => ungivenOf(statement, message));
 }
 

@@ -12,8 +12,14 @@ export interface Ungiven {
 export function ungivenOf(statement: string, reason: string): Ungiven {
   const setting = /^(alter (?:database|role) .* set [^']*?) to /s.exec(statement)?.[1];
   const isGrantor = /^set role /.test(statement);
+  // of roles, whose passwords stand in it, nothing is repeated
+  if (
+    !/^(alter (database|role)|grant|revoke|comment|security label|set role) /.test(statement) ||
+    /password/i.test(setting ?? statement.replace(/'.*/s, ''))
+  )
+    return { what: 'a role or its memberships', reason, isSetting: false };
   const what = setting ?? statement.replace(/;$/, '');
-  return { what: what === '' ? 'a statement' : what, reason, isSetting: setting !== undefined || isGrantor };
+  return { what, reason, isSetting: setting !== undefined || isGrantor };
 }
 
 /** A sentence for the log. */
