@@ -99,6 +99,24 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
       await assertRestores(database, env, format);
     });
 
+    test(`with checks, a domain and a generated column that read another table (${format})`, async () => {
+      const { database, env } = await databaseOf(`
+        create table kinds (kind text primary key, filler text);
+        create function is_kind(k text) returns boolean language plpgsql stable as $$
+          begin return exists (select from public.kinds where kind = k); end $$;
+        create function filler_of(k text) returns text language plpgsql immutable as $$
+          begin return (select filler from public.kinds where kind = k); end $$;
+        create domain known as text check (is_kind(value));
+        create table things (id int, kind text check (is_kind(kind)), note text default repeat('x', 1000));
+        create table more (id int, kind known, note text default repeat('x', 1000));
+        create table most (id int, kind text, filler text generated always as (filler_of(kind)) stored, note text default repeat('x', 1000));
+        insert into kinds select n::text, repeat('y', 100) from generate_series(1, 20) n;
+        insert into things select n, '20' from generate_series(1, 3000) n;
+        insert into more select n, '20' from generate_series(1, 3000) n;
+        insert into most (id, kind) select n, '20' from generate_series(1, 3000) n`);
+      await assertRestores(database, { ...env, BACKUP_JOBS: '4' }, format);
+    });
+
     test(`with grants by somebody who was given the right to (${format})`, async () => {
       const { database, env } = await databaseOf(`
         create table customers (id int primary key, name text); insert into customers values (1, 'a');

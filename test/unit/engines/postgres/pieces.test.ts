@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dealOut, type Piece } from '../../../../scripts/lib/engines/postgres/split/pieces.ts';
+import { dealOut, loadedLast, type Piece } from '../../../../scripts/lib/engines/postgres/split/pieces.ts';
 import type { TableToDump } from '../../../../scripts/lib/engines/postgres/split/tables.ts';
 
 const MIB = 1024 * 1024;
@@ -17,6 +17,7 @@ function table(name: string, sizeBytes: number, more: Partial<TableToDump> = {})
     sizeBytes,
     canSplit: true,
     condition: null,
+    isChecked: false,
     via: null,
     signature: '',
     ...more,
@@ -93,5 +94,22 @@ test('tables of extensions keep their order, and stay in one stream', () => {
   assert.deepEqual(
     streams[0]?.filter((piece) => piece.table.condition !== null).map((piece) => piece.table.name),
     ['referred', 'refers'],
+  );
+});
+
+test('a table whose checks may read others is dealt out to no stream: it comes last, whole, in the order of pg_dump', () => {
+  const checked = ['b', 'a', 'B'].map((name) => table(name, 300 * MIB, { isChecked: true }));
+  const tables = [...checked, table('c', MIB)];
+  assert.deepEqual(
+    dealOut(tables, 4).map((pieces) => pieces.map((piece) => piece.table.name)),
+    [['c']],
+  );
+  assert.deepEqual(
+    loadedLast(tables).map((piece) => [piece.table.name, piece.fromPage, piece.toPage]),
+    [
+      ['B', 0, undefined],
+      ['a', 0, undefined],
+      ['b', 0, undefined],
+    ],
   );
 });

@@ -15,12 +15,15 @@ import { DUMP_METER } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
 import { type Program, programFor } from '../server/programs.ts';
 import { copyScript } from './copy-script.ts';
-import { dealOut, type Piece } from './pieces.ts';
+import { dealOut, loadedLast, type Piece } from './pieces.ts';
 import type { TableToDump } from './tables.ts';
 
 const INPUT_FROM_3 = fileURLToPath(new URL('./input-from-3.sh', import.meta.url));
 
 export const FIRST_PART = '0000-pre-data';
+
+/** What the name of a part ends in that is to be loaded by itself, when all other rows are there. */
+export const CHECKED = 'checked-data';
 
 /**
  * How long a stream waits for a table. The session that holds the tables lets nobody alter one: whoever waits to do so
@@ -81,6 +84,8 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
   }
   const dealt = dealOut(tables, source.jobs);
   if (dealt.length === 0 && sequences.length + others.length > 0) dealt.push([]);
+  const last = loadedLast(tables);
+  if (last.length > 0) dealt.push(last);
   for (const [index, pieces] of dealt.entries()) {
     const counts: number[] = [];
     const script = copyScript({
@@ -92,7 +97,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
       lockTimeoutMs: Math.min(source.lockTimeoutMs, QUEUE_WAIT_MS),
     });
     const stream: DataStream = {
-      part: nextPart('data'),
+      part: nextPart(pieces === last ? CHECKED : 'data'),
       expectedBytes: pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) * growth,
       stage: copyStage(source, psql, script, encoding),
       meter: { path: DUMP_METER, onLine: (line) => takeCount(line, counts) },

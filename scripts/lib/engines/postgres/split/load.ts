@@ -9,7 +9,7 @@ import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { openSessions } from '../server/sessions.ts';
 import { build } from './build.ts';
 import { planBuild } from './build-plan.ts';
-import { FIRST_PART } from './dump.ts';
+import { CHECKED, FIRST_PART } from './dump.ts';
 import { splitStatements } from './statements.ts';
 
 /** More sessions than that are taken only when BACKUP_JOBS asks for them: other databases share the server. */
@@ -44,9 +44,11 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   const jobs = restoreJobs(source);
   const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false });
   const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, guard, verifyEnd: assertComplete });
+  const rows = parts.filter((part) => part !== FIRST_PART && part !== LAST_PART);
   return [
     { jobs: 1, loads: [byPsql(FIRST_PART)] },
-    { jobs, loads: parts.filter((part) => part !== FIRST_PART && part !== LAST_PART).map(byPsql) },
+    { jobs, loads: rows.filter((part) => !part.endsWith(CHECKED)).map(byPsql) },
+    { jobs: 1, loads: rows.filter((part) => part.endsWith(CHECKED)).map(byPsql) },
     {
       jobs: 1,
       loads: [

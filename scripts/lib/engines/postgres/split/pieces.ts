@@ -18,13 +18,28 @@ export interface Piece {
 }
 
 /**
- * Deals tables out to streams by size, the largest first and each to the stream that has least. A table larger than
+ * The tables whose rows can be loaded only when those of all others are: what checks them may read those. In the order of
+ * pg_dump, by which such a dump can be loaded or not.
+ */
+export function loadedLast(tables: readonly TableToDump[]): Piece[] {
+  const key = ({ schema, relation }: TableToDump) => Buffer.from(`${schema}\0${relation}`);
+  return tables
+    .filter(isLast)
+    .toSorted((a, b) => Buffer.compare(key(a), key(b)))
+    .map(whole);
+}
+
+const isLast = ({ isChecked, condition }: TableToDump) => isChecked && condition === null;
+
+/**
+ * Deals the other tables out to streams by size, the largest first and each to the stream that has least. A table larger than
  * a fair share of one job is cut by its pages.
  *
  * @param jobs how many streams will be read in parallel
  * @returns the streams, those with most first
  */
-export function dealOut(tables: readonly TableToDump[], jobs: number): Piece[][] {
+export function dealOut(all: readonly TableToDump[], jobs: number): Piece[][] {
+  const tables = all.filter((table) => !isLast(table));
   const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const wanted = Math.max(jobs, 2) * STREAMS_PER_JOB;
   const streamBytes = Math.max(MIN_STREAM_BYTES, totalBytes / wanted);

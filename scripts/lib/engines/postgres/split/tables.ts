@@ -16,6 +16,8 @@ export interface SnapshotTable {
   readonly condition: string | null;
   /** The partitioned table through which rows are to be loaded, where they may belong elsewhere after a restore. */
   readonly via: { readonly schema: string; readonly relation: string; readonly name: string } | null;
+  /** What is checked or generated of its rows calls functions of the users', which may read other tables. */
+  readonly isChecked: boolean;
   /** Differs when the table has been altered or rewritten. */
   readonly signature: string;
 }
@@ -23,13 +25,28 @@ export interface SnapshotTable {
 // What pg_dump writes as data: ordinary tables, partitions included, of everyone but the system and extensions, and
 // of these what they mark as configuration. Enum values hash otherwise in another database: such rows go through the
 // partitioned table. https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
+const USERS_FUNCTION = `d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and d.refobjid >= 16384
+    and not exists (select from pg_depend e where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')`;
+
+const isChecked = (version: number) => `
+  (exists (select from pg_constraint k join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid
+    where k.contype = 'c' and ${USERS_FUNCTION} and (k.conrelid = c.oid
+      or k.contypid in (select atttypid from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped)))
+  ${
+    version >= 120_000
+      ? `or exists (select from pg_attrdef x join pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum
+    join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = x.oid
+    where x.adrelid = c.oid and a.attgenerated = 's' and ${USERS_FUNCTION})`
+      : ''
+  })`;
+
 const tablesQuery = (version: number) => `
   select c.oid::text as oid, format('%I.%I', n.nspname, c.relname) as name, n.nspname as schema, c.relname as relation,
     coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         ${version >= 120_000 ? "and a.attgenerated = ''" : ''}), '{}') as columns,
     ${version >= 140_000 ? "(select amname = 'heap' from pg_am am where am.oid = c.relam)" : 'false'} as "canSplit",
-    x.condition, ${version >= 120_000 ? `(select row_to_json(via) from (${LOADED_VIA}) via)` : 'null'} as via, ${SIGNATURE} as signature
+    x.condition, ${isChecked(version)} as "isChecked", ${version >= 120_000 ? `(select row_to_json(via) from (${LOADED_VIA}) via)` : 'null'} as via, ${SIGNATURE} as signature
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   left join lateral (
     select e.extcondition[i] as condition from pg_extension e, generate_subscripts(e.extconfig, 1) i
