@@ -114,7 +114,7 @@ drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status || { code=$$?; scripts/make/why-no-run.sh; exit $$code; }
 
-config: ## Every setting in force, and whence it comes; secrets are not shown
+config: ## Every setting in force, and where it comes from; secrets are not shown
 	$(VERB) config
 
 notify-test: ## Send a test message to everybody in NOTIFY_URL

@@ -10,7 +10,7 @@ import { main } from './lib/terminal/main.ts';
 const help = `
 config  [--json]
 
-Shows every setting in force, whence it comes, and what is to be backed up. Secrets are not shown. Connects to nothing.
+Shows every setting in force, where it comes from, and what is to be backed up. Secrets are not shown. Connects to nothing.
 
   --json   one JSON document: {variables: [{name, value, secret, origin, where}], sources: [{name, engine, host, port,
            database, user, hasPassword, format, compression, variable}], storage, encrypted, warnings}

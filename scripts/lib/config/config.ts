@@ -59,7 +59,7 @@ export function loadConfig(): Config {
   return config;
 }
 
-/** As loadConfig, with whence each value comes, and without a word in the log. @throws OperatorError CONFIG */
+/** As loadConfig, with where each value comes from, and nothing in the log. @throws OperatorError CONFIG */
 export function loadResolved(): Resolved {
   const { environment, originOf } = readEnvironment();
   return resolveConfig(environment, originOf);

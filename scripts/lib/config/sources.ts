@@ -190,7 +190,7 @@ function userOf(engine: EngineName, defaults: Defaults): string {
   return engine === 'mariadb' ? 'root' : defaults.POSTGRES_USER;
 }
 
-/** PGSSLMODE and its kin speak of PostgreSQL: a MariaDB source says it in its URL. */
+/** PGSSLMODE and the like are for PostgreSQL: a MariaDB source says it in its URL. */
 const MARIADB_TLS: Tls = { sslMode: 'prefer' };
 
 /** What the URL says, in libpq's words, and the rest from elsewhere. */

@@ -107,6 +107,6 @@ export function stuckReasons(runs: readonly RunStatus[]): string[] {
     .filter(({ isStuck }) => isStuck)
     .map(
       ({ purpose, forMs }) =>
-        `a ${purpose} has been running for ${formatDuration(forMs)} and hangs: make logs-backup shows how far it came; docker compose restart backup ends it, and its lock goes with it`,
+        `a ${purpose} has been running for ${formatDuration(forMs)} and hangs: make logs-backup shows how far it is; docker compose restart backup ends it, and its lock goes with it`,
     );
 }

@@ -4,7 +4,7 @@ import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { displayName } from '../server/contents.ts';
 
-/** Without these, the server hides what they are about, and mariadb-dump leaves it out without a word. */
+/** Without these, the server hides what they are about, and mariadb-dump leaves it out without saying so. */
 const NEEDED = ['SELECT', 'SHOW VIEW', 'TRIGGER', 'EVENT'] as const;
 const SEES_ROUTINES = ['EXECUTE', 'ALTER ROUTINE', 'CREATE ROUTINE', 'SHOW CREATE ROUTINE'] as const;
 

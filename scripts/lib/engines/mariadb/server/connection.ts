@@ -225,7 +225,7 @@ function notMariaDb({ name, variable }: SourceConfig, { text }: ServerVersion): 
     'SOURCE_CONNECT',
     `source ${name}: the server is MySQL ${text}, not MariaDB: what would be backed up of it could not be restored`,
     {
-      hint: `MySQL is not supported: use its own mysqldump or MySQL Shell for it, and take ${variable} out of the configuration.`,
+      hint: `MySQL is not supported: use its own mysqldump or MySQL Shell for it, and remove ${variable} from the configuration.`,
     },
   );
 }

@@ -9,7 +9,7 @@ import { type Session, settleSession } from './session-settings.ts';
 
 /** By which the server knows every session of ours, the programs' too. */
 export const APPLICATION_NAME = 'compose-db-backup';
-/** A peer that is gone without a word is noticed within two minutes, not after the system's two hours. */
+/** A peer that is gone without saying so is noticed within two minutes, not after the system's two hours. */
 const KEEPALIVE_IDLE_SECONDS = 30;
 const KEEPALIVES = `keepalives_idle=${KEEPALIVE_IDLE_SECONDS} keepalives_interval=15 keepalives_count=4 tcp_user_timeout=90000`;
 /** A server that is gone does not say goodbye. */
