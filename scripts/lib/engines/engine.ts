@@ -56,10 +56,8 @@ export interface Load {
    * with its text, for what is small: called when all of it has been read and is what was stored.
    */
   readonly into: Stage | ((text: string) => Promise<void>);
-  /** Lines of its head that this server would not understand. */
-  readonly droppedLines: readonly string[];
-  /** Puts the program that reads it into its restricted mode. See meterStage. */
-  readonly guard?: string | undefined;
+  /** Instead of the common meter: a program that reports what that does, and changes what its reader would not take. */
+  readonly meter?: MeterProgram | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
   verifyEnd(tail: string): void;
 }

@@ -1,66 +1,27 @@
 #!/usr/bin/env perl
 # Copies standard input to standard output and reports the number of bytes and the last kilobyte, in hexadecimal.
 # Says `PASSED <bytes>` there about once a second meanwhile.
-# With lines as arguments, drops those from the first 8 KB: settings that a dump's writer knows and its reader does not.
-# With --guard=TOKEN before them, puts psql into its restricted mode before anything of the dump, and leaves out the lines
-# by which pg_dump does that itself: only who knows the token can end it.
 use strict;
 use warnings;
 
-my $guard = @ARGV && $ARGV[0] =~ /^--guard=(\w+)$/ ? $1 : undef;
-shift @ARGV if defined $guard;
-
-sub emit {
-  my ($done, $length) = (0, length $_[0]);
-  while ($done < $length) {
-    my $written = syswrite(STDOUT, $_[0], $length - $done, $done);
-    defined $written or die "writing: $!\n";
-    $done += $written;
-  }
-}
-
 # F_SETPIPE_SZ, as far as there are pipes and the kernel allows it: each side then works longer before it waits for the other
 fcntl($_, 1031, 1 << 20) for *STDIN, *STDOUT;
-my ($size, $tail, $first, $told) = (0, '', 1, time);
-emit("\\restrict $guard\n") if defined $guard;
+my ($size, $tail, $told) = (0, '', time);
 while (1) {
   my $read = sysread(STDIN, my $chunk, 1 << 20);
   defined $read or die "reading: $!\n";
   last if $read == 0;
-  if ($first && (@ARGV || defined $guard)) {
-    # the whole header has to be here before its lines can be looked at
-    while (length($chunk) < 8192) {
-      my $more = sysread(STDIN, $chunk, 8192 - length($chunk), length($chunk));
-      defined $more or die "reading: $!\n";
-      last if $more == 0;
-    }
-    my ($head, $rest) = (substr($chunk, 0, 8192), length($chunk) > 8192 ? substr($chunk, 8192) : '');
-    for my $line (@ARGV) { $head =~ s/^\Q$line\E\n//m }
-    # in rows a backslash is doubled: a line that begins so is none of theirs
-    $head =~ s/^\\restrict \S+\n//m if defined $guard;
-    $chunk = $head . $rest;
+  $size += $read;
+  for (my $done = 0; $done < $read;) {
+    my $written = syswrite(STDOUT, $chunk, $read - $done, $done);
+    defined $written or die "writing: $!\n";
+    $done += $written;
   }
-  $first = 0;
-  my $length = length $chunk;
-  $size += $length;
+  $tail = $read >= 1024 ? substr($chunk, -1024) : substr($tail . $chunk, -1024);
   if (time != $told) {
     $told = time;
     print STDERR "PASSED $size\n";
   }
-  if (defined $guard) {
-    # the last kilobyte is held back until it is known to be the last
-    $chunk = $tail . $chunk;
-    my $kept = length $chunk < 1024 ? length $chunk : 1024;
-    $tail = substr($chunk, -$kept, $kept, '') if $kept;
-    emit($chunk);
-  } else {
-    emit($chunk);
-    $tail = $length >= 1024 ? substr($chunk, -1024) : substr($tail . $chunk, -1024) if $length;
-  }
-}
-if (defined $guard) {
-  (my $rest = $tail) =~ s/^\\unrestrict \S+\n//m;
-  emit($rest);
 }
 close(STDOUT) or die "writing: $!\n";
 print STDERR 'METER ', $size, ' ', unpack('H*', length($tail) > 1024 ? substr($tail, -1024) : $tail), "\n";

@@ -10,7 +10,7 @@ export interface MeterProgram {
   readonly path: string;
   readonly args?: readonly string[];
   /** Is shown what it writes to standard error, line by line; those that it returns true for are taken. */
-  onLine(line: string): boolean;
+  onLine?(line: string): boolean;
 }
 
 /**
@@ -18,35 +18,25 @@ export interface MeterProgram {
  * them: what proves that a dump is complete without the raw stream ever entering this process. Perl is part of every
  * Debian and costs 0.1 s for 400 MB; see docs/adr/0002-os-pipes.md.
  *
- * @param options.droppedLines lines that are left out where they stand in the first 8 KB
- * @param options.guard puts the psql that reads it into restricted mode with this token: nothing of the dump is a command
- *   for psql, whose `\\!` would be the shell
  * @param options.program in place of our own
  * @param options.onProgress is told about once a second how many bytes have passed
  */
 export function meterStage(
   name: string,
   options: {
-    droppedLines?: readonly string[];
-    guard?: string | undefined;
     onProgress?: (sizeBytes: number) => void;
     program?: MeterProgram | undefined;
   } = {},
 ): Stage {
-  const { droppedLines = [], guard, onProgress, program } = options;
+  const { onProgress, program } = options;
   return {
     name,
     command: program?.command ?? 'perl',
-    args: [
-      program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)),
-      ...(program?.args ?? []),
-      ...(guard === undefined ? [] : [`--guard=${guard}`]),
-      ...droppedLines,
-    ],
+    args: [program?.path ?? fileURLToPath(new URL('./meter.pl', import.meta.url)), ...(program?.args ?? [])],
     onLine: (line) => {
       const passed = /^PASSED (\d+)$/.exec(line)?.[1];
       if (passed !== undefined) onProgress?.(Number(passed));
-      return passed !== undefined || program?.onLine(line) === true;
+      return passed !== undefined || program?.onLine?.(line) === true;
     },
   };
 }

@@ -63,13 +63,13 @@ export async function load(order: LoadOrder): Promise<void> {
 async function loadObject(
   { repository, backup, manifest, witness, signal, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { into, droppedLines, guard, verifyEnd }: Load,
+  { into, meter, verifyEnd }: Load,
 ): Promise<void> {
   const isProgram = typeof into !== 'function';
   const chain = startChain(
     [
       ...repository.openingStages(backup),
-      meterStage(METER, { droppedLines, guard }),
+      meterStage(METER, { program: meter }),
       ...(witness ? [witness()] : []),
       ...(isProgram ? [into] : []),
     ],

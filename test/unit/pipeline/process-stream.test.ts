@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { psqlMeter } from '../../../scripts/lib/engines/postgres/server/psql-meter.ts';
 import { OperatorError } from '../../../scripts/lib/errors.ts';
 import { setChildEnvironment } from '../../../scripts/lib/machine/child-environment.ts';
 import { readChain, runProgram, type Stage, startChain } from '../../../scripts/lib/pipeline/chain.ts';
@@ -84,7 +85,7 @@ test('a meter passes on every byte and reports their number and their end', asyn
 test('a meter drops the lines it is told to, at the head alone', async () => {
   const lines = ['SET a = 0;', 'SET transaction_timeout = 0;', 'SET b = 0;'].join('\n');
   const input = `${lines}\n${'x'.repeat(10_000)}\nSET transaction_timeout = 0;\n`;
-  const chain = startChain([meterStage('meter', { droppedLines: ['SET transaction_timeout = 0;'] })], {
+  const chain = startChain([meterStage('meter', { program: psqlMeter(['SET transaction_timeout = 0;']) })], {
     stdin: true,
     stdout: true,
   });
@@ -100,7 +101,7 @@ for (const [what, body] of [
   ['megabytes', `${'select 1; -- and so on\n'.repeat(120_000)}`],
 ] as const) {
   test(`a guarding meter puts its token in place of the dump's own, around ${what}`, async () => {
-    const chain = startChain([meterStage('meter', { guard: 'ours', droppedLines: ['SET a = 0;'] })], {
+    const chain = startChain([meterStage('meter', { program: psqlMeter(['SET a = 0;'], 'ours') })], {
       stdin: true,
       stdout: true,
     });
@@ -118,7 +119,7 @@ for (const [what, body] of [
 }
 
 test('a guarding meter leaves alone what only looks like the end of the restricted mode', async () => {
-  const chain = startChain([meterStage('meter', { guard: 'ours' })], { stdin: true, stdout: true });
+  const chain = startChain([meterStage('meter', { program: psqlMeter([], 'ours') })], { stdin: true, stdout: true });
   const body = `\\unrestrict guess\n${'x'.repeat(5_000)}\n`;
   chain.stdin?.end(body);
   assert.equal(await read(chain), `\\restrict ours\n${body}`);

@@ -138,7 +138,7 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
     plan: async (format) => {
       assertArchive(format, place);
       const into = extractStage(staging, { setsOwners: maySetOwners(), said: (line) => said.push(line) });
-      return [{ jobs: 1, loads: [{ into, droppedLines: [], verifyEnd: assertComplete }] }];
+      return [{ jobs: 1, loads: [{ into, verifyEnd: assertComplete }] }];
     },
     contents: async () => {
       warnOfWhatTarSaid(said, staging);

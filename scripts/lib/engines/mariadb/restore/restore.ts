@@ -77,7 +77,6 @@ function session(parts: SessionParts): RestoreSession {
           {
             into: await loadStage(source, connection, staging),
             // the loading stage leaves out by itself what a server would not understand
-            droppedLines: [],
             verifyEnd: (tail) => assertComplete(tail),
           },
         ],

@@ -10,6 +10,7 @@ import { connectBeside, freeBesideName, listDatabases } from '../server/database
 import { dropDatabase, subscriptionsOf } from '../server/drop.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
+import { psqlMeter } from '../server/psql-meter.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { planFolder, restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
@@ -194,12 +195,16 @@ async function plan(
   const loading = { serverVersionNum, isSuperuser, hasEventTriggers: (manifest?.eventTriggers ?? []).length > 0 };
   const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
   const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, manifest !== undefined);
-  if (format === 'folder') return planFolder({ source, staging, loading, droppedLines, guard, signal }, parts);
+  const meter = psqlMeter(droppedLines, guard);
+  if (format === 'folder') {
+    const textMeter = psqlMeter(droppedLines);
+    return planFolder({ source, staging, loading, meter, textMeter, signal }, parts);
+  }
   const into = await loadStage(source, staging, format, { ...loading, isWhole: isForeign });
   const verifyEnd = (tail: string) => {
     if (format === 'sql') assertComplete(tail);
   };
-  return [{ jobs: 1, loads: [{ into, droppedLines, guard, verifyEnd }] }];
+  return [{ jobs: 1, loads: [{ into, meter, verifyEnd }] }];
 }
 
 /** What was given to the operator's own database for the load is not to stay in it. */

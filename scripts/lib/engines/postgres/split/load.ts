@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { OperatorError } from '../../../errors.ts';
+import type { MeterProgram } from '../../../pipeline/meter.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
 import type { SourceConfig } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
@@ -24,8 +25,10 @@ export interface FolderLoad {
   readonly source: SourceConfig;
   readonly staging: string;
   readonly loading: Loading;
-  readonly droppedLines: readonly string[];
-  readonly guard: string | undefined;
+  /** Sees pass what psql reads. */
+  readonly meter: MeterProgram;
+  /** Sees pass what is taken as a text. */
+  readonly textMeter: MeterProgram;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +37,7 @@ export interface FolderLoad {
  * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
  */
 export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
-  const { source, staging, loading, droppedLines, guard } = order;
+  const { source, staging, loading, meter, textMeter } = order;
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
@@ -43,7 +46,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   }
   const jobs = restoreJobs(source);
   const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false });
-  const byPsql = (part: string): Load => ({ part, into: psql, droppedLines, guard, verifyEnd: assertComplete });
+  const byPsql = (part: string): Load => ({ part, into: psql, meter, verifyEnd: assertComplete });
   const rows = parts.filter((part) => part !== FIRST_PART && part !== LAST_PART);
   return [
     { jobs: 1, loads: [byPsql(FIRST_PART)] },
@@ -55,7 +58,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
         {
           part: LAST_PART,
           into: (text) => buildAll(order, text, jobs),
-          droppedLines,
+          meter: textMeter,
           verifyEnd: assertComplete,
         },
       ],
