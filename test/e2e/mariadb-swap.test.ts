@@ -124,6 +124,8 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
   });
 
   const changes = whole?.changes ?? [];
+  // before that, everything is made once in the database that nobody uses yet
+  const journalled = changes.findIndex((change) => /^insert into .*_compose_db_backup_swap/.test(change));
   for (const [i, change] of changes.entries()) {
     // a fifth of them, early and late ones, odd and even; SWAP_TESTS=all for every one, which takes some minutes
     if (process.env.SWAP_TESTS !== 'all' && i % 5 !== 2) continue;
@@ -136,7 +138,7 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
       const it = await scene();
       const { error } = await swapBroken(it, i + 1, 'dies');
       assert.ok(error);
-      const isJournalled = i >= 2;
+      const isJournalled = i > journalled;
       if (i % 2 === 0 && isJournalled) {
         // completes the restore, then undoes it
         const { keptAs } = await undoRestore(it.source, signal);

@@ -195,6 +195,7 @@ async function restoreAndCheck(
   const session = await engine.beginRestore(rehearsal.source, {
     ...(manifest ? { manifest } : {}),
     ...(globals === undefined ? {} : { globals }),
+    rehearses: true,
     signal,
   });
   try {

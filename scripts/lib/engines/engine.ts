@@ -176,6 +176,8 @@ export interface RestoreOptions {
   readonly isKnownServer?: (systemIdentifier: string) => Promise<boolean>;
   /** What the backup brings for the server: roles, accounts. */
   readonly globals?: string;
+  /** On a rehearsal's server, which has neither the source's keys nor its neighbours. */
+  readonly rehearses?: boolean;
   readonly signal: AbortSignal;
 }
 

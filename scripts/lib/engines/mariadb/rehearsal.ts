@@ -4,6 +4,7 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { SourceConfig } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
+import { withLeftOut } from './restore/made-later.ts';
 import {
   type Connection,
   connect,
@@ -194,7 +195,7 @@ async function checkViews(connection: Connection, staging: string): Promise<Chec
 }
 
 async function checkCode(connection: Connection, staging: string, manifest: Manifest | undefined): Promise<Check> {
-  const codeObjects = await countCode(connection, staging);
+  const codeObjects = withLeftOut(await countCode(connection, staging), staging);
   const found = { tables: [], sequences: [], codeObjects };
   const differences = manifest ? compareCodeObjects(manifest, found) : [];
   const named = Object.entries(codeObjects).map(([kind, n]) => `${n} ${kind}${n === 1 ? '' : 's'}`);

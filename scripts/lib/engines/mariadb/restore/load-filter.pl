@@ -1,8 +1,15 @@
 #!/usr/bin/env perl
 # Hands a dump on to the mariadb client that loads it into a staging database, and sees to it that it touches nothing
-# else: arguments are the staging database and the command. Data passes as it is.
+# else: arguments are the staging database, the one that was dumped, a file for what is made afterwards, `rehearses` or
+# `restores`, and the command. Data passes as it is.
 #  - A trigger is named with its database where its author wrote it so; here it means the staging one.
 #  - ALTER DATABASE around routines with another collation means the staging database too.
+#  - A sequence in a default is named with its database, and here it means the staging one. LOCK TABLES does not reach
+#    it: such a table is loaded without.
+#  - Views are made when all else is there: by whoever reads the file, which has them by line, hexadecimal: what it is, its
+#    name, character set, collation and text. Events are named there too: of those whose time is over the server makes none.
+#  - A rehearsal's server has no keys: tables are not encrypted there.
+#  - mariadb-dump divides the account of an event at its first @, and means the last.
 #  - Events must not run in the staging database: those that would are made as on a replica.
 #  - What changes to another database is refused.
 use strict;
@@ -10,8 +17,9 @@ use warnings;
 
 use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20 };
 
-my ($staging, @command) = @ARGV;
-(my $quoted = $staging) =~ s/`/``/g;
+my ($staging, $dumped, $later, $purpose, @command) = @ARGV;
+my ($quoted, $its) = map { s/`/``/gr } $staging, $dumped;
+open(my $report, '>', $later) or die "$later: $!\n";
 my $pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
 for my $name (qw(TERM INT HUP)) {
   # a process that was stopped takes the end only once it goes on
@@ -26,6 +34,7 @@ my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
 my $END_OF_DATA = "\nUNLOCK TABLES;";
 
 my ($buffer, $is_data, $code, $is_over) = ('', 0, undef, 0);
+my ($table, %has_sequence, $view, %view_session) = ('');
 until ($is_over) {
   my $read = sysread(STDIN, $buffer, BLOCK, length $buffer);
   defined $read or die "reading: $!\n";
@@ -56,13 +65,18 @@ sub take {
     $code .= $line;
     if ($line eq "DELIMITER ;\n") { put(code($code)); undef $code }
   }
-  elsif ($line =~ /^LOCK TABLES `/) {
+  elsif ($line =~ /^LOCK TABLES `((?:[^`]|``)*)`/) {
     # the line break stays: the data may be none
-    put(substr($line, 0, -1));
+    put(substr($line, 0, -1)) unless $has_sequence{$1};
     $buffer = "\n$buffer";
     $is_data = 1;
   }
   elsif ($line eq "DELIMITER ;;\n") { $code = $line }
+  elsif (defined $view) {
+    $view .= $line;
+    if ($line =~ m{\*/;$}) { later(view => $view); undef $view }
+  }
+  elsif ($line =~ m{^/\*!50001 CREATE ALGORITHM=\w+ \*/$}) { $view = $line }
   else { put(plain($line)) }
   return 1;
 }
@@ -72,7 +86,24 @@ sub plain {
   # a line of newer dumps that older clients take for a command
   return '' if $line =~ m{^/\*M?!999999\\- };
   refuse("it changes to another database: $line") if $line =~ m{^\s*(?:USE\s|(?:/\*!\d+\s*)?(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b)}i;
+  if ($line =~ /^CREATE TABLE `((?:[^`]|``)*)` \(/) { $table = $1 }
+  elsif ($line =~ /^  `/ && $line =~ s/(?<= DEFAULT |..DEFAULT.\()((?:nextval|lastval)\()`\Q$its\E`\./$1`$quoted`./i) { $has_sequence{$table} = 1 }
+  elsif ($purpose eq 'rehearses' && $line =~ /^\) ENGINE=/) { $line =~ s/ `?ENCRYPTED`?=\S+?(?=[ ;])| `?ENCRYPTION_KEY_ID`?=\d+//gi }
+  elsif ($line =~ m{^/\*!50001 SET (character_set_client|collation_connection) += (\w+) \*/;}) { $view_session{$1} = $2 }
   return in_staging($line);
+}
+
+# Takes what stands in comments of versions, over several lines.
+sub later {
+  my ($what, $text) = @_;
+  $text =~ s{^/\*!\d+ (.*?) ?\*/;?$}{$1}gms;
+  $text =~ s/\s*\n/ /g;
+  my ($name) = $text =~ / VIEW (`(?:[^`]|``)*`)/ or refuse('a view has a form that is not known: ' . substr($text, 0, 200));
+  note($what, $name, @view_session{qw(character_set_client collation_connection)}, $text);
+}
+
+sub note {
+  print $report join(' ', map { unpack 'H*', $_ // '' } @_), "\n";
 }
 
 sub in_staging {
@@ -93,6 +124,8 @@ sub code {
     $text = substr($text, 0, $start) . $rest;
   }
   if ($text =~ m{^/\*!50106 CREATE\*/ .*?/\*!50106 EVENT\b}ms) {
+    $text =~ s{^(/\*!50106 CREATE\*/ /\*!50117 DEFINER=`(?:[^`]|``)*)`@`((?:[^`]|``)*)@([^`@]*`\*/)}{$1\@$2`@`$3}mg;
+    note('event', $1) while $text =~ m{^/\*!50106 CREATE\*/ [^\n]*?/\*!50106 EVENT (`(?:[^`]|``)*`) ON SCHEDULE}mg;
     $text =~ s{^(/\*!50106 CREATE\*/ [^\n]*?/\*!50106 EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)\b}{"$1 " . ($2 eq 'ENABLE' ? 'DISABLE ON SLAVE' : $2)}gmse
       or refuse('an event has a form that is not known');
   }
@@ -121,6 +154,7 @@ sub put {
 # Takes whether the client has left before the end.
 sub finish {
   my ($is_early) = @_;
+  close $report or die "$later: $!\n";
   close $out;
   kill $? & 127, $$ if $? & 127;
   exit($? >> 8 || ($is_early ? 1 : 0));

@@ -15,6 +15,7 @@ import { programFor } from '../server/programs.ts';
 import { LOADING, settingsFor } from '../server/session.ts';
 import { swapDatabases } from '../swap/swap.ts';
 import { dropLeftovers } from './leftovers.ts';
+import { laterFile, makeLater, withLeftOut } from './made-later.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
 import { assertEmpty, createStaging, discard } from './staging.ts';
 import { completeUnfinished } from './undo.ts';
@@ -36,7 +37,8 @@ export async function beginRestore(given: SourceConfig, options: RestoreOptions)
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
     const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
-    const known = { connection, source, target, signal };
+    const dumped = manifest?.database ?? source.database;
+    const known = { connection, source, target, signal, dumped, rehearses: options.rehearses === true };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
       return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
@@ -57,6 +59,9 @@ interface SessionParts {
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
+  /** The database that was dumped. */
+  readonly dumped: string;
+  readonly rehearses: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
   /** What is to be granted once the restored database is in place. */
@@ -65,8 +70,14 @@ interface SessionParts {
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, swaps, grants, signal } = parts;
+  const { connection, source, target, staging, isForeign, swaps, grants, signal, dumped, rehearses } = parts;
   let isCommitted = false;
+  const later = laterFile();
+  let making: Promise<void> | undefined;
+  const made = () => {
+    making ??= onConnection(source, signal, (own) => makeLater(own, { path: later.path, dumped, staging }));
+    return making;
+  };
   return {
     staging,
     isForeign,
@@ -75,15 +86,20 @@ function session(parts: SessionParts): RestoreSession {
         jobs: 1,
         loads: [
           {
-            into: await loadStage(source, connection, staging),
+            into: await loadStage(source, connection, { staging, dumped, later: later.path, rehearses }),
             // the loading stage leaves out by itself what a server would not understand
             verifyEnd: (tail) => assertComplete(tail),
           },
         ],
       },
     ],
-    contents: () => onConnection(source, signal, (own) => countContents(own, staging)),
+    contents: async () => {
+      await made();
+      const contents = await onConnection(source, signal, (own) => countContents(own, staging));
+      return { ...contents, codeObjects: withLeftOut(contents.codeObjects ?? {}, staging) };
+    },
     prepare: async () => {
+      await made();
       await onConnection(source, signal, (own) => prepare(own, staging, swaps));
       return [];
     },
@@ -111,7 +127,10 @@ function session(parts: SessionParts): RestoreSession {
     discard: async () => {
       if (!isCommitted) await discard(source, staging, isForeign);
     },
-    close: () => connection.close(),
+    close: () => {
+      later.remove();
+      return connection.close();
+    },
   };
 }
 
@@ -139,7 +158,18 @@ async function prepare(connection: Connection, staging: string, swaps: boolean):
   }
 }
 
-async function loadStage(source: SourceConfig, connection: Connection, staging: string): Promise<Stage> {
+interface LoadPlan {
+  readonly staging: string;
+  readonly dumped: string;
+  readonly later: string;
+  readonly rehearses: boolean;
+}
+
+async function loadStage(
+  source: SourceConfig,
+  connection: Connection,
+  { staging, dumped, later, rehearses }: LoadPlan,
+): Promise<Stage> {
   const program = await programFor('mariadb');
   return {
     name: 'mariadb',
@@ -147,6 +177,9 @@ async function loadStage(source: SourceConfig, connection: Connection, staging: 
     args: [
       FILTER,
       staging,
+      dumped,
+      later,
+      rehearses ? 'rehearses' : 'restores',
       program.path,
       ...clientArguments(source, connection),
       '--batch',

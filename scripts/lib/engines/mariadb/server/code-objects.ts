@@ -1,5 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
+import { requalify } from './view-text.ts';
 
 /** What has no rows of its own and cannot be renamed into another database: it is read, and created again there. */
 export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
@@ -13,6 +14,8 @@ export interface CodeObject {
   readonly charset: string;
   readonly collation: string;
   readonly timeZone?: string;
+  /** A view's: where it was read. */
+  readonly database?: string;
   /** A trigger's. */
   readonly table?: string;
   /** An event's: it is to run where it is live. */
@@ -89,7 +92,7 @@ async function readViews(connection: Connection, database: string): Promise<Code
   const objects: CodeObject[] = [];
   for (const { name } of rows) {
     const shown = await show(connection, 'view', qualified(database, name));
-    objects.push({ kind: 'view', name, ...definition(shown, 'Create View', `the view ${name}`) });
+    objects.push({ kind: 'view', name, database, ...definition(shown, 'Create View', `the view ${name}`) });
   }
   return objects;
 }
@@ -127,7 +130,9 @@ function account(definer: string): string {
 
 /** An event's status stands between its schedule and its body. SLAVESIDE is how a dump of a replica has what runs. */
 const EVENT_HEAD =
-  /^(CREATE (?:DEFINER=\S+ )?EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)(?= )/s;
+  /^(CREATE (?:DEFINER=(?:`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?|[^`\s]+) )?EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)(?= )/s;
+
+const DIVIDED_ACCOUNT = /^(CREATE DEFINER=`(?:[^`]|``)*)`@`((?:[^`]|``)*)@([^`@]*`)/;
 
 async function readEvents(connection: Connection, database: string): Promise<CodeObject[]> {
   const rows = await connection.query<{ name: string; status: string; zone: string }>(
@@ -137,7 +142,9 @@ async function readEvents(connection: Connection, database: string): Promise<Cod
   const objects: CodeObject[] = [];
   for (const { name, status, zone } of rows) {
     const shown = await show(connection, 'event', qualified(database, name));
-    const parts = definition(shown, 'Create Event', `the event ${name}`);
+    const read = definition(shown, 'Create Event', `the event ${name}`);
+    // the server divides the account at its first @, and means the last
+    const parts = { ...read, sql: read.sql.replace(DIVIDED_ACCOUNT, '$1@$2`@`$3') };
     if (!EVENT_HEAD.test(parts.sql)) {
       throw new OperatorError(
         'RESTORE_REFUSED',
@@ -153,12 +160,13 @@ async function readEvents(connection: Connection, database: string): Promise<Cod
  * Makes an object in a database, with the settings that it was made with.
  * @param options.table the table that a trigger is put on, if not its own
  * @param options.asleep make an event so that it does not run here
+ * @param options.again it is there already, and is made in its own place
  */
 export async function createCode(
   connection: Connection,
   database: string,
   object: CodeObject,
-  options: { table?: string; asleep?: boolean } = {},
+  options: MakeOptions = {},
 ): Promise<void> {
   await connection.query(`use ${quoteIdentifier(database)}`);
   await connection.query(
@@ -167,14 +175,26 @@ export async function createCode(
     }`,
   );
   try {
-    await connection.query(statementFor(object, options));
+    const statement = statementFor(object, database, options);
+    await connection.query(options.again ? statement.replace(/^create /i, 'create or replace ') : statement);
   } finally {
     await connection.query("set session sql_mode = '', time_zone = '+00:00'").catch(() => {});
     await connection.query('set names utf8mb4').catch(() => {});
   }
 }
 
-function statementFor({ kind, sql, table, runs }: CodeObject, options: { table?: string; asleep?: boolean }): string {
+interface MakeOptions {
+  readonly table?: string;
+  readonly asleep?: boolean;
+  readonly again?: boolean;
+}
+
+function statementFor(
+  { kind, sql, table, runs, database: from }: CodeObject,
+  into: string,
+  options: MakeOptions,
+): string {
+  if (kind === 'view') return from === undefined ? sql : requalify(sql, from, into);
   if (kind === 'trigger') return sql.replace(TABLE, () => quoteIdentifier(options.table ?? table ?? ''));
   if (kind !== 'event') return sql;
   const status = !runs ? 'DISABLE' : options.asleep ? 'DISABLE ON SLAVE' : 'ENABLE';

@@ -12,7 +12,9 @@ import {
 import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
 import { displayName, listTables } from '../server/contents.ts';
 import { dropDatabase, LOCK_WAIT_SECONDS } from '../server/databases.ts';
+import { createViews } from '../server/views.ts';
 import { isJournal, readState, recordState, removeJournal, type SwapPlan, type SwapState } from './journal.ts';
+import { bindToOwn } from './rebind.ts';
 
 const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
@@ -43,6 +45,12 @@ export async function advance(
     await recordState(connection, plan, 'moved');
   }
   if (from !== 'live') {
+    await bindToOwn(
+      connection,
+      plan.live,
+      [plan.next, plan.old].filter((name) => name !== null),
+    );
+    if (plan.old !== null) await bindToOwn(connection, plan.old, [plan.live, plan.next]);
     await furnishLive(connection, plan, isResumed);
     await recordState(connection, plan, 'live');
   }
@@ -197,7 +205,7 @@ async function furnishLive(connection: Connection, plan: SwapPlan, isResumed: bo
   );
   // make the views
   await dropCode(connection, live, ['view']);
-  const failed = await createAll(
+  const failed = await createViews(
     connection,
     live,
     nextCode.filter(({ kind }) => kind === 'view'),
@@ -226,8 +234,10 @@ async function furnishOld(connection: Connection, { old, liveCode }: SwapPlan): 
   const failed = await createAll(
     connection,
     old,
-    liveCode.filter((object) => !rest.includes(object)),
+    liveCode.filter(({ kind }) => ROUTINES.includes(kind)),
   );
+  const views = liveCode.filter(({ kind }) => kind === 'view');
+  failed.push(...(await createViews(connection, old, views)));
   for (const object of rest) {
     await createCode(connection, old, object, { asleep: true }).catch((error: unknown) => {
       failed.push({ object, reason: messageOf(error) });
@@ -259,7 +269,7 @@ export async function takeBack(connection: Connection, plan: SwapPlan): Promise<
     );
     const there = new Set((await readCode(connection, live)).map(({ kind, name }) => `${kind} ${name}`));
     const isGone = ({ kind, name }: CodeObject) => !there.has(`${kind} ${name}`);
-    await createAll(
+    await createViews(
       connection,
       live,
       plan.liveCode.filter((object) => object.kind === 'view' && isGone(object)),

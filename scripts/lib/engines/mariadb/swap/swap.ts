@@ -1,10 +1,11 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import { type CodeObject, readCode } from '../server/code-objects.ts';
+import { type CodeObject, createCode, readCode } from '../server/code-objects.ts';
 import { type Connection, connect, errorName } from '../server/connection.ts';
-import { listTables } from '../server/contents.ts';
+import { displayName, listTables } from '../server/contents.ts';
 import { readDefaults } from '../server/facts.ts';
+import { createViews } from '../server/views.ts';
 import {
   isJournal,
   removeJournal,
@@ -39,7 +40,7 @@ export async function swapDatabases(
   order: SwapOrder,
   signal: AbortSignal,
 ): Promise<void> {
-  const plan = await planSwap(connection, order);
+  const plan = await rehearseCode(connection, await planSwap(connection, order));
   if (plan.old !== null) await tellOfConnections(connection, plan.live);
   signal.throwIfAborted();
   try {
@@ -127,6 +128,28 @@ async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapP
     nextCode,
     liveCode,
   };
+}
+
+/**
+ * Makes everything that the swap will make once more where it is, in the database that nobody uses yet: what cannot be
+ * made is found out before anything live is touched.
+ */
+async function rehearseCode(connection: Connection, plan: SwapPlan): Promise<SwapPlan> {
+  const { next, live, undoes } = plan;
+  const views = plan.nextCode.filter(({ kind }) => kind === 'view');
+  const failed = await createViews(connection, next, views, true);
+  for (const object of plan.nextCode.filter(({ kind }) => kind !== 'view')) {
+    await createCode(connection, next, object, { again: true, asleep: true }).catch((error: unknown) => {
+      failed.push({ object, reason: messageOf(error) });
+    });
+  }
+  for (const { object, reason } of failed) {
+    const message = `the ${object.kind} ${displayName(object.name)} could not be made again, as putting it in place needs: ${reason}`;
+    // what broke while it was kept must not keep the rest from coming back
+    if (!undoes) throw new OperatorError('RESTORE_REFUSED', message, { hint: `${live} is as it was.` });
+    log.warn(`${message}; it is left out`);
+  }
+  return { ...plan, nextCode: plan.nextCode.filter((object) => !failed.some((each) => each.object === object)) };
 }
 
 async function swappedTables(

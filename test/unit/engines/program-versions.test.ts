@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { programVersion } from '../../scripts/lib/engines/mariadb/server/programs.ts';
-import { programVersion as versionOfPostgres } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { programVersion } from '../../../scripts/lib/engines/mariadb/server/programs.ts';
+import { programVersion as versionOfPostgres } from '../../../scripts/lib/engines/postgres/server/programs.ts';
 
 const SAID: readonly (readonly [who: string, said: string, version: string | undefined])[] = [
   ['dump of Debian 12', 'mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)', '10.11.19'],

@@ -1,0 +1,115 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { OperatorError } from '../../../errors.ts';
+import { log } from '../../../terminal/log.ts';
+import { type CodeKind, type CodeObject, listCode } from '../server/code-objects.ts';
+import type { Connection } from '../server/connection.ts';
+import { displayName } from '../server/contents.ts';
+import { listDatabases } from '../server/databases.ts';
+import { requalify } from '../server/view-text.ts';
+import { createViews } from '../server/views.ts';
+
+/** Where the load filter writes down what is made when all else has been loaded. */
+export interface Later {
+  readonly path: string;
+  remove(): void;
+}
+
+export function laterFile(): Later {
+  const folder = mkdtempSync(join(tmpdir(), 'mariadb-load-'));
+  return { path: join(folder, 'later'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Objects that a restore could not make for a reason that is none of the backup's, so many of each kind. */
+export type LeftOut = Readonly<Partial<Record<CodeKind, number>>>;
+
+const leftOutOf = new Map<string, LeftOut>();
+
+/** What the restore into this database of this process left out, with a word. */
+export const leftOut = (staging: string): LeftOut => leftOutOf.get(staging) ?? {};
+
+const unquote = (quoted: string) => quoted.slice(1, -1).replaceAll('``', '`');
+
+interface Noted {
+  readonly views: readonly CodeObject[];
+  readonly events: readonly string[];
+}
+
+function read(path: string, dumped: string, staging: string): Noted {
+  const views: CodeObject[] = [];
+  const events: string[] = [];
+  for (const line of existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []) {
+    const [what, name = '', charset = '', collation = '', text = ''] = line
+      .split(' ')
+      .map((field) => Buffer.from(field, 'hex').toString('utf8'));
+    if (what === 'event') events.push(unquote(name));
+    if (what !== 'view') continue;
+    views.push({
+      kind: 'view',
+      name: unquote(name),
+      sql: requalify(text, dumped, staging),
+      sqlMode: '',
+      charset: charset || 'utf8mb4',
+      collation: collation || 'utf8mb4_general_ci',
+    });
+  }
+  return { views, events };
+}
+
+/**
+ * Makes the views of a dump once its tables and functions are there, and sees which events the server did not make.
+ * A view of another database's tables that are not there is left out with a word: that database may be restored after
+ * this one, and in a drill it never is.
+ *
+ * @throws OperatorError RESTORE_FAILED naming a view that cannot be made though all that it needs should be there
+ */
+export async function makeLater(
+  connection: Connection,
+  { path, dumped, staging }: { path: string; dumped: string; staging: string },
+): Promise<void> {
+  const { views, events } = read(path, dumped, staging);
+  const others = (await listDatabases(connection)).filter((name) => name !== staging);
+  const counts: Partial<Record<CodeKind, number>> = {};
+  for (const { object, reason } of await createViews(connection, staging, views)) {
+    const elsewhere = foreignTables(object.sql, staging);
+    const isOwn =
+      elsewhere.length === 0 && !views.some(({ name }) => object.sql.includes(`\`${name}\``) && name !== object.name);
+    if (isOwn)
+      throw new OperatorError('RESTORE_FAILED', `the view ${displayName(object.name)} could not be made: ${reason}`);
+    counts.view = (counts.view ?? 0) + 1;
+    const absent = [...new Set(elsewhere)].filter((name) => !others.includes(name));
+    log.warn(
+      `the view ${displayName(object.name)} is left out: ${reason}. ${absent.length > 0 ? `It reads ${absent.join(', ')}, which is not on this server: restore that first, then this again` : 'It reads what is not there'}`,
+    );
+  }
+  const there = new Set(
+    (await listCode(connection, staging)).filter(({ kind }) => kind === 'event').map(({ name }) => name),
+  );
+  const over = events.filter((name) => !there.has(name));
+  if (over.length > 0) {
+    counts.event = over.length;
+    log.warn(
+      `events whose time is over are left out, as the server makes none such: ${over.map(displayName).join(', ')}`,
+    );
+  }
+  leftOutOf.set(staging, counts);
+}
+
+/** The databases, other than its own, whose tables a view names. */
+function foreignTables(sql: string, own: string): string[] {
+  const names = [...sql.matchAll(/`((?:[^`]|``)*)`\.`(?:[^`]|``)*`(?!\.)/g)].map(([, name = '']) =>
+    name.replaceAll('``', '`'),
+  );
+  const aliases = new Set(
+    [...sql.matchAll(/`\.`((?:[^`]|``)*)`| `((?:[^`]|``)*)`(?!\.)/g)].map(([, a, b]) => a ?? b ?? ''),
+  );
+  return names.filter((name) => name !== own && !aliases.has(name));
+}
+
+/** Counts with what was left out, so that they compare with those of the dump. */
+export function withLeftOut(counts: Readonly<Record<string, number>>, staging: string): Record<string, number> {
+  const all = { ...counts };
+  for (const [kind, n] of Object.entries(leftOut(staging))) all[kind] = (all[kind] ?? 0) + n;
+  return all;
+}

@@ -1,0 +1,46 @@
+import { messageOf } from '../../../errors.ts';
+import { type CodeObject, createCode } from './code-objects.ts';
+import { type Connection, quoteIdentifier } from './connection.ts';
+
+/**
+ * Makes views that may need one another. One that reads another is made while that one is read as whoever makes them:
+ * its definer may have no rights in this database. Only then is each, the last first, made as it is.
+ *
+ * @param again they are there already
+ * @returns what stayed out
+ */
+export async function createViews(
+  connection: Connection,
+  database: string,
+  views: readonly CodeObject[],
+  again = false,
+): Promise<{ object: CodeObject; reason: string }[]> {
+  const asOurselves = (view: CodeObject): CodeObject => ({
+    ...view,
+    sql: view.sql.replace(/^(CREATE [^`]*(?:`(?:[^`]|``)*`@?)* SQL SECURITY )DEFINER(?= VIEW )/i, '$1INVOKER'),
+  });
+  const made: CodeObject[] = [];
+  let left = [...views];
+  let failed: { object: CodeObject; reason: string }[] = [];
+  do {
+    failed = [];
+    for (const object of left) {
+      try {
+        await createCode(connection, database, asOurselves(object), { again });
+        made.push(object);
+      } catch (error) {
+        failed.push({ object, reason: messageOf(error) });
+      }
+    }
+    if (failed.length === left.length) break;
+    left = failed.map(({ object }) => object);
+  } while (left.length > 0);
+  for (const object of made.toReversed()) {
+    if (asOurselves(object).sql === object.sql) continue;
+    await createCode(connection, database, object, { again: true }).catch(async (error: unknown) => {
+      failed.push({ object, reason: messageOf(error) });
+      await connection.query(`drop view if exists ${quoteIdentifier(database)}.${quoteIdentifier(object.name)}`);
+    });
+  }
+  return failed;
+}

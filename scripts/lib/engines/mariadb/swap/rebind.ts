@@ -1,0 +1,51 @@
+import { type Connection, quoteIdentifier } from '../server/connection.ts';
+
+const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
+
+/**
+ * What tables name with its database and does not follow them when they are moved: the sequences of their defaults, and
+ * parents that were not there. Both are made to mean the database that the tables are in now. Can be done again.
+ *
+ * @param others the databases that a swap has moved tables between
+ */
+export async function bindToOwn(connection: Connection, database: string, others: readonly string[]): Promise<void> {
+  await bindDefaults(connection, database, others);
+  await bindKeys(connection, database, others);
+}
+
+async function bindDefaults(connection: Connection, database: string, others: readonly string[]): Promise<void> {
+  const rows = await connection.query<{ table: string; name: string; value: string }>(
+    `select table_name as \`table\`, column_name as name, column_default as value from information_schema.columns
+     where table_schema = ? and column_default like '%\`.\`%'`,
+    [database],
+  );
+  for (const { table, name, value } of rows) {
+    let own = value;
+    for (const other of others) own = own.replaceAll(`(${quoteIdentifier(other)}.`, `(${quoteIdentifier(database)}.`);
+    if (own === value) continue;
+    await connection.query(
+      `alter table ${qualified(database, table)} alter column ${quoteIdentifier(name)} set default ${own}`,
+    );
+  }
+}
+
+async function bindKeys(connection: Connection, database: string, others: readonly string[]): Promise<void> {
+  const rows = await connection.query<{ table: string; name: string; parent: string }>(
+    `select distinct table_name as \`table\`, constraint_name as name, referenced_table_schema as parent
+     from information_schema.key_column_usage
+     where table_schema = ? and referenced_table_schema is not null and referenced_table_schema <> ?`,
+    [database, database],
+  );
+  for (const { table, name, parent } of rows.filter((row) => others.includes(row.parent))) {
+    const [shown] = await connection.query<Record<string, string>>(`show create table ${qualified(database, table)}`);
+    const start = `CONSTRAINT ${quoteIdentifier(name)} FOREIGN KEY `;
+    const line = (shown?.['Create Table'] ?? '').split('\n').find((each) => each.trim().startsWith(start));
+    if (line === undefined) continue;
+    const own = line
+      .trim()
+      .replace(/,$/, '')
+      .replace(` REFERENCES ${quoteIdentifier(parent)}.`, () => ` REFERENCES ${quoteIdentifier(database)}.`);
+    await connection.query(`alter table ${qualified(database, table)} drop foreign key ${quoteIdentifier(name)}`);
+    await connection.query(`alter table ${qualified(database, table)} add ${own}`);
+  }
+}
