@@ -1,6 +1,7 @@
 -- A role that can back up one database, and change nothing. As a superuser, with your names and password:
 --   psql -d myapp -f docs/roles/postgres-backup.sql
--- PostgreSQL 14 or newer.
+-- PostgreSQL 14 or newer. A backup takes 3 sessions at a time, a folder 3 and BACKUP_JOBS: a CONNECTION LIMIT of the role or the
+-- database has to leave room for them.
 
 -- BYPASSRLS: rows that a policy hides would be missing in the backup; the dump refuses to start without it
 create role backup_role login bypassrls password 'change-me';

@@ -22,6 +22,8 @@ export interface Stage {
   readonly mayEndFirst?: boolean;
   /** The next step for an operator, where its standard error says what the expression looks for. */
   readonly hints?: readonly (readonly [RegExp, string])[];
+  /** What of its standard error messages may tell; all of it without. */
+  readonly words?: (stderr: string) => string;
   /** Is shown each line of standard error as it comes; those that it returns true for are not kept as a message. */
   readonly onLine?: (line: string) => boolean;
 }
@@ -72,7 +74,8 @@ export function runAtOnce(command: string, args: readonly string[]): boolean {
 
 /** How a stage ended, once it has. Never rejects. */
 export async function resultOf(child: ChildProcess, stage: Stage | undefined): Promise<StageResult> {
-  return withHint(await watch(child, stage), stage?.hints);
+  const result = withHint(await watch(child, stage), stage?.hints);
+  return stage?.words === undefined ? result : { ...result, stderr: stage.words(result.stderr) };
 }
 
 function withHint(result: StageResult, hints: Stage['hints'] = []): StageResult {

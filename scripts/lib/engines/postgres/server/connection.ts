@@ -1,10 +1,11 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
-import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
-import { containerHint } from '../../../machine/container.ts';
+import { codeOf, OperatorError } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
-import { connectionAttempts, isWorthAnother } from './attempts.ts';
+import { type Attempt, connectionAttempts, isWorthAnother } from './attempts.ts';
+import { connectError, queryError } from './connection-errors.ts';
+import { assertOwnSession } from './own-session.ts';
 import { type Session, settleSession } from './session-settings.ts';
 
 /** By which the server knows every session of ours, the programs' too. */
@@ -80,39 +81,60 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
     throw error instanceof OperatorError ? error : connectError(source, database, error);
   });
   for (const { address, ssl } of attempts) {
-    const client = new pg.Client({
-      host: address ?? source.host,
-      port: source.port,
-      user: source.user,
-      database,
-      password: source.password,
-      ssl,
-      application_name: APPLICATION_NAME,
-      connectionTimeoutMillis: source.connectTimeoutMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
-    });
-    // a server that goes away is reported to the query under way, or to the next one; until there is one, to nobody
-    client.on('error', () => {});
+    const newClient = () => clientOf(source, database, { host: address ?? source.host, ssl });
+    const client = newClient();
+    const breakOff = () => cut(client);
+    signal.addEventListener('abort', breakOff, { once: true });
     try {
       await client.connect();
       keepTo(source.host, address);
-      return await wrap(client, source, database, signal);
+      const another = async () => {
+        const second = newClient();
+        await second.connect();
+        return second;
+      };
+      const pid = await assertOwnSession(client, JSON.stringify([address ?? source.host, source.port]), another);
+      return await wrap(client, source, database, { pid, signal });
     } catch (error) {
       await end(client);
+      signal.throwIfAborted();
       lastError = error;
       // nobody there, or nobody who speaks TLS: the next one may do
       if (!isWorthAnother(error)) break;
+    } finally {
+      signal.removeEventListener('abort', breakOff);
     }
   }
   throw connectError(source, database, lastError);
+}
+
+function clientOf(
+  source: SourceConfig,
+  database: string,
+  { host, ssl }: { host: string; ssl: Attempt['ssl'] },
+): pg.Client {
+  const client = new pg.Client({
+    host,
+    port: source.port,
+    user: source.user,
+    database,
+    password: source.password,
+    ssl,
+    application_name: APPLICATION_NAME,
+    connectionTimeoutMillis: source.connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
+  });
+  // a server that goes away is reported to the query under way, or to the next one; until there is one, to nobody
+  client.on('error', () => {});
+  return client;
 }
 
 async function wrap(
   client: pg.Client,
   source: SourceConfig,
   database: string,
-  signal: AbortSignal,
+  { pid, signal }: { pid: number; signal: AbortSignal },
 ): Promise<Connection> {
   let lost: unknown;
   // a server that goes away is reported to the query under way, or to the next one
@@ -145,7 +167,6 @@ async function wrap(
     throw queryError(source, database, error);
   }
   toldOf.set(placeOf(source, database), session);
-  const [own] = await query<{ pid: number }>('select pg_backend_pid() as pid');
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
     // not closed afterwards: that would wait for an answer of a server that may be gone
@@ -162,7 +183,7 @@ async function wrap(
     firstRows,
     serverVersionNum: session.serverVersionNum,
     isSuperuser: session.isSuperuser,
-    pid: own?.pid ?? 0,
+    pid,
     close: async () => {
       signal.removeEventListener('abort', destroy);
       await end(client);
@@ -185,77 +206,6 @@ async function end(client: pg.Client): Promise<void> {
 /** The SQLSTATE of a failed query, for callers that can do something about it. */
 export function sqlState(error: unknown): string | undefined {
   return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
-}
-
-function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
-  const isDenied = codeOf(error) === '42501';
-  return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${messageOf(error)}`, {
-    hint: isDenied
-      ? `${source.user} may not read all of it: GRANT pg_read_all_data TO ${pg.escapeIdentifier(source.user)} (PostgreSQL 14 and newer), or back up as the owner.`
-      : '',
-    cause: error,
-  });
-}
-
-function where(source: SourceConfig, database: string): string {
-  return `${source.host}:${source.port}, database ${JSON.stringify(database)}`;
-}
-
-/** The variable that holds a part of the source, for hints. */
-function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
-  if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
-  return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
-}
-
-function variablesOf(source: SourceConfig): string {
-  return [...new Set([variableOf(source, 'HOST'), variableOf(source, 'PORT')])].join(' and ');
-}
-
-function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
-  const hint = connectHint(source, error);
-  return new OperatorError(
-    'SOURCE_CONNECT',
-    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${isPasswordMissing(error) ? 'the server asks for a password, and none is set' : messageOf(error)}`,
-    { hint, cause: error },
-  );
-}
-
-/** Told by the driver in words about its own arguments. */
-function isPasswordMissing(error: unknown): boolean {
-  return /client password must be/.test(messageOf(error));
-}
-
-/** The server has said nothing: every answer of its own has a code of five characters. */
-function isUnanswered(error: unknown): boolean {
-  return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
-}
-
-function connectHint(source: SourceConfig, error: unknown): string {
-  if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
-  const inContainer = isUnanswered(error)
-    ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
-    : undefined;
-  if (inContainer !== undefined) return inContainer;
-  switch (codeOf(error)) {
-    case '28P01':
-      return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
-    case '28000':
-      return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
-    case '3D000':
-      return `There is no such database on this server: check ${variableOf(source, 'DB')}.`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `The host name is unknown here: check ${variableOf(source, 'HOST')}, and that both containers share a network.`;
-    case 'ECONNREFUSED':
-    case 'ENOENT':
-      return `Nothing listens there: is the server running? Check ${variablesOf(source)}.`;
-    case '57P03':
-      return 'The server is starting up or shutting down; try again in a moment.';
-    case '53300':
-      return 'The server has no connection left: raise max_connections or end idle clients.';
-    default:
-      return `Check ${variablesOf(source)}, and that the server is reachable from here.`;
-  }
 }
 
 /** Quotes an identifier for SQL. */

@@ -2,6 +2,7 @@ import type { Stage } from '../../../pipeline/chain.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import { programFor } from './programs.ts';
+import { PROGRAM_HINTS, programWords } from './server-says.ts';
 import { type Loading, loadingOptions } from './session-settings.ts';
 
 /**
@@ -16,6 +17,7 @@ export async function loadStage(
 ): Promise<Stage> {
   const { serverVersionNum } = loading;
   const env = { ...libpqEnvironment(source, staging), PGOPTIONS: loadingOptions(loading) };
+  const says = { hints: PROGRAM_HINTS, words: programWords };
   const inOne = isWhole ? ['--single-transaction'] : [];
   if (format === 'custom') {
     const program = await programFor('pg_restore', serverVersionNum);
@@ -24,6 +26,7 @@ export async function loadStage(
       command: program.path,
       args: ['--no-password', '--exit-on-error', ...inOne, `--dbname=${conninfo(staging, program.major)}`],
       env,
+      ...says,
     };
   }
   const program = await programFor('psql', serverVersionNum);
@@ -41,5 +44,6 @@ export async function loadStage(
       '--output=/dev/null',
     ],
     env,
+    ...says,
   };
 }

@@ -3,6 +3,7 @@ import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import type { Program } from './programs.ts';
+import { PROGRAM_HINTS, programWords } from './server-says.ts';
 
 /** A dump of a snapshot, or with more arguments a part of it. */
 export function pgDumpStage(
@@ -26,6 +27,8 @@ export function pgDumpStage(
         /LOCK TABLE|lock timeout/i,
         'Another session has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
       ],
+      ...PROGRAM_HINTS,
     ],
+    words: programWords,
   };
 }

@@ -14,6 +14,7 @@ import { countLargeObjects } from '../server/contents.ts';
 import { DUMP_METER } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
 import { type Program, programFor } from '../server/programs.ts';
+import { PROGRAM_HINTS, programWords } from '../server/server-says.ts';
 import { copyScript } from './copy-script.ts';
 import { dealOut, loadedLast, type Piece } from './pieces.ts';
 import type { TableToDump } from './tables.ts';
@@ -151,7 +152,9 @@ function copyStage(source: SourceConfig, psql: Program, script: string, encoding
         /lock timeout/i,
         'Another session is waiting to alter that table, and the application behind it: both can proceed now. Run the backup again when it has finished.',
       ],
+      ...PROGRAM_HINTS,
     ],
+    words: programWords,
   };
 }
 

@@ -1,0 +1,75 @@
+import pg from 'pg';
+import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
+import { containerHint } from '../../../machine/container.ts';
+import type { SourceConfig } from '../../../source.ts';
+import { nextStepFor, serverWords } from './server-says.ts';
+
+/** The error of a query that failed. */
+export function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  const isDenied = codeOf(error) === '42501';
+  return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${serverWords(error)}`, {
+    hint: isDenied
+      ? `${source.user} may not read all of it: GRANT pg_read_all_data TO ${pg.escapeIdentifier(source.user)} (PostgreSQL 14 and newer), or back up as the owner.`
+      : (nextStepFor(error) ?? ''),
+    cause: error,
+  });
+}
+
+function where(source: SourceConfig, database: string): string {
+  return `${source.host}:${source.port}, database ${JSON.stringify(database)}`;
+}
+
+/** The variable that holds a part of the source, for hints. */
+function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
+  if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
+  return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
+}
+
+function variablesOf(source: SourceConfig): string {
+  return [...new Set([variableOf(source, 'HOST'), variableOf(source, 'PORT')])].join(' and ');
+}
+
+/** The error of a connection that could not be made, with the variable to look at. */
+export function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
+  // one of our own says what to do itself
+  const hint = error instanceof OperatorError && error.hint !== '' ? error.hint : connectHint(source, error);
+  return new OperatorError(
+    'SOURCE_CONNECT',
+    `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${isPasswordMissing(error) ? 'the server asks for a password, and none is set' : serverWords(error)}`,
+    { hint, cause: error },
+  );
+}
+
+/** Told by the driver in words about its own arguments. */
+function isPasswordMissing(error: unknown): boolean {
+  return /client password must be/.test(messageOf(error));
+}
+
+/** The server has said nothing: every answer of its own has a code of five characters. */
+function isUnanswered(error: unknown): boolean {
+  return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
+}
+
+function connectHint(source: SourceConfig, error: unknown): string {
+  if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
+  const inContainer = isUnanswered(error)
+    ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
+    : undefined;
+  if (inContainer !== undefined) return inContainer;
+  switch (codeOf(error)) {
+    case '28P01':
+      return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
+    case '28000':
+      return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
+    case '3D000':
+      return `There is no such database on this server: check ${variableOf(source, 'DB')}.`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The host name is unknown here: check ${variableOf(source, 'HOST')}, and that both containers share a network.`;
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return `Nothing listens there: is the server running? Check ${variablesOf(source)}.`;
+    default:
+      return nextStepFor(error) ?? `Check ${variablesOf(source)}, and that the server is reachable from here.`;
+  }
+}

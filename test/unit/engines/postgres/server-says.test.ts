@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { nextStepFor, programWords, serverWords } from '../../../../scripts/lib/engines/postgres/server/server-says.ts';
+
+test('what the server says reaches the operator with its HINT and DETAIL, but for rows and the values of keys', () => {
+  const error = Object.assign(new Error('insert or update on table "orders" violates foreign key constraint "fk"'), {
+    detail: 'Key (customer_id)=(42) is not present in table "customers".',
+    hint: 'Look there.',
+  });
+  assert.equal(
+    serverWords(error),
+    'insert or update on table "orders" violates foreign key constraint "fk" DETAIL: Key (customer_id)=(…) is not present in table "customers". HINT: Look there.',
+  );
+});
+
+test('what a program writes is cut to the error: no row, no value of a key, no bytes of a large object', () => {
+  const said = programWords(
+    [
+      'ERROR:  new row for relation "people" violates check constraint "adult"',
+      'DETAIL:  Failing row contains (1, Jane Doe, DE89 3704 0044 0532 0130 00).',
+      'CONTEXT:  COPY people, line 1: "1\tJane Doe\tDE89 3704 0044 0532 0130 00"',
+      'CONTEXT:  COPY people, line 7, column iban: "DE89 3704 0044 0532 0130 00"',
+      'DETAIL:  Key (name, iban)=(Jane (x) Doe, DE89) already exists.',
+      "LINE 1: SELECT pg_catalog.lowrite(0, '\\x4a616e65');",
+      '               ^',
+      'psql:<stdin>:12: ERROR:  type "earth" does not exist',
+      'LINE 5:   select a from earth',
+      '                        ^',
+    ].join('\n'),
+  );
+  assert.doesNotMatch(said, /Jane|DE89|4a616e65/);
+  assert.match(said, /Failing row contains \(…\)\./);
+  assert.match(said, /CONTEXT: {2}COPY people, line 1\n/);
+  assert.match(said, /COPY people, line 7, column iban\n/);
+  assert.match(said, /Key \(name, iban\)=\(…\) already exists/);
+  assert.match(said, /LINE 5: {3}select a from earth/);
+});
+
+for (const [words, step] of [
+  ['too many connections for role "backup_role"', /ALTER ROLE … CONNECTION LIMIT.* 3 sessions/],
+  ['too many connections for database "myapp"', /ALTER DATABASE … CONNECTION LIMIT/],
+  ['sorry, too many clients already', /max_connections/],
+  ['cannot connect to invalid database "broken"', /DROP DATABASE/],
+  ['database "myapp" is not currently accepting connections', /ALLOW_CONNECTIONS true/],
+  ['out of shared memory', /max_locks_per_transaction/],
+  ['could not extend file "base/1/2": No space left on device', /disk is full/],
+  ['canceling statement due to conflict with recovery', /hot_standby_feedback/],
+  ['cannot execute CREATE DATABASE in a read-only transaction', /standby, or default_transaction_read_only/],
+  ['unsupported startup parameter: options', /PgBouncer/],
+] as const) {
+  test(`a next step that is true: ${words}`, () => assert.match(nextStepFor(new Error(words)) ?? '', step));
+}
+
+test('a server that speaks another language is understood by its SQLSTATE', () => {
+  const error = Object.assign(new Error('Gemeinsamer Speicher ist erschöpft'), { code: '53200' });
+  assert.match(nextStepFor(error) ?? '', /max_locks_per_transaction/);
+});
