@@ -52,6 +52,8 @@ done
 sum() { awk -v of="$1" '$1 == "#" && $2 == of { total += $3 } END { print total + 0 }' "$results"; }
 
 echo
+echo "Inside the image:"
+sed -nE "s/^ *# ran inside the image: /  /p" "$results" | sort -u | grep . || echo "  nothing: no Docker engine"
 echo "Took $((SECONDS - started)) s. Left out:"
 sed -nE 's/^ *ok [0-9]+ - .* # SKIP ?(.*)$/  \1/p' "$results" | sort -u | grep . || echo '  nothing'
 [[ $which == all || $which == rest ]] || echo "  the $(grep -c . <<<"$long") files in test/long.txt, which are matrices and waits: make test-all"

@@ -45,7 +45,7 @@ export async function bringUpInDocker(env: Environment, signal: AbortSignal): Pr
   const guarded = guardFolder((path) =>
     compose(path)('down', '--volumes', '--remove-orphans', '--rmi=local', `--timeout=${STOP_SECONDS}`),
   );
-  writeFileSync(envFileIn(guarded.path), envFileText(), { mode: 0o600 });
+  writeFileSync(envFileIn(guarded.path), envFileText(envFileIn(guarded.path)), { mode: 0o600 });
   const inProject = compose(guarded.path);
 
   const psql = async (database: string, sql: string, options: readonly string[] = []) => {
@@ -92,7 +92,8 @@ export async function bringUpInDocker(env: Environment, signal: AbortSignal): Pr
 
 const envFileIn = (folder: string) => join(folder, '.env');
 
-function envFileText(): string {
+/** @param path its own, by which the container knows that Compose itself has read it too */
+function envFileText(path: string): string {
   const secrets = {
     POSTGRES_PASSWORD: randomBytes(16).toString('hex'),
     S3_ACCESS_KEY: `GK${randomBytes(12).toString('hex')}`,
@@ -100,7 +101,7 @@ function envFileText(): string {
     GARAGE_RPC_SECRET: randomBytes(32).toString('hex'),
   };
   for (const secret of Object.values(secrets)) registerSecret(secret);
-  const variables = { POSTGRES_DB: DATABASE, ...secrets };
+  const variables = { POSTGRES_DB: DATABASE, BACKUP_ENV_FILE: path, ...secrets };
   return Object.entries(variables)
     .map(([variable, value]) => `${variable}='${value}'\n`)
     .join('');

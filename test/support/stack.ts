@@ -51,6 +51,8 @@ export interface Outcome {
 /** The whole stack of docker-compose.yml, with a name, secrets and volumes of its own. */
 export interface Stack {
   readonly project: string;
+  /** What makes `docker compose` mean this stack when it runs in the project's folder, as the scripts of make do. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Brings up what has changed, as `make up` does, with these settings in .env. */
   up(settings: Settings): Promise<Outcome>;
   compose(args: readonly string[], input?: string): Promise<Outcome>;
@@ -126,8 +128,17 @@ export function createStack(base: Settings, options: { secretFiles?: Settings } 
   };
   const psql = ['psql', '--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1'];
 
+  const files = [
+    join(PROJECT, 'docker-compose.yml'),
+    ...(options.secretFiles ? [join(PROJECT, 'docker-compose.secrets.yml')] : []),
+    overrideFile,
+  ];
   return {
     project,
+    environment: {
+      ...env,
+      ...{ COMPOSE_PROJECT_NAME: project, COMPOSE_FILE: files.join(':'), COMPOSE_ENV_FILES: envFile },
+    },
     up: (settings) => {
       writeEnv(settings);
       return compose(['up', '--build', '--detach', '--wait', '--wait-timeout=180', '--quiet-pull']);
