@@ -40,7 +40,8 @@ need_readable_mounts
 
 remember_stack "$project"
 settle_configuration
-docker compose up --build --detach --wait || {
+# containers of a folder that was moved still say where they were made
+docker compose up --build --detach --wait ${MOVED:+--force-recreate} || {
   scripts/make/why-not-up.sh
   exit 1
 }

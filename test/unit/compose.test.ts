@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -57,4 +59,16 @@ describe('docker-compose.yml', () => {
       assert.deepEqual(linesOf(own, service, key), lines, `${service}: ${key}`);
     }
   });
+});
+
+test('make knows every variable where it stands in the shell, and nothing of others', () => {
+  const script = fileURLToPath(new URL('../../scripts/make/settings.sh', import.meta.url));
+  const names = [...Object.keys(VARIABLES), 'BACKUP_SOURCE_SHOP', 'BACKUP_SOURCE_SHOP_PASSWORD', 'S3_SECRET_KEY_FILE'];
+  const others = ['PGHOST', 'AWS_REGION', 'EDITOR', 'BACKUP_ENV_FILE', 'COMPOSE_FILE'];
+  const env = Object.fromEntries([...names, ...others].map((name) => [name, 'x']));
+  const found = execFileSync('bash', ['-c', '. "$0"; shell_settings', script], {
+    encoding: 'utf8',
+    env: { ...env, PATH: process.env.PATH },
+  });
+  assert.deepEqual(found.trim().split('\n').sort(), names.sort());
 });
