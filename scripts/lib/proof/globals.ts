@@ -8,8 +8,8 @@ export interface GlobalsComparison {
 /** By which a statement is known to be about a role: `do` blocks that make it where it is missing, and plain ones. */
 const ROLE = [
   /rolname = '{1,2}([^']+)'/,
-  /^(?:create|alter) role (?:"((?:[^"]|"")*)"|([^\s";]+))/i,
-  /^grant [^;]* to (?:"((?:[^"]|"")*)"|([^\s";]+))(?: with| granted|$)/i,
+  /^(?:create|alter|comment on|security label for \S+ on) role (?:"((?:[^"]|"")*)"|([^\s";]+))/i,
+  /^grant (?![^;]* on database )[^;]* to (?:"((?:[^"]|"")*)"|([^\s";]+))(?: with| granted|$)/i,
 ];
 
 /**
@@ -47,18 +47,18 @@ function roleOf(statement: string): string | undefined {
   return undefined;
 }
 
-/** Each statement of globals stands on lines of its own. */
+/** Each statement of globals stands on lines of its own, between psql's commands and what asks for their conditions. */
 function statementsOf(globals: string): string[] {
   return globals
     .split(/;\n/)
     .map((statement) =>
       statement
         .split('\n')
-        .filter((line) => !/^(--|\\)/.test(line))
+        .filter((line) => !/^(--|\\)|\\gset$/.test(line))
         .join('\n')
         .trim(),
     )
-    .filter((statement) => statement !== '');
+    .filter((statement) => statement !== '' && !/^(re)?set role\b/.test(statement));
 }
 
 const discreet = (statement: string) => statement.replaceAll(/password\s+\S+/gi, 'password …');
