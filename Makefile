@@ -4,7 +4,7 @@
 # of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT
+WORDS_OF_restore := FILE TO SOURCE AT COMPARE
 WORDS_OF_drill := FILE SOURCE
 WORDS_OF_backup := SOURCE
 WORDS_OF_list-backups := SOURCE
@@ -50,6 +50,7 @@ FILE_WORD = $(if $(FILE),"$$FILE")
 SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
+COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 
@@ -95,9 +96,9 @@ backup: ## Back up now [SOURCE=name]
 list-backups: ## Every backup there is [SOURCE=name]
 	$(VERB) list $(SOURCE_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes]
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) -- "$$FILE"
+	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) -- "$$FILE"
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)

@@ -8,7 +8,7 @@ import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--json]
+restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--json]
 restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
@@ -19,6 +19,8 @@ the live database as it was. Folders go the same way. See list for the keys.
   --at TIME       with latest: the newest backup at or before this time (ISO 8601, UTC unless it says otherwise)
   --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
   --other-server  replace a live database with data in it also where none of the source's backups came from
+  --compare       before the swap, read the restored database once more and compare every row and definition with those
+                  that were dumped, as a drill does
   --undo          swap the database that the last restore replaced back in
   --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
 
@@ -31,6 +33,7 @@ await verb({
     source: { type: 'string' },
     at: { type: 'string' },
     to: { type: 'string' },
+    compare: { type: 'boolean' },
     undo: { type: 'boolean' },
     'other-server': { type: 'boolean' },
   },

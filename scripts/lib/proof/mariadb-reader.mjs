@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canonical, fieldsOf, labelOf, shown } from './mariadb-names.mjs';
 import { LONG_ROW_BYTES, RowSums } from './row-sums.mjs';
 
 const NEWLINE = 10;
@@ -23,6 +24,12 @@ export class MariaDbReader {
   /** @type {string | undefined} */
   #table;
   #isInCode = false;
+  /** What code keeps of the session that made it. */
+  #session = new Map([
+    ['sql_mode', ''],
+    ['character_set_client', ''],
+    ['collation_connection', ''],
+  ]);
   /** @type {string[]} */
   #statement = [];
   /** @type {Buffer[]} */
@@ -112,7 +119,7 @@ export class MariaDbReader {
   #text(line) {
     if (line === 'DELIMITER ;;') this.#isInCode = true;
     else if (line === 'DELIMITER ;') this.#isInCode = false;
-    else if (this.#statement.length === 0 && (line === '' || line.startsWith('--'))) return;
+    else if (this.#statement.length === 0 && /^$|^--|^\/\*M?!999999/.test(line)) return;
     else {
       this.#statement.push(line);
       if (!line.endsWith(this.#isInCode ? ';;' : ';') && !/^INSERT INTO .* VALUES$/.test(line)) return;
@@ -140,14 +147,18 @@ export class MariaDbReader {
       if (this.#table !== undefined && columns.length > 0) this.#columns.set(this.#table, columns);
       return;
     }
+    const [, setting = '', value = ''] = SESSION.exec(text) ?? [];
+    if (setting !== '' && !value.startsWith('@')) this.#session.set(setting, value);
     if (IGNORED.test(text)) return;
     this.#noteKey(text);
-    const whole = canonical(text, this.#options.renamed ?? {});
-    const sequence = new RegExp(`SETVAL\\(${NAME}, `, 'i').exec(text)?.[1];
+    const isCode = /^\/\*!\d+ CREATE/.test(text) || /^CREATE .*(FUNCTION|PROCEDURE|PACKAGE)\b/.test(text);
+    const context = isCode ? [...this.#session].map(([name, value]) => `-- ${name} ${value}`) : [];
+    const whole = [...context, canonical(text, this.#options.renamed ?? {})].join('\n');
+    const [, sequence, standsAt] = new RegExp(`SETVAL\\(${NAME}, ([^)]*)\\)`, 'i').exec(text) ?? [];
     this.#report({
       kind: 'statement',
       about: sequence === undefined ? 'definitions' : 'sequences',
-      object: sequence === undefined ? labelOf(whole) : whole.slice(0, 120),
+      object: sequence === undefined ? labelOf(whole) : `${shown(sequence)} = ${standsAt}`,
       hash: createHash('sha256').update(whole).digest('hex').slice(0, 32),
       text: whole.slice(0, SHOWN_CHARACTERS),
     });
@@ -184,48 +195,8 @@ export class MariaDbReader {
   }
 }
 
+const SESSION = /^\/\*!\d+ SET (sql_mode|character_set_client|collation_connection) += (.*?) \*\/ *$/;
+
 /** What sets up the session, and what makes room for what follows. */
 const IGNORED =
-  /^(\/\*M?!\d+ )?(SET |set |DROP |\/\*!\d+ DROP |USE |commit$|ALTER TABLE `(?:[^`]|``)*` (DISABLE|ENABLE) KEYS)|^\/\*M?!999999/;
-
-/** @param {string} name in backquotes, without them */
-function shown(name) {
-  const plain = name.replaceAll('``', '`');
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(plain) ? plain : `\`${name}\``;
-}
-
-/** @param {string} text */
-function labelOf(text) {
-  const plain = text
-    .replaceAll(/\/\*M?!\d+|\*\//g, ' ')
-    .replaceAll(/\s+/g, ' ')
-    .trim();
-  const found =
-    /\b(TABLE|VIEW|TRIGGER|FUNCTION|PROCEDURE|PACKAGE BODY|PACKAGE|EVENT|SEQUENCE|DATABASE) (?:IF NOT EXISTS )?(`(?:[^`]|``)*`)/i.exec(
-      plain,
-    );
-  return found ? `${found[1]?.toLowerCase()} ${shown((found[2] ?? '').slice(1, -1))}` : plain.slice(0, 60);
-}
-
-/**
- * A definition in the words that a second dump has: the database's own name, where the dump was made, stands for itself.
- * @param {string} text
- * @param {Readonly<Record<string, string>>} renamed
- */
-function canonical(text, renamed) {
-  let result = text;
-  for (const [from, to] of Object.entries(renamed))
-    result = result.replaceAll(`\`${from.replaceAll('`', '``')}\``, `\`${to.replaceAll('`', '``')}\``);
-  return result;
-}
-
-/**
- * The values of a row: numbers, NULL, hexadecimal, and texts, which may hold commas.
- * @param {Buffer} row `(1,'a',NULL)`
- */
-function fieldsOf(row) {
-  const text = row.toString('utf8').slice(1, -1);
-  return [...text.matchAll(/((?:'(?:[^'\\]|\\[\s\S]|'')*'|[^',])*)(?:,|$)/g)]
-    .map(([, value = '']) => value)
-    .slice(0, -1);
-}
+  /^(\/\*M?!\d+ )?(SET |set |SELECT |select |DROP |\/\*!\d+ DROP |USE |commit$|ALTER TABLE `(?:[^`]|``)*` (DISABLE|ENABLE) KEYS)/;

@@ -18,6 +18,8 @@ export interface RestoreRequest {
   readonly to?: string;
   /** The live database may be replaced on a server that none of the source's backups came from. */
   readonly otherServer?: boolean;
+  /** Compare every row and definition with the dump before anything live changes. */
+  readonly compare?: boolean;
 }
 
 /** The options of the verb, as they were typed. */
@@ -25,6 +27,7 @@ export interface RestoreWords {
   readonly source?: string | undefined;
   readonly at?: string | undefined;
   readonly to?: string | undefined;
+  readonly compare?: boolean | undefined;
   readonly undo?: boolean | undefined;
   readonly 'other-server'?: boolean | undefined;
 }
@@ -34,14 +37,14 @@ export interface RestoreWords {
  * @throws OperatorError USAGE for words that do not go together
  */
 export function readRequest(
-  { source, at, to, undo, 'other-server': otherServer }: RestoreWords,
+  { source, at, to, undo, compare, 'other-server': otherServer }: RestoreWords,
   words: readonly string[],
 ): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
   const [wanted, ...others] = words;
   if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
   if (undo) {
-    if (wanted !== undefined || to !== undefined || at !== undefined)
-      throw usage('--undo takes no backup, --at or --to');
+    if (wanted !== undefined || to !== undefined || at !== undefined || compare)
+      throw usage('--undo takes no backup, --at, --to or --compare');
     return { verb: 'undo', source };
   }
   if (wanted === undefined || wanted === '') throw usage('which backup? Give a key, or latest');
@@ -54,6 +57,7 @@ export function readRequest(
     ...(at === undefined ? {} : { at: timeOf(at) }),
     ...(to === undefined ? {} : { to }),
     ...(otherServer === undefined ? {} : { otherServer }),
+    ...(compare ? { compare } : {}),
   };
 }
 

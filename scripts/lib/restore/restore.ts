@@ -15,6 +15,7 @@ import type { SourceConfig } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
+import { beginProof, type Proof } from './proof.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
 
 export interface RestoreResult {
@@ -75,7 +76,7 @@ async function bringBackFound(
   config: Config,
   repository: Repository,
   found: Found,
-  { to, otherServer }: RestoreRequest,
+  { to, otherServer, compare = false }: RestoreRequest,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
   const { backup, manifest, source } = found;
@@ -93,7 +94,7 @@ async function bringBackFound(
     signal,
   });
   try {
-    const { contents, ungiven } = await fill(repository, { backup, manifest, session }, signal);
+    const { contents, ungiven } = await fill(repository, { backup, manifest, session, compare }, signal);
 
     // from here on the live database changes
     const committed = await session.commit();
@@ -142,26 +143,42 @@ export async function undo(config: Config, sourceName: string | undefined, signa
 /** Fills the staging place and proves it good. Changes nothing else. */
 async function fill(
   repository: Repository,
-  { backup, manifest, session }: { backup: Backup; manifest: Manifest | undefined; session: RestoreSession },
+  {
+    backup,
+    manifest,
+    session,
+    compare,
+  }: { backup: Backup; manifest: Manifest | undefined; session: RestoreSession; compare: boolean },
   signal: AbortSignal,
 ): Promise<{ contents: Contents; ungiven: readonly string[] }> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) for await (const _ of repository.readAll(backup, manifest, signal));
-  await load({ repository, backup, manifest, session, signal });
+  // owner, settings and grants of the database are those of the live one, and no business of the dump's
+  const order = { repository, backup, manifest, session, globals: undefined, signal };
+  const proof = compare ? await beginProof(order) : undefined;
+  await load({ repository, backup, manifest, session, witness: proof?.witness, signal });
   const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
-  if (manifest) {
-    const differences = compareContents(manifest, contents);
-    if (differences.length > 0) {
-      throw new OperatorError(
-        'RESTORE_FAILED',
-        `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
-        {
-          hint: 'The live database is as it was. Restore another backup (make list-backups) and find out what changed this one.',
-        },
-      );
-    }
-  }
+  if (manifest) assertSame(compareContents(manifest, contents));
+  if (proof) await assertEqual(proof);
   return { contents, ungiven };
+}
+
+async function assertEqual(proof: Proof): Promise<void> {
+  const { checks, notCompared } = await proof.prove();
+  for (const { what, why } of notCompared) log.info(`not compared: ${what}: ${why}`);
+  assertSame(checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`));
+  log.info(checks.map(({ name, detail }) => `${name} ${detail}`).join('; '));
+}
+
+function assertSame(differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new OperatorError(
+    'RESTORE_FAILED',
+    `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
+    {
+      hint: 'The live database is as it was. Restore another backup (make list-backups) and find out what changed this one.',
+    },
+  );
 }
 
 /** Dumps the replaced database, with nobody waiting any more. A failure is told, and the restore still counts. */

@@ -136,6 +136,18 @@ function warnOfInvalidViews({ name }: SourceConfig, views: readonly string[]): v
   );
 }
 
+/** What decides how a dump is worded: what is restored is dumped in the same words. */
+export const DUMP_OPTIONS = [
+  '--single-transaction',
+  '--quick',
+  '--routines',
+  '--triggers',
+  '--events',
+  '--hex-blob',
+  '--no-tablespaces',
+  '--max-allowed-packet=1G',
+] as const;
+
 function dumpStage(
   source: SourceConfig,
   connection: Connection,
@@ -151,14 +163,7 @@ function dumpStage(
       report,
       program.path,
       ...clientArguments(source, connection),
-      '--single-transaction',
-      '--quick',
-      '--routines',
-      '--triggers',
-      '--events',
-      '--hex-blob',
-      '--no-tablespaces',
-      '--max-allowed-packet=1G',
+      ...DUMP_OPTIONS,
       ...ignored.map((view) => `--ignore-table=${source.database}.${view}`),
       '--',
       source.database,

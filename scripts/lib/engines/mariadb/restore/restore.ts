@@ -17,6 +17,7 @@ import { swapDatabases } from '../swap/swap.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { laterFile, makeLater, withLeftOut } from './made-later.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
+import { proofSide } from './proof-side.ts';
 import { assertEmpty, createStaging, discard } from './staging.ts';
 import { completeUnfinished } from './undo.ts';
 
@@ -93,6 +94,7 @@ function session(parts: SessionParts): RestoreSession {
         ],
       },
     ],
+    proof: proofSide({ connection, source, staging, dumped }),
     contents: async () => {
       await made();
       const contents = await onConnection(source, signal, (own) => countContents(own, staging));

@@ -1,0 +1,42 @@
+import { inLargeWrites } from '../../../pipeline/large-writes.ts';
+import type { SourceConfig } from '../../../source.ts';
+import type { ProofSide } from '../../engine.ts';
+import { DUMP_OPTIONS } from '../dump/dump.ts';
+import { type Connection, clientArguments, clientEnvironment } from '../server/connection.ts';
+import { readInvalidViews } from '../server/facts.ts';
+import { programFor } from '../server/programs.ts';
+
+/** What the restored database is read with, once more. */
+export interface ProofParts {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly staging: string;
+  /** The database that was dumped, whose name stands in definitions. */
+  readonly dumped: string;
+}
+
+/** See RestoreSession.proof: a dump by mariadb-dump, in the words of the backup. */
+export function proofSide({ connection, source, staging, dumped }: ProofParts): ProofSide {
+  return {
+    dialect: 'mariadb',
+    serverVersion: connection.server.text,
+    renamed: { [staging]: dumped },
+    through: async () => undefined,
+    read: async () => {
+      const program = await programFor('mariadb-dump');
+      // one that reads what is not on this server would stop the dump; that it is missing is told
+      const ignored = await readInvalidViews(connection, staging);
+      return {
+        name: 'mariadb-dump',
+        ...inLargeWrites(program.path, [
+          ...clientArguments(source, connection),
+          ...DUMP_OPTIONS,
+          ...ignored.map((view) => `--ignore-table=${staging}.${view}`),
+          '--',
+          staging,
+        ]),
+        env: clientEnvironment(source),
+      };
+    },
+  };
+}
