@@ -134,4 +134,34 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     assert.match(backup.stderr, /warn.*of another server than the backup before it/);
     assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
   });
+
+  test('what has no more than the name of what restores leave is not dropped; what they left themselves is', async () => {
+    const { database, env, key } = await backedUp((name) =>
+      postgres.sql('postgres', `comment on database ${name} is 'mine'`),
+    );
+    const theirs = [`${database}_previous_20200101000000`, `${database}_restoring_20200101000000`];
+    for (const name of theirs) {
+      await postgres.create(name, 'empty');
+      await postgres.sql(name, 'create table precious ()');
+    }
+    const restore = await runVerb('restore', [key, '--json'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.match(restore.stderr, /warn: \S+_restoring_20200101000000 has the name of .*DROP DATABASE/);
+    const comment = async (name: string) =>
+      (
+        await postgres.sql(
+          'postgres',
+          "select shobj_description(oid, 'pg_database') as c from pg_database where datname = $1",
+          [name],
+        )
+      )[0].c;
+    assert.equal(await comment(database), 'mine');
+    assert.match(await comment(restore.json.previousDatabase), /^mine\ncompose-db-backup: previous of /);
+
+    const undo = await runVerb('restore', ['--undo', '--json'], env);
+    assert.equal(undo.json.restoredFrom, restore.json.previousDatabase);
+    assert.equal(await comment(database), 'mine');
+    assert.equal((await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' })).code, 0);
+    assert.deepEqual((await postgres.beside(database)).sort(), [database, ...theirs].sort());
+  });
 });

@@ -86,6 +86,14 @@ export async function startPostgresDatabases(): Promise<Databases> {
     url: (name, through = port) => `postgres://${user}@${host}:${through}/${name}`,
     create: async (name, state) => {
       await sql('postgres', `create database ${quoteIdentifier(name)} template template_${state}`);
+      const live = /^(.*)_previous_\d{14}$/.exec(name)?.[1];
+      if (live === undefined) return;
+      // as a restore would have put it aside
+      const [row] = await sql('postgres', `select oid::text as oid from pg_database where datname = '${name}'`);
+      await sql(
+        'postgres',
+        `comment on database ${quoteIdentifier(name)} is 'compose-db-backup: previous of "${live}" (oid ${row?.oid})'`,
+      );
     },
     digest: async (name) => {
       if (!(await names(name)).includes(name)) return undefined;

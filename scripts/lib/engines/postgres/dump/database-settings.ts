@@ -1,4 +1,5 @@
 import { type Connection, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
+import { unmarked } from '../server/marks.ts';
 
 /** Settings whose stored value is a list of quoted names: each has to be given by itself, or it would become one. */
 const LISTS = new Set([
@@ -157,7 +158,8 @@ async function properties(connection: Connection, from: string, target: string):
     [from],
   );
   if (!row) return [];
-  const { limit, comment, isTemplate, isOpen, labels } = row;
+  const comment = unmarked(row.comment);
+  const { limit, isTemplate, isOpen, labels } = row;
   const last = (sql: string): DatabaseStatement => ({ sql, kind: 'property', isLast: true });
   return [
     ...(comment === null ? [] : [property(`comment on database ${target} is ${quoteLiteral(comment)}`)]),

@@ -6,11 +6,11 @@ import { besideDatabases, connectBeside } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
 import { lockRestore } from '../server/locks.ts';
 
-async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
+async function read(connection: Connection, source: SourceConfig, isOursAlone = false): Promise<KeptDatabase[]> {
   const kept: KeptDatabase[] = [];
   for (const role of ['previous', 'undone'] as const) {
-    for (const { name, since, sizeBytes } of await besideDatabases(connection, source.database, role)) {
-      kept.push({ name, role, since, sizeBytes });
+    for (const { name, since, sizeBytes, isOurs } of await besideDatabases(connection, source.database, role)) {
+      if (isOurs || !isOursAlone) kept.push({ name, role, since, sizeBytes });
     }
   }
   return kept.sort((a, b) => b.since.getTime() - a.since.getTime());
@@ -26,7 +26,8 @@ export async function keptDatabases(source: SourceConfig, signal: AbortSignal): 
 export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connectBeside(source, signal);
   return removeOld(before, {
-    list: () => read(connection, source),
+    // what does not say that a restore put it aside has nothing but a name in common with it
+    list: () => read(connection, source, true),
     underLock: async (work) => {
       await lockRestore(connection, source);
       return work();

@@ -1,9 +1,10 @@
 import { messageOf } from '../../../errors.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import type { Connection } from '../server/connection.ts';
+import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
+import { isEmpty } from './staging.ts';
 
 /**
  * Removes what killed restores of this database left. The restore lock is held, so none of it is in use. One that cannot be
@@ -15,7 +16,14 @@ export async function dropLeftovers(
   database: string,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { name } of await besideDatabases(connection, database, 'restoring')) {
+  for (const { name, isOurs } of await besideDatabases(connection, database, 'restoring')) {
+    // one that was killed while it was made had no time to say whose it is, and holds nothing
+    if (!isOurs && !(await isEmpty(source, name, signal))) {
+      log.warn(
+        `${name} has the name of what a killed restore leaves behind, but does not say that it is one: it stays. Look into it; if it is of no use: DROP DATABASE ${quoteIdentifier(name)}`,
+      );
+      continue;
+    }
     log.info(`removing ${name}, left behind by a restore that was killed`);
     try {
       await dropDatabase(connection, source, name, signal);

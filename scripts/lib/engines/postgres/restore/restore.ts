@@ -10,6 +10,7 @@ import { connectBeside, freeBesideName, listDatabases } from '../server/database
 import { dropDatabase, subscriptionsOf } from '../server/drop.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
+import { mark } from '../server/marks.ts';
 import { psqlMeter } from '../server/psql-meter.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { planFolder, restoreJobs } from '../split/load.ts';
@@ -71,6 +72,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
       connection,
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
+    await mark(connection, staging, { role: 'restoring', live: target });
     const giveBack = await putInForce({ ...known, staging }).catch(async (error: unknown) => {
       await discard(source, staging);
       throw error;
@@ -120,6 +122,8 @@ function session(own: SessionParts): RestoreSession {
       await giveBack(connection);
       // what is the operator's own has its owner and grants from him
       const ungiven = isForeign ? [] : await giveAll(own, false);
+      // its comment is now that of the live one
+      if (!isForeign) await mark(connection, staging, { role: 'restoring', live: target });
       if (!isForeign) await leaveOutLibraries(own);
       await analyzeAll(source, staging, restoreJobs(source), signal);
       await tellOfSubscriptions(connection, staging);
@@ -134,7 +138,7 @@ function session(own: SessionParts): RestoreSession {
         await swapDatabases(
           connection,
           source,
-          { live: target, liveExists: targetExists, kept: kept ?? '', next: staging },
+          { live: target, liveExists: targetExists, kept: kept ?? '', role: 'previous', next: staging },
           signal,
         );
       } catch (error) {

@@ -4,6 +4,7 @@ import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier, sqlState } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
+import { mark } from '../server/marks.ts';
 
 const TERMINATE_EVERY_MS = 100;
 
@@ -22,7 +23,7 @@ const IS_IN_THE_WAY = "usesysid is not null and backend_type is distinct from 'a
 export async function swapDatabases(
   connection: Connection,
   source: SourceConfig,
-  names: { live: string; liveExists: boolean; kept: string; next: string },
+  names: { live: string; liveExists: boolean; kept: string; role: 'previous' | 'undone'; next: string },
   signal: AbortSignal,
 ): Promise<void> {
   const { live, liveExists, kept, next } = names;
@@ -35,9 +36,12 @@ export async function swapDatabases(
   try {
     await connection.query('begin');
     await connection.query("set local lock_timeout = '60s'");
-    if (liveExists)
+    if (liveExists) {
       await connection.query(`alter database ${quoteIdentifier(live)} rename to ${quoteIdentifier(kept)}`);
+      await mark(connection, kept, { role: names.role, live });
+    }
     await connection.query(`alter database ${quoteIdentifier(next)} rename to ${quoteIdentifier(live)}`);
+    await mark(connection, live);
     signal.throwIfAborted();
     isCommitting = true;
     await connection.query('commit');

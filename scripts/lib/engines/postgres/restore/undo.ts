@@ -13,12 +13,19 @@ export async function undoRestore(source: SourceConfig, signal: AbortSignal): Pr
     await assertWritable(connection);
     await lockRestore(connection, source);
     const live = source.database;
-    const [previous] = await besideDatabases(connection, live, 'previous');
+    const beside = await besideDatabases(connection, live, 'previous');
+    // of one that does not say what it is nothing is lost by putting it in place
+    const previous = beside.find(({ isOurs }) => isOurs) ?? beside[0];
     if (!previous) throw nothingToUndo(live);
     await assertRenamable(connection, live, true);
     const liveExists = (await listDatabases(connection)).some((row) => row.name === live);
     const keptAs = await freeBesideName(connection, live, 'undone');
-    await swapDatabases(connection, source, { live, liveExists, kept: keptAs, next: previous.name }, signal);
+    await swapDatabases(
+      connection,
+      source,
+      { live, liveExists, kept: keptAs, role: 'undone', next: previous.name },
+      signal,
+    );
     return { database: live, restoredFrom: previous.name, keptAs };
   } finally {
     await connection.close();

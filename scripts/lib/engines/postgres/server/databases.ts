@@ -1,12 +1,15 @@
 import type { SourceConfig } from '../../../source.ts';
 import { besideName, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, connect, sqlState } from './connection.ts';
+import { isMarked } from './marks.ts';
 
 /** A database of the server, as far as restores care. */
 export interface DatabaseRow {
   readonly name: string;
   readonly owner: string;
   readonly sizeBytes: number;
+  readonly oid: string;
+  readonly comment: string | null;
 }
 
 /**
@@ -30,23 +33,25 @@ export async function connectBeside(source: SourceConfig, signal: AbortSignal): 
 
 /** Every database of the server. */
 export async function listDatabases(connection: Connection): Promise<DatabaseRow[]> {
-  const rows = await connection.query<{ name: string; owner: string; bytes: string | null }>(`
-    select datname as name, pg_get_userbyid(datdba) as owner,
+  const rows = await connection.query<Omit<DatabaseRow, 'sizeBytes'> & { bytes: string | null }>(`
+    select datname as name, oid::text as oid, shobj_description(oid, 'pg_database') as comment, pg_get_userbyid(datdba) as owner,
       case when has_database_privilege(datname, 'CONNECT') then pg_database_size(oid)::text end as bytes
     from pg_database order by 1`);
-  return rows.map((row) => ({ name: row.name, owner: row.owner, sizeBytes: Number(row.bytes ?? 0) }));
+  return rows.map(({ bytes, ...row }) => ({ ...row, sizeBytes: Number(bytes ?? 0) }));
 }
 
-/** The databases that earlier restores left beside this one in a role, the newest first. */
+/** The databases beside this one that have the name of a role, the newest first: `isOurs` are those that say so themselves. */
 export async function besideDatabases(
   connection: Connection,
   database: string,
   role: Role,
-): Promise<(DatabaseRow & { since: Date })[]> {
+): Promise<(DatabaseRow & { since: Date; isOurs: boolean })[]> {
   return (await listDatabases(connection))
     .flatMap((row) => {
       const since = timeOfBeside(row.name, database, role);
-      return since === undefined ? [] : [{ ...row, since }];
+      return since === undefined
+        ? []
+        : [{ ...row, since, isOurs: isMarked(row.comment, { oid: row.oid, live: database }) }];
     })
     .sort((a, b) => b.since.getTime() - a.since.getTime());
 }
