@@ -5,9 +5,11 @@
 shell_settings() {
   awk 'BEGIN {
     for (name in ENVIRON)
-      if (name ~ /^(BACKUP|BASE|CLEANUP|COPY|DRILL|HEARTBEAT|NOTIFY|PAGE|PITR|POSTGRES|RESTORE|RETENTION|RPO|RTO|S3|VERIFY)_[A-Z0-9_]+$/ ||
-          name ~ /^(PGSSL[A-Z]+|PITR|LOG_FORMAT|TZ|[A-Z]+_TIMEOUT)$/)
-        if (name != "BACKUP_ENV_FILE" && name != "S3_ENDPOINT_PORT" && ENVIRON[name] != "") print name
+      # whole names where others use the beginning by right
+      if (name ~ /^(BACKUP|CLEANUP|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3)_[A-Z0-9_]+$/ ||
+          name ~ /^POSTGRES_(VERSION|HOST|PORT|DB|DATABASE|USER|PASSWORD)(_FILE)?$/ ||
+          name ~ /^(PGSSL(MODE|ROOTCERT|CERT|KEY)|LOG_FORMAT|TZ|(BLOCKING|CONNECT|LOCK|STORAGE)_TIMEOUT)$/)
+        if (name != "BACKUP_ENV_FILE" && ENVIRON[name] != "") print name
   }' | sort
 }
 

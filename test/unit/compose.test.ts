@@ -64,7 +64,16 @@ describe('docker-compose.yml', () => {
 test('make knows every variable where it stands in the shell, and nothing of others', () => {
   const script = fileURLToPath(new URL('../../scripts/make/settings.sh', import.meta.url));
   const names = [...Object.keys(VARIABLES), 'BACKUP_SOURCE_SHOP', 'BACKUP_SOURCE_SHOP_PASSWORD', 'S3_SECRET_KEY_FILE'];
-  const others = ['PGHOST', 'AWS_REGION', 'EDITOR', 'BACKUP_ENV_FILE', 'COMPOSE_FILE'];
+  const others = [
+    'PGHOST',
+    'AWS_REGION',
+    'EDITOR',
+    'POSTGRES_INITDB_ARGS',
+    'BASE_URL',
+    'HTTP_TIMEOUT',
+    'BACKUP_ENV_FILE',
+    'COMPOSE_FILE',
+  ];
   const env = Object.fromEntries([...names, ...others].map((name) => [name, 'x']));
   const found = execFileSync('bash', ['-c', '. "$0"; shell_settings', script], {
     encoding: 'utf8',
