@@ -158,7 +158,9 @@ export const ageRecipients: Parse<readonly string[]> = (value) => {
 };
 
 /** Identities as age-keygen writes them, or an SSH private key. */
-export const ageIdentity: Parse<string> = (value) => {
+export const ageIdentity: Parse<string> = (text) => {
+  // a file that an editor on Windows wrote, handed on by a shell
+  const value = text.replace(/^\uFEFF/, '');
   if (/^AGE-SECRET-KEY-1[0-9A-Z]+\s*$/m.test(value) || value.includes('PRIVATE KEY-----')) return value;
   throw new Error('wants an age identity (AGE-SECRET-KEY-1…) or an SSH private key');
 };

@@ -5,6 +5,7 @@ import type { Backup } from '../repository/catalog.ts';
 import { sourceNamed } from '../source.ts';
 import { log, print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
+import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
 export function row(backup: Backup, config: Config) {
@@ -33,9 +34,9 @@ export function printTable(backups: readonly Backup[], where: string) {
   const width = widest(backups.map(({ key }) => key));
   for (const backup of backups) {
     const notes = [...(backup.kind === 'backup' ? [] : [backup.kind]), ...(backup.hasManifest ? [] : ['no manifest'])];
-    const time = backup.createdAt.toISOString().slice(0, 19).replace('T', ' ');
+    const time = shownTimeInTable(backup.createdAt);
     print(
-      `${padEnd(backup.key, width)}  ${time}Z  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
+      `${padEnd(backup.key, width)}  ${time}  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),
     );
   }
 }

@@ -1,6 +1,7 @@
 import { formatDuration } from '../quantities.ts';
 import { inUnits, keepEnd, keepStart, type Measure } from '../terminal/cut.ts';
 import { redact } from '../terminal/log.ts';
+import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What people are told about a run. */
 export interface Notice {
@@ -64,7 +65,7 @@ export function render(given: Notice): Message {
   return {
     notice,
     subject: renderSubject(notice),
-    text: [...lines, `${formatTime(notice.at)}${where}`].join('\n\n'),
+    text: [...lines, `${shownTimeInTable(notice.at)}${where}`].join('\n\n'),
     logTail: notice.logTail ?? '',
   };
 }
@@ -93,14 +94,10 @@ function renderItem({ source, what, since, next }: NoticeItem, at: Date): string
   const lines = [`${source}: ${what.trim().replaceAll('\n', '\n  ')}`];
   if (since !== undefined) {
     const ageMs = at.getTime() - since.getTime();
-    lines.push(`  since: ${formatTime(since)}${ageMs >= 0 ? ` (${formatDuration(ageMs)} ago)` : ''}`);
+    lines.push(`  since: ${shownTimeInTable(since)}${ageMs >= 0 ? ` (${formatDuration(ageMs)} ago)` : ''}`);
   }
   if (next) lines.push(`  next: ${next.trim().replaceAll('\n', '\n  ')}`);
   return lines.join('\n');
-}
-
-function formatTime(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
 
 function cleanNotice(notice: Notice): Notice {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Schedule } from '../config/schedule.ts';
 import { type JobName, type JobNote, readJobNote } from '../machine/job-notes.ts';
+import { shownTime } from '../terminal/time.ts';
 
 /** A job that begins later than that after it was due was not begun. */
 const GRACE_MS = 5 * 60_000;
@@ -47,9 +48,9 @@ function missedAt(schedule: Schedule, { lastSeen, isRunning }: JobNote, now: Dat
 }
 
 function reason(job: JobName, missed: Date, { lastSeen, hasRun }: JobNote, isSilent: boolean): string {
-  const due = `${job} was due at ${missed.toISOString().slice(0, 19)}Z and was not started`;
+  const due = `${job} was due at ${shownTime(missed)} and was not started`;
   const look = 'make logs-backup shows what Ofelia says, make up starts it again';
   if (isSilent)
-    return `${due}, nor was any job since ${lastSeen.toISOString().slice(0, 19)}Z: Ofelia does not run, runs the jobs of another container, or may not start them here; ${look}`;
-  return `${due}${hasRun ? `, for the first time since ${lastSeen.toISOString().slice(0, 19)}Z` : ''}: ${look}`;
+    return `${due}, nor was any job since ${shownTime(lastSeen)}: Ofelia does not run, runs the jobs of another container, or may not start them here; ${look}`;
+  return `${due}${hasRun ? `, for the first time since ${shownTime(lastSeen)}` : ''}: ${look}`;
 }
