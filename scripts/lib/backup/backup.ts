@@ -20,7 +20,7 @@ export interface BackupResult {
   readonly sizeBytes: number | null;
   readonly rawBytes: number | null;
   readonly durationMs: number;
-  /** What is unlike the backups before: told, never a failure. */
+  /** What is unlike the backups before, and what a restore will not give back as it is: told, never a failure. */
   readonly warnings?: readonly string[];
   /** Of a folder: what changed while it was read. */
   readonly changed?: Manifest['changed'];
@@ -85,7 +85,7 @@ async function backUpSource(
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.files === undefined ? `${manifest.tables.length} tables` : describeContents(manifest)}) in ${formatDuration(durationMs)}`,
     );
-    const warnings = await guardAgainstDrift(repository, manifest, signal);
+    const warnings = [...(manifest.warnings ?? []), ...(await guardAgainstDrift(repository, manifest, signal))];
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
     const { rawBytes, changed } = manifest;
     return {

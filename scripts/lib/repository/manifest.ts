@@ -64,6 +64,8 @@ const factsSchema = z.object({
   invalid: z.optional(z.array(z.string())),
   /** Event triggers of the users', which are kept out of the way of what loads the dump. */
   eventTriggers: z.optional(z.array(z.string())),
+  /** What a restore will not be able to give back as it is, as sentences. */
+  warnings: z.optional(z.array(z.string())),
   /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
   settings: z.optional(z.record(z.string(), z.string())),
   /** Which server it came from, as that tells itself from every other. */

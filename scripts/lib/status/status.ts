@@ -201,6 +201,7 @@ async function drifts(repository: Repository, backups: readonly Backup[], signal
       ...(size === undefined ? [] : [size]),
       ...(current && before ? contentDrift(before, current) : []),
       ...(current ? describeChanges(current) : []),
+      ...(current?.warnings ?? []),
     ];
   } catch (error) {
     signal.throwIfAborted();

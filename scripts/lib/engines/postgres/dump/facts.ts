@@ -6,6 +6,7 @@ import type { Connection } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
 import { systemIdentifier } from '../server/identity.ts';
 import { type Program, versionText } from '../server/programs.ts';
+import { notRestorable } from './not-restorable.ts';
 import { readServerSettings } from './server-settings.ts';
 
 const ROLES = `
@@ -68,6 +69,7 @@ export async function readFacts(connection: Connection, program: Program, shared
   // not in the transaction that the dump is of, where a refusal would be its end
   const identifier = await systemIdentifier(shared);
   const d = row?.d ?? {};
+  const warnings = await notRestorable(connection);
   const locale = d.datlocale ?? d.daticulocale;
   return {
     serverVersion: row?.version ?? versionText(connection.serverVersionNum),
@@ -85,6 +87,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     tablespaces: await names(TABLESPACES),
     invalid: await names(INVALID_OBJECTS),
     eventTriggers: await names(EVENT_TRIGGERS),
+    ...(warnings.length > 0 ? { warnings } : {}),
     ...(identifier === undefined ? {} : { systemIdentifier: identifier }),
     databaseBytes: Number(row?.bytes),
     tableBytes: Number(row?.table_bytes),
