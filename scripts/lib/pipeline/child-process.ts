@@ -24,8 +24,11 @@ export interface Stage {
   readonly hints?: readonly (readonly [RegExp, string])[];
   /** What of its standard error messages may tell; all of it without. */
   readonly words?: (stderr: string) => string;
-  /** Is shown each line of standard error as it comes; those that it returns true for are not kept as a message. */
-  readonly onLine?: (line: string) => boolean;
+  /**
+   * Is shown each line of standard error as it comes; those that it returns true for are not kept as a message, and of
+   * those that it returns a text for, the text is.
+   */
+  readonly onLine?: (line: string) => boolean | string;
 }
 
 const STDERR_KEPT_BYTES = 8_192;
@@ -88,6 +91,15 @@ export function isRunning(child: ChildProcess): boolean {
   return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
+function keptLines(lines: readonly string[], onLine: (line: string) => boolean | string): string {
+  return lines
+    .flatMap((line) => {
+      const said = onLine(line);
+      return said === true ? [] : [`${typeof said === 'string' ? said : line}\n`];
+    })
+    .join('');
+}
+
 function watch(child: ChildProcess, { name = '', onLine }: Partial<Stage> = {}): Promise<StageResult> {
   let stderr = '';
   let rest = '';
@@ -96,10 +108,7 @@ function watch(child: ChildProcess, { name = '', onLine }: Partial<Stage> = {}):
     if (onLine) {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
-      kept = lines
-        .filter((line) => !onLine(line))
-        .map((line) => `${line}\n`)
-        .join('');
+      kept = keptLines(lines, onLine);
     }
     stderr = (stderr + kept).slice(-STDERR_KEPT_BYTES);
   });
@@ -114,7 +123,8 @@ function watch(child: ChildProcess, { name = '', onLine }: Partial<Stage> = {}):
       resolve({ name, exitCode: null, signal: null, stderr: stderr.trim(), startError });
     });
     child.once('close', (exitCode, signal) => {
-      resolve({ name, exitCode, signal, stderr: (stderr + rest).trim(), ...(startError ? { startError } : {}) });
+      const last = rest === '' || !onLine ? rest : keptLines([rest], onLine);
+      resolve({ name, exitCode, signal, stderr: (stderr + last).trim(), ...(startError ? { startError } : {}) });
     });
   });
 }

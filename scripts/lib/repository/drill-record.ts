@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { manifestKey, normalizePrefix, parseKey, stemOf } from './object-key.ts';
 import { readSmall } from './read.ts';
+import { openText, sealText } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
 
 const checkSchema = z.object({ name: z.string(), ok: z.boolean(), detail: z.string() });
@@ -38,8 +39,16 @@ const recordSchema = z.object({
   proof: z.optional(proofSchema),
 });
 
+const storedSchema = z.extend(recordSchema, {
+  /** Under BACKUP_MANIFEST_PRIVATE: tables, proof and what the checks say, encrypted as the manifest is. */
+  sealed: z.optional(z.string()),
+});
+
+const sealedSchema = z.pick(recordSchema, { tables: true, checks: true, proof: true });
+
 /** What a drill found, as it is kept in the storage. */
 export type DrillRecord = z.infer<typeof recordSchema>;
+type StoredRecord = z.infer<typeof storedSchema>;
 
 const FOLDER = 'drills/';
 
@@ -59,14 +68,14 @@ export function parseDrillKey(prefix: string, key: string): { source: string; at
   return parsed?.role === 'manifest' ? { source: parsed.source, at: parsed.createdAt } : undefined;
 }
 
-export function encodeRecord(record: DrillRecord): Buffer {
+export function encodeRecord(record: StoredRecord): Buffer {
   return Buffer.from(`${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** The record, or undefined when it cannot be read: it is then as good as none. */
-export function parseRecord(bytes: Uint8Array): DrillRecord | undefined {
+export function parseRecord(bytes: Uint8Array): StoredRecord | undefined {
   try {
-    const result = recordSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    const result = storedSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     return result.success ? result.data : undefined;
   } catch {
     return undefined;
@@ -93,17 +102,41 @@ export async function newestDrills({ storage, prefix }: Shelf, signal: AbortSign
 
 /** The record itself; undefined when it cannot be understood. */
 export async function readDrill(
-  { storage }: Shelf,
+  { storage, encryption }: Shelf,
   { key }: StoredDrill,
   signal: AbortSignal,
 ): Promise<DrillRecord | undefined> {
-  return parseRecord(await readSmall(storage, key, signal));
+  const record = parseRecord(await readSmall(storage, key, signal));
+  if (record?.sealed === undefined || encryption.identity === undefined) return record;
+  try {
+    const { sealed, ...rest } = record;
+    return { ...rest, ...sealedSchema.parse(JSON.parse(await openText(sealed, key, encryption.identity, signal))) };
+  } catch {
+    // of another identity: what is told in the clear stays true
+    return record;
+  }
+}
+
+/** What a record says of the contents goes to those alone who may read the backup; the rest is for status. */
+async function seal(record: DrillRecord, recipients: readonly string[], signal: AbortSignal): Promise<StoredRecord> {
+  const { tables, checks, proof, ...rest } = record;
+  return {
+    ...rest,
+    tables: [],
+    checks: checks.map(({ name, ok }) => ({ name, ok, detail: 'encrypted: BACKUP_AGE_IDENTITY opens it' })),
+    sealed: await sealText(JSON.stringify({ tables, checks, proof }), recipients, signal),
+  };
 }
 
 /** Stores a record. @returns its key */
-export async function keepDrill({ storage, prefix }: Shelf, record: DrillRecord, signal: AbortSignal): Promise<string> {
+export async function keepDrill(
+  { storage, prefix, encryption }: Shelf,
+  record: DrillRecord,
+  signal: AbortSignal,
+): Promise<string> {
   const key = drillKey(prefix, record.source, new Date(record.startedAt));
-  await storage.put(key, once(encodeRecord(record)), { contentType: 'application/json', signal });
+  const kept = encryption.privateManifest ? await seal(record, encryption.recipients, signal) : record;
+  await storage.put(key, once(encodeRecord(kept)), { contentType: 'application/json', signal });
   return key;
 }
 

@@ -14,6 +14,7 @@ import { takeLock } from '../server/locks.ts';
 import { programFor } from '../server/programs.ts';
 import { LOADING, settingsFor } from '../server/session.ts';
 import { swapDatabases } from '../swap/swap.ts';
+import { withoutRows } from './client-words.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { laterFile, makeLater, withLeftOut } from './made-later.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
@@ -192,5 +193,6 @@ async function loadStage(
       `--database=${staging}`,
     ],
     env: clientEnvironment(source),
+    onLine: withoutRows(),
   };
 }
