@@ -19,6 +19,7 @@ import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } fro
 import { carryOver } from './carry-over.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
+import { proofSide, roleNames } from './proof-side.ts';
 import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
 import { assertEmpty, create, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
@@ -52,7 +53,8 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const databases = await listDatabases(connection);
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
-    const known = { connection, source, target, targetExists, globals, manifest, signal };
+    const rolesBefore = await roleNames(connection);
+    const known = { connection, source, target, targetExists, globals, manifest, rolesBefore, signal };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     const { isKnownServer } = options;
@@ -107,6 +109,7 @@ interface SessionParts {
   readonly manifest: Manifest | undefined;
   /** What of the backup's roles could not be made. */
   readonly lackingRoles: readonly Ungiven[];
+  readonly rolesBefore: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -117,6 +120,7 @@ function session(own: SessionParts): RestoreSession {
     staging,
     isForeign,
     plan: (format, parts) => plan(own, format, parts),
+    proof: proofSide(own),
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
       await giveBack(connection);

@@ -1,0 +1,58 @@
+import { inLargeWrites } from '../../../pipeline/large-writes.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
+import type { SourceConfig } from '../../../source.ts';
+import type { ProofSide } from '../../engine.ts';
+import { readGlobals } from '../dump/globals.ts';
+import { type Connection, connect, conninfo, libpqEnvironment } from '../server/connection.ts';
+import { programFor, versionText } from '../server/programs.ts';
+
+/** What the restored database is read with, once more. */
+export interface ProofParts {
+  readonly connection: Connection;
+  readonly source: SourceConfig;
+  readonly staging: string;
+  readonly manifest: Manifest | undefined;
+  readonly rolesBefore: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** See RestoreSession.proof: a plain dump by pg_dump, whatever format was restored. */
+export function proofSide({ connection, source, staging, manifest, rolesBefore, signal }: ProofParts): ProofSide {
+  const { serverVersionNum } = connection;
+  return {
+    dialect: 'postgres',
+    serverVersion: versionText(serverVersionNum),
+    rolesBefore,
+    through: async (format) => {
+      if (format !== 'custom') return undefined;
+      const program = await programFor('pg_restore', serverVersionNum);
+      return { name: 'pg_restore', command: program.path, args: ['--file=-'] };
+    },
+    read: async () => {
+      const program = await programFor('pg_dump', serverVersionNum);
+      return {
+        name: 'pg_dump',
+        ...inLargeWrites(program.path, [
+          '--no-password',
+          `--dbname=${conninfo(staging, program.major)}`,
+          `--lock-wait-timeout=${source.lockTimeoutMs}`,
+          '--format=plain',
+        ]),
+        env: libpqEnvironment(source, staging),
+      };
+    },
+    globals: async () => {
+      const own = await connect(source, staging, signal);
+      try {
+        return await readGlobals(own, staging, manifest?.roles ?? []);
+      } finally {
+        await own.close();
+      }
+    },
+  };
+}
+
+/** The roles that the server has now. */
+export async function roleNames(connection: Connection): Promise<string[]> {
+  return (await connection.query<{ name: string }>('select rolname as name from pg_roles')).map(({ name }) => name);
+}
