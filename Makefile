@@ -4,7 +4,7 @@
 # of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT COMPARE
+WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE
 WORDS_OF_drill := FILE SOURCE
 WORDS_OF_backup := SOURCE
 WORDS_OF_list-backups := SOURCE
