@@ -59,6 +59,8 @@ function connectHint(source: SourceConfig, error: unknown): string {
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
+    case 'P0001':
+      return 'A function that the database runs at a login (an event trigger ON login) refuses this session: let it pass application_name compose-db-backup and databases of other names, or work as a superuser, whose sessions leave it out (event_triggers = off).';
     case '28000':
       return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
     case '3D000':

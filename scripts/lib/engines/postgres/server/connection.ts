@@ -75,13 +75,26 @@ export function conninfo(database: string, clientMajor: number): string {
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
  */
 export async function connect(source: SourceConfig, database: string, signal: AbortSignal): Promise<Connection> {
+  return connectWith(source, database, signal, '');
+}
+
+/** Known from an earlier session of the run: it may leave out what a database does at a login, and knows how. */
+const mayPassLogins = new Set<string>();
+const WITHOUT_LOGIN_TRIGGERS = '-c event_triggers=off';
+
+async function connectWith(
+  source: SourceConfig,
+  database: string,
+  signal: AbortSignal,
+  options: string,
+): Promise<Connection> {
   signal.throwIfAborted();
   let lastError: unknown;
   const attempts = await connectionAttempts(source).catch((error: unknown) => {
     throw error instanceof OperatorError ? error : connectError(source, database, error);
   });
   for (const { address, ssl } of attempts) {
-    const newClient = () => clientOf(source, database, { host: address ?? source.host, ssl });
+    const newClient = () => clientOf(source, database, { host: address ?? source.host, ssl, options });
     const client = newClient();
     const breakOff = () => cut(client);
     signal.addEventListener('abort', breakOff, { once: true });
@@ -94,7 +107,7 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
         return second;
       };
       const pid = await assertOwnSession(client, JSON.stringify([address ?? source.host, source.port]), another);
-      return await wrap(client, source, database, { pid, signal });
+      return await wrap(client, source, database, { pid, signal, options });
     } catch (error) {
       await end(client);
       signal.throwIfAborted();
@@ -105,13 +118,17 @@ export async function connect(source: SourceConfig, database: string, signal: Ab
       signal.removeEventListener('abort', breakOff);
     }
   }
+  // raised by a function that the database runs at a login
+  const isRefusedAtLogin = codeOf(lastError)?.startsWith('P0') === true;
+  if (isRefusedAtLogin && options === '' && mayPassLogins.has(placeOf(source, '')))
+    return connectWith(source, database, signal, WITHOUT_LOGIN_TRIGGERS);
   throw connectError(source, database, lastError);
 }
 
 function clientOf(
   source: SourceConfig,
   database: string,
-  { host, ssl }: { host: string; ssl: Attempt['ssl'] },
+  { host, ssl, options }: { host: string; ssl: Attempt['ssl']; options: string },
 ): pg.Client {
   const client = new pg.Client({
     host,
@@ -120,6 +137,7 @@ function clientOf(
     database,
     password: source.password,
     ssl,
+    ...(options === '' ? {} : { options }),
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: source.connectTimeoutMs,
     keepAlive: true,
@@ -134,7 +152,7 @@ async function wrap(
   client: pg.Client,
   source: SourceConfig,
   database: string,
-  { pid, signal }: { pid: number; signal: AbortSignal },
+  { pid, signal, options }: { pid: number; signal: AbortSignal; options: string },
 ): Promise<Connection> {
   let lost: unknown;
   // a server that goes away is reported to the query under way, or to the next one
@@ -166,7 +184,8 @@ async function wrap(
     signal.throwIfAborted();
     throw queryError(source, database, error);
   }
-  toldOf.set(placeOf(source, database), session);
+  if (session.isSuperuser && session.serverVersionNum >= 170_000) mayPassLogins.add(placeOf(source, ''));
+  toldOf.set(placeOf(source, database), { ...session, options: [session.options, options].filter(Boolean).join(' ') });
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
     // not closed afterwards: that would wait for an answer of a server that may be gone
