@@ -4,10 +4,10 @@ import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
-import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
+import { type Connection, connect } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
 import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
-import { dropDatabase, subscriptionsOf } from '../server/drop.ts';
+import { dropDatabase } from '../server/drop.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
 import { mark } from '../server/marks.ts';
@@ -15,15 +15,15 @@ import { psqlMeter } from '../server/psql-meter.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { planFolder, restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
-import { type GlobalsRun, giveOwnSettings, makeMissingRoles, tellOfUngiven } from './apply-globals.ts';
-import { carryOver } from './carry-over.ts';
+import { makeMissingRoles } from './apply-globals.ts';
+import { giveAll, sentences, tellOfSubscriptions } from './give.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { proofSide, roleNames } from './proof-side.ts';
 import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
 import { assertEmpty, create, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
-import { describeUngiven, type Ungiven } from './ungiven.ts';
+import type { Ungiven } from './ungiven.ts';
 
 /** What a newer pg_dump writes at a dump's head and an older server does not know. */
 const HEAD_SETTINGS = [
@@ -158,40 +158,6 @@ function session(own: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
-}
-
-/** PostgreSQL restores them so that they do not run. */
-async function tellOfSubscriptions(connection: Connection, staging: string): Promise<void> {
-  const names = (await subscriptionsOf(connection, staging)).map(({ name }) => name);
-  if (names.length === 0) return;
-  log.warn(
-    `it subscribes to logical replication, which is disabled as restored: ${names.join(', ')}. Where it is to go on: ALTER SUBSCRIPTION … ENABLE, and mind that its rows are of the backup's time`,
-  );
-}
-
-/** Owner, grants and settings of the live database; where there is none those of the backup. */
-async function giveAll(own: SessionParts, isLast: boolean): Promise<Ungiven[]> {
-  const { connection, source, target, staging, targetExists, globals, signal } = own;
-  if (!targetExists) {
-    if (globals === undefined) return [];
-    const run: GlobalsRun = { connection, source, database: staging, globals, signal };
-    // whom no limit keeps out gives everything at once, and it can be compared
-    if (connection.isSuperuser) return isLast ? [] : giveOwnSettings(run, 'whole');
-    return giveOwnSettings(run, isLast ? 'last_only' : 'without_last');
-  }
-  const ungiven = await carryOver(connection, target, staging, isLast);
-  // a role that may restore a database may not always give it every setting that it has
-  tellOfUngiven(ungiven.filter(({ isSetting }) => isSetting).map((one) => underItsName(one, own)));
-  return ungiven.filter(({ isSetting }) => !isSetting);
-}
-
-function sentences(ungiven: readonly Ungiven[], own: SessionParts): string[] {
-  return ungiven.map((one) => describeUngiven(underItsName(one, own)));
-}
-
-/** Under the name that the database will have, for whoever gives it what is missing. */
-function underItsName(one: Ungiven, { staging, target }: SessionParts): Ungiven {
-  return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }
 
 async function plan(
