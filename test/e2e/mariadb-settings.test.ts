@@ -81,4 +81,23 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
       }
     });
   }
+
+  test('a row that is longer in a dump than the server takes comes back, and the limit is what it was', async () => {
+    const { database, env } = await shop();
+    await mariadb.sql(
+      "create table files (id int primary key, body longblob); insert into files values (1, repeat(unhex('00ff5c0a'), 2500000))",
+      undefined,
+      database,
+    );
+    const backup = await runVerb('backup', [], env);
+    assert.equal(backup.code, 0, backup.stderr);
+    const limit = async () => (await mariadb.sql('select @@global.max_allowed_packet as n'))[0].n;
+    const before = await limit();
+    const restore = await runVerb('restore', ['latest'], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.deepEqual(await mariadb.sql('select length(body) as n from files', undefined, database), [
+      { n: 10_000_000 },
+    ]);
+    assert.equal(await limit(), before);
+  });
 });

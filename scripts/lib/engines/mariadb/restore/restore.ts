@@ -12,6 +12,7 @@ import { countContents, listTables } from '../server/contents.ts';
 import { asStored, freeBesideName, listDatabases, storedName } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { programFor } from '../server/programs.ts';
+import { raiseLimits } from '../server/raised.ts';
 import { LOADING, settingsFor } from '../server/session.ts';
 import { swapDatabases } from '../swap/swap.ts';
 import { withoutRows } from './client-words.ts';
@@ -28,6 +29,7 @@ const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
 export async function beginRestore(given: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
   const { manifest, globals, signal } = options;
   const connection = await connect(given, signal);
+  let putBack = async () => {};
   try {
     const source = await asStored(connection, given);
     const to = options.to === undefined ? undefined : await storedName(connection, options.to);
@@ -40,7 +42,8 @@ export async function beginRestore(given: SourceConfig, options: RestoreOptions)
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
     const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
     const dumped = manifest?.database ?? source.database;
-    const known = { connection, source, target, signal, dumped, rehearses: options.rehearses === true };
+    putBack = await raiseLimits(connection, source);
+    const known = { putBack, connection, source, target, signal, dumped, rehearses: options.rehearses === true };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
       return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
@@ -50,12 +53,15 @@ export async function beginRestore(given: SourceConfig, options: RestoreOptions)
     const swaps = to === undefined;
     return session({ ...known, staging, isForeign: false, swaps, grants: swaps ? grants : [] });
   } catch (error) {
+    await putBack();
     await connection.close();
     throw error;
   }
 }
 
 interface SessionParts {
+  /** Puts back what was widened for the load. */
+  readonly putBack: () => Promise<void>;
   readonly connection: Connection;
   readonly source: SourceConfig;
   readonly target: string;
@@ -72,7 +78,7 @@ interface SessionParts {
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, swaps, grants, signal, dumped, rehearses } = parts;
+  const { connection, source, target, staging, isForeign, swaps, grants, signal, dumped, rehearses, putBack } = parts;
   let isCommitted = false;
   const later = laterFile();
   let making: Promise<void> | undefined;
@@ -130,9 +136,10 @@ function session(parts: SessionParts): RestoreSession {
     discard: async () => {
       if (!isCommitted) await discard(source, staging, isForeign);
     },
-    close: () => {
+    close: async () => {
       later.remove();
-      return connection.close();
+      await putBack();
+      await connection.close();
     },
   };
 }

@@ -4,6 +4,7 @@ import { nothingToUndo } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { asStored, besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
+import { raiseLimits } from '../server/raised.ts';
 import { findUnfinished, type Unfinished } from '../swap/journal.ts';
 import { resumeSwap, swapDatabases } from '../swap/swap.ts';
 
@@ -21,6 +22,7 @@ export async function completeUnfinished(
 /** See Engine.undo. An undo or a restore that broke off is completed first; of an undo, that is all that was asked for. */
 export async function undoRestore(given: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
   const connection = await connect(given, signal);
+  let putBack = async () => {};
   try {
     const source = await asStored(connection, given);
     const live = source.database;
@@ -32,6 +34,7 @@ export async function undoRestore(given: SourceConfig, signal: AbortSignal): Pro
     const [previous] = await besideDatabases(connection, live, 'previous');
     if (!previous) throw nothingToUndo(live);
     const liveExists = (await listDatabases(connection)).includes(live);
+    putBack = await raiseLimits(connection, source);
     const keptAs = await freeBesideName(connection, live, 'undone');
     await swapDatabases(
       connection,
@@ -41,6 +44,7 @@ export async function undoRestore(given: SourceConfig, signal: AbortSignal): Pro
     );
     return { database: live, restoredFrom: previous.name, keptAs };
   } finally {
+    await putBack();
     await connection.close();
   }
 }
