@@ -158,7 +158,7 @@ test('a listing in an order of the store’s own is whole, and comes in the orde
   assert.deepEqual(await keysOf(storage, ''), keys);
 });
 
-test('throws for a page in an order of its own that comes a second time in the place of another', async () => {
+test('throws for a page in an order of its own that comes a second time in place of another', async () => {
   const keys = ['k2', 'k1'].map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
   double.change({
     fault: ({ nth }) => ({

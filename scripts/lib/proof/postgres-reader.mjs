@@ -7,7 +7,7 @@ const NEWLINE = 10;
 const BACKSLASH = 92;
 const DOT = 46;
 const LOWRITE = 'SELECT pg_catalog.lowrite(';
-/** What stands in the place of a table's name for the bytes of large objects. */
+/** What stands in place of a table's name for the bytes of large objects. */
 export const LARGE_OBJECTS = 'large objects';
 const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin$/i;
 const SHOWN_CHARACTERS = 400;

@@ -23,7 +23,7 @@ const contentsSchema = z.object({
   tables: z.array(tableSchema),
   sequences: z.array(sequenceSchema),
   largeObjects: z.optional(count),
-  /** Views, triggers, routines and events, so many of each kind, where the engine counts them. */
+  /** Views, triggers, routines and events, the number of each kind, where the engine counts them. */
   codeObjects: z.optional(z.record(z.string(), count)),
   /** A folder was backed up; false for a single file. */
   isFolder: z.optional(z.boolean()),

@@ -46,7 +46,7 @@ export async function* listObjects(
     for (const { Key, Size } of page.Contents ?? []) {
       if (Key === undefined || Size === undefined) throw notS3(target, 'the listing has an entry without key or size');
       const key = decode(Key);
-      // a page that comes a second time may have come in the place of another
+      // a page that comes a second time may have come in place of another
       if (!found.add({ key, sizeBytes: Size })) throw notS3(target, `the listing has ${key} twice`);
     }
     emptyPages = page.Contents?.length ? 0 : emptyPages + 1;

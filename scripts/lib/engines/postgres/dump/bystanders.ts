@@ -58,7 +58,7 @@ export interface FixedSession extends DumpSession {
 /**
  * Connects before the dump begins, for nothing should take time between its snapshot and its locks. A dump is given up
  * once somebody has waited for a table that it holds for longer than BLOCKING_TIMEOUT: it only reads, but who wants to
- * alter a table has to wait for its readers, and whoever comes after him, the application too, waits behind him. It is
+ * alter a table has to wait for its readers, and whatever comes after him, the application too, waits behind him. It is
  * given up at once where it waits for itself.
  */
 export async function lookAfterBystanders(source: SourceConfig, signal: AbortSignal): Promise<Bystanders> {

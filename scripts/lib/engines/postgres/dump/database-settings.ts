@@ -24,7 +24,7 @@ export interface DatabaseStatement {
   readonly sql: string;
   /** A setting may be missed; an owner or a right that is not as it was is a failure. */
   readonly kind: 'owner' | 'grant' | 'setting' | 'property';
-  /** To be given by this role, which was granted the right to, in the place of the owner. */
+  /** To be given by this role, which was granted the right to, in place of the owner. */
   readonly asRole?: string;
   /** Only once nobody has to work in the database before it is in use: limits, and what would keep it from being dropped. */
   readonly isLast?: true;

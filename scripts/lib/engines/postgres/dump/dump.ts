@@ -20,7 +20,7 @@ import { readGlobals } from './globals.ts';
 /**
  * Locks the source and exports the snapshot that both the dump and the row counts use.
  *
- * @param putAside dump this database of the server in the place of the source's own, and wait for the lock
+ * @param putAside dump this database of the server in place of the source's own, and wait for the lock
  */
 export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   // a database that was put aside is nobody's any more: nobody waits for it

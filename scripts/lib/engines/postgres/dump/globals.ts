@@ -140,7 +140,7 @@ function createRole(
 /**
  * A membership, where one of the two roles had to be made. From PostgreSQL 16 on with its options and its grantor, as
  * pg_dumpall writes it: without them it would come back wider than it was. Nobody but the first superuser may be left out
- * as a grantor: whoever restores takes his place.
+ * as a grantor: the restoring role takes its place.
  */
 function grantMembership(
   membership: Membership,

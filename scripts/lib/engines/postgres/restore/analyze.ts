@@ -4,7 +4,7 @@ import { log } from '../../../terminal/log.ts';
 import { type Connection, sqlState } from '../server/connection.ts';
 import { openSessions } from '../server/sessions.ts';
 
-/** So many small tables are handed to a session at a time. */
+/** How many small tables are handed to a session at a time. */
 const BATCH = 50;
 const SMALL_BYTES = 1024 * 1024;
 

@@ -44,7 +44,7 @@ export async function assertEmpty(source: SourceConfig, database: string, signal
 
 /**
  * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. It has the live one's
- * owner from the start, where this role may give it away: whoever owns tables in it needs the rights of its owner.
+ * owner from the start, where this role may give it away: an owner of tables in it needs the rights of its owner.
  */
 export async function createStatement(
   connection: Connection,

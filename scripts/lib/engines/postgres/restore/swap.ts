@@ -13,7 +13,7 @@ const TERMINATE_EVERY_MS = 100;
 const IS_IN_THE_WAY = "usesysid is not null and backend_type is distinct from 'autovacuum worker'";
 
 /**
- * Puts the database `next` in the place of `live`, which is kept as `kept`, in one transaction: whoever connects finds
+ * Puts the database `next` in place of `live`, which is kept as `kept`, in one transaction: a new connection finds
  * the one or the other, whole. Open connections are told of in the log, then ended; new ones wait for the moment that
  * the renaming takes.
  *

@@ -27,7 +27,7 @@ export const FIRST_PART = '0000-pre-data';
 export const CHECKED = 'checked-data';
 
 /**
- * How long a stream waits for a table. The session that holds the tables lets nobody alter one: whoever waits to do so
+ * How long a stream waits for a table. The session that holds the tables lets nobody alter one: a session that waits to do so
  * waits for the dump, the dump for him, and the application for both.
  */
 const QUEUE_WAIT_MS = 10_000;
@@ -35,7 +35,7 @@ const QUEUE_WAIT_MS = 10_000;
 /** Less than that per stream takes no longer by one stream than by two: each has to be begun. */
 const WORTH_A_STREAM_BYTES = 64 * 1024 * 1024;
 
-/** How many streams to write at a time, and with BACKUP_JOBS=auto, why so many. */
+/** How many streams to write at a time, and with BACKUP_JOBS=auto, why that many. */
 export function folderJobs(source: SourceConfig, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
   if (!source.jobsBySize) return { jobs: source.jobs };
   const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
