@@ -32,6 +32,7 @@ export async function assertRestorable(
   await assertMayDefine(connection, source, plan.manifest);
   await assertRoom(connection, plan.manifest);
   if (!plan.swaps || !plan.targetExists) return;
+  await tellOfPrepared(connection);
   await assertNotReferenced(connection, plan.target);
   await tellOfEarlierRestores(connection, plan.target);
 }
@@ -83,6 +84,16 @@ async function assertRoom(connection: Connection, manifest: Manifest | undefined
   const freeBytes = Number(disk?.kib) * 1024;
   const neededBytes = manifest.databaseBytes * ROOM_FACTOR;
   assertServerRoom(freeBytes, neededBytes);
+}
+
+/** A prepared XA transaction holds its tables without any session that could be ended, of whichever database. */
+async function tellOfPrepared(connection: Connection): Promise<void> {
+  const rows = await connection.query<{ data: string | Buffer }>('xa recover').catch(() => []);
+  if (rows.length === 0) return;
+  const named = rows.map(({ data }) => String(data)).join(', ');
+  log.warn(
+    `XA transactions are prepared and hold their tables: ${named}. If they are of this database, the swap will wait for them in vain: XA COMMIT or XA ROLLBACK ends each`,
+  );
 }
 
 /** A foreign key of another database would go on referring to the replaced table. */
