@@ -173,7 +173,11 @@ describe('a drill of a PostgreSQL backup', { skip: missing, concurrency: 2 }, ()
       drills.push(JSON.parse(readFileSync(join(folder, record), 'utf8')));
     }
     const [first, second] = drills;
-    assert.deepEqual([first.proof.tables, first.proof.rows, first.proof.notCompared], [12, 853, []]);
+    assert.deepEqual([first.proof.tables, first.proof.rows], [12, 853]);
+    assert.deepEqual(
+      first.proof.notCompared.map(({ what }: { what: string }) => what),
+      ['TABLE public.orders', 'MATERIALIZED VIEW public.revenue'],
+    );
     assert.equal(first.proof.sums.find(({ table }: { table: string }) => table === 'public.orders').rows, 490);
     assert.deepEqual(first.proof.sums, second.proof.sums);
   });

@@ -10,7 +10,7 @@ const LOWRITE = 'SELECT pg_catalog.lowrite(';
 /** What stands in place of a table's name for the bytes of large objects. */
 export const LARGE_OBJECTS = 'large objects';
 const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin$/i;
-const SHOWN_CHARACTERS = 400;
+const SHOWN_CHARACTERS = 4_000;
 /** Of a row that is looked for, so much is kept. */
 const KEPT_ROW_BYTES = 1 << 16;
 
