@@ -53,6 +53,7 @@ TO_OPTION = $(if $(TO),--to="$$TO")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
+OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
@@ -96,9 +97,9 @@ backup: ## Back up now [SOURCE=name]
 list-backups: ## Every backup there is [SOURCE=name]
 	$(VERB) list $(SOURCE_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1]
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) -- "$$FILE"
+	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) -- "$$FILE"
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)

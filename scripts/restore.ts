@@ -8,7 +8,7 @@ import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--json]
+restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--own-search-path] [--json]
 restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
@@ -21,6 +21,7 @@ the live database as it was. Folders go the same way. See list for the keys.
   --other-server  replace a live database with data in it also where none of the source's backups came from
   --compare       before the swap, read the restored database once more and compare every row and definition with those
                   that were dumped, as a drill does
+  --own-search-path  load with the search path that the database has, for functions that need it: the dump says none
   --undo          swap the database that the last restore replaced back in
   --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
 
@@ -36,6 +37,7 @@ await verb({
     compare: { type: 'boolean' },
     undo: { type: 'boolean' },
     'other-server': { type: 'boolean' },
+    'own-search-path': { type: 'boolean' },
   },
   allowPositionals: true,
   request: ({ options, words }) => readRequest(options, words),

@@ -188,3 +188,42 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
     }
   });
 });
+
+describe('a dump that no load takes as it is', { skip: missing }, () => {
+  test('for want of a search path: the cause is named, and a restore with the database’s own path brings the data', async () => {
+    const { database, env } = await databaseOf(`
+      create schema app;
+      create function app.low(text) returns text language plpgsql immutable as $$ begin return lower($1); end $$;
+      create function app.slug(text) returns text language plpgsql immutable as $$ begin return low($1); end $$;
+      create table app.places (id int primary key, name text, slug text generated always as (app.slug(name)) stored);
+      create index on app.places (app.slug(name))`);
+    await postgres.sql('postgres', `alter database ${database} set search_path = app, public`);
+    await postgres.sql(database, "insert into app.places (id, name) values (1, 'A')");
+    for (const format of ['sql', 'folder']) {
+      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
+      assert.equal(backup.code, 0, backup.stderr);
+      const key: string = backup.json.results[0].key;
+      const copy = `${database}${format}`;
+      const refused = await runVerb('restore', [key, '--to', copy], env);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /low\(text\) does not exist[\s\S]*next: [^\n]*search_path[^\n]*--own-search-path/);
+      const restored = await runVerb('restore', [key, '--to', copy, '--own-search-path'], env);
+      assert.equal(restored.code, 0, restored.stderr);
+      assert.equal(await postgres.dump(copy), await postgres.dump(database));
+    }
+  });
+
+  test('for an orphan: constraint and columns are named, and a way to the data', async () => {
+    const { database, env } = await databaseOf(`
+      create table customers (id int primary key);
+      create table orders (id int primary key, customer int constraint orders_customer references customers);
+      set session_replication_role = replica; insert into orders values (5000, 777)`);
+    for (const format of FORMATS) {
+      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
+      assert.equal(backup.code, 0, backup.stderr);
+      const refused = await runVerb('restore', [backup.json.results[0].key, '--to', `${database}copy`], env);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /orders_customer[\s\S]*Key \(customer\)[\s\S]*next: [^\n]*NOT VALID/);
+    }
+  });
+});

@@ -178,6 +178,8 @@ export interface RestoreOptions {
   readonly globals?: string;
   /** On a rehearsal's server, which has neither the source's keys nor its neighbours. */
   readonly rehearses?: boolean;
+  /** Load with the search path that the database has, for functions that need it. Of PostgreSQL alone. */
+  readonly ownSearchPath?: boolean;
   readonly signal: AbortSignal;
 }
 

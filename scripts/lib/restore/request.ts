@@ -20,6 +20,8 @@ export interface RestoreRequest {
   readonly otherServer?: boolean;
   /** Compare every row and definition with the dump before anything live changes. */
   readonly compare?: boolean;
+  /** Load with the search path that the database has. */
+  readonly ownSearchPath?: boolean;
 }
 
 /** The options of the verb, as they were typed. */
@@ -30,6 +32,7 @@ export interface RestoreWords {
   readonly compare?: boolean | undefined;
   readonly undo?: boolean | undefined;
   readonly 'other-server'?: boolean | undefined;
+  readonly 'own-search-path'?: boolean | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface RestoreWords {
  * @throws OperatorError USAGE for words that do not go together
  */
 export function readRequest(
-  { source, at, to, undo, compare, 'other-server': otherServer }: RestoreWords,
+  { source, at, to, undo, compare, 'other-server': otherServer, 'own-search-path': ownSearchPath }: RestoreWords,
   words: readonly string[],
 ): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
   const [wanted, ...others] = words;
@@ -58,6 +61,7 @@ export function readRequest(
     ...(to === undefined ? {} : { to }),
     ...(otherServer === undefined ? {} : { otherServer }),
     ...(compare ? { compare } : {}),
+    ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
   };
 }
 

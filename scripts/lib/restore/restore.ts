@@ -76,7 +76,7 @@ async function bringBackFound(
   config: Config,
   repository: Repository,
   found: Found,
-  { to, otherServer, compare = false }: RestoreRequest,
+  { to, otherServer, ownSearchPath, compare = false }: RestoreRequest,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
   const { backup, manifest, source } = found;
@@ -90,6 +90,7 @@ async function bringBackFound(
     ...(to === undefined ? {} : { to }),
     ...(manifest === undefined ? {} : { manifest }),
     ...(globals === undefined ? {} : { globals }),
+    ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
     ...(otherServer ? {} : { isKnownServer: (id: string) => isKnownServer(repository, found, id, signal) }),
     signal,
   });

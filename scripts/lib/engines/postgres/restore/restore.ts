@@ -2,22 +2,19 @@ import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import type { LoadStep, RestoreOptions, RestoreSession } from '../../engine.ts';
-import { assertComplete } from '../server/completion.ts';
+import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
 import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
-import { loadStage } from '../server/load-stage.ts';
 import { lockRestore } from '../server/locks.ts';
 import { mark } from '../server/marks.ts';
-import { psqlMeter } from '../server/psql-meter.ts';
-import { restrictionFor } from '../server/restricted-mode.ts';
-import { planFolder, restoreJobs } from '../split/load.ts';
+import { restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
 import { makeMissingRoles } from './apply-globals.ts';
 import { giveAll, sentences, tellOfSubscriptions } from './give.ts';
 import { dropLeftovers } from './leftovers.ts';
+import { planLoad } from './plan-load.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { proofSide, roleNames } from './proof-side.ts';
 import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
@@ -25,18 +22,12 @@ import { assertEmpty, create, createStatement } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import type { Ungiven } from './ungiven.ts';
 
-/** What a newer pg_dump writes at a dump's head and an older server does not know. */
-const HEAD_SETTINGS = [
-  { line: 'SET transaction_timeout = 0;', since: 170_000 },
-  { line: 'SET default_table_access_method = heap;', since: 120_000 },
-] as const;
-
 /** No place to restore into, empty as they are. */
 const MAINTENANCE = ['postgres', 'template0', 'template1'];
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, globals, signal } = options;
+  const { to, manifest, globals, ownSearchPath = false, signal } = options;
   const target = to ?? source.database;
   if (to !== undefined && MAINTENANCE.includes(to)) {
     throw new OperatorError(
@@ -54,7 +45,7 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
     const rolesBefore = await roleNames(connection);
-    const known = { connection, source, target, targetExists, globals, manifest, rolesBefore, signal };
+    const known = { connection, source, target, targetExists, globals, manifest, ownSearchPath, rolesBefore, signal };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     const { isKnownServer } = options;
@@ -107,6 +98,7 @@ interface SessionParts {
   readonly targetExists: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
+  readonly ownSearchPath: boolean;
   /** What of the backup's roles could not be made. */
   readonly lackingRoles: readonly Ungiven[];
   readonly rolesBefore: readonly string[];
@@ -119,7 +111,7 @@ function session(own: SessionParts): RestoreSession {
   return {
     staging,
     isForeign,
-    plan: (format, parts) => plan(own, format, parts),
+    plan: (format, parts) => planLoad(own, format, parts),
     proof: proofSide(own),
     contents: () => restoredContents(source, staging, signal),
     prepare: async () => {
@@ -158,27 +150,6 @@ function session(own: SessionParts): RestoreSession {
     },
     close: () => connection.close(),
   };
-}
-
-async function plan(
-  { connection, source, staging, isForeign, manifest, signal }: SessionParts,
-  format: string,
-  parts: readonly string[],
-): Promise<readonly LoadStep[]> {
-  const { serverVersionNum, isSuperuser } = connection;
-  const loading = { serverVersionNum, isSuperuser, hasEventTriggers: (manifest?.eventTriggers ?? []).length > 0 };
-  const droppedLines = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
-  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, manifest !== undefined);
-  const meter = psqlMeter(droppedLines, guard);
-  if (format === 'folder') {
-    const textMeter = psqlMeter(droppedLines);
-    return planFolder({ source, staging, loading, meter, textMeter, signal }, parts);
-  }
-  const into = await loadStage(source, staging, format, { ...loading, isWhole: isForeign });
-  const verifyEnd = (tail: string) => {
-    if (format === 'sql') assertComplete(tail);
-  };
-  return [{ jobs: 1, loads: [{ into, meter, verifyEnd }] }];
 }
 
 /** What was given to the operator's own database for the load is not to stay in it. */

@@ -45,6 +45,8 @@ export interface Place {
   readonly staging: string;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
+  /** The search path of the dumped database, too. */
+  readonly ownSearchPath: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +69,10 @@ export async function putInForce(place: Place): Promise<(by: Connection) => Prom
           assignment: settingAssignment(setting),
         }))
       : settingsOfGlobals(globals);
-  const wanted = [...dumped.filter(({ name }) => !NOT_WHILE_LOADING.test(name)), ...(await othersHere(place, dumped))];
+  const wanted = [
+    ...dumped.filter(({ name }) => !NOT_WHILE_LOADING.test(name) || (place.ownSearchPath && name === 'search_path')),
+    ...(await othersHere(place, dumped)),
+  ];
   const failed: string[] = [];
   for (const { name, assignment } of wanted) {
     try {

@@ -1,6 +1,7 @@
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { SourceConfig } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
+import { LOAD_HINTS } from './load-hints.ts';
 import { programFor } from './programs.ts';
 import { PROGRAM_HINTS, programWords } from './server-says.ts';
 import { type Loading, loadingOptions } from './session-settings.ts';
@@ -17,7 +18,7 @@ export async function loadStage(
 ): Promise<Stage> {
   const { serverVersionNum } = loading;
   const env = { ...libpqEnvironment(source, staging), PGOPTIONS: loadingOptions(loading) };
-  const says = { hints: PROGRAM_HINTS, words: programWords };
+  const says = { hints: [...LOAD_HINTS, ...PROGRAM_HINTS], words: programWords };
   const inOne = isWhole ? ['--single-transaction'] : [];
   if (format === 'custom') {
     const program = await programFor('pg_restore', serverVersionNum);

@@ -1,5 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Connection } from '../server/connection.ts';
+import { loadHint } from '../server/load-hints.ts';
 import type { Sessions } from '../server/sessions.ts';
 import type { BuildPlan, Reference, Task } from './build-plan.ts';
 
@@ -21,8 +22,9 @@ async function run(connection: Connection, sql: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
     const statement = sql.replace(/\s+/g, ' ').slice(0, 200);
-    throw new OperatorError('RESTORE_FAILED', `${messageOf(error)} (${statement})`, {
-      hint: 'The live database is as it was.',
+    const message = `${messageOf(error)} (${statement})`;
+    throw new OperatorError('RESTORE_FAILED', message, {
+      hint: `${loadHint(message) ?? ''} The live database is as it was.`.trimStart(),
       cause: error.cause,
     });
   }
