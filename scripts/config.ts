@@ -3,7 +3,7 @@ import { loadResolved, type Resolved } from './lib/config/config.ts';
 import { isSecretName, type Origin } from './lib/config/settings.ts';
 import { VARIABLES, type Variable } from './lib/config/variables.ts';
 import { EXIT } from './lib/errors.ts';
-import type { SourceConfig } from './lib/source.ts';
+import type { Source } from './lib/source.ts';
 import { log, print, printJson, redact } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
 
@@ -71,17 +71,21 @@ function describeStorage(storage: Resolved['config']['repository']['storage']) {
   return { kind, endpoint: endpoint ?? null, region, bucket };
 }
 
-function describeSource(source: SourceConfig) {
-  const { name, engine, host, port, database, user, password, format, compression, variable } = source;
+function describeSource(source: Source) {
+  const { name, engine, format, compression, variable } = source;
   const method = compression.level === undefined ? compression.method : `${compression.method}:${compression.level}`;
   return {
     name,
     engine,
-    host,
-    port,
-    database,
-    user,
-    hasPassword: password !== undefined,
+    ...(source.engine === 'files'
+      ? { host: '', port: 0, database: source.path, user: '', hasPassword: false }
+      : {
+          host: source.host,
+          port: source.port,
+          database: source.database,
+          user: source.user,
+          hasPassword: source.password !== undefined,
+        }),
     format,
     compression: method,
     variable,

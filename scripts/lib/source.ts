@@ -1,21 +1,9 @@
-import type { Compression, DumpFormat, EngineName } from './formats.ts';
+import type { Compression, DumpFormat } from './formats.ts';
 
-/** A database or folder to back up, and how. */
-export interface SourceConfig {
+/** What every source has. */
+interface AnySource {
   /** What keys and reports call it. */
   readonly name: string;
-  readonly engine: EngineName;
-  /** Empty for a folder, as are the port, 0, and the user. */
-  readonly host: string;
-  readonly port: number;
-  /** The database's name; `*` is every database of the server. Of a folder, its path. */
-  readonly database: string;
-  readonly user: string;
-  readonly password?: string;
-  readonly sslMode: string;
-  readonly sslRootCert?: string;
-  readonly sslCert?: string;
-  readonly sslKey?: string;
   readonly format: DumpFormat;
   readonly compression: Compression;
   /** How long its server may take to answer a new connection. */
@@ -32,18 +20,48 @@ export interface SourceConfig {
   readonly variable: string;
 }
 
+/** A database to back up, or every database of a server, and how. */
+export interface DatabaseSource extends AnySource {
+  readonly engine: 'postgres' | 'mariadb';
+  readonly host: string;
+  readonly port: number;
+  /** The database's name; `*` is every database of the server. */
+  readonly database: string;
+  readonly user: string;
+  readonly password?: string;
+  readonly sslMode: string;
+  readonly sslRootCert?: string;
+  readonly sslCert?: string;
+  readonly sslKey?: string;
+}
+
+/** A folder or file to back up, and how. */
+export interface FilesSource extends AnySource {
+  readonly engine: 'files';
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** What is backed up, and how. */
+export type Source = DatabaseSource | FilesSource;
+
+/** The name of its database, or its path. */
+export function placeOf(source: Source): string {
+  return source.engine === 'files' ? source.path : source.database;
+}
+
 /** Whether it stands for every database of its server, each a source of its own. */
-export function isServer({ database, engine }: SourceConfig): boolean {
-  return engine !== 'files' && database === '*';
+export function isServer(source: Source): source is DatabaseSource {
+  return source.engine !== 'files' && source.database === '*';
 }
 
 /** The source that one database of a server is. */
-export function expanded(server: SourceConfig, database: string): SourceConfig {
+export function expanded(server: DatabaseSource, database: string): DatabaseSource {
   return { ...server, database, name: `${server.name}.${database}` };
 }
 
 /** Whether backups of this name are of this source, or of a database of this server. */
-export function belongsTo(source: SourceConfig, name: string): boolean {
+export function belongsTo(source: Source, name: string): boolean {
   return isServer(source) ? name.startsWith(`${source.name}.`) : name === source.name;
 }
 
@@ -51,9 +69,14 @@ export function belongsTo(source: SourceConfig, name: string): boolean {
  * The source whose backups have this name: the configured one, or the database of a configured server that is meant.
  * @returns undefined when none is configured that they could be of
  */
-export function sourceNamed(sources: readonly SourceConfig[], name: string): SourceConfig | undefined {
+export function sourceNamed(sources: readonly Source[], name: string): Source | undefined {
   const exact = sources.find((source) => source.name === name);
   if (exact) return exact;
-  const server = sources.find((source) => belongsTo(source, name));
-  return server && expanded(server, name.slice(server.name.length + 1));
+  const server = sources.find((source) => isServer(source) && belongsTo(source, name));
+  return server && isServer(server) ? expanded(server, name.slice(server.name.length + 1)) : undefined;
+}
+
+/** A source of the same engine that stands in for one of another name, where nothing of it but its kind is used. */
+export function standIn(source: Source, name: string): Source {
+  return source.engine === 'files' ? { ...source, name } : { ...source, name, database: name };
 }

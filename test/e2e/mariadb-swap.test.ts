@@ -6,8 +6,9 @@ import { beginRestore } from '../../scripts/lib/engines/mariadb/restore/restore.
 import { undoRestore } from '../../scripts/lib/engines/mariadb/restore/undo.ts';
 import { type Connection, connect } from '../../scripts/lib/engines/mariadb/server/connection.ts';
 import { swapDatabases } from '../../scripts/lib/engines/mariadb/swap/swap.ts';
-import type { SourceConfig } from '../../scripts/lib/source.ts';
+import type { DatabaseSource } from '../../scripts/lib/source.ts';
 import { startMariaDb } from '../support/mariadb.ts';
+import { databasesOf } from '../support/sources.ts';
 
 const { mariadb, missing } = await startMariaDb();
 const signal = new AbortController().signal;
@@ -39,7 +40,7 @@ create event e on schedule every 1 day starts '2026-01-01 00:00:00' disable on s
 create event never on schedule every 1 day starts '2026-01-01 00:00:00' disable do insert into log values ('new')`;
 
 interface Scene {
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly live: string;
   readonly order: Parameters<typeof swapDatabases>[2];
   readonly liveDump: string;
@@ -56,7 +57,7 @@ async function scene(): Promise<Scene> {
   await mariadb.create(next, 'empty');
   await mariadb.sql(LIVE, undefined, live);
   await mariadb.sql(NEXT, undefined, next);
-  const [source] = configure({ ...mariadb.env(live), BACKUP_DIR: '/nowhere', PATH: process.env.PATH }).sources;
+  const [source] = databasesOf(configure({ ...mariadb.env(live), BACKUP_DIR: '/nowhere', PATH: process.env.PATH }));
   assert.ok(source);
   // the same for every scene
   dumps ??= (async () => ({

@@ -5,6 +5,7 @@ import { engineOf } from '../../scripts/lib/engines/index.ts';
 import { openRepository } from '../../scripts/lib/repository/repository.ts';
 import { load } from '../../scripts/lib/restore/load.ts';
 import { beginProof, type ProofResult } from '../../scripts/lib/restore/proof.ts';
+import { placeOf } from '../../scripts/lib/source.ts';
 import { temporaryFolder } from './folders.ts';
 import { type Environment, runVerb } from './verbs.ts';
 
@@ -39,7 +40,7 @@ export async function loadLatest(env: Environment): Promise<LoadedBackup> {
   const globals = await repository.globalsOf(backup, manifest, signal);
   const engine = await engineOf(source.engine);
   const session: RestoreSession = await engine.beginRestore(source, {
-    to: `${source.database}copy`,
+    to: `${placeOf(source)}copy`,
     ...(manifest ? { manifest } : {}),
     ...(globals === undefined ? {} : { globals }),
     signal,

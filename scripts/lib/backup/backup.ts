@@ -7,7 +7,7 @@ import { formatBytes, formatDuration } from '../quantities.ts';
 import { describeContents } from '../repository/contents.ts';
 import { dumpBytes, type Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 import { aboutSource, log } from '../terminal/log.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
 import { dump } from './dump.ts';
@@ -53,7 +53,7 @@ export async function backUp(
   );
 }
 
-function failure(source: SourceConfig, started: number, error: unknown): BackupResult {
+function failure(source: Source, started: number, error: unknown): BackupResult {
   const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
   log.error(`backup of ${source.name} failed: ${messageOf(error)}${hint}`);
   return {
@@ -71,7 +71,7 @@ function failure(source: SourceConfig, started: number, error: unknown): BackupR
 async function backUpSource(
   config: Config,
   repository: Repository,
-  source: SourceConfig,
+  source: Source,
   signal: AbortSignal,
 ): Promise<BackupResult> {
   const started = Date.now();

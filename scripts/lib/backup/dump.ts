@@ -2,6 +2,7 @@ import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { DumpShape } from '../repository/new-backup.ts';
+import { placeOf } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import type { DumpOrder } from './order.ts';
 import { uploadStreams } from './streams.ts';
@@ -59,7 +60,7 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
       version: 1,
       source: source.name,
       engine: source.engine,
-      database: order.putAside ?? source.database,
+      database: order.putAside ?? placeOf(source),
       kind,
       createdAt: createdAt.toISOString(),
       startedAt: startedAt.toISOString(),

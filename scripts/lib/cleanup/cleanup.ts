@@ -6,7 +6,7 @@ import { messageOf, OperatorError } from '../errors.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Repository } from '../repository/repository.ts';
 import { planRetention, type RetentionPlan } from '../repository/retention.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 
@@ -70,7 +70,7 @@ export async function cleanUp(
 async function forEachServer(
   sources: readonly ExpandedSource[],
   signal: AbortSignal,
-  look: (engine: Engine, source: SourceConfig) => Promise<KeptDatabase[]>,
+  look: (engine: Engine, source: Source) => Promise<KeptDatabase[]>,
 ): Promise<{ name: string; since: string }[]> {
   const found: { name: string; since: string }[] = [];
   for (const { source, problem } of sources) {

@@ -6,7 +6,7 @@ import { setChildEnvironment } from '../machine/child-environment.ts';
 import { chooseCompression } from '../pipeline/codec.ts';
 import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 import type { StorageSettings } from '../storages/index.ts';
 import { log, setLogFormat } from '../terminal/log.ts';
 import { setTimeZone } from '../terminal/time.ts';
@@ -21,7 +21,7 @@ import { VARIABLES, type Values, type Variable } from './variables.ts';
 /** Everything that the environment decides, checked. */
 export interface Config {
   readonly values: Values;
-  readonly sources: readonly SourceConfig[];
+  readonly sources: readonly Source[];
   /** Where backups are kept, and how they are encrypted. */
   readonly repository: RepositorySettings;
   readonly limits: Limits;

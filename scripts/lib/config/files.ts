@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, posix, relative, resolve } from 'node:path';
 import { type Compression, type DumpFormat, formatsOf } from '../formats.ts';
-import type { SourceConfig } from '../source.ts';
+import type { FilesSource, Source } from '../source.ts';
 import { assertKnown, decoded, ofQuery } from './url.ts';
 import * as value from './values.ts';
 
@@ -11,7 +11,7 @@ const [FORMAT] = formatsOf('files') as [DumpFormat];
 export function readFolder(
   url: URL,
   defaultCompression: Compression | undefined,
-): Pick<SourceConfig, 'engine' | 'database' | 'host' | 'port' | 'user' | 'sslMode' | 'format' | 'compression'> {
+): Pick<FilesSource, 'engine' | 'path' | 'format' | 'compression'> {
   if (url.hostname !== '') throw new Error('wants an absolute path, after three slashes: file:///data/uploads');
   if (url.hash !== '') throw new Error('holds a #; write %23 for one in a path');
   const path = decoded(url.pathname);
@@ -24,11 +24,7 @@ export function readFolder(
   const compression = url.searchParams.get('compression');
   return {
     engine: 'files',
-    database,
-    host: '',
-    port: 0,
-    user: '',
-    sslMode: 'disable',
+    path: database,
     format: FORMAT,
     compression:
       compression === null
@@ -45,20 +41,21 @@ const BACKUPS_OWN = /^(\d{4}|drills|wal|base|\.incomplete)$/;
  * @param backupDir BACKUP_DIR, and S3_PREFIX below it
  */
 export function swallowProblems(
-  sources: readonly SourceConfig[],
+  sources: readonly Source[],
   { backupDir, prefix }: { backupDir: string | undefined; prefix: string },
 ): string[] {
   if (backupDir === undefined) return [];
   const backups = resolveLinks(join(resolve(backupDir), prefix));
-  return sources.flatMap(({ engine, database, variable }) => {
-    if (engine !== 'files') return [];
-    const folder = resolveLinks(database);
+  return sources.flatMap((source) => {
+    if (source.engine !== 'files') return [];
+    const { path, variable } = source;
+    const folder = resolveLinks(path);
     const [first = ''] = relative(backups, folder).split('/');
     if (isIn(backups, folder))
-      return [`${variable}: ${database} holds BACKUP_DIR (${backupDir}): backups would hold all backups before them`];
+      return [`${variable}: ${path} holds BACKUP_DIR (${backupDir}): backups would hold all backups before them`];
     if (isIn(folder, backups) && BACKUPS_OWN.test(first))
       return [
-        `${variable}: ${database} is a folder of BACKUP_DIR (${backupDir}): backups would hold all backups before them`,
+        `${variable}: ${path} is a folder of BACKUP_DIR (${backupDir}): backups would hold all backups before them`,
       ];
     return [];
   });

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.ts';
 import { type Compression, type DumpFormat, type EngineName, readsFormat } from '../formats.ts';
-import type { SourceConfig } from '../source.ts';
+import type { DatabaseSource, Source } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
 import { passwordFromPassfile } from './pgpass.ts';
@@ -30,7 +30,7 @@ interface Defaults {
 }
 
 const PREFIX = 'BACKUP_SOURCE_';
-const SCHEMES: Readonly<Record<string, { engine: EngineName; port: number }>> = {
+const SCHEMES: Readonly<Record<string, { engine: DatabaseSource['engine']; port: number }>> = {
   'mariadb:': { engine: 'mariadb', port: 3306 },
   'mysql:': { engine: 'mariadb', port: 3306 },
   'postgres:': { engine: 'postgres', port: 5432 },
@@ -43,7 +43,7 @@ export function readSources(
   defaults: Defaults,
   problems: string[],
   warnings: string[] = [],
-): SourceConfig[] {
+): Source[] {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
   const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name));
   for (const name of names) {
@@ -58,7 +58,7 @@ export function readSources(
     }
     return [withPassfile(defaultSource(defaults), env.PGPASSFILE)];
   }
-  const sources: SourceConfig[] = [];
+  const sources: Source[] = [];
   for (const variable of urls.sort()) {
     try {
       const source = readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults, warnings);
@@ -77,7 +77,7 @@ export function readSources(
 }
 
 /** What libpq does for a connection without a password. */
-function withPassfile(source: SourceConfig, path: string | undefined): SourceConfig {
+function withPassfile(source: Source, path: string | undefined): Source {
   if (source.engine !== 'postgres' || source.password !== undefined || path === undefined) return source;
   const password = passwordFromPassfile(path, source);
   if (password === undefined) return source;
@@ -85,7 +85,7 @@ function withPassfile(source: SourceConfig, path: string | undefined): SourceCon
   return { ...source, password };
 }
 
-function defaultSource(defaults: Defaults): SourceConfig {
+function defaultSource(defaults: Defaults): Source {
   return {
     name: defaults.POSTGRES_DB,
     engine: 'postgres',
@@ -103,7 +103,7 @@ function defaultSource(defaults: Defaults): SourceConfig {
   };
 }
 
-type Tls = Pick<SourceConfig, 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>;
+type Tls = Pick<DatabaseSource, 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>;
 
 function tls(defaults: Defaults): Tls {
   return {
@@ -117,12 +117,12 @@ function tls(defaults: Defaults): Tls {
 /** More streams than that are taken only when asked for: other databases share the server. */
 const MOST_AUTO_JOBS = 4;
 
-function jobsOf({ BACKUP_JOBS: wanted }: Defaults): Pick<SourceConfig, 'jobs' | 'jobsBySize'> {
+function jobsOf({ BACKUP_JOBS: wanted }: Defaults): Pick<Source, 'jobs' | 'jobsBySize'> {
   if (wanted !== 'auto') return { jobs: wanted, jobsBySize: false };
   return { jobs: Math.min(availableParallelism(), MOST_AUTO_JOBS), jobsBySize: true };
 }
 
-function limits(defaults: Defaults): Pick<SourceConfig, 'connectTimeoutMs' | 'lockTimeoutMs' | 'blockingTimeoutMs'> {
+function limits(defaults: Defaults): Pick<Source, 'connectTimeoutMs' | 'lockTimeoutMs' | 'blockingTimeoutMs'> {
   return {
     connectTimeoutMs: defaults.CONNECT_TIMEOUT,
     lockTimeoutMs: defaults.LOCK_TIMEOUT,
@@ -136,7 +136,7 @@ function readSource(
   password: string | undefined,
   defaults: Defaults,
   warnings: string[],
-): SourceConfig {
+): Source {
   const name = variable.slice(PREFIX.length);
   if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
@@ -186,7 +186,7 @@ function sourceName(variable: string): string {
   return variable.slice(PREFIX.length).toLowerCase().replaceAll('_', '-');
 }
 
-function userOf(engine: EngineName, defaults: Defaults): string {
+function userOf(engine: DatabaseSource['engine'], defaults: Defaults): string {
   return engine === 'mariadb' ? 'root' : defaults.POSTGRES_USER;
 }
 
@@ -209,7 +209,7 @@ function readQuery(
   engine: EngineName,
   query: URLSearchParams,
   defaults: Defaults,
-): Pick<SourceConfig, 'format' | 'compression'> {
+): Pick<Source, 'format' | 'compression'> {
   const known = ['format', 'compression', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
   assertKnown(query, known);
   const compression = query.get('compression');

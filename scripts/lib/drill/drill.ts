@@ -16,7 +16,7 @@ import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
 import { beginProof } from '../restore/proof.ts';
-import { type SourceConfig, sourceNamed } from '../source.ts';
+import { type Source, sourceNamed, standIn } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import {
   addProof,
@@ -78,7 +78,7 @@ export async function drill(
 }
 
 interface Selected {
-  readonly source: SourceConfig;
+  readonly source: Source;
   readonly backup?: Backup;
   readonly problem?: string;
 }
@@ -117,13 +117,12 @@ async function sourceOf(
   repository: Repository,
   { backup, named }: { backup: Backup; named: string | undefined },
   signal: AbortSignal,
-): Promise<SourceConfig> {
+): Promise<Source> {
   // one that cannot be read is the drill's own finding
   const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
-  const reads = ({ engine }: SourceConfig) =>
-    manifest ? engine === manifest.engine : readsFormat(engine, backup.format);
+  const reads = ({ engine }: Source) => (manifest ? engine === manifest.engine : readsFormat(engine, backup.format));
   const own = sourceNamed(config.sources, named ?? backup.source);
-  if (own && reads(own)) return named === undefined ? own : { ...own, name: backup.source, database: backup.source };
+  if (own && reads(own)) return named === undefined ? own : standIn(own, backup.source);
   if (named !== undefined && !own)
     throw new OperatorError('USAGE', `there is no source ${JSON.stringify(named)}`, {
       hint: `Configured: ${config.sources.map(({ name }) => name).join(', ')}.`,
@@ -131,7 +130,7 @@ async function sourceOf(
   const readers = config.sources.filter(reads);
   const [reader] = readers;
   if (reader && readers.every(({ engine }) => engine === reader.engine)) {
-    return { ...reader, name: backup.source, database: backup.source };
+    return standIn(reader, backup.source);
   }
   if (reader) {
     const engines = [...new Set(readers.map(({ engine }) => engine))].join(' or ');
@@ -147,7 +146,7 @@ async function sourceOf(
 interface DrillOrder {
   readonly config: Config;
   readonly repository: Repository;
-  readonly source: SourceConfig;
+  readonly source: Source;
   readonly backup: Backup;
   readonly directory: string;
   readonly signal: AbortSignal;

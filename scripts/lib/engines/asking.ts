@@ -1,7 +1,7 @@
 import { raced, startTimer } from '../deadline.ts';
 import { OperatorError } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 
 /** A server that has taken a connection may take this many times CONNECT_TIMEOUT for a few small queries. */
 const QUESTIONS = 4;
@@ -12,7 +12,7 @@ const QUESTIONS = 4;
  */
 export async function asked<T>(
   outer: AbortSignal,
-  source: SourceConfig,
+  source: Source,
   questions: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ms = source.connectTimeoutMs * QUESTIONS;

@@ -3,7 +3,7 @@ import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
 import type { Dialect } from '../proof/reading.ts';
 import type { Contents, Manifest, SourceFacts } from '../repository/manifest.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */
 export interface DumpStream {
@@ -151,7 +151,7 @@ export interface Check {
 /** A throwaway server, reachable by nobody else, on which a restore is rehearsed. */
 export interface Rehearsal {
   /** The source as it would be on the throwaway server: beginRestore takes it. */
-  readonly source: SourceConfig;
+  readonly source: Source;
   /** Looks at what was restored into `staging`, beyond the contents: constraints, indexes, extensions. */
   inspect(staging: string): Promise<Check[]>;
   /**
@@ -196,32 +196,32 @@ export interface RehearsalOptions {
 /** One kind of source. Every engine passes the same tests. */
 export interface Engine {
   /** The sources that a configured one stands for: itself, or each database of a server (`/*`). */
-  expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]>;
+  expand(source: Source, signal: AbortSignal): Promise<Source[]>;
   /**
    * Locks the source against a second backup of it and fixes the state to dump.
    * @param putAside dump this database, which a restore has put aside, as a backup of the source; waits for the lock
    * @throws OperatorError LOCKED, SOURCE_CONNECT, SOURCE_VERSION, TOOL_MISSING
    */
-  beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
+  beginDump(source: Source, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
   /** How to dump the source after all, and why so, where the error says that this way is not open now. */
-  another?(source: SourceConfig, error: unknown): { source: SourceConfig; why: string } | undefined;
+  another?(source: Source, error: unknown): { source: Source; why: string } | undefined;
   /**
    * Locks the source against a second restore, removes what a killed one left, and makes the staging place.
    * @param options.to restore beside the live database under this name, and swap nothing
    * @param options.globals as DumpSession.globals had it: makes what the server lacks, changes nothing that it has
    */
-  beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession>;
+  beginRestore(source: Source, options: RestoreOptions): Promise<RestoreSession>;
   /** Swaps the database that the last restore replaced back. */
-  undo(source: SourceConfig, signal: AbortSignal): Promise<UndoResult>;
+  undo(source: Source, signal: AbortSignal): Promise<UndoResult>;
   /** What restores and undos have put aside beside the source, the newest first. */
-  kept(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]>;
+  kept(source: Source, signal: AbortSignal): Promise<KeptDatabase[]>;
   /** The runs that hold the source's locks now. */
-  underWay(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]>;
+  underWay(source: Source, signal: AbortSignal): Promise<RunUnderWay[]>;
   /** Removes of it what is older than `before`, and returns that. */
-  dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
+  dropKept(source: Source, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
   /**
    * Starts a throwaway server of the version that was dumped, in a folder of its own under `directory`.
    * @throws OperatorError TOOL_MISSING without such a server, NO_SPACE when the disk is too small for the restore
    */
-  rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal>;
+  rehearse(source: Source, options: RehearsalOptions): Promise<Rehearsal>;
 }

@@ -1,18 +1,18 @@
 import { messageOf, OperatorError } from '../errors.ts';
-import type { SourceConfig } from '../source.ts';
+import { belongsTo, isServer, type Source } from '../source.ts';
 import { asked } from './asking.ts';
 import { engineOf } from './index.ts';
 
 /** A source to work on, or one that could not be looked into. */
 export interface ExpandedSource {
-  readonly source: SourceConfig;
+  readonly source: Source;
   /** Why a `/*` source's databases could not be listed; it then stands for itself. */
   readonly problem?: string;
   readonly cause?: unknown;
 }
 
 /** The configured sources, each `/*` one as the databases that its server has now. */
-export async function expandSources(sources: readonly SourceConfig[], signal: AbortSignal): Promise<ExpandedSource[]> {
+export async function expandSources(sources: readonly Source[], signal: AbortSignal): Promise<ExpandedSource[]> {
   const expanded: ExpandedSource[] = [];
   for (const source of sources) {
     try {
@@ -31,7 +31,7 @@ export async function expandSources(sources: readonly SourceConfig[], signal: Ab
  * The configured sources of these names, or all.
  * @throws OperatorError USAGE for a name that is not configured
  */
-export function selectSources(sources: readonly SourceConfig[], names: readonly string[]): SourceConfig[] {
+export function selectSources(sources: readonly Source[], names: readonly string[]): Source[] {
   const known = sources.map((source) => source.name).join(', ');
   for (const name of names) {
     if (sources.some((source) => source.name === name)) continue;
@@ -48,12 +48,12 @@ export function selectSources(sources: readonly SourceConfig[], names: readonly 
  */
 export function sourceFilter(
   named: string | undefined,
-  sources: readonly SourceConfig[],
+  sources: readonly Source[],
   stored: readonly { readonly source: string }[],
 ): (source: string) => boolean {
   if (named === undefined) return () => true;
-  const isServer = sources.some((source) => source.name === named && source.database === '*');
-  const isMeant = (source: string) => source === named || (isServer && source.startsWith(`${named}.`));
-  if (!stored.some(({ source }) => isMeant(source)) && !isServer) selectSources(sources, [named]);
+  const server = sources.find((source) => source.name === named && isServer(source));
+  const isMeant = (source: string) => source === named || (server !== undefined && belongsTo(server, source));
+  if (!stored.some(({ source }) => isMeant(source)) && !server) selectSources(sources, [named]);
   return isMeant;
 }

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { FORMATS } from '../formats.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
-import { sourceNamed } from '../source.ts';
+import { placeOf, sourceNamed } from '../source.ts';
 import { log, print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
 import { shownTimeInTable } from '../terminal/time.ts';
@@ -13,7 +13,7 @@ export function row(backup: Backup, config: Config) {
   return {
     key: backup.key,
     source: backup.source,
-    database: source?.database ?? backup.source,
+    database: source ? placeOf(source) : backup.source,
     engine: source?.engine ?? FORMATS[backup.format].engines[0],
     kind: backup.kind,
     createdAt: backup.createdAt.toISOString(),

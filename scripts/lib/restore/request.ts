@@ -5,7 +5,7 @@ import { readsFormat } from '../formats.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import { type SourceConfig, sourceNamed } from '../source.ts';
+import { type Source, sourceNamed } from '../source.ts';
 import { log } from '../terminal/log.ts';
 
 /** What the operator asked for. */
@@ -84,7 +84,7 @@ function usage(message: string): OperatorError {
 export interface Found {
   readonly backup: Backup;
   readonly manifest: Manifest | undefined;
-  readonly source: SourceConfig;
+  readonly source: Source;
   /** Of all sources, the newest first. */
   readonly backups: readonly Backup[];
 }
@@ -116,7 +116,7 @@ export async function findRequested(
 }
 
 /** @throws OperatorError RESTORE_REFUSED for a dump that the engine of the source does not read */
-function assertOfOneKind(backup: Backup, manifest: Manifest | undefined, { name, engine }: SourceConfig): void {
+function assertOfOneKind(backup: Backup, manifest: Manifest | undefined, { name, engine }: Source): void {
   if (manifest ? manifest.engine === engine : readsFormat(engine, backup.format)) return;
   const kind = manifest ? `of ${manifest.engine}` : `in the format ${backup.format}`;
   throw new OperatorError('RESTORE_REFUSED', `${backup.key} is ${kind}, and ${name} is a source of ${engine}`, {
@@ -125,7 +125,7 @@ function assertOfOneKind(backup: Backup, manifest: Manifest | undefined, { name,
 }
 
 /** The configured source to restore into: the one named, the backup's own, or the only one there is. */
-export function selectTarget(config: Config, name: string | undefined, backup: Backup | undefined): SourceConfig {
+export function selectTarget(config: Config, name: string | undefined, backup: Backup | undefined): Source {
   const known = config.sources.map((source) => source.name).join(', ');
   const wanted = name ?? backup?.source ?? (config.sources.length === 1 ? config.sources[0]?.name : undefined);
   if (wanted === undefined) {

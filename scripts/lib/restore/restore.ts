@@ -11,7 +11,7 @@ import type { Backup } from '../repository/catalog.ts';
 import { compareContents, describeChanges, describeContents } from '../repository/contents.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
@@ -186,7 +186,7 @@ function assertSame(differences: readonly string[]): void {
 async function keepSafe(
   config: Config,
   repository: Repository,
-  source: SourceConfig,
+  source: Source,
   previousDatabase: string | null,
   signal: AbortSignal,
 ): Promise<string | null> {

@@ -8,7 +8,7 @@ import { formatDuration } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 
 /** A run that takes this many times as long as the one before it is not slow: it hangs. */
 const USUAL_TIMES = 10;
@@ -37,7 +37,7 @@ export interface Known {
  */
 export async function readRuns(
   { config, repository, signal }: { config: Config; repository: Repository; signal: AbortSignal },
-  source: SourceConfig,
+  source: Source,
   { answers, lastBackup, lastDrill }: Known,
 ): Promise<RunStatus[]> {
   const runs = [
@@ -76,7 +76,7 @@ export function stuckAfterMs(
   };
 }
 
-async function localRuns(directory: string, source: SourceConfig): Promise<Omit<RunStatus, 'isStuck'>[]> {
+async function localRuns(directory: string, source: Source): Promise<Omit<RunStatus, 'isStuck'>[]> {
   const drillMs = await localLockHeldForMs(directory, rehearsalLock(source.name));
   const restores = await localNotesHeldForMs(directory, restoreNote(source.name));
   const cleanups = await localNotesHeldForMs(directory, CLEANUP_NOTE);
@@ -87,7 +87,7 @@ async function localRuns(directory: string, source: SourceConfig): Promise<Omit<
   ];
 }
 
-async function locksOf(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
+async function locksOf(source: Source, signal: AbortSignal): Promise<RunUnderWay[]> {
   const engine = await engineOf(source.engine);
   const runs = await asked(signal, source, (limited) => engine.underWay(source, limited)).catch(() => []);
   signal.throwIfAborted();

@@ -10,7 +10,7 @@ import { describeChanges } from '../repository/contents.ts';
 import { contentDrift, sizeDrift } from '../repository/drift.ts';
 import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { SourceConfig } from '../source.ts';
+import type { Source } from '../source.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 
@@ -90,7 +90,7 @@ interface Circumstances {
 
 async function sourceStatus(
   { config, repository, now, signal }: Circumstances,
-  source: SourceConfig,
+  source: Source,
   problem: string | undefined,
   all: readonly Backup[],
   drillKey: StoredDrill | undefined,
@@ -211,7 +211,7 @@ async function drifts(repository: Repository, backups: readonly Backup[], signal
 
 /** Asks the server; one that does not answer is a warning here, for it is the next backup that will fail. */
 async function keptDatabases(
-  source: SourceConfig,
+  source: Source,
   problem: string | undefined,
   signal: AbortSignal,
 ): Promise<{ databases: KeptDatabase[] | null; warnings: string[] }> {

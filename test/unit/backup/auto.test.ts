@@ -9,6 +9,7 @@ import type { TableToDump } from '../../../scripts/lib/engines/postgres/split/ta
 import { setChildEnvironment } from '../../../scripts/lib/machine/child-environment.ts';
 import { chooseCompression } from '../../../scripts/lib/pipeline/codec.ts';
 import { temporaryFolder } from '../../support/folders.ts';
+import { databasesOf } from '../../support/sources.ts';
 
 /** A PATH with these programs alone. */
 function withPrograms(...names: string[]): void {
@@ -23,7 +24,7 @@ function withPrograms(...names: string[]): void {
 const MIB = 1024 * 1024;
 const tablesOf = (...sizes: number[]) => sizes.map((sizeBytes) => ({ sizeBytes }) as TableToDump);
 const sourceWith = (jobs: string) => {
-  const [source] = configure({ POSTGRES_PASSWORD: 'x', BACKUP_DIR: '/backups', BACKUP_JOBS: jobs }).sources;
+  const [source] = databasesOf(configure({ POSTGRES_PASSWORD: 'x', BACKUP_DIR: '/backups', BACKUP_JOBS: jobs }));
   assert.ok(source);
   return source;
 };

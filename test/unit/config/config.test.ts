@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { configure } from '../../../scripts/lib/config/config.ts';
 import { OperatorError } from '../../../scripts/lib/errors.ts';
+import { placeOf } from '../../../scripts/lib/source.ts';
 import { redact } from '../../../scripts/lib/terminal/log.ts';
+import { databasesOf } from '../../support/sources.ts';
 
 function problemsOf(environment: Record<string, string>): string[] {
   try {
@@ -25,7 +27,8 @@ test('nothing has to be set: the defaults are those of the contract', () => {
     retention,
   } = configure({});
   assert.equal(sources.length, 1);
-  const { name, engine, host, port, database, user, password, format, compression } = sources[0] ?? assert.fail();
+  const { name, engine, host, port, database, user, password, format, compression } =
+    databasesOf({ sources })[0] ?? assert.fail();
   assert.deepEqual(
     { name, engine, host, port, database, user, password, format, compression },
     {
@@ -162,17 +165,21 @@ test('a secret is read from its file, without the line break at the end, and onl
       ['\uFEFFone\r\n', 'one'],
     ]) {
       writeFileSync(file, content ?? '');
-      assert.equal(configure({ POSTGRES_PASSWORD_FILE: file }).sources[0]?.password, secret);
+      assert.equal(databasesOf(configure({ POSTGRES_PASSWORD_FILE: file }))[0]?.password, secret);
       const sourced = configure({ BACKUP_SOURCE_A: 'postgres://h/d', BACKUP_SOURCE_A_PASSWORD_FILE: file });
-      assert.equal(sourced.sources[0]?.password, secret);
+      assert.equal(databasesOf(sourced)[0]?.password, secret);
     }
     const both = problemsOf({ POSTGRES_PASSWORD_FILE: file, POSTGRES_PASSWORD: 'x' });
     assert.match(both.join(), /POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are both set/);
     assert.match(problemsOf({ S3_SECRET_KEY_FILE: join(folder, 'gone') }).join(), /S3_SECRET_KEY_FILE: .*ENOENT/);
     writeFileSync(file, 'owner\n');
-    assert.equal(configure({ POSTGRES_USER_FILE: file }).sources[0]?.user, 'owner', 'what is no secret is read too');
+    assert.equal(
+      databasesOf(configure({ POSTGRES_USER_FILE: file }))[0]?.user,
+      'owner',
+      'what is no secret is read too',
+    );
     writeFileSync(file, 'postgres://u@h/d\n');
-    assert.equal(configure({ BACKUP_SOURCE_A_FILE: file }).sources[0]?.database, 'd', 'a source too');
+    assert.equal(databasesOf(configure({ BACKUP_SOURCE_A_FILE: file }))[0]?.database, 'd', 'a source too');
     assert.equal(configure({ BACKUP_SOURCE_A_FILE: 'postgres://u@h/d' }).sources[0]?.name, 'a-file');
     for (const [content, said] of [
       ['', /POSTGRES_PASSWORD_FILE: .* is empty/],
@@ -197,7 +204,7 @@ test('a source is its URL, with what it does not say from the other variables', 
     BACKUP_SOURCE_C: 'postgres://u@h/*',
     BACKUP_SOURCE_C_PASSWORD: 'pw-of-c',
   });
-  const shown = sources.map(({ name, host, port, database, user, password, format, compression }) => ({
+  const shown = databasesOf({ sources }).map(({ name, host, port, database, user, password, format, compression }) => ({
     ...{ name, host, port, database, user, password, format, compression },
   }));
   const gzip9 = { method: 'gzip', level: 9 };
@@ -241,7 +248,7 @@ test('a folder is its path, and is compressed by zstd unless it or BACKUP_COMPRE
     configure({ BACKUP_FORMAT: 'custom', BACKUP_SOURCE_A: 'file:///data/my%20up%23loads/%C3%B6/', ...more }).sources;
   const [folder] = read({});
   assert.deepEqual(
-    [folder?.name, folder?.engine, folder?.database, folder?.format, folder?.compression],
+    [folder?.name, folder?.engine, folder && placeOf(folder), folder?.format, folder?.compression],
     ['a', 'files', '/data/my up#loads/ö', 'tar', { method: 'zstd' }],
   );
   assert.deepEqual(read({ BACKUP_COMPRESSION: 'gzip' })[0]?.compression, { method: 'gzip' });

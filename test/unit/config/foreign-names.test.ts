@@ -8,6 +8,7 @@ import { EXCEPTIONS, foreignName } from '../../../scripts/lib/config/foreign-nam
 import { resolveSettings } from '../../../scripts/lib/config/settings.ts';
 import { VARIABLES } from '../../../scripts/lib/config/variables.ts';
 import { OperatorError } from '../../../scripts/lib/errors.ts';
+import { databasesOf } from '../../support/sources.ts';
 
 type Env = Record<string, string>;
 
@@ -126,9 +127,9 @@ describe('encryption of another tool', () => {
 describe('names that users of other tools have', () => {
   test('libpq’s are read where ours are unset, and ours win without a word', () => {
     const env = { PGHOST: 'h', PGPORT: '6543', PGDATABASE: 'd', PGUSER: 'u', PGPASSWORD: 'p' };
-    const [read] = configure(env).sources;
+    const [read] = databasesOf(configure(env));
     assert.deepEqual([read?.host, read?.port, read?.database, read?.user, read?.password], ['h', 6543, 'd', 'u', 'p']);
-    const [own] = configure({ ...env, POSTGRES_HOST: 'own', POSTGRES_PASSWORD: 'secret' }).sources;
+    const [own] = databasesOf(configure({ ...env, POSTGRES_HOST: 'own', POSTGRES_PASSWORD: 'secret' }));
     assert.deepEqual([own?.host, own?.password], ['own', 'secret']);
     assert.deepEqual(warningsOf({ ...env, POSTGRES_HOST: 'own' }), []);
   });
@@ -139,12 +140,15 @@ describe('names that users of other tools have', () => {
     writeFileSync(PGPASSFILE, '# mine\nother:5432:*:*:no\ndb:5432:my\\:app:*:p\\:w\\\\x\n*:*:*:backup:other\n');
     try {
       assert.equal(
-        configure({ PGPASSFILE, POSTGRES_HOST: 'db', POSTGRES_DB: 'my:app' }).sources[0]?.password,
+        databasesOf(configure({ PGPASSFILE, POSTGRES_HOST: 'db', POSTGRES_DB: 'my:app' }))[0]?.password,
         'p:w\\x',
       );
-      assert.equal(configure({ PGPASSFILE, BACKUP_SOURCE_A: 'postgres://backup@h/d' }).sources[0]?.password, 'other');
-      assert.equal(configure({ PGPASSFILE }).sources[0]?.password, undefined);
-      assert.equal(configure({ PGPASSFILE: '/nothing' }).sources[0]?.password, undefined);
+      assert.equal(
+        databasesOf(configure({ PGPASSFILE, BACKUP_SOURCE_A: 'postgres://backup@h/d' }))[0]?.password,
+        'other',
+      );
+      assert.equal(databasesOf(configure({ PGPASSFILE }))[0]?.password, undefined);
+      assert.equal(databasesOf(configure({ PGPASSFILE: '/nothing' }))[0]?.password, undefined);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -160,7 +164,7 @@ describe('names that users of other tools have', () => {
       POSTGRES_DATABASE: 'shop',
     });
     assert.ok(storage.kind === 's3');
-    assert.deepEqual([storage.accessKey, storage.secretKey, sources[0]?.database], ['k', 's', 'shop']);
+    assert.deepEqual([storage.accessKey, storage.secretKey, databasesOf({ sources })[0]?.database], ['k', 's', 'shop']);
     assert.match(
       problemsOf({ POSTGRES_DATABASE: 'a', POSTGRES_DB: 'b' }).join(),
       /POSTGRES_DATABASE .* different values/,
@@ -232,7 +236,7 @@ describe('names that users of other tools have', () => {
     const { sources } = configure({
       BACKUP_SOURCE_A: 'postgresql://u:p@h/d?schema=public&sslmode=require&connection_limit=5',
     });
-    assert.deepEqual([sources[0]?.database, sources[0]?.sslMode], ['d', 'require']);
+    assert.deepEqual([databasesOf({ sources })[0]?.database, databasesOf({ sources })[0]?.sslMode], ['d', 'require']);
     assert.match(problemsOf({ BACKUP_SOURCE_A: 'postgres://h/d?jobs=2' }).join(), /\?jobs is unknown/);
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, OperatorError } from '../../errors.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { DatabaseSource } from '../../source.ts';
 
 /** How node's TLS, and both database drivers with it, is told whom to trust and who we are. */
 export interface TlsOptions {
@@ -17,7 +17,7 @@ export interface TlsOptions {
  *
  * @throws OperatorError CONFIG for a certificate or key that cannot be read
  */
-export function tlsAttempts(source: SourceConfig): (false | TlsOptions)[] {
+export function tlsAttempts(source: DatabaseSource): (false | TlsOptions)[] {
   if (source.host.startsWith('/') || source.sslMode === 'disable') return [false];
   const own = {
     ...(source.sslCert === undefined ? {} : { cert: read(source, source.sslCert) }),
@@ -38,7 +38,7 @@ export function tlsAttempts(source: SourceConfig): (false | TlsOptions)[] {
   }
 }
 
-function read(source: SourceConfig, path: string): string {
+function read(source: DatabaseSource, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

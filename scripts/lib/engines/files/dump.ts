@@ -6,7 +6,7 @@ import { runProgram } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
 import { describeChanges } from '../../repository/contents.ts';
 import type { Contents } from '../../repository/manifest.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
@@ -17,7 +17,7 @@ import { completeUnderLock } from './swap/swap-lock.ts';
 import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './tar/archive.ts';
 
 /** Locks the folder or file against a second backup of it. There is no snapshot: what is read is what is there then. */
-export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+export async function beginDump(source: FilesSource, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   const clientVersion = await tarVersion(signal);
   const live = await wholePlace(source, signal);
   assertReadable(source, live);
@@ -66,8 +66,8 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
 }
 
 /** The source's place, with what a restore of it left half done put right. */
-async function wholePlace(source: SourceConfig, signal: AbortSignal): Promise<Place> {
-  let place = lookAt(source.database);
+async function wholePlace(source: FilesSource, signal: AbortSignal): Promise<Place> {
+  let place = lookAt(source.path);
   if (isHalfSwapped(place)) {
     try {
       await completeUnderLock(place, signal);
@@ -75,23 +75,23 @@ async function wholePlace(source: SourceConfig, signal: AbortSignal): Promise<Pl
       signal.throwIfAborted();
       throw new OperatorError(
         'RESTORE_REFUSED',
-        `a restore of ${source.database} was interrupted while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
+        `a restore of ${source.path} was interrupted while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
         {
           hint: 'make restore or make restore-undo, with the right to write there: either first completes it.',
           cause: error,
         },
       );
     }
-    place = lookAt(source.database);
+    place = lookAt(source.path);
   }
   if (place.kind !== 'missing') return place;
-  throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: ${source.database} does not exist`, {
+  throw new OperatorError('SOURCE_CONNECT', `source ${source.name}: ${source.path} does not exist`, {
     hint: `Correct ${source.variable}. With Docker, the path is the one inside the backup container: is it mounted there?`,
   });
 }
 
 async function takeBackupLock(
-  source: SourceConfig,
+  source: FilesSource,
   path: string,
   waits: boolean,
   signal: AbortSignal,
@@ -103,7 +103,7 @@ async function takeBackupLock(
   });
 }
 
-function assertReadable(source: SourceConfig, { live, kind }: Place): void {
+function assertReadable(source: FilesSource, { live, kind }: Place): void {
   try {
     accessSync(live, kind === 'folder' ? constants.R_OK | constants.X_OK : constants.R_OK);
   } catch (error) {
@@ -124,7 +124,7 @@ export async function usedBytes({ live }: Pick<Place, 'live'>, signal: AbortSign
 }
 
 async function dumpedContents(
-  source: SourceConfig,
+  source: FilesSource,
   report: string,
   dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {

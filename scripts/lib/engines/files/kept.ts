@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import type { KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
 import { usedBytes } from './dump.ts';
@@ -8,9 +8,9 @@ import { isHalfSwapped } from './swap/swap.ts';
 import { underSwapLock } from './swap/swap-lock.ts';
 
 /** See Engine.kept. */
-export async function keptFolders(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function keptFolders(source: FilesSource, signal: AbortSignal): Promise<KeptDatabase[]> {
   const kept: KeptDatabase[] = [];
-  const place = lookAt(source.database);
+  const place = lookAt(source.path);
   // what a swap that broke off still needs is not something put aside
   if (isHalfSwapped(place)) return [];
   for (const { path, role, at } of listBeside(place)) {
@@ -21,10 +21,10 @@ export async function keptFolders(source: SourceConfig, signal: AbortSignal): Pr
 }
 
 /** See Engine.dropKept. */
-export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function dropKept(source: FilesSource, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   return removeOld(before, {
     list: () => keptFolders(source, signal),
-    underLock: (work) => underSwapLock(lookAt(source.database), signal, work),
+    underLock: (work) => underSwapLock(lookAt(source.path), signal, work),
     remove: removeTree,
   });
 }

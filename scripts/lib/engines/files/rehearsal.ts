@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../repository/manifest.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { maySetOwners } from './owners.ts';
@@ -13,7 +13,7 @@ const UNPACKED_FACTOR = 10;
 const ROOM_PER_FILE_BYTES = 4096;
 
 /** See Engine.rehearse. A folder needs no server: the rehearsal is a folder of its own. */
-export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+export async function rehearse(source: FilesSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest } = options;
   const room = manifest && manifest.rawBytes + (manifest.files ?? 0) * ROOM_PER_FILE_BYTES;
   await assertRoom(
@@ -28,7 +28,7 @@ export async function rehearse(source: SourceConfig, options: RehearsalOptions):
   const live = join(folder, 'drill');
   mkdirSync(live);
   return {
-    source: { ...source, database: live },
+    source: { ...source, path: live },
     inspect: async () => [ownersCheck(manifest), ...changesCheck(manifest)],
     stop: () => removeTree(folder),
   };

@@ -5,7 +5,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import { runProgram } from '../../pipeline/chain.ts';
 import { stageError } from '../../pipeline/result.ts';
 import type { Contents, Manifest } from '../../repository/manifest.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
 import type { RestoreOptions, RestoreSession } from '../engine.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
@@ -26,10 +26,10 @@ import { assertComplete, extractStage, readTree, tarVersion } from './tar/archiv
 import { warnOfWhatTarSaid } from './tar/said.ts';
 
 /** See Engine.beginRestore. */
-export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+export async function beginRestore(source: FilesSource, options: RestoreOptions): Promise<RestoreSession> {
   const { to, manifest, signal } = options;
   await tarVersion(signal);
-  const place = lookAt(to === undefined ? source.database : pathOf(source, to));
+  const place = lookAt(to === undefined ? source.path : pathOf(source, to));
   if (to !== undefined) assertBeside(source, place);
   if (to !== undefined && place.kind !== 'missing') {
     assertEmpty(place);
@@ -44,26 +44,26 @@ export async function beginRestore(source: SourceConfig, options: RestoreOptions
     return makeStaging(place);
   });
   // what was put right may be another kind of thing than what was found
-  const now = to === undefined ? lookAt(source.database) : place;
+  const now = to === undefined ? lookAt(source.path) : place;
   return session({ place: now, staging, swaps: to === undefined, isForeign: false, manifest, lock, signal });
 }
 
 /** `--to`: an absolute path, or a name beside the live folder. */
-function pathOf(source: SourceConfig, to: string): string {
+function pathOf(source: FilesSource, to: string): string {
   if (isAbsolute(to)) return to;
-  if (!to.includes('/')) return join(dirname(lookAt(source.database).live), to);
+  if (!to.includes('/')) return join(dirname(lookAt(source.path).live), to);
   throw new OperatorError(
     'USAGE',
     `--to ${JSON.stringify(to)} is neither an absolute path nor a name without slashes`,
     {
-      hint: `For example --to ${join(dirname(source.database), 'restored')}.`,
+      hint: `For example --to ${join(dirname(source.path), 'restored')}.`,
     },
   );
 }
 
 /** What is restored beside the live folder may not become a part of it, nor the other way round. */
-function assertBeside(source: SourceConfig, { live }: Place): void {
-  const own = lookAt(source.database).live;
+function assertBeside(source: FilesSource, { live }: Place): void {
+  const own = lookAt(source.path).live;
   if (!`${live}/`.startsWith(`${own}/`) && !`${own}/`.startsWith(`${live}/`)) return;
   throw new OperatorError('RESTORE_REFUSED', `${live} is not beside ${own}: one lies in the other`, {
     hint: 'Name another folder. Without --to, the live one is swapped safely.',

@@ -1,11 +1,11 @@
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import type { RunUnderWay } from '../engine.ts';
 import { flockHeldForMs } from './swap/flock.ts';
 import { listBeside, lookAt } from './swap/place.ts';
 
 /** See Engine.underWay: the locks lie on the folder itself, and on the one that a restore fills. */
-export async function runsUnderWay(source: SourceConfig): Promise<RunUnderWay[]> {
-  const place = lookAt(source.database);
+export async function runsUnderWay(source: FilesSource): Promise<RunUnderWay[]> {
+  const place = lookAt(source.path);
   const filled = listBeside(place).filter(({ role }) => role === 'restoring');
   const looked = [
     { purpose: 'backup', forMs: flockHeldForMs(place.live) } as const,

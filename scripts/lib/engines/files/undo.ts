@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../source.ts';
+import type { FilesSource } from '../../source.ts';
 import type { UndoResult } from '../engine.ts';
 import { nothingToUndo } from '../kept.ts';
 import { assertReplaceable, listBeside, lookAt } from './swap/place.ts';
@@ -6,13 +6,13 @@ import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
 import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
 
 /** See Engine.undo. A restore or an undo that broke off is completed first; of an undo, that is all that was asked for. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
-  const found = lookAt(source.database);
+export async function undoRestore(source: FilesSource, signal: AbortSignal): Promise<UndoResult> {
+  const found = lookAt(source.path);
   assertReplaceable(found);
   return underSwapLock(found, signal, async () => {
     const returning = listBeside(found).find(({ role }) => role === 'returning');
     if (isHalfSwapped(found)) await withoutReaders(found, signal, () => completeSwap(found));
-    const place = lookAt(source.database);
+    const place = lookAt(source.path);
     const kept = listBeside(place);
     const undone = kept.find(({ role, at }) => role === 'undone' && at.getTime() === returning?.at.getTime());
     if (returning && undone) return { database: place.live, restoredFrom: returning.path, keptAs: undone.path };

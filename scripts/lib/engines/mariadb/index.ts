@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.ts';
-import { expanded, isServer, type SourceConfig } from '../../source.ts';
+import { type DatabaseSource, expanded, isServer } from '../../source.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
 import { rehearse } from './rehearsal.ts';
@@ -23,7 +23,7 @@ export const mariadb: Engine = {
 };
 
 /** `*` is every database but the server's own and what restores keep beside the live ones. */
-async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
+async function expand(source: DatabaseSource, signal: AbortSignal): Promise<DatabaseSource[]> {
   if (!isServer(source)) return [source];
   const connection = await connect(source, signal);
   try {

@@ -1,7 +1,7 @@
 import { OperatorError } from '../../errors.ts';
 import { compareCodeObjects } from '../../repository/contents.ts';
 import type { Manifest } from '../../repository/manifest.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { DatabaseSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { withLeftOut } from './restore/made-later.ts';
@@ -25,7 +25,7 @@ const SHOWN_ROWS = 5;
 const QUERY_TIMEOUT_SECONDS = 600;
 
 /** See Engine.rehearse. There is one MariaDB server in the image: it stands in for those of other versions. */
-export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+export async function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
   await assertRoom(options, {
     roomFactor: ROOM_FACTOR,
@@ -76,7 +76,7 @@ function likeTheSource(manifest: Manifest | undefined): string[] {
 }
 
 /** Views are read as their definers, who own nothing here: nobody but this process reaches the server. */
-async function makeDefiners(place: SourceConfig, definers: readonly string[], signal: AbortSignal): Promise<void> {
+async function makeDefiners(place: DatabaseSource, definers: readonly string[], signal: AbortSignal): Promise<void> {
   const connection = await connect(place, signal);
   try {
     for (const definer of definers) {
@@ -93,7 +93,7 @@ async function makeDefiners(place: SourceConfig, definers: readonly string[], si
 }
 
 async function inspect(
-  place: SourceConfig,
+  place: DatabaseSource,
   staging: string,
   manifest: Manifest | undefined,
   signal: AbortSignal,
@@ -203,7 +203,7 @@ async function checkCode(connection: Connection, staging: string, manifest: Mani
 }
 
 async function runQuery(
-  place: SourceConfig,
+  place: DatabaseSource,
   staging: string,
   sql: string,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import { OperatorError } from '../../errors.ts';
-import { expanded, isServer, type SourceConfig } from '../../source.ts';
+import { type DatabaseSource, expanded, isServer } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
 import { ROLES, timeOfBeside } from '../database/beside-names.ts';
 import type { Engine } from '../engine.ts';
@@ -27,7 +27,7 @@ export const postgres: Engine = {
 };
 
 /** `*` is every database that can be connected to, but for templates and what restores keep beside the live ones. */
-async function expand(source: SourceConfig, signal: AbortSignal): Promise<SourceConfig[]> {
+async function expand(source: DatabaseSource, signal: AbortSignal): Promise<DatabaseSource[]> {
   if (!isServer(source)) return [source];
   const connection = await connectBeside(source, signal);
   try {

@@ -1,6 +1,6 @@
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../repository/manifest.ts';
-import type { SourceConfig } from '../../source.ts';
+import type { DatabaseSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
 import { INVALID_OBJECTS } from './dump/facts.ts';
@@ -21,7 +21,7 @@ const SHOWN_ROWS = 5;
 const QUERY_TIMEOUT = '10min';
 
 /** See Engine.rehearse. */
-export async function rehearse(source: SourceConfig, options: RehearsalOptions): Promise<Rehearsal> {
+export async function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
   await assertRoom(options, {
     roomFactor: ROOM_FACTOR,
@@ -77,8 +77,8 @@ function leftOut({ notRehearsed }: ThrowawayServer): Check[] {
 
 /** Makes what a dump takes for granted on its server: roles and tablespaces. */
 async function furnish(
-  place: SourceConfig,
-  source: SourceConfig,
+  place: DatabaseSource,
+  source: DatabaseSource,
   { manifest, hasGlobals, signal }: RehearsalOptions,
 ): Promise<void> {
   const connection = await connect(place, 'postgres', signal);
@@ -110,7 +110,7 @@ async function assertExtensions(connection: Connection, manifest: Manifest | und
 }
 
 async function inside<T>(
-  place: SourceConfig,
+  place: DatabaseSource,
   staging: string,
   signal: AbortSignal,
   work: (c: Connection) => Promise<T>,
@@ -124,7 +124,7 @@ async function inside<T>(
 }
 
 async function inspect(
-  place: SourceConfig,
+  place: DatabaseSource,
   staging: string,
   manifest: Manifest | undefined,
   signal: AbortSignal,
@@ -185,7 +185,7 @@ async function checkIndexes(connection: Connection): Promise<Check> {
 }
 
 async function runQuery(
-  place: SourceConfig,
+  place: DatabaseSource,
   staging: string,
   sql: string,
   signal: AbortSignal,

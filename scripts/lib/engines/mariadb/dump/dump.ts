@@ -9,7 +9,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { StageResult } from '../../../pipeline/result.ts';
 import type { Contents } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
@@ -28,7 +28,7 @@ const COUNTER = fileURLToPath(new URL('./counted-dump.pl', import.meta.url));
 const NAME = 'mariadb-dump';
 
 /** Locks the source and looks at what is about to be dumped. */
-export async function beginDump(given: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+export async function beginDump(given: DatabaseSource, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   const connection = await connect(given, signal);
   let folder: string | undefined;
   const close = async () => {
@@ -80,7 +80,7 @@ export async function beginDump(given: SourceConfig, signal: AbortSignal, putAsi
 }
 
 /** For the counts of one run. The source is locked: folders of earlier runs are those of killed ones, and go. */
-function countsFolder({ host, port, database, name }: SourceConfig): string {
+function countsFolder({ host, port, database, name }: DatabaseSource): string {
   const digest = createHash('sha256')
     .update(JSON.stringify([host, port, database, name]))
     .digest('hex')
@@ -110,7 +110,7 @@ function ofSlowReader(error: unknown, patienceSeconds: number): unknown {
   });
 }
 
-async function assertExists(connection: Connection, source: SourceConfig): Promise<void> {
+async function assertExists(connection: Connection, source: DatabaseSource): Promise<void> {
   const rows = await connection.query('select 1 from information_schema.schemata where schema_name = ?', [
     source.database,
   ]);
@@ -129,7 +129,7 @@ function warnOfOtherVersion(program: Program, { server }: Connection): void {
   );
 }
 
-function warnOfInvalidViews({ name }: SourceConfig, views: readonly string[]): void {
+function warnOfInvalidViews({ name }: DatabaseSource, views: readonly string[]): void {
   if (views.length === 0) return;
   log.warn(
     `${name}: views that refer to what is not there are not in the dump, as they could not be restored: ${views.map(displayName).join(', ')}. Mend or drop them`,
@@ -149,7 +149,7 @@ export const DUMP_OPTIONS = [
 ] as const;
 
 function dumpStage(
-  source: SourceConfig,
+  source: DatabaseSource,
   connection: Connection,
   program: Program,
   report: string,
@@ -190,14 +190,14 @@ export function assertComplete(tail: string): void {
 
 /** What no transaction of the dump holds still: where sequences stand, and how much code there is. */
 interface Outside {
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly sequences: Contents['sequences'];
   readonly codeObjects: Record<string, number>;
 }
 
 async function readOutside(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   invalidViews: readonly string[] = [],
 ): Promise<Outside> {
   return {
@@ -231,7 +231,7 @@ async function dumpedContents(
   };
 }
 
-function parseCounts(report: string, source: SourceConfig): Contents['tables'] {
+function parseCounts(report: string, source: DatabaseSource): Contents['tables'] {
   const lines = report.trimEnd().split('\n');
   if (lines.at(-1) !== 'end') {
     log.warn(

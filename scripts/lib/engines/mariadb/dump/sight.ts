@@ -1,5 +1,5 @@
 import { OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { displayName } from '../server/contents.ts';
@@ -12,7 +12,7 @@ const SEES_ROUTINES = ['EXECUTE', 'ALTER ROUTINE', 'CREATE ROUTINE', 'SHOW CREAT
  * A dump is the whole database only when its user may see all of it.
  * @throws OperatorError SOURCE_CONNECT naming the privileges that are missing
  */
-export async function assertSeesEverything(connection: Connection, source: SourceConfig): Promise<void> {
+export async function assertSeesEverything(connection: Connection, source: DatabaseSource): Promise<void> {
   const rows = await connection.query<{ privilege: string }>(
     `select privilege_type as privilege from information_schema.user_privileges
      union select privilege_type from information_schema.schema_privileges where ? like table_schema`,
@@ -37,7 +37,7 @@ async function mayReadRoutines(connection: Connection): Promise<boolean> {
 }
 
 /** Names what no mariadb-dump of a moment can hold, or holds otherwise than one would think. */
-export async function warnOfWhatIsLost(connection: Connection, { name, database }: SourceConfig): Promise<void> {
+export async function warnOfWhatIsLost(connection: Connection, { name, database }: DatabaseSource): Promise<void> {
   const outside = await connection.query<{ table: string; engine: string }>(
     `select t.table_name as \`table\`, t.engine as engine
      from information_schema.tables t join information_schema.engines e on e.engine = t.engine

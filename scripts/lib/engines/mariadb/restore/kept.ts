@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { KeptDatabase } from '../../engine.ts';
 import { removeOld } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
@@ -6,7 +6,7 @@ import { asStored, besideDatabases, dropDatabase, sizeOf } from '../server/datab
 import { takeLock } from '../server/locks.ts';
 import { findUnfinished } from '../swap/journal.ts';
 
-async function read(connection: Connection, source: SourceConfig): Promise<KeptDatabase[]> {
+async function read(connection: Connection, source: DatabaseSource): Promise<KeptDatabase[]> {
   const { database } = await asStored(connection, source);
   const kept: KeptDatabase[] = [];
   // what a swap that broke off still needs is not something put aside
@@ -20,13 +20,13 @@ async function read(connection: Connection, source: SourceConfig): Promise<KeptD
 }
 
 /** See Engine.kept. */
-export async function keptDatabases(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function keptDatabases(source: DatabaseSource, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connect(source, signal);
   return read(connection, source).finally(() => connection.close());
 }
 
 /** See Engine.dropKept. */
-export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function dropKept(source: DatabaseSource, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connect(source, signal);
   return removeOld(before, {
     list: () => read(connection, source),

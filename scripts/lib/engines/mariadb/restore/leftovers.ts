@@ -1,12 +1,12 @@
 import { messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
 import { besideDatabases, dropDatabase } from '../server/databases.ts';
 import { findUnfinished } from '../swap/journal.ts';
 
 /** Removes what killed restores of this database left. The restore lock is held, so none of it is in use. */
-export async function dropLeftovers(connection: Connection, source: SourceConfig): Promise<void> {
+export async function dropLeftovers(connection: Connection, source: DatabaseSource): Promise<void> {
   const swapping = await findUnfinished(connection, source.database);
   for (const { name } of await besideDatabases(connection, source.database, 'restoring')) {
     if (swapping.some(({ plan }) => plan.next === name)) continue;

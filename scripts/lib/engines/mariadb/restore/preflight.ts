@@ -1,7 +1,7 @@
 import { OperatorError } from '../../../errors.ts';
 import { formatBytes } from '../../../quantities.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { assertServerRoom } from '../../room.ts';
 import { type Connection, parseVersion } from '../server/connection.ts';
@@ -25,7 +25,7 @@ export function refused(message: string, hint: string, cause?: unknown): Operato
  */
 export async function assertRestorable(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   plan: { target: string; targetExists: boolean; swaps: boolean; manifest: Manifest | undefined },
 ): Promise<void> {
   warnOfOlderServer(connection, plan.manifest);
@@ -55,7 +55,7 @@ async function privileges(connection: Connection): Promise<Set<string>> {
 /** Making a view or a routine that runs as somebody else is a privilege of its own. */
 async function assertMayDefine(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   manifest: Manifest | undefined,
 ): Promise<void> {
   const [self] = await connection.query<{ name: string }>('select current_user() as name');

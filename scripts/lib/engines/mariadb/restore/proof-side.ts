@@ -1,5 +1,5 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
 import { DUMP_OPTIONS } from '../dump/dump.ts';
 import { type Connection, clientArguments, clientEnvironment } from '../server/connection.ts';
@@ -9,7 +9,7 @@ import { programFor } from '../server/programs.ts';
 /** What the restored database is read with, once more. */
 export interface ProofParts {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly staging: string;
   /** The database that was dumped, whose name stands in definitions. */
   readonly dumped: string;

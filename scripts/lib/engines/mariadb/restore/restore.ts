@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete } from '../dump/dump.ts';
@@ -26,7 +26,7 @@ import { completeUnfinished } from './undo.ts';
 const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
 
 /** See Engine.beginRestore. */
-export async function beginRestore(given: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+export async function beginRestore(given: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
   const { manifest, globals, signal } = options;
   const connection = await connect(given, signal);
   let putBack = async () => {};
@@ -63,7 +63,7 @@ interface SessionParts {
   /** Puts back what was widened for the load. */
   readonly putBack: () => Promise<void>;
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
@@ -145,7 +145,7 @@ function session(parts: SessionParts): RestoreSession {
 }
 
 async function onConnection<T>(
-  source: SourceConfig,
+  source: DatabaseSource,
   signal: AbortSignal,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
@@ -176,7 +176,7 @@ interface LoadPlan {
 }
 
 async function loadStage(
-  source: SourceConfig,
+  source: DatabaseSource,
   connection: Connection,
   { staging, dumped, later, rehearses }: LoadPlan,
 ): Promise<Stage> {

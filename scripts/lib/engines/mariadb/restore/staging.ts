@@ -1,6 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { dropCode, listCode } from '../server/code-objects.ts';
 import { type Connection, connect, errorName, quoteIdentifier } from '../server/connection.ts';
@@ -12,7 +12,7 @@ import { refused } from './preflight.ts';
 /** Made like the live database, or else like the dumped one. */
 export async function createStaging(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   staging: string,
   like: string,
   manifest: Manifest | undefined,
@@ -54,7 +54,7 @@ export async function assertEmpty(connection: Connection, database: string): Pro
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */
-export async function discard(source: SourceConfig, staging: string, isForeign: boolean): Promise<void> {
+export async function discard(source: DatabaseSource, staging: string, isForeign: boolean): Promise<void> {
   try {
     const connection = await connect(source, AbortSignal.timeout(60_000));
     await (isForeign ? empty(connection, staging) : dropDatabase(connection, staging)).finally(() =>

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { UndoResult } from '../../engine.ts';
 import { nothingToUndo } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
@@ -11,7 +11,7 @@ import { resumeSwap, swapDatabases } from '../swap/swap.ts';
 /** Completes a swap that broke off. @returns what it was */
 export async function completeUnfinished(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   signal: AbortSignal,
 ): Promise<Unfinished | undefined> {
   const [unfinished] = await findUnfinished(connection, source.database);
@@ -20,7 +20,7 @@ export async function completeUnfinished(
 }
 
 /** See Engine.undo. An undo or a restore that broke off is completed first; of an undo, that is all that was asked for. */
-export async function undoRestore(given: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+export async function undoRestore(given: DatabaseSource, signal: AbortSignal): Promise<UndoResult> {
   const connection = await connect(given, signal);
   let putBack = async () => {};
   try {

@@ -1,7 +1,7 @@
 import { type Connection as Client, createConnection } from 'mariadb';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import { containerHint } from '../../../machine/container.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
 
@@ -57,7 +57,7 @@ export function seriesOf(number: number): string {
 }
 
 /** What the client programs are told about the server; the password through their environment. */
-export function clientArguments(source: SourceConfig, connection: Connection): string[] {
+export function clientArguments(source: DatabaseSource, connection: Connection): string[] {
   return [
     // what the user of this machine has in ~/.my.cnf must not decide where a backup comes from
     '--no-defaults',
@@ -70,11 +70,11 @@ export function clientArguments(source: SourceConfig, connection: Connection): s
   ];
 }
 
-export function clientEnvironment(source: SourceConfig): Record<string, string> {
+export function clientEnvironment(source: DatabaseSource): Record<string, string> {
   return source.password === undefined ? {} : { MYSQL_PWD: source.password };
 }
 
-function tlsArguments(source: SourceConfig, connection: Connection): string[] {
+function tlsArguments(source: DatabaseSource, connection: Connection): string[] {
   if (!connection.isEncrypted) return ['--skip-ssl'];
   const verifies = source.sslMode.startsWith('verify');
   return [
@@ -93,7 +93,7 @@ function tlsArguments(source: SourceConfig, connection: Connection): string[] {
  * @param database makes this the connection's database
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
  */
-export async function connect(source: SourceConfig, signal: AbortSignal, database?: string): Promise<Connection> {
+export async function connect(source: DatabaseSource, signal: AbortSignal, database?: string): Promise<Connection> {
   signal.throwIfAborted();
   let lastError: unknown;
   for (const ssl of tlsAttempts(source)) {
@@ -123,7 +123,7 @@ export async function connect(source: SourceConfig, signal: AbortSignal, databas
 
 async function wrap(
   client: Client,
-  source: SourceConfig,
+  source: DatabaseSource,
   isEncrypted: boolean,
   signal: AbortSignal,
 ): Promise<Connection> {
@@ -212,15 +212,15 @@ export function errorName(error: unknown): string | undefined {
   return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
 }
 
-function queryError(source: SourceConfig, error: unknown): OperatorError {
+function queryError(source: DatabaseSource, error: unknown): OperatorError {
   return new OperatorError('PROCESS_FAILED', `MariaDB at ${where(source)}: ${serverMessage(error)}`, { cause: error });
 }
 
-function where(source: SourceConfig): string {
+function where(source: DatabaseSource): string {
   return source.host.startsWith('/') ? source.host : `${source.host}:${source.port}`;
 }
 
-function notMariaDb({ name, variable }: SourceConfig, { text }: ServerVersion): OperatorError {
+function notMariaDb({ name, variable }: DatabaseSource, { text }: ServerVersion): OperatorError {
   return new OperatorError(
     'SOURCE_CONNECT',
     `source ${name}: the server is MySQL ${text}, not MariaDB: what would be backed up of it could not be restored`,
@@ -230,7 +230,7 @@ function notMariaDb({ name, variable }: SourceConfig, { text }: ServerVersion): 
   );
 }
 
-function connectError(source: SourceConfig, error: unknown): OperatorError {
+function connectError(source: DatabaseSource, error: unknown): OperatorError {
   if (error instanceof OperatorError) return error;
   return new OperatorError(
     'SOURCE_CONNECT',
@@ -239,7 +239,7 @@ function connectError(source: SourceConfig, error: unknown): OperatorError {
   );
 }
 
-function connectHint({ host, variable }: SourceConfig, error: unknown): string {
+function connectHint({ host, variable }: DatabaseSource, error: unknown): string {
   const { cause, message } = error as Error;
   if (!/^ER_(?!CONNECTION_TIMEOUT|SOCKET)/.test(String(codeOf(cause) ?? codeOf(error)))) {
     const inContainer = containerHint(host, 'the database', variable);

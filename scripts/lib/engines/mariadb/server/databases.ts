@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { besideName, ROLES, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 
@@ -33,7 +33,7 @@ export async function storedName(connection: Connection, name: string): Promise<
 }
 
 /** The source, with its database under the name that the server has for it. */
-export async function asStored(connection: Connection, source: SourceConfig): Promise<SourceConfig> {
+export async function asStored(connection: Connection, source: DatabaseSource): Promise<DatabaseSource> {
   const database = await storedName(connection, source.database);
   return database === source.database ? source : { ...source, database };
 }

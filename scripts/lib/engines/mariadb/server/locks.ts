@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { RunUnderWay } from '../../engine.ts';
 import { type Connection, connect } from './connection.ts';
 import { asStored } from './databases.ts';
 
 interface Lock {
   readonly purpose: 'backup' | 'restore';
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly waits?: boolean;
 }
 
@@ -15,7 +15,7 @@ interface Lock {
 const FOREVER_SECONDS = 365 * 86_400;
 
 /** Backups of one source exclude one another, restores of one database; locks are the whole server's. */
-function lockName(purpose: Lock['purpose'], source: SourceConfig): string {
+function lockName(purpose: Lock['purpose'], source: DatabaseSource): string {
   const name = purpose === 'backup' ? `${source.name}\0${source.database}` : source.database;
   const digest = createHash('sha256').update(`${purpose}\0${name}`).digest('hex').slice(0, 32);
   return `compose-db-backup.${digest}`;
@@ -42,7 +42,7 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
  * See Engine.underWay. The server does not tell since when a lock is held, but for how long its holder has been silent:
  * the holder of a backup's lock is so from the beginning of the dump to its end.
  */
-export async function runsUnderWay(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
+export async function runsUnderWay(source: DatabaseSource, signal: AbortSignal): Promise<RunUnderWay[]> {
   const connection = await connect(source, signal);
   try {
     const stored = await asStored(connection, source);

@@ -1,5 +1,5 @@
 import { messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, connect } from './connection.ts';
 
@@ -13,7 +13,7 @@ const PUT_BACK_WITHIN_MS = 30_000;
  *
  * @returns puts them back; never rejects
  */
-export async function raiseLimits(connection: Connection, source: SourceConfig): Promise<() => Promise<void>> {
+export async function raiseLimits(connection: Connection, source: DatabaseSource): Promise<() => Promise<void>> {
   const { variables } = connection;
   const wanted: (readonly [name: string, before: string, during: string])[] = [];
   const packet = variables.get('max_allowed_packet');

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../../database/throwaway.ts';
 import { type Program, programFor } from './programs.ts';
 
@@ -74,7 +74,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 }
 
 /** A database of a throwaway server as a source that engines can work with. */
-export function throwawaySource(server: ThrowawayServer, like: SourceConfig): SourceConfig {
+export function throwawaySource(server: ThrowawayServer, like: DatabaseSource): DatabaseSource {
   const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
   return { ...rest, host: server.host, port: server.port, user: server.user, sslMode: 'disable' };
 }

@@ -1,5 +1,5 @@
 import { OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { timeOfBeside } from '../../database/beside-names.ts';
 import type { CodeObject } from '../server/code-objects.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
@@ -92,7 +92,7 @@ export async function findUnfinished(connection: Connection, live: string): Prom
 }
 
 /** @throws OperatorError RESTORE_REFUSED: what is live is half the one and half the other database */
-export async function assertNotHalfSwapped(connection: Connection, source: SourceConfig): Promise<void> {
+export async function assertNotHalfSwapped(connection: Connection, source: DatabaseSource): Promise<void> {
   const [unfinished] = await findUnfinished(connection, source.database);
   if (!unfinished || unfinished.state === 'live') return;
   throw new OperatorError(

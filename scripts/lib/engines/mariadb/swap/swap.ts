@@ -1,5 +1,5 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type CodeObject, createCode, readCode } from '../server/code-objects.ts';
 import { type Connection, connect, errorName } from '../server/connection.ts';
@@ -36,7 +36,7 @@ export interface SwapOrder {
  */
 export async function swapDatabases(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   order: SwapOrder,
   signal: AbortSignal,
 ): Promise<void> {
@@ -55,7 +55,7 @@ export async function swapDatabases(
 /** Completes a swap that broke off, from where it stopped. */
 export async function resumeSwap(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   unfinished: Unfinished,
   signal: AbortSignal,
 ): Promise<void> {
@@ -68,7 +68,7 @@ export async function resumeSwap(
 
 async function complete(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   { plan, state }: Unfinished,
   { isResumed, signal }: { isResumed: boolean; signal: AbortSignal },
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { SourceAltered } from '../server/source-altered.ts';
 
 /** What was there when the snapshot was taken, and was dropped before pg_dump came to it. */
@@ -12,7 +12,7 @@ const NO_ROOM_FOR_LOCKS = /out of shared memory|max_locks_per_transaction|max_pr
  * See Engine.another. What was dropped under a dump's hands is not there the next time. Where several sessions stand in
  * each other's way, one session dumps it all, as pg_dump by itself does: who alters a table waits for that one alone.
  */
-export function another(source: SourceConfig, error: unknown): { source: SourceConfig; why: string } | undefined {
+export function another(source: DatabaseSource, error: unknown): { source: DatabaseSource; why: string } | undefined {
   const message = messageOf(error);
   if (source.format === 'folder' && (error instanceof SourceAltered || NO_ROOM_FOR_LOCKS.test(message))) {
     return { source: { ...source, format: 'sql', jobs: 1 }, why: `dumped as one object, not as a folder: ${message}` };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { APPLICATION_NAME, type Connection, connect } from '../server/connection.ts';
@@ -61,7 +61,7 @@ export interface FixedSession extends DumpSession {
  * alter a table has to wait for its readers, and whatever comes after him, the application too, waits behind him. It is
  * given up at once where it waits for itself.
  */
-export async function lookAfterBystanders(source: SourceConfig, signal: AbortSignal): Promise<Bystanders> {
+export async function lookAfterBystanders(source: DatabaseSource, signal: AbortSignal): Promise<Bystanders> {
   const done = new AbortController();
   const either = AbortSignal.any([signal, done.signal]);
   const connection = await connect(source, source.database, either);
@@ -97,7 +97,7 @@ export async function lookAfterBystanders(source: SourceConfig, signal: AbortSig
 /** Resolves when the signal aborts; rejects when somebody has waited for too long. */
 async function watch(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   { holder, letGo }: FixedSession,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
@@ -22,7 +22,7 @@ import { readGlobals } from './globals.ts';
  *
  * @param putAside dump this database of the server in place of the source's own, and wait for the lock
  */
-export async function beginDump(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+export async function beginDump(source: DatabaseSource, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
   // a database that was put aside is nobody's any more: nobody waits for it
   const bystanders = putAside === undefined ? await lookAfterBystanders(source, signal) : undefined;
   try {
@@ -34,7 +34,7 @@ export async function beginDump(source: SourceConfig, signal: AbortSignal, putAs
   }
 }
 
-async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: string): Promise<FixedSession> {
+async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: string): Promise<FixedSession> {
   // the lock is always that of the live database: what shares a name shares it
   const lockHolder = await connect(source, source.database, signal);
   const dumped = putAside === undefined ? source : { ...source, database: putAside };
@@ -109,7 +109,7 @@ async function fixState(source: SourceConfig, signal: AbortSignal, putAside?: st
   }
 }
 
-async function lock(connection: Connection, source: SourceConfig, wait: boolean): Promise<void> {
+async function lock(connection: Connection, source: DatabaseSource, wait: boolean): Promise<void> {
   const key = lockKey('backup', source.name);
   if (wait) {
     await connection.query('select pg_advisory_lock($1::bigint)', [key]);
@@ -130,7 +130,7 @@ function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   );
 }
 
-function dumpStage(source: SourceConfig, program: Program, snapshotId: string, encoding = 'UTF8'): Stage {
+function dumpStage(source: DatabaseSource, program: Program, snapshotId: string, encoding = 'UTF8'): Stage {
   const format = source.format === 'custom' ? ['custom', customCompression(source, program)] : ['plain'];
   return pgDumpStage(source, program, snapshotId, [
     `--encoding=${encoding}`,
@@ -140,7 +140,7 @@ function dumpStage(source: SourceConfig, program: Program, snapshotId: string, e
 }
 
 /** A custom-format archive compresses itself: pg_dump before 16 knows gzip levels alone. */
-function customCompression(source: SourceConfig, program: Program): string {
+function customCompression(source: DatabaseSource, program: Program): string {
   const { method, level } = source.compression;
   if (program.major >= 16) return `--compress=${method}${level === undefined ? '' : `:${level}`}`;
   if (method === 'zstd') {

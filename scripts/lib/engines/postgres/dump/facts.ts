@@ -1,6 +1,6 @@
 import { messageOf } from '../../../errors.ts';
 import type { SourceFacts } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
@@ -111,7 +111,7 @@ async function roleNames(connection: Connection, shared: Connection): Promise<st
  */
 export async function sharedNames(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   signal: AbortSignal,
 ): Promise<Connection> {
   const [row] = await connection.query<{ encoding: string }>("select current_setting('server_encoding') as encoding");

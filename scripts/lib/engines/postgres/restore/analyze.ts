@@ -1,5 +1,5 @@
 import { messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, sqlState } from '../server/connection.ts';
 import { openSessions } from '../server/sessions.ts';
@@ -31,7 +31,7 @@ const RELATIONS = `
  * functions may need it. Statistics come by themselves later: what cannot be analyzed is told of, and no failure.
  */
 export async function analyzeAll(
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   jobs: number,
   signal: AbortSignal,

@@ -1,7 +1,7 @@
 import { runProgram } from '../../../pipeline/chain.ts';
 import { stageError } from '../../../pipeline/result.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { HASHES_UNREAD } from '../dump/globals.ts';
 import type { Connection } from '../server/connection.ts';
@@ -17,7 +17,7 @@ type Part = 'roles_only' | 'database_only' | 'without_members' | 'without_last' 
 export interface GlobalsRun {
   /** Beside the database that they are about: names of roles are the same in all databases, its encoding may not be. */
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   /** The database that they are about, under the name that it has now. */
   readonly database: string;
   readonly globals: string;

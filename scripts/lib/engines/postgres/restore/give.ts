@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { subscriptionsOf } from '../server/drop.ts';
@@ -9,7 +9,7 @@ import { describeUngiven, type Ungiven } from './ungiven.ts';
 /** The staging database that is given what it will need, and from where that comes. */
 interface Given {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly target: string;
   readonly targetExists: boolean;
   readonly staging: string;

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { KeptDatabase } from '../../engine.ts';
 import { removeOld } from '../../kept.ts';
 import type { Connection } from '../server/connection.ts';
@@ -6,7 +6,7 @@ import { besideDatabases, connectBeside } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
 import { lockRestore } from '../server/locks.ts';
 
-async function read(connection: Connection, source: SourceConfig, isOursAlone = false): Promise<KeptDatabase[]> {
+async function read(connection: Connection, source: DatabaseSource, isOursAlone = false): Promise<KeptDatabase[]> {
   const kept: KeptDatabase[] = [];
   for (const role of ['previous', 'undone'] as const) {
     for (const { name, since, sizeBytes, isOurs } of await besideDatabases(connection, source.database, role)) {
@@ -17,13 +17,13 @@ async function read(connection: Connection, source: SourceConfig, isOursAlone = 
 }
 
 /** See Engine.kept. */
-export async function keptDatabases(source: SourceConfig, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function keptDatabases(source: DatabaseSource, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connectBeside(source, signal);
   return read(connection, source).finally(() => connection.close());
 }
 
 /** See Engine.dropKept. */
-export async function dropKept(source: SourceConfig, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function dropKept(source: DatabaseSource, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
   const connection = await connectBeside(source, signal);
   return removeOld(before, {
     // what does not say that a restore put it aside has nothing but a name in common with it

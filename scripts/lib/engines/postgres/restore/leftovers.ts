@@ -1,5 +1,5 @@
 import { messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases } from '../server/databases.ts';
@@ -12,7 +12,7 @@ import { isEmpty } from './staging.ts';
  */
 export async function dropLeftovers(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { LoadStep } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import type { Connection } from '../server/connection.ts';
@@ -21,7 +21,7 @@ const EMPTY_PATH = "SELECT pg_catalog.set_config('search_path', '', false);";
 /** What is loaded, and into what. */
 export interface PlannedLoad {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly staging: string;
   readonly isForeign: boolean;
   readonly manifest: Manifest | undefined;

@@ -1,7 +1,7 @@
 import { OperatorError } from '../../../errors.ts';
 import { formatBytes } from '../../../quantities.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions } from '../../engine.ts';
 import { assertServerRoom } from '../../room.ts';
@@ -16,7 +16,7 @@ const ROOM_FACTOR = 1.3;
 
 /** What a restore is about to do. */
 export interface RestorePlan {
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly target: string;
   readonly targetExists: boolean;
   /** The target is to be swapped, not restored beside. */

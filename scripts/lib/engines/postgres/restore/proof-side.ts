@@ -1,6 +1,6 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
 import { readGlobals } from '../dump/globals.ts';
 import { type Connection, connect, conninfo, libpqEnvironment } from '../server/connection.ts';
@@ -9,7 +9,7 @@ import { programFor, versionText } from '../server/programs.ts';
 /** What the restored database is read with, once more. */
 export interface ProofParts {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly staging: string;
   readonly manifest: Manifest | undefined;
   readonly rolesBefore: readonly string[];

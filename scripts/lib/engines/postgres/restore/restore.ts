@@ -1,6 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Contents, Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { type Connection, connect } from '../server/connection.ts';
@@ -26,7 +26,7 @@ import type { Ungiven } from './ungiven.ts';
 const MAINTENANCE = ['postgres', 'template0', 'template1'];
 
 /** See Engine.beginRestore. */
-export async function beginRestore(source: SourceConfig, options: RestoreOptions): Promise<RestoreSession> {
+export async function beginRestore(source: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
   const { to, manifest, globals, ownSearchPath = false, signal } = options;
   const target = to ?? source.database;
   if (to !== undefined && MAINTENANCE.includes(to)) {
@@ -89,7 +89,7 @@ function warnOfOlderServer(connection: Connection, manifest: Manifest | undefine
 
 interface SessionParts {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
@@ -163,7 +163,7 @@ async function giveBackForeign({ source, staging, giveBack }: SessionParts): Pro
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */
-async function discard(source: SourceConfig, staging: string): Promise<void> {
+async function discard(source: DatabaseSource, staging: string): Promise<void> {
   try {
     const connection = await connectBeside(source, AbortSignal.timeout(60_000));
     await dropDatabase(connection, source, staging, AbortSignal.timeout(60_000)).finally(() => connection.close());
@@ -174,7 +174,7 @@ async function discard(source: SourceConfig, staging: string): Promise<void> {
   }
 }
 
-async function restoredContents(source: SourceConfig, staging: string, signal: AbortSignal): Promise<Contents> {
+async function restoredContents(source: DatabaseSource, staging: string, signal: AbortSignal): Promise<Contents> {
   const connection = await connect(source, staging, signal);
   try {
     const counts = await unhindered(connection, () => countContents(connection));

@@ -1,6 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { databaseSettings, settingAssignment } from '../dump/database-settings.ts';
 import { type Connection, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
@@ -40,7 +40,7 @@ export function settingsOfGlobals(globals: string): Setting[] {
 
 export interface Place {
   readonly connection: Connection;
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   /** The database that is filled. */
   readonly staging: string;
   readonly globals: string | undefined;

@@ -1,6 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
 
 // everything that somebody made, but for what came with an extension
@@ -18,7 +18,7 @@ const OBJECTS_OF_USERS = `
   )::text as n`;
 
 /** Whether a database holds nothing that somebody made. One that cannot be looked into is taken for full. */
-export async function isEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<boolean> {
+export async function isEmpty(source: DatabaseSource, database: string, signal: AbortSignal): Promise<boolean> {
   try {
     await assertEmpty(source, database, signal);
     return true;
@@ -29,7 +29,7 @@ export async function isEmpty(source: SourceConfig, database: string, signal: Ab
 }
 
 /** @throws OperatorError RESTORE_REFUSED for a database that holds anything that somebody made */
-export async function assertEmpty(source: SourceConfig, database: string, signal: AbortSignal): Promise<void> {
+export async function assertEmpty(source: DatabaseSource, database: string, signal: AbortSignal): Promise<void> {
   const connection = await connect(source, database, signal);
   try {
     const [row] = await connection.query<{ n: string }>(OBJECTS_OF_USERS);

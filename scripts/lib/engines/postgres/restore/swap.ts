@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier, sqlState } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
@@ -22,7 +22,7 @@ const IS_IN_THE_WAY = "usesysid is not null and backend_type is distinct from 'a
  */
 export async function swapDatabases(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   names: { live: string; liveExists: boolean; kept: string; role: 'previous' | 'undone'; next: string },
   signal: AbortSignal,
 ): Promise<void> {
@@ -64,7 +64,7 @@ const LOOK_EVERY_MS = 200;
  * Whether a swap whose commit was not answered has happened, asked over a new connection once the old session is gone.
  * @throws OperatorError when nobody can tell
  */
-async function hasSwapped(source: SourceConfig, next: string, pid: number, cause: unknown): Promise<boolean> {
+async function hasSwapped(source: DatabaseSource, next: string, pid: number, cause: unknown): Promise<boolean> {
   try {
     const look = await connectBeside(source, AbortSignal.timeout(LOOK_ATTEMPTS * LOOK_EVERY_MS));
     try {

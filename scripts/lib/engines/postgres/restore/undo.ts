@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { UndoResult } from '../../engine.ts';
 import { nothingToUndo } from '../../kept.ts';
 import { besideDatabases, connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
@@ -7,7 +7,7 @@ import { assertRenamable, assertWritable } from './preflight.ts';
 import { swapDatabases } from './swap.ts';
 
 /** See Engine.undo. */
-export async function undoRestore(source: SourceConfig, signal: AbortSignal): Promise<UndoResult> {
+export async function undoRestore(source: DatabaseSource, signal: AbortSignal): Promise<UndoResult> {
   const connection = await connectBeside(source, signal);
   try {
     await assertWritable(connection);

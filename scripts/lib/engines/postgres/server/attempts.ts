@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { codeOf, messageOf } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { addressesOf } from '../../database/address.ts';
 import { type TlsOptions, tlsAttempts } from '../../database/tls.ts';
 
@@ -15,7 +15,7 @@ export interface Attempt {
  * What to try in turn to connect: each address of the host, each way that sslmode allows.
  * @throws what node's resolver throws, and OperatorError CONFIG for a certificate that cannot be read
  */
-export async function connectionAttempts(source: SourceConfig): Promise<Attempt[]> {
+export async function connectionAttempts(source: DatabaseSource): Promise<Attempt[]> {
   const ways = tlsAttempts(source);
   const addresses = await addressesOf(source.host);
   return addresses.flatMap((address) =>

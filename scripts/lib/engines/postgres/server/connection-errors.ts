@@ -1,11 +1,11 @@
 import pg from 'pg';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import { containerHint } from '../../../machine/container.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { nextStepFor, serverWords } from './server-says.ts';
 
 /** The error of a query that failed. */
-export function queryError(source: SourceConfig, database: string, error: unknown): OperatorError {
+export function queryError(source: DatabaseSource, database: string, error: unknown): OperatorError {
   const isDenied = codeOf(error) === '42501';
   return new OperatorError('PROCESS_FAILED', `PostgreSQL at ${where(source, database)}: ${serverWords(error)}`, {
     hint: isDenied
@@ -15,22 +15,22 @@ export function queryError(source: SourceConfig, database: string, error: unknow
   });
 }
 
-function where(source: SourceConfig, database: string): string {
+function where(source: DatabaseSource, database: string): string {
   return `${source.host}:${source.port}, database ${JSON.stringify(database)}`;
 }
 
 /** The variable that holds a part of the source, for hints. */
-function variableOf(source: SourceConfig, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
+function variableOf(source: DatabaseSource, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
   if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
   return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
 }
 
-function variablesOf(source: SourceConfig): string {
+function variablesOf(source: DatabaseSource): string {
   return [...new Set([variableOf(source, 'HOST'), variableOf(source, 'PORT')])].join(' and ');
 }
 
 /** The error of a connection that could not be made, with the variable to look at. */
-export function connectError(source: SourceConfig, database: string, error: unknown): OperatorError {
+export function connectError(source: DatabaseSource, database: string, error: unknown): OperatorError {
   // one of our own says what to do itself
   const hint = error instanceof OperatorError && error.hint !== '' ? error.hint : connectHint(source, error);
   return new OperatorError(
@@ -50,7 +50,7 @@ function isUnanswered(error: unknown): boolean {
   return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
 }
 
-function connectHint(source: SourceConfig, error: unknown): string {
+function connectHint(source: DatabaseSource, error: unknown): string {
   if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
   const inContainer = isUnanswered(error)
     ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))

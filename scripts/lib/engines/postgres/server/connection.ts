@@ -1,7 +1,7 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { codeOf, OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
 import { type Attempt, connectionAttempts, isWorthAnother } from './attempts.ts';
 import { connectError, queryError } from './connection-errors.ts';
@@ -32,10 +32,11 @@ export interface Connection {
 
 /** What sessions have told of the databases that they were in, by which programs that follow them are set. */
 const toldOf = new Map<string, Session>();
-const placeOf = ({ host, port, user }: SourceConfig, database: string) => JSON.stringify([host, port, user, database]);
+const placeOf = ({ host, port, user }: DatabaseSource, database: string) =>
+  JSON.stringify([host, port, user, database]);
 
 /** What libpq programs are told about the server, all of it through their environment. */
-export function libpqEnvironment(source: SourceConfig, database: string): Record<string, string> {
+export function libpqEnvironment(source: DatabaseSource, database: string): Record<string, string> {
   const options = toldOf.get(placeOf(source, database))?.options ?? '';
   const address = addressKept(source.host);
   return {
@@ -74,7 +75,7 @@ export function conninfo(database: string, clientMajor: number): string {
  *
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
  */
-export async function connect(source: SourceConfig, database: string, signal: AbortSignal): Promise<Connection> {
+export async function connect(source: DatabaseSource, database: string, signal: AbortSignal): Promise<Connection> {
   return connectWith(source, database, signal, '');
 }
 
@@ -83,7 +84,7 @@ const mayPassLogins = new Set<string>();
 const WITHOUT_LOGIN_TRIGGERS = '-c event_triggers=off';
 
 async function connectWith(
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   signal: AbortSignal,
   options: string,
@@ -126,7 +127,7 @@ async function connectWith(
 }
 
 function clientOf(
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   { host, ssl, options }: { host: string; ssl: Attempt['ssl']; options: string },
 ): pg.Client {
@@ -150,7 +151,7 @@ function clientOf(
 
 async function wrap(
   client: pg.Client,
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   { pid, signal, options }: { pid: number; signal: AbortSignal; options: string },
 ): Promise<Connection> {

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { besideName, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, connect, sqlState } from './connection.ts';
 import { isMarked } from './marks.ts';
@@ -16,7 +16,7 @@ export interface DatabaseRow {
  * Connects to the server beside the live database, which cannot be renamed by a session of its own.
  * @throws OperatorError SOURCE_CONNECT
  */
-export async function connectBeside(source: SourceConfig, signal: AbortSignal): Promise<Connection> {
+export async function connectBeside(source: DatabaseSource, signal: AbortSignal): Promise<Connection> {
   const candidates = ['postgres', 'template1'].filter((name) => name !== source.database);
   let lastError: unknown;
   for (const database of candidates) {

@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect, quoteIdentifier } from './connection.ts';
 
 /**
@@ -7,7 +7,7 @@ import { type Connection, connect, quoteIdentifier } from './connection.ts';
  */
 export async function dropDatabase(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -49,7 +49,7 @@ export async function subscriptionsOf(
 
 /** Without their slots, which are their publishers': the live database may be using one of the same name. */
 async function dropSubscriptions(
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   names: readonly string[],
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import type { Stage } from '../../../pipeline/chain.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import { LOAD_HINTS } from './load-hints.ts';
 import { programFor } from './programs.ts';
@@ -11,7 +11,7 @@ import { type Loading, loadingOptions } from './session-settings.ts';
  * @param isWhole in one transaction, which holds a lock for each table and index: for what cannot be thrown away
  */
 export async function loadStage(
-  source: SourceConfig,
+  source: DatabaseSource,
   staging: string,
   format: string,
   { isWhole, ...loading }: Loading & { isWhole: boolean },

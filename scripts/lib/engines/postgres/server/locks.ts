@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { OperatorError } from '../../../errors.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { RunUnderWay } from '../../engine.ts';
 import type { Connection } from './connection.ts';
 import { connectBeside } from './databases.ts';
@@ -14,7 +14,7 @@ export function lockKey(purpose: string, name: string): string {
 }
 
 /** One restore or undo of a database at a time, across machines; the lock goes with the session. */
-export async function lockRestore(connection: Connection, source: SourceConfig): Promise<void> {
+export async function lockRestore(connection: Connection, source: DatabaseSource): Promise<void> {
   const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [
     lockKey('restore', source.database),
   ]);
@@ -25,7 +25,7 @@ export async function lockRestore(connection: Connection, source: SourceConfig):
 }
 
 /** See Engine.underWay. */
-export async function runsUnderWay(source: SourceConfig, signal: AbortSignal): Promise<RunUnderWay[]> {
+export async function runsUnderWay(source: DatabaseSource, signal: AbortSignal): Promise<RunUnderWay[]> {
   const connection = await connectBeside(source, signal);
   try {
     const keys = { backup: lockKey('backup', source.name), restore: lockKey('restore', source.database) };

@@ -1,13 +1,13 @@
 import type { Stage } from '../../../pipeline/chain.ts';
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
 import type { Program } from './programs.ts';
 import { PROGRAM_HINTS, programWords } from './server-says.ts';
 
 /** A dump of a snapshot, or with more arguments a part of it. */
 export function pgDumpStage(
-  source: SourceConfig,
+  source: DatabaseSource,
   program: Program,
   snapshotId: string,
   args: readonly string[],

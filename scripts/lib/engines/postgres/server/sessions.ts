@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect } from './connection.ts';
 
 /** Several sessions in one database that share work. */
@@ -14,7 +14,7 @@ export interface Sessions {
  * @param settings statements that each session runs first
  */
 export async function openSessions(
-  source: SourceConfig,
+  source: DatabaseSource,
   database: string,
   { count, settings, signal: outer }: { count: number; settings: readonly string[]; signal: AbortSignal },
 ): Promise<Sessions> {

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../../database/throwaway.ts';
 import { likeSource } from './like-source.ts';
 import { findPrograms, type Program } from './programs.ts';
@@ -87,7 +87,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 }
 
 /** A database of a throwaway server as a source that engines can work with. */
-export function throwawaySource(server: ThrowawayServer, database: string, like: SourceConfig): SourceConfig {
+export function throwawaySource(server: ThrowawayServer, database: string, like: DatabaseSource): DatabaseSource {
   const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
   return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
 }

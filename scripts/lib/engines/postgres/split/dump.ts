@@ -6,7 +6,7 @@ import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import { formatBytes } from '../../../quantities.ts';
 import type { Contents } from '../../../repository/manifest.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { DumpStream } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, conninfo, libpqEnvironment } from '../server/connection.ts';
@@ -36,7 +36,7 @@ const QUEUE_WAIT_MS = 10_000;
 const WORTH_A_STREAM_BYTES = 64 * 1024 * 1024;
 
 /** How many streams to write at a time, and with BACKUP_JOBS=auto, why that many. */
-export function folderJobs(source: SourceConfig, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
+export function folderJobs(source: DatabaseSource, tables: readonly TableToDump[]): { jobs: number; chosen?: string } {
   if (!source.jobsBySize) return { jobs: source.jobs };
   const totalBytes = tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const jobs = Math.max(1, Math.min(source.jobs, Math.ceil(totalBytes / WORTH_A_STREAM_BYTES)));
@@ -46,7 +46,7 @@ export function folderJobs(source: SourceConfig, tables: readonly TableToDump[])
 
 /** What a folder's streams are made from. */
 export interface FolderDump {
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   /** In the transaction that exported the snapshot, in which every table is held. */
   readonly connection: Connection;
   readonly snapshotId: string;
@@ -133,7 +133,7 @@ function sectionStream(
 }
 
 /** psql reads its script from a descriptor: there may be megabytes of it, and nobody types its password. */
-function copyStage(source: SourceConfig, psql: Program, script: string, encoding: string): Stage {
+function copyStage(source: DatabaseSource, psql: Program, script: string, encoding: string): Stage {
   const program = inLargeWrites(psql.path, [
     '--no-psqlrc',
     `--dbname=${conninfo(source.database, psql.major)}`,

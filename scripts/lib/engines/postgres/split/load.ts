@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { OperatorError } from '../../../errors.ts';
 import type { MeterProgram } from '../../../pipeline/meter.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import { loadStage } from '../server/load-stage.ts';
@@ -17,12 +17,12 @@ import { splitStatements } from './statements.ts';
 const MODEST = 4;
 
 /** How many sessions load and build in parallel. */
-export function restoreJobs(source: SourceConfig): number {
+export function restoreJobs(source: DatabaseSource): number {
   return Math.max(source.jobs, Math.min(availableParallelism(), MODEST));
 }
 
 export interface FolderLoad {
-  readonly source: SourceConfig;
+  readonly source: DatabaseSource;
   readonly staging: string;
   readonly loading: Loading;
   /** Sees pass what psql reads. */

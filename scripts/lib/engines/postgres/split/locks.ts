@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
 import type { Contents } from '../../../repository/manifest.ts';
-import type { SourceConfig } from '../../../source.ts';
+import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect, sqlState } from '../server/connection.ts';
 import { listRelations, readPositions } from '../server/contents.ts';
 import { exportSnapshot, type Snapshot } from '../server/snapshot.ts';
@@ -49,7 +49,7 @@ export interface FixedState {
  */
 export async function fixTables(
   connection: Connection,
-  source: SourceConfig,
+  source: DatabaseSource,
   signal: AbortSignal,
 ): Promise<FixedState> {
   const now = await connect(source, source.database, signal);
@@ -123,7 +123,7 @@ async function readSequences(
   }
 }
 
-function lockedError({ name, lockTimeoutMs }: SourceConfig, reason: string): OperatorError {
+function lockedError({ name, lockTimeoutMs }: DatabaseSource, reason: string): OperatorError {
   return new OperatorError(
     'DUMP_INCOMPLETE',
     `source ${name}: another session has locked a table for longer than ${formatDuration(lockTimeoutMs)} (LOCK_TIMEOUT): ${reason}`,
