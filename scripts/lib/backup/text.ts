@@ -3,6 +3,7 @@ import type { NoticeItem } from '../notify/notify.ts';
 import type { Report } from '../notify/reporting.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Repository } from '../repository/repository.ts';
+import { command } from '../terminal/hints.ts';
 import type { BackupResult } from './backup.ts';
 
 /** A monitor that waits for word of a failure waits no longer than this for the time of the last good backup. */
@@ -14,11 +15,11 @@ export async function reportOf(repository: Repository, results: readonly BackupR
     results.map(async ({ source, ok, key, sizeBytes, error, warnings = [] }): Promise<NoticeItem[]> => {
       if (ok && warnings.length === 0) return [{ source, what: `backed up: ${key}, ${formatBytes(sizeBytes ?? 0)}` }];
       if (ok) {
-        const next = 'Check the source; make status shows its state. The backup itself is complete.';
+        const next = `Check the source; ${command('status')} shows its state. The backup itself is complete.`;
         return warnings.map((what) => ({ source, what, next }));
       }
       const since = await lastGood(repository, source);
-      const next = 'make backup, once the cause is fixed; make logs-backup shows the whole log.';
+      const next = `${command('backup')}, once the cause is fixed; ${command('logs')} shows the whole log.`;
       return [{ source, what: error ?? 'failed', next, ...(since === undefined ? {} : { since }) }];
     }),
   );

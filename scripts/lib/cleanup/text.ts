@@ -2,6 +2,7 @@ import type { Report } from '../notify/reporting.ts';
 import { type Backup, keysOf } from '../repository/catalog.ts';
 import type { RetentionDecision } from '../repository/retention.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
+import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import type { CleanupResult } from './cleanup.ts';
 
@@ -17,7 +18,7 @@ export function reportOf({ plan, failures }: CleanupResult): Report {
   const what = `${unlocked.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
   return {
     outcome: 'failure',
-    items: [{ source: 'all', what, next: 'Check that the credentials may delete; then make cleanup.' }],
+    items: [{ source: 'all', what, next: `Check that the credentials may delete; then ${command('cleanup')}.` }],
   };
 }
 

@@ -1,3 +1,4 @@
+import { command } from '../terminal/hints.ts';
 import type { VARIABLES } from './variables.ts';
 
 type OurName = keyof typeof VARIABLES;
@@ -82,8 +83,7 @@ const encryption = (name: string | RegExp, of: string): ForeignName => ({
   of,
   what: {
     kind: 'refuse',
-    advice:
-      'encrypts nothing here, and backups would be stored as plain text; set BACKUP_AGE_RECIPIENTS (make keygen makes a key pair), or remove it',
+    advice: `encrypts nothing here, and backups would be stored as plain text; set BACKUP_AGE_RECIPIENTS (${command('keygen')} makes a key pair), or remove it`,
     unless: ['BACKUP_AGE_RECIPIENTS'],
   },
 });

@@ -1,6 +1,7 @@
 import type { NoticeItem } from '../notify/notify.ts';
 import type { Report } from '../notify/reporting.ts';
 import { formatDuration } from '../quantities.ts';
+import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
 import type { DrillResult } from './drill.ts';
@@ -14,8 +15,7 @@ export function reportOf(results: readonly DrillResult[]): Report {
     if (ok)
       return { source, what: `${key} restores: RPO ${formatDuration(rpoMs ?? 0)}, RTO ${formatDuration(rtoMs ?? 0)}` };
     const failed = checks.filter((check) => !check.ok).map(({ name, detail }) => `${name}: ${detail}`);
-    const next =
-      'Do not rely on this backup: make backup now, then make drill, and find out what happened to this one.';
+    const next = `Do not rely on this backup: ${command('backup')} now, then ${command('drill')}, and find out what happened to this one.`;
     return { source, what: `${key ?? 'no backup'} does not restore. ${failed.join('; ')}`, next };
   });
   return { outcome: results.every(({ ok }) => ok) ? 'success' : 'failure', items };

@@ -1,4 +1,5 @@
 import { messageOf, OperatorError } from '../errors.ts';
+import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import type { KeptDatabase } from './engine.ts';
 
@@ -37,7 +38,7 @@ export function nothingToUndo(live: string): OperatorError {
     'RESTORE_REFUSED',
     `there is nothing to undo: nothing that a restore of ${live} replaced is kept`,
     {
-      hint: 'A restore keeps what it replaces until it is undone or cleaned up. make list-backups shows the safety backups.',
+      hint: `A restore keeps what it replaces until it is undone or cleaned up. ${command('list')} shows the safety backups.`,
     },
   );
 }

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { messageOf, OperatorError } from '../errors.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Manifest } from '../repository/manifest.ts';
+import { command } from '../terminal/hints.ts';
 
 /**
  * Refuses a rehearsal for which the disk is too small, before anything is started.
@@ -35,7 +36,7 @@ export function assertServerRoom(freeBytes: number, neededBytes: number): void {
     'NO_SPACE',
     `the database server has ${formatBytes(freeBytes)} of disk free; restoring beside the live database needs about ${formatBytes(neededBytes)}`,
     {
-      hint: 'Free some (make status shows what earlier restores keep), or restore on another server. Nothing was touched.',
+      hint: `Free some (${command('status')} shows what earlier restores keep), or restore on another server. Nothing was touched.`,
     },
   );
 }

@@ -3,6 +3,7 @@ import { FORMATS } from '../formats.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { placeOf, sourceNamed } from '../source.ts';
+import { command } from '../terminal/hints.ts';
 import { log, print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
 import { shownTimeInTable } from '../terminal/time.ts';
@@ -28,7 +29,7 @@ export function row(backup: Backup, config: Config) {
 /** Prints the backups, a line each. @param where the description of the storage */
 export function printTable(backups: readonly Backup[], where: string) {
   if (backups.length === 0) {
-    log.info(`no backups in ${where} yet; take one with: make backup`);
+    log.info(`no backups in ${where} yet; take one with: ${command('backup')}`);
     return;
   }
   const width = widest(backups.map(({ key }) => key));

@@ -2,6 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
 import { type DumpFormat, isSplit, type ObjectCompression } from '../formats.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
+import { command } from '../terminal/hints.ts';
 import {
   folderKey,
   type Kind,
@@ -174,7 +175,7 @@ export interface Selection {
  */
 export function selectBackup(backups: readonly Backup[], prefix: string, selection: Selection): Backup {
   if (backups.length === 0) {
-    throw new OperatorError('NO_SUCH_BACKUP', 'there are no backups yet', { hint: 'Take one: make backup.' });
+    throw new OperatorError('NO_SUCH_BACKUP', 'there are no backups yet', { hint: `Take one: ${command('backup')}.` });
   }
   if (selection.wanted !== 'latest') return selectKey(backups, prefix, selection.wanted);
   const { source, at } = selection;
@@ -187,7 +188,7 @@ export function selectBackup(backups: readonly Backup[], prefix: string, selecti
   const before = at === undefined ? '' : ` at or before ${at.toISOString()}`;
   const sources = [...new Set(backups.map((backup) => backup.source))].sort();
   throw new OperatorError('NO_SUCH_BACKUP', `there is no backup${of}${before}`, {
-    hint: `There are backups of: ${sources.join(', ')}. make list-backups shows all of them.`,
+    hint: `There are backups of: ${sources.join(', ')}. ${command('list')} shows all of them.`,
   });
 }
 
@@ -197,7 +198,7 @@ function selectKey(backups: readonly Backup[], prefix: string, wanted: string): 
   const match = backups.find((backup) => keys.has(backup.key));
   if (match) return match;
   throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
-    hint: `Nearest: ${nearestKeys(backups, wanted).join(', ')}. make list-backups shows all of them.`,
+    hint: `Nearest: ${nearestKeys(backups, wanted).join(', ')}. ${command('list')} shows all of them.`,
   });
 }
 

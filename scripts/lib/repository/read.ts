@@ -4,6 +4,7 @@ import { isSplit } from '../formats.ts';
 import { readChain, startChain } from '../pipeline/chain.ts';
 import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import type { Storage } from '../storages/storage.ts';
+import { command } from '../terminal/hints.ts';
 import type { Backup } from './catalog.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey, nameBesideManifest } from './object-key.ts';
@@ -42,7 +43,7 @@ function assertBelongs(manifest: Manifest, backup: Backup, key: string): void {
   throw new OperatorError(
     'BACKUP_DAMAGED',
     `${key} belongs to another backup: it says ${manifest.source} at ${manifest.createdAt}, the key says ${backup.source} at ${time}`,
-    { hint: 'Somebody copied or renamed it. Restore another backup of this source (make list-backups).' },
+    { hint: `Somebody copied or renamed it. Restore another backup of this source (${command('list')}).` },
   );
 }
 
@@ -68,7 +69,7 @@ export function objectsOf(backup: Backup, manifest: Manifest | undefined): reado
       const part = here.get(name);
       if (part) return part;
       throw new OperatorError('BACKUP_DAMAGED', `${backup.key} is not whole: ${name} is not there`, {
-        hint: 'Restore another backup of this source (make list-backups), and find out what deleted it.',
+        hint: `Restore another backup of this source (${command('list')}), and find out what deleted it.`,
       });
     });
 }
@@ -141,7 +142,7 @@ export async function* readObject(
   const expected = manifest?.objects.find(({ name }) => name === nameOfIt);
   if (manifest && !expected) {
     throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${key} does not list it`, {
-      hint: 'Restore another backup of this source (make list-backups).',
+      hint: `Restore another backup of this source (${command('list')}).`,
     });
   }
   const hash = createHash('sha256');
@@ -159,6 +160,6 @@ export async function* readObject(
       ? `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`
       : `it has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
   throw new OperatorError('BACKUP_DAMAGED', `${key} is not what was stored: ${detail}`, {
-    hint: 'Restore another backup of this source (make list-backups), and find out what changed this one.',
+    hint: `Restore another backup of this source (${command('list')}), and find out what changed this one.`,
   });
 }

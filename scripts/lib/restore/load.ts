@@ -11,6 +11,7 @@ import type { Manifest } from '../repository/manifest.ts';
 import { type BackupObject, objectsOf } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
 import { wrongIdentity } from '../repository/sealed-text.ts';
+import { command } from '../terminal/hints.ts';
 import { type Progress, startProgress } from '../terminal/progress.ts';
 
 const METER = 'meter';
@@ -154,7 +155,7 @@ function assertLoaded(backup: Backup, key: string, results: readonly StageResult
     const isLoaderFine = results.at(-1)?.exitCode === 0;
     if (isDamaged && isLoaderFine) {
       throw new OperatorError('BACKUP_DAMAGED', `${key} is damaged: ${messageOf(error)}`, {
-        hint: 'Restore another backup of this source (make list-backups). The live database is as it was.',
+        hint: `Restore another backup of this source (${command('list')}). The live database is as it was.`,
         cause: error,
       });
     }

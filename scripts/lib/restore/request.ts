@@ -6,6 +6,7 @@ import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { type Source, sourceNamed } from '../source.ts';
+import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 
 /** What the operator asked for. */
@@ -76,7 +77,7 @@ function timeOf(text: string): Date {
 
 function usage(message: string): OperatorError {
   return new OperatorError('USAGE', message, {
-    hint: 'make restore FILE=<key or latest>; make list-backups shows the keys.',
+    hint: `${command('restoreKey')}; ${command('list')} shows the keys.`,
   });
 }
 

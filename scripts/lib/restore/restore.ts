@@ -12,6 +12,7 @@ import { compareContents, describeChanges, describeContents } from '../repositor
 import type { Contents, Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../source.ts';
+import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
@@ -177,7 +178,7 @@ function assertSame(differences: readonly string[]): void {
     'RESTORE_FAILED',
     `what was restored is not what was dumped: ${differences.slice(0, 10).join('; ')}`,
     {
-      hint: 'The live database is as it was. Restore another backup (make list-backups) and find out what changed this one.',
+      hint: `The live database is as it was. Restore another backup (${command('list')}) and find out what changed this one.`,
     },
   );
 }
@@ -192,7 +193,7 @@ async function keepSafe(
 ): Promise<string | null> {
   if (previousDatabase === null) return null;
   log.info(
-    `the replaced database is kept as ${previousDatabase} (make restore-undo swaps it back); taking a safety backup of it`,
+    `the replaced database is kept as ${previousDatabase} (${command('undo')} swaps it back); taking a safety backup of it`,
   );
   try {
     const { key } = await withTimeout(signal, config.limits.backup, 'the safety backup', (limited) =>

@@ -1,5 +1,6 @@
 import type { Report } from '../notify/reporting.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
+import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import type { RestoreResult } from './restore.ts';
 
@@ -17,7 +18,7 @@ export function reportOf({
     return { outcome: 'warning', items: [{ source: database, what: `${what}, but it is ${ungiven.join('; ')}` }] };
   if (previousDatabase === null || safetyBackup !== null)
     return { outcome: 'success', items: [{ source: database, what }] };
-  const next = `The replaced database is kept as ${previousDatabase}; make backup once the cause in the log is fixed.`;
+  const next = `The replaced database is kept as ${previousDatabase}; ${command('backup')} once the cause in the log is fixed.`;
   return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
 }
 
@@ -32,5 +33,5 @@ export function printResult(result: RestoreResult) {
   if (result.previousDatabase === null) return;
   print(`replaced   kept as ${result.previousDatabase}`);
   print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);
-  print('undo       make restore-undo');
+  print(`undo       ${command('undo')}`);
 }

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Schedule } from '../config/schedule.ts';
 import { type JobName, type JobNote, readJobNote } from '../machine/job-notes.ts';
+import { command } from '../terminal/hints.ts';
 import { shownTime } from '../terminal/time.ts';
 
 /** A job that begins later than that after it was due was not begun. */
@@ -49,7 +50,7 @@ function missedAt(schedule: Schedule, { lastSeen, isRunning }: JobNote, now: Dat
 
 function reason(job: JobName, missed: Date, { lastSeen, hasRun }: JobNote, isSilent: boolean): string {
   const due = `${job} was due at ${shownTime(missed)} and was not started`;
-  const look = 'make logs-backup shows what Ofelia says, make up starts it again';
+  const look = `${command('logs')} shows what Ofelia says, ${command('up')} starts it again`;
   if (isSilent)
     return `${due}, nor was any job since ${shownTime(lastSeen)}: Ofelia does not run, runs the jobs of another container, or may not start them here; ${look}`;
   return `${due}${hasRun ? `, for the first time since ${shownTime(lastSeen)}` : ''}: ${look}`;

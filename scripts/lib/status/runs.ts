@@ -9,6 +9,7 @@ import type { Backup } from '../repository/catalog.ts';
 import type { DrillRecord } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../source.ts';
+import { command } from '../terminal/hints.ts';
 
 /** A run that takes this many times as long as the one before it is not slow: it hangs. */
 const USUAL_TIMES = 10;
@@ -107,6 +108,6 @@ export function stuckReasons(runs: readonly RunStatus[]): string[] {
     .filter(({ isStuck }) => isStuck)
     .map(
       ({ purpose, forMs }) =>
-        `a ${purpose} has been running for ${formatDuration(forMs)} and hangs: make logs-backup shows how far it is; docker compose restart backup ends it, and its lock goes with it`,
+        `a ${purpose} has been running for ${formatDuration(forMs)} and hangs: ${command('logs')} shows how far it is; docker compose restart backup ends it, and its lock goes with it`,
     );
 }

@@ -11,6 +11,7 @@ import { contentDrift, sizeDrift } from '../repository/drift.ts';
 import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../source.ts';
+import { command } from '../terminal/hints.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 
@@ -123,7 +124,7 @@ async function sourceStatus(
       ...(repository.encryption.identityBesideBackups
         ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
         : []),
-      ...(backups.length > 0 && !drillKey ? ['no drill yet: make drill'] : []),
+      ...(backups.length > 0 && !drillKey ? [`no drill yet: ${command('drill')}`] : []),
     ],
     lastBackup: last
       ? {
@@ -160,7 +161,7 @@ interface Judged {
 }
 
 function judgeBackup({ config, rpoMs }: Judged): string[] {
-  if (rpoMs === null) return ['there is no backup of it: make backup'];
+  if (rpoMs === null) return [`there is no backup of it: ${command('backup')}`];
   if (rpoMs <= config.rpoTargetMs) return [];
   return [`the last backup is ${formatDuration(rpoMs)} old, the target is ${formatDuration(config.rpoTargetMs)}`];
 }
@@ -170,7 +171,7 @@ function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[
   if (drillAgeMs === null) {
     // a new installation has until then for its first one
     const waitingMs = oldest ? now.getTime() - oldest.createdAt.getTime() : 0;
-    return waitingMs > maxAgeMs ? [`no drill in ${formatDuration(waitingMs)}: make drill`] : [];
+    return waitingMs > maxAgeMs ? [`no drill in ${formatDuration(waitingMs)}: ${command('drill')}`] : [];
   }
   const reasons: string[] = [];
   if (!drill) reasons.push('the record of the last drill cannot be read');

@@ -8,6 +8,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import { bash } from '../../pipeline/bash.ts';
 import { type Chain, type Stage, startChain } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
+import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
 
 const GUARD = fileURLToPath(new URL('./throwaway.sh', import.meta.url));
@@ -108,7 +109,7 @@ function handOver(
       'TOOL_MISSING',
       `${product} refuses to run as root, and root may not become ${accounts[0]} here: ${messageOf(error)}`,
       {
-        hint: `Run it as that user, as the schedule does: docker compose exec --user postgres backup drill. (make drill does so.)`,
+        hint: `Run it as that user, as the schedule does: docker compose exec --user postgres backup drill. (${command('drill')} does so.)`,
         cause: error,
       },
     );

@@ -7,6 +7,7 @@ import type { StageResult } from '../../pipeline/result.ts';
 import { describeChanges } from '../../repository/contents.ts';
 import type { Contents } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
+import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
 import type { DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
@@ -77,7 +78,7 @@ async function wholePlace(source: FilesSource, signal: AbortSignal): Promise<Pla
         'RESTORE_REFUSED',
         `a restore of ${source.path} was interrupted while it put the restored one in place, and this run cannot complete it: ${messageOf(error)}`,
         {
-          hint: 'make restore or make restore-undo, with the right to write there: either first completes it.',
+          hint: `${command('restore')} or ${command('undo')}, with the right to write there: either first completes it.`,
           cause: error,
         },
       );
@@ -99,7 +100,7 @@ async function takeBackupLock(
   const lock = await takeFlock(path, { waits, signal });
   if (lock) return lock;
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock is on the folder and ends with that run.',
+    hint: `Wait until it has ended (${command('logs')}). The lock is on the folder and ends with that run.`,
   });
 }
 

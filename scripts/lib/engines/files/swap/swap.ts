@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { messageOf, OperatorError } from '../../../errors.ts';
+import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Beside, besidePath, existsAtAll, freeTime, HIDDEN, listBeside, type Place } from './place.ts';
 
@@ -47,7 +48,7 @@ export function swap(place: Place, next: string, keptAs: Kept, rename: Rename = 
     // once all that was live is out of the way, only going on brings a whole folder
     if (!existsAtAll(marker) || existsAtAll(besidePath(place, keptAs, at))) {
       throw new OperatorError('RESTORE_FAILED', `replacing ${place.live} stopped half way: ${messageOf(error)}`, {
-        hint: 'make restore or make restore-undo: either one first completes it from where it stopped.',
+        hint: `${command('restore')} or ${command('undo')}: either one first completes it from where it stopped.`,
         cause: error,
       });
     }

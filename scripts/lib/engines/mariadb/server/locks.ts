@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import type { RunUnderWay } from '../../engine.ts';
 import { type Connection, connect } from './connection.ts';
 import { asStored } from './databases.ts';
@@ -34,7 +35,7 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
     });
   }
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock is in the database and ends with that run.',
+    hint: `Wait until it has ended (${command('logs')}). The lock is in the database and ends with that run.`,
   });
 }
 

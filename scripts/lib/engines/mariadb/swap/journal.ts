@@ -1,5 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import { timeOfBeside } from '../../database/beside-names.ts';
 import type { CodeObject } from '../server/code-objects.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
@@ -98,6 +99,6 @@ export async function assertNotHalfSwapped(connection: Connection, source: Datab
   throw new OperatorError(
     'RESTORE_REFUSED',
     `a restore of ${source.database} was interrupted while it put the restored tables in place: what is there is neither database whole`,
-    { hint: 'make restore or make restore-undo: either one first completes it from where it stopped.' },
+    { hint: `${command('restore')} or ${command('undo')}: either one first completes it from where it stopped.` },
   );
 }

@@ -1,5 +1,6 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import { type CodeObject, createCode, readCode } from '../server/code-objects.ts';
 import { type Connection, connect, errorName } from '../server/connection.ts';
@@ -82,7 +83,7 @@ async function complete(
   } catch (error) {
     if (await takeBack(connection, plan)) throw await explain(helper, plan, error);
     throw new OperatorError('RESTORE_FAILED', `the swap of ${plan.live} stopped half way: ${messageOf(error)}`, {
-      hint: 'make restore-undo or make restore: either one first completes it from where it stopped.',
+      hint: `${command('undo')} or ${command('restore')}: either one first completes it from where it stopped.`,
       cause: error,
     });
   } finally {

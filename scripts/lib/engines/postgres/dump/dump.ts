@@ -1,6 +1,7 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
@@ -118,7 +119,7 @@ async function lock(connection: Connection, source: DatabaseSource, wait: boolea
   const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [key]);
   if (row?.locked) return;
   throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: 'Wait until it has ended (make logs-backup). The lock is in the database and ends with that run.',
+    hint: `Wait until it has ended (${command('logs')}). The lock is in the database and ends with that run.`,
   });
 }
 

@@ -2,6 +2,7 @@ import { OperatorError } from '../../../errors.ts';
 import { formatBytes } from '../../../quantities.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions } from '../../engine.ts';
 import { assertServerRoom } from '../../room.ts';
@@ -125,7 +126,7 @@ async function assertKnownServer(
   if (await isEmpty(source, target, signal)) return;
   throw refused(
     `${target} on ${source.host} has data in it, and no backup of ${source.name} came from that server (system identifier ${identifier})`,
-    'Is it the server that is meant? If so: restore with --other-server (make restore OTHER_SERVER=yes), or take a backup of it first. Beside it: --to DB.',
+    `Is it the server that is meant? If so: restore with --other-server (${command('restoreElsewhere')}), or take a backup of it first. Beside it: --to DB.`,
   );
 }
 

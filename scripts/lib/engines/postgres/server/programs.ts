@@ -2,6 +2,7 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import { childEnvironment } from '../../../machine/child-environment.ts';
+import { command } from '../../../terminal/hints.ts';
 import { versionOutput } from '../../database/program-version.ts';
 
 /** Where Debian and Ubuntu keep the programs of every installed major version. */
@@ -81,7 +82,9 @@ export async function programFor(name: string, serverVersionNum: number): Promis
     throw new OperatorError(
       'SOURCE_VERSION',
       `the server is PostgreSQL ${versionText(serverVersionNum)}, but the newest ${name} here is ${newest.version}: an older client cannot be trusted with a newer server`,
-      { hint: `Set POSTGRES_VERSION=${major} in .env and run make up, which builds the image with that client.` },
+      {
+        hint: `Set POSTGRES_VERSION=${major} in .env and run ${command('up')}, which builds the image with that client.`,
+      },
     );
   }
   return fitting;

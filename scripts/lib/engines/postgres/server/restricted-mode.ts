@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { OperatorError } from '../../../errors.ts';
+import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Program, programFor } from './programs.ts';
 
@@ -28,7 +29,7 @@ export async function restrictionFor(serverVersionNum: number, isVouchedFor: boo
     throw new OperatorError(
       'RESTORE_REFUSED',
       `the backup has no manifest that vouches for it, and psql ${psql.version} would run commands that somebody put into it`,
-      { hint: 'Update the PostgreSQL client to its newest minor release (make up rebuilds the image).' },
+      { hint: `Update the PostgreSQL client to its newest minor release (${command('up')} rebuilds the image).` },
     );
   }
   log.warn(`psql ${psql.version} has no restricted mode: update it, so that no dump can hold commands for it`);

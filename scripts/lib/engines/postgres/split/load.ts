@@ -3,6 +3,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { MeterProgram } from '../../../pipeline/meter.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import type { Load, LoadStep } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
 import { loadStage } from '../server/load-stage.ts';
@@ -41,7 +42,7 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
-      hint: 'Restore another backup of this source (make list-backups).',
+      hint: `Restore another backup of this source (${command('list')}).`,
     });
   }
   const jobs = restoreJobs(source);

@@ -1,0 +1,32 @@
+/** Who reads a hint: somebody with our Makefile, or somebody with the container alone. */
+type Place = 'make' | 'compose';
+
+/** What an operator can be told to run, and how that is written in each place. */
+const COMMANDS = {
+  backup: { make: 'make backup', compose: 'docker compose exec backup backup' },
+  cleanup: { make: 'make cleanup', compose: 'docker compose exec backup cleanup' },
+  drill: { make: 'make drill', compose: 'docker compose exec backup drill' },
+  keygen: { make: 'make keygen', compose: 'docker compose exec backup keygen' },
+  list: { make: 'make list-backups', compose: 'docker compose exec backup list' },
+  logs: { make: 'make logs-backup', compose: 'docker compose logs backup ofelia' },
+  restore: { make: 'make restore', compose: 'docker compose exec backup restore' },
+  restoreKey: {
+    make: 'make restore FILE=<key or latest>',
+    compose: 'docker compose exec backup restore <key or latest>',
+  },
+  restoreElsewhere: {
+    make: 'make restore OTHER_SERVER=yes',
+    compose: 'docker compose exec backup restore --other-server',
+  },
+  undo: { make: 'make restore-undo', compose: 'docker compose exec backup restore --undo' },
+  status: { make: 'make status', compose: 'docker compose exec backup status' },
+  up: { make: 'make up', compose: 'docker compose up --build --detach' },
+} as const satisfies Record<string, Record<Place, string>>;
+
+/** make gives each run a name of its own; in the image without one, hints name what works in every compose project. */
+const place: Place = process.argv[1]?.startsWith('/app/dist/') && !process.env.VERB_RUN ? 'compose' : 'make';
+
+/** The command as the reader of a hint can type it. */
+export function command(name: keyof typeof COMMANDS): string {
+  return COMMANDS[name][place];
+}
