@@ -27,7 +27,7 @@ for job in $jobs; do
   done
   # of one that has been running for long the first words may be gone
   words | grep -q 'New job registered\|Failed to register' || [ "$(docker inspect --format '{{.State.Status}}' "$ofelia")" != running ] ||
-    [ -z "$(docker ps --quiet --filter "id=$ofelia" --filter status=running --format '{{.RunningFor}}' | grep -E 'hour|day|week|month')" ] || continue
+    ! docker ps --filter "id=$ofelia" --filter status=running --format '{{.RunningFor}}' | grep -qE 'hour|day|week|month' || continue
   stop_with "Ofelia has not taken the job $job: it will not run. Ofelia is $(docker inspect --format '{{.State.Status}}' "$ofelia"), and says:" \
     "$(words | grep -v ' DEBUG ' | tail -n 3 | sed 's/^/  /')"
 done

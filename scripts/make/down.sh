@@ -8,6 +8,7 @@ cd "$(dirname "$0")/../.."
 
 need_stack_tools
 [ -f .env ] || [ -n "${BACKUP_ENV_FILE:-}" ] || export BACKUP_ENV_FILE=/dev/null
+# shellcheck disable=SC2119 # what it takes is not what this script takes
 config=$(compose_config)
 need_own_stack "$(sed -n 's/^name: //p' <<<"$config" | head -n 1)"
 if (($#)) && [ -t 0 ]; then

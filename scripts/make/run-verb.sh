@@ -58,6 +58,7 @@ hand_over_settings() {
 
 # Ends the verb in the container, by a name that only it has in its environment, and waits until it has ended: a command
 # of exec outlives its client.
+# shellcheck disable=SC2120 # a trap passes what it takes
 end_inside() {
   # shellcheck disable=SC2016 # for the shell in the container
   docker compose exec --no-TTY ${as[@]+"${as[@]}"} backup sh -c '
@@ -103,5 +104,6 @@ else
 fi
 trap '' INT TERM HUP
 # a client that was ended, or could write no more, leaves the verb behind
+# shellcheck disable=SC2119
 [ "$code" = 0 ] || end_inside
 exit "$code"

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 need_readable_mounts() {
   local closed
   closed=$(find docker/garage docker/socket-proxy drill-checks \( -type d ! -perm -005 -o -type f ! -perm -004 \) 2>/dev/null | head -n 5)
-  [ -z "$closed" ] || stop_with "The containers' users may not read: $(printf '%s ' $closed)" \
+  [ -z "$closed" ] || stop_with "The containers' users may not read: $(tr '\n' ' ' <<<"$closed")" \
     'Let everybody read them: chmod -R a+rX docker/garage docker/socket-proxy drill-checks'
 }
 
@@ -32,6 +32,7 @@ settle_configuration() {
 
 [ -f .env ] || [ -n "${BACKUP_ENV_FILE:-}" ] || stop_with 'There is no .env yet: cp .env.example .env, then change the secrets in it.'
 need_stack_tools
+# shellcheck disable=SC2119 # what it takes is not what this script takes
 config=$(compose_config)
 project=$(sed -n 's/^name: //p' <<<"$config" | head -n 1)
 need_own_stack "$project"

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$(readlink -f "$0")")/../.."
 config=$(docker compose config)
 unchanged=$(sed -nE "s/^([A-Z0-9_]+)='(.+)'$/\\1 \\2/p" .env.example | while read -r name value; do
-  ! printf '%s\n' "$config" | grep -qE "^ +$name: ['\"]?$value['\"]?$" || printf '%s ' "$name"
+  ! printf '%s\n' "$config" | grep -qE "^ +${name}: ['\"]?${value}['\"]?$" || printf '%s ' "$name"
 done)
 [ -n "$unchanged" ] || exit 0
 cat >&2 <<END

@@ -5,7 +5,7 @@
 # Prints, for pg_dump and each format, how many of the rounds failed and the longest wait in milliseconds.
 set -euo pipefail
 rounds=${1:-5}
-bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -1)
 place=$(mktemp -d /tmp/beside.XXXXXX); chmod 755 "$place"
 port=$((20000 + RANDOM % 20000)); pids=()
 finish() {

@@ -94,7 +94,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     problems.push('BACKUP_MANIFEST_PRIVATE: there is no key to encrypt the manifest with; set BACKUP_AGE_RECIPIENTS');
   }
   if (problems.length > 0) {
-    throw new OperatorError('CONFIG', `the configuration is wrong:\n${problems.map((p) => `  - ${p}`).join('\n')}`, {
+    throw new OperatorError('CONFIG', wrong(problems), {
       hint: 'Correct these in .env or the environment; .env.example explains each. Nothing was touched.',
     });
   }
@@ -135,6 +135,13 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     },
   });
   return { config, settings: { ...settings, warnings } };
+}
+
+/** One problem on the line that says so, where a log's reader looks first; several below it. */
+function wrong(problems: readonly string[]): string {
+  const [only, ...others] = problems;
+  if (others.length === 0) return `the configuration is wrong: ${only}`;
+  return `the configuration is wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`;
 }
 
 /** What the docker client reads. Nothing that compose would put in place of a variable of its env file. */

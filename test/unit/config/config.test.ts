@@ -14,7 +14,8 @@ function problemsOf(environment: Record<string, string>): string[] {
     configure(environment);
   } catch (error) {
     assert.ok(error instanceof OperatorError && error.code === 'CONFIG' && error.exitCode === 2, String(error));
-    return error.message.split('\n').slice(1);
+    const [first = '', ...several] = error.message.split('\n');
+    return several.length > 0 ? several : [first.replace('the configuration is wrong: ', '  - ')];
   }
   return [];
 }

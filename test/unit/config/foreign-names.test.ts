@@ -17,7 +17,8 @@ function problemsOf(environment: Env): string[] {
     configure(environment);
   } catch (error) {
     assert.ok(error instanceof OperatorError && error.code === 'CONFIG', String(error));
-    return error.message.split('\n').slice(1);
+    const [first = '', ...several] = error.message.split('\n');
+    return several.length > 0 ? several : [first.replace('the configuration is wrong: ', '  - ')];
   }
   return [];
 }

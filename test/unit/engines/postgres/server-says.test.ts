@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nextStepFor, programWords, serverWords } from '../../../../scripts/lib/engines/postgres/server/server-says.ts';
 
-test('what the server says reaches the operator with its HINT and DETAIL, but for rows and the values of keys', () => {
+test('what the server says reaches the operator with its HINT and DETAIL, but for rows, and for keys that are more than a number', () => {
   const error = Object.assign(new Error('insert or update on table "orders" violates foreign key constraint "fk"'), {
     detail: 'Key (customer_id)=(42) is not present in table "customers".',
     hint: 'Look there.',
   });
   assert.equal(
     serverWords(error),
-    'insert or update on table "orders" violates foreign key constraint "fk" DETAIL: Key (customer_id)=(…) is not present in table "customers". HINT: Look there.',
+    'insert or update on table "orders" violates foreign key constraint "fk" DETAIL: Key (customer_id)=(42) is not present in table "customers". HINT: Look there.',
   );
 });
 

@@ -8,7 +8,8 @@ interface ServerError {
 
 /**
  * What the server says of an error, on one line: its message, DETAIL and HINT. Never a row of data: messages are logged,
- * sent and stored, and the backups may be encrypted. A key's columns and table stay, its values do not.
+ * sent and stored, and the backups may be encrypted. A key's columns and table stay, its
+ * values where they are numbers or UUIDs.
  */
 export function serverWords(error: unknown): string {
   if (error instanceof OperatorError) return messageOf(error);
@@ -20,6 +21,12 @@ export function serverWords(error: unknown): string {
   ].join(' ');
 }
 
+/** Numbers and UUIDs: they tell an operator which row it is, and nobody what is in it. */
+const SURROGATE = /^(?:-?\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
+const withKey = (_: string, before: string, values: string) =>
+  `${before}(${values.split(', ').every((value) => SURROGATE.test(value)) ? values : '…'})`;
+
 /** Without the values that stand in a DETAIL or CONTEXT of the server's. */
 export function withoutRows(text: string): string {
   return (
@@ -27,8 +34,8 @@ export function withoutRows(text: string): string {
       // DETAIL:  Failing row contains (1, a, …).
       .replace(/(Failing row contains) \(.*\)\.?/s, '$1 (…).')
       // DETAIL:  Key (a, b)=(1, 2) is not present in table "x".
-      .replace(/(Key \([^=]*\)=)\(.*?\)(?= (?:is|already|conflicts|was|has)\b|\.$|\.?\s*$)/gs, '$1(…)')
-      .replace(/(conflicts with existing key \([^=]*\)=)\(.*\)/s, '$1(…)')
+      .replace(/(Key \([^=]*\)=)\((.*?)\)(?= (?:is|already|conflicts|was|has)\b|\.$|\.?\s*$)/gs, withKey)
+      .replace(/(conflicts with existing key \([^=]*\)=)\((.*)\)/s, withKey)
       // CONTEXT:  COPY t, line 1, column a: "…" and COPY t, line 1: "…"
       .replace(/(COPY [^\n]*?, line \d+(?:, column [^:\n]*)?): .*/s, '$1')
   );
