@@ -54,16 +54,25 @@ test('a chain that is ended does not wait for what a stage has started and left 
   assert.equal(result?.signal, 'SIGTERM');
 });
 
-for (const stopped of ['restore/load-filter.pl', 'dump/counted-dump.pl'] as const) {
+/** Filters of a client, and what each is told before the client's own words. */
+const FILTERS = {
+  'restore/load-filter.pl': (file: string) => ['staging', 'shop', file, 'restores'],
+  'dump/counted-dump.pl': (file: string) => [file],
+};
+
+for (const [stopped, words] of Object.entries(FILTERS)) {
   test(`${stopped} ends what it runs, also when that was stopped`, { timeout: 60_000 }, async () => {
     const folder = temporaryFolder();
     const script = new URL(`../../../scripts/lib/engines/mariadb/${stopped}`, import.meta.url).pathname;
     const pidFile = join(folder, 'pid');
     const command = ['bash', '-c', 'echo $$ > "$0"; kill -STOP $$', pidFile];
-    const chain = startChain([{ name: 'a', command: 'perl', args: [script, join(folder, 'first'), ...command] }], {
-      stdin: true,
-      stdout: true,
-    });
+    const chain = startChain(
+      [{ name: 'a', command: 'perl', args: [script, ...words(join(folder, 'first')), ...command] }],
+      {
+        stdin: true,
+        stdout: true,
+      },
+    );
     chain.stdout?.resume();
     const pid = await until('it is stopped', async () => {
       const id = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim() : '';

@@ -89,6 +89,7 @@ test('a folder without a manifest is a backup when it has the object that is sto
   );
   assert.deepEqual(leftovers, [
     {
+      source: 'a',
       stem: '2026/02/04/a_000000',
       createdAt: new Date('2026-02-04T00:00:00Z'),
       keys: [keys[3], keys[4], keys[2]],
