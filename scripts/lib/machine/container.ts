@@ -15,7 +15,7 @@ export function containerHint(host: string, what: string, variable: string): str
   if (!isInContainer()) return undefined;
   const name = host.toLowerCase().replace(/^\[|\]$/g, '');
   if (name === 'localhost' || /^127\./.test(name) || name === '::1' || name === '0.0.0.0')
-    return `${host} is this container itself, and not the machine it runs on: name the service of ${what} in ${variable}, or host.docker.internal for one that runs on the machine.`;
+    return `In here ${host} is this container itself, and not the machine it runs on: name the service of ${what} in ${variable}, or host.docker.internal for one that runs on the machine.`;
   if (name === 'host.docker.internal' || name === 'gateway.docker.internal')
     return `${host} is the machine that this container runs on: ${what} has to listen on its address there too, not on 127.0.0.1 alone, and let this in; in a compose file of your own the service needs extra_hosts: ["host.docker.internal:host-gateway"].`;
   return undefined;

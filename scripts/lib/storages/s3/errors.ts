@@ -48,8 +48,12 @@ const NO_CREDENTIALS: Meaning = {
 const UNREACHABLE: Meaning = {
   code: 'STORAGE',
   hint: ({ endpoint }) =>
-    (URL.canParse(endpoint) ? containerHint(new URL(endpoint).hostname, 'the store', 'S3_ENDPOINT') : undefined) ??
-    `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
+    [
+      `Check S3_ENDPOINT, and that the store runs and is reachable from here (${endpoint}).`,
+      URL.canParse(endpoint) ? containerHint(new URL(endpoint).hostname, 'the store', 'S3_ENDPOINT') : undefined,
+    ]
+      .filter((hint) => hint !== undefined)
+      .join(' '),
 };
 const TLS: Meaning = {
   code: 'STORAGE',

@@ -239,12 +239,17 @@ function connectError(source: DatabaseSource, error: unknown): OperatorError {
   );
 }
 
-function connectHint({ host, variable }: DatabaseSource, error: unknown): string {
+function connectHint(source: DatabaseSource, error: unknown): string {
+  const { host, variable } = source;
+  const code = String(codeOf((error as Error).cause) ?? codeOf(error));
+  // a server that has answered is the one that is meant
+  const hasAnswered = /^ER_(?!CONNECTION_TIMEOUT|SOCKET)/.test(code);
+  const inContainer = hasAnswered ? undefined : containerHint(host, 'the database', variable);
+  return [hintOf(source, error), inContainer].filter((hint) => hint !== undefined).join(' ');
+}
+
+function hintOf({ variable }: DatabaseSource, error: unknown): string {
   const { cause, message } = error as Error;
-  if (!/^ER_(?!CONNECTION_TIMEOUT|SOCKET)/.test(String(codeOf(cause) ?? codeOf(error)))) {
-    const inContainer = containerHint(host, 'the database', variable);
-    if (inContainer !== undefined) return inContainer;
-  }
   switch (codeOf(cause) ?? codeOf(error)) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':

@@ -55,7 +55,10 @@ function connectHint(source: DatabaseSource, error: unknown): string {
   const inContainer = isUnanswered(error)
     ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
     : undefined;
-  if (inContainer !== undefined) return inContainer;
+  return [hintOf(source, error), inContainer].filter((hint) => hint !== undefined).join(' ');
+}
+
+function hintOf(source: DatabaseSource, error: unknown): string {
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
