@@ -81,6 +81,8 @@ export interface ProofSide {
   readonly serverVersion: string;
   /** What ours would write of this server beside a dump of the staging place: see DumpSession.globals. */
   globals?(): Promise<string | undefined>;
+  /** Views and events that the restore could not make here, with a word, for a reason that is none of the backup's. */
+  leftOut?(): readonly { readonly kind: string; readonly name: string; readonly why: string }[];
   /** Roles that this server had before the restore made those that it lacked. */
   readonly rolesBefore?: readonly string[];
 }

@@ -1,7 +1,7 @@
 import { isValid, parseISO } from 'date-fns';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
-import { readsFormat } from '../formats.ts';
+import { FORMATS, readsFormat } from '../formats.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -119,8 +119,9 @@ export async function findRequested(
 /** @throws OperatorError RESTORE_REFUSED for a dump that the engine of the source does not read */
 function assertOfOneKind(backup: Backup, manifest: Manifest | undefined, { name, engine }: Source): void {
   if (manifest ? manifest.engine === engine : readsFormat(engine, backup.format)) return;
-  const kind = manifest ? `of ${manifest.engine}` : `in the format ${backup.format}`;
-  throw new OperatorError('RESTORE_REFUSED', `${backup.key} is ${kind}, and ${name} is a source of ${engine}`, {
+  const of = manifest?.engine ?? FORMATS[backup.format].engines.join(' or ');
+  const what = readsFormat('files', backup.format) ? 'an archive of files' : `a dump of a database (${of})`;
+  throw new OperatorError('RESTORE_REFUSED', `${backup.key} is ${what}, and ${name} is a source of ${engine}`, {
     hint: 'Restore it into a source of its own kind: --source NAME. Nothing was touched.',
   });
 }

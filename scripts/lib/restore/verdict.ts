@@ -109,7 +109,7 @@ function worded(difference: StatementDifference, { backup }: Evidence): string {
 }
 
 /** What is known to be worded otherwise without being other. */
-function excuseOf(difference: StatementDifference, { manifest, side, expected }: Evidence): string | undefined {
+function excuseOf(difference: StatementDifference, { manifest, side }: Evidence): string | undefined {
   if (difference.about !== 'definitions') return undefined;
   const all = [...difference.missing, ...difference.extra];
   const seriesOf = (version: string) =>
@@ -121,19 +121,16 @@ function excuseOf(difference: StatementDifference, { manifest, side, expected }:
     return `dumped from ${manifest.serverVersion}, read from ${side.serverVersion}: each words definitions in its own way`;
   if (all.every(({ text }) => text.startsWith('COMMENT ON EXTENSION ')))
     return 'the comment of an extension is that of its version';
-  if (side.dialect === 'mariadb' && difference.extra.length === 0) return goneFrom(difference, manifest?.database);
-  const isOwner = (text: string) => / OWNER TO /.test(text);
-  if (!manifest && all.every(({ text }) => isOwner(text)) && !expected.statements.some(({ text }) => isOwner(text)))
-    return 'the dump has no owners';
-  return undefined;
-}
-
-/** What a restore to another MariaDB leaves out with a word of its own; the check of the code counts the others. */
-function goneFrom({ object, missing }: StatementDifference, database: string | undefined): string | undefined {
-  const text = missing.map((statement) => statement.text).join(' ');
-  if (object.startsWith('event ') && / ON SCHEDULE AT /.test(text)) return 'the time of the event is over';
-  const foreign = [...text.matchAll(/(?:from|join) \(*`((?:[^`]|``)*)`\.`/gi)].filter(([, name]) => name !== database);
-  if (object.startsWith('view ') && foreign.length > 0) return 'the view reads another database, which is not there';
+  if (difference.extra.length === 0) {
+    const gone = side
+      .leftOut?.()
+      .find(({ kind, name }) =>
+        [`${kind} ${name}`, `${kind} \`${name.replaceAll('`', '``')}\``].includes(difference.object),
+      );
+    if (gone) return gone.why;
+  }
+  // somebody else's program, or another version of ours, puts the same things in other words
+  if (!manifest) return 'the dump has no manifest: what wrote it, and in which words, is not known';
   return undefined;
 }
 

@@ -21,13 +21,17 @@ export function laterFile(): Later {
   return { path: join(folder, 'later'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Objects that a restore could not make for a reason that is none of the backup's, so many of each kind. */
-export type LeftOut = Readonly<Partial<Record<CodeKind, number>>>;
+/** An object that a restore could not make for a reason that is none of the backup's. */
+export interface LeftOut {
+  readonly kind: CodeKind;
+  readonly name: string;
+  readonly why: string;
+}
 
-const leftOutOf = new Map<string, LeftOut>();
+const leftOutOf = new Map<string, readonly LeftOut[]>();
 
 /** What the restore into this database of this process left out, with a word. */
-export const leftOut = (staging: string): LeftOut => leftOutOf.get(staging) ?? {};
+export const leftOut = (staging: string): readonly LeftOut[] => leftOutOf.get(staging) ?? [];
 
 const unquote = (quoted: string) => quoted.slice(1, -1).replaceAll('``', '`');
 
@@ -70,15 +74,17 @@ export async function makeLater(
 ): Promise<void> {
   const { views, events } = read(path, dumped, staging);
   const others = (await listDatabases(connection)).filter((name) => name !== staging);
-  const counts: Partial<Record<CodeKind, number>> = {};
+  const without: LeftOut[] = [];
   for (const { object, reason } of await createViews(connection, staging, views)) {
     const elsewhere = foreignTables(object.sql, staging);
     const isOwn =
       elsewhere.length === 0 && !views.some(({ name }) => object.sql.includes(`\`${name}\``) && name !== object.name);
     if (isOwn)
       throw new OperatorError('RESTORE_FAILED', `the view ${displayName(object.name)} could not be made: ${reason}`);
-    counts.view = (counts.view ?? 0) + 1;
     const absent = [...new Set(elsewhere)].filter((name) => !others.includes(name));
+    const why =
+      elsewhere.length > 0 ? 'the view reads another database, which is not there' : 'the view reads what is not there';
+    without.push({ kind: 'view', name: object.name, why });
     log.warn(
       `the view ${displayName(object.name)} is left out: ${reason}. ${absent.length > 0 ? `It reads ${absent.join(', ')}, which is not on this server: restore that first, then this again` : 'It reads what is not there'}`,
     );
@@ -88,12 +94,12 @@ export async function makeLater(
   );
   const over = events.filter((name) => !there.has(name));
   if (over.length > 0) {
-    counts.event = over.length;
+    without.push(...over.map((name) => ({ kind: 'event', name, why: 'the time of the event is over' }) as const));
     log.warn(
       `events whose time is over are left out, as the server makes none such: ${over.map(displayName).join(', ')}`,
     );
   }
-  leftOutOf.set(staging, counts);
+  leftOutOf.set(staging, without);
 }
 
 /** The databases, other than its own, whose tables a view names. */
@@ -110,6 +116,6 @@ function foreignTables(sql: string, own: string): string[] {
 /** Counts with what was left out, so that they compare with those of the dump. */
 export function withLeftOut(counts: Readonly<Record<string, number>>, staging: string): Record<string, number> {
   const all = { ...counts };
-  for (const [kind, n] of Object.entries(leftOut(staging))) all[kind] = (all[kind] ?? 0) + n;
+  for (const { kind } of leftOut(staging)) all[kind] = (all[kind] ?? 0) + 1;
   return all;
 }

@@ -5,6 +5,7 @@ import { DUMP_OPTIONS } from '../dump/dump.ts';
 import { type Connection, clientArguments, clientEnvironment } from '../server/connection.ts';
 import { readInvalidViews } from '../server/facts.ts';
 import { programFor } from '../server/programs.ts';
+import { leftOut } from './made-later.ts';
 
 /** What the restored database is read with, once more. */
 export interface ProofParts {
@@ -21,6 +22,7 @@ export function proofSide({ connection, source, staging, dumped }: ProofParts): 
     dialect: 'mariadb',
     serverVersion: connection.server.text,
     renamed: { [staging]: dumped },
+    leftOut: () => leftOut(staging),
     through: async () => undefined,
     read: async () => {
       const program = await programFor('mariadb-dump');
