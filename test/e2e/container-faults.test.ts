@@ -150,7 +150,7 @@ const MEMORY = {
   what: 'memory runs out',
   fault: memoryRunsOut(),
   code: 1,
-  says: /ran out of memory, its limit is 400\.0 MiB.*mem_limit/,
+  says: /ran out of memory \(its limit is 400\.0 MiB\).*mem_limit/,
 };
 const VERB_ENDED = {
   what: 'memory runs out and the verb itself is ended',

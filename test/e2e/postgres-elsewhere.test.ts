@@ -44,7 +44,7 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     'default_text_search_config = "pg_catalog.german"',
     "intervalstyle = 'sql_standard'",
     'search_path = app, public',
-    'statement_timeout = 50',
+    'statement_timeout = 1000',
   ];
   const SCHEMA = String.raw`
     create schema app;

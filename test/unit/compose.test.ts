@@ -81,3 +81,10 @@ test('make knows every variable where it stands in the shell, and nothing of oth
   });
   assert.deepEqual(found.trim().split('\n').sort(), names.sort());
 });
+
+test('what the image says of itself is not taken away by a name without a value', () => {
+  const [, block = ''] = /^ENV ((?:.*\\\n)*.*)$/m.exec(read('docker/backup/Dockerfile')) ?? [];
+  const names = [...block.matchAll(/([A-Z_]+)=/g)].map(([, name = '']) => name);
+  assert.ok(names.includes('DRILL_DIR'), block);
+  for (const name of names) assert.doesNotMatch(read('docker-compose.yml'), new RegExp(`^ +${name}:\\s*$`, 'm'));
+});

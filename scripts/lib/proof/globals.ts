@@ -5,6 +5,9 @@ export interface GlobalsComparison {
   readonly notCompared: readonly { readonly what: string; readonly why: string }[];
 }
 
+/** A setting that would let nobody in where its library is not there. */
+const PRELOADED = /^alter (?:database|role) .* set "?(?:session|local)_preload_libraries"? to /i;
+
 /** By which a statement is known to be about a role: `do` blocks that make it where it is missing, and plain ones. */
 const ROLE = [
   /rolname = '{1,2}([^']+)'/,
@@ -30,7 +33,12 @@ export function describeGlobals(
     if (wanted.includes(statement) && found.includes(statement)) continue;
     const side = wanted.includes(statement) ? 'missing' : 'besides';
     const role = roleOf(statement);
-    if (role !== undefined && rolesBefore.includes(role)) {
+    if (side === 'missing' && PRELOADED.test(statement)) {
+      notCompared.push({
+        what: discreet(statement),
+        why: 'its library is not on this server, and was left out with a word',
+      });
+    } else if (role !== undefined && rolesBefore.includes(role)) {
       if (side === 'missing')
         notCompared.push({ what: `role ${role}`, why: 'the server had it already, and it is left as it is' });
     } else differences.push(`${side}: ${discreet(statement)}`);

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import { decoderOf, digestOf, inOrder, utf8 } from './bytes.mjs';
 import { canonical, canonicalSetval, columnsOf, fieldsOf, labelOf, nameOf } from './postgres-names.mjs';
 import { LONG_ROW_BYTES, RowSums } from './row-sums.mjs';
 import { Statements } from './statements.mjs';
@@ -25,6 +26,7 @@ export class PostgresReader {
   /** @type {Map<string, readonly string[]>} */
   #columns = new Map();
   #statements = new Statements((text) => this.#statement(text));
+  #decoder = decoderOf('LATIN1');
   #label = '';
   #tablespace = '';
   #accessMethod = '';
@@ -119,7 +121,7 @@ export class PostgresReader {
   /** @param {Buffer} line without its line break */
   #line(line) {
     if (this.#table === undefined) {
-      this.#text(line.toString('latin1'));
+      this.#text(this.#asUtf8(line).toString('latin1'));
       return;
     }
     if (line.length === 2 && line[0] === BACKSLASH && line[1] === DOT) {
@@ -129,6 +131,14 @@ export class PostgresReader {
     const row = this.#order === undefined ? line : inOrder(line, this.#order);
     this.#sums.add(row);
     if (this.#options.find) this.#found(row);
+  }
+
+  /**
+   * Definitions come in the encoding of their dump, of which a folder has two.
+   * @param {Buffer} line
+   */
+  #asUtf8(line) {
+    return isUtf8(line) ? line : Buffer.from(this.#decoder.decode(line), 'utf8');
   }
 
   /** @param {string} line */
@@ -164,6 +174,8 @@ export class PostgresReader {
       /^SET (default_tablespace|default_table_access_method) = ([\s\S]*)$/.exec(text) ?? [];
     if (setting === 'default_tablespace') this.#tablespace = value.replace(/^(''|"")$/, '');
     if (setting === 'default_table_access_method') this.#accessMethod = value;
+    const encoding = /^SET client_encoding = '(\w+)'/.exec(text)?.[1];
+    if (encoding !== undefined) this.#decoder = decoderOf(encoding);
     const object = /^SELECT pg_catalog\.lo_open\('(\d+)'/.exec(text)?.[1];
     if (object !== undefined) this.#largeObject = object;
     if (IGNORED.test(text)) return;
@@ -232,18 +244,3 @@ export class PostgresReader {
 
 /** What sets up the session, and what psql says nothing of. */
 const IGNORED = /^(SET |RESET |BEGIN$|COMMIT$|SELECT pg_catalog\.(set_config|lo_open|lo_close|lowrite)\(|DROP )/;
-
-/**
- * @param {Buffer} line
- * @param {readonly number[]} order
- */
-function inOrder(line, order) {
-  const fields = line.toString('latin1').split('\t');
-  return Buffer.from(order.map((from) => fields[from]).join('\t'), 'latin1');
-}
-
-/** @param {string} text */
-const digestOf = (text) => createHash('sha256').update(text, 'latin1').digest('hex').slice(0, 32);
-
-/** @param {string} text of bytes */
-const utf8 = (text) => Buffer.from(text, 'latin1').toString('utf8');

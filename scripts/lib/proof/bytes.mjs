@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * Encodings of PostgreSQL's under the names that the Encoding Standard has for them, where the two differ.
+ * https://www.postgresql.org/docs/current/multibyte.html, https://encoding.spec.whatwg.org/#names-and-labels
+ * @type {Readonly<Record<string, string>>}
+ */
+const STANDARD = {
+  EUC_CN: 'gbk',
+  EUC_JIS_2004: 'euc-jp',
+  EUC_JP: 'euc-jp',
+  EUC_KR: 'euc-kr',
+  KOI8R: 'koi8-r',
+  KOI8U: 'koi8-u',
+  LATIN5: 'iso-8859-9',
+  LATIN6: 'iso-8859-10',
+  LATIN7: 'iso-8859-13',
+  LATIN8: 'iso-8859-14',
+  LATIN9: 'iso-8859-15',
+  LATIN10: 'iso-8859-16',
+  SHIFT_JIS_2004: 'shift_jis',
+  SJIS: 'shift_jis',
+  UHC: 'euc-kr',
+  WIN866: 'ibm866',
+  WIN874: 'windows-874',
+};
+
+/**
+ * Reads text that is written in an encoding of PostgreSQL's; one that nobody here knows as single bytes.
+ * @param {string} encoding as in `SET client_encoding`
+ */
+export function decoderOf(encoding) {
+  const name = encoding.toUpperCase();
+  const label =
+    STANDARD[name] ??
+    name
+      .replace(/^LATIN(?=\d)/, 'iso-8859-')
+      .replace(/^WIN(?=\d)/, 'windows-')
+      .replaceAll('_', '-');
+  try {
+    return new TextDecoder(label);
+  } catch {
+    return new TextDecoder('iso-8859-1');
+  }
+}
+
+/**
+ * The fields of a row of COPY's in another order.
+ * @param {Buffer} line
+ * @param {readonly number[]} order
+ */
+export function inOrder(line, order) {
+  const fields = line.toString('latin1').split('\t');
+  return Buffer.from(order.map((from) => fields[from]).join('\t'), 'latin1');
+}
+
+/** @param {string} text */
+export const digestOf = (text) => createHash('sha256').update(text, 'latin1').digest('hex').slice(0, 32);
+
+/** @param {string} text of bytes */
+export const utf8 = (text) => Buffer.from(text, 'latin1').toString('utf8');
