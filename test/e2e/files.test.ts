@@ -500,7 +500,8 @@ describe('a restore of a folder', { concurrency: 2 }, () => {
 
   test('that is killed leaves the live folder as it was, and the next one removes what it left', async () => {
     const { data, live, env } = uploads();
-    writeFileSync(join(live, 'large'), Buffer.alloc(300_000_000, 'x'));
+    // long enough at work to be seen there, on a fast disk and a busy machine alike
+    writeFileSync(join(live, 'large'), Buffer.alloc(1_200_000_000, 'x'));
     await backUp(env);
     writeFileSync(join(live, 'large'), 'changed');
     const running = startVerb('restore', ['latest'], env);
