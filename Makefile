@@ -149,9 +149,10 @@ test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] 
 test-retention: $(MODULES) ## The retention rules alone; needs no server
 	@node --import tsx --test test/unit/repository/retention*.test.ts
 
-check: $(MODULES) ## Types, lint, format, shell scripts, compose file
+check: $(MODULES) ## Types, lint, format, imports that climb, shell scripts, compose file
 	@node_modules/.bin/tsc --noEmit
 	@node_modules/.bin/biome check .
+	@$(TSX) --test --test-reporter=dot test/unit/imports.test.ts
 	@! command -v shellcheck >/dev/null || shellcheck $$(git ls-files '*.sh' .ci/run)
 	@! command -v hadolint >/dev/null || hadolint docker/backup/Dockerfile
 	@! docker compose version >/dev/null 2>&1 || BACKUP_ENV_FILE=.env.example docker compose --env-file .env.example config --quiet
