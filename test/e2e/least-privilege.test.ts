@@ -104,6 +104,23 @@ describe('the roles that the documentation gives', { skip: missing }, () => {
     assert.equal(undone.code, 0, undone.stderr);
     assert.deepEqual(await postgres.contents(database), changed);
   });
+
+  test('count what was restored while a long list of rights is given', async () => {
+    const { database, names } = await ownedShop();
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    assert.equal((await runVerb('backup', [], { ...env, POSTGRES_USER: names.backup_role })).code, 0);
+    // the owner's own rights stand last, as after they were taken from him and given again
+    await postgres.sql(
+      database,
+      `revoke all on database ${database} from public, ${names.app_owner};
+       do $$ begin for n in 1..400 loop
+         execute format('create role %I; grant connect on database %I to %1$I', '${database}user' || n, '${database}');
+       end loop; end $$;
+       grant all on database ${database} to ${names.app_owner}`,
+    );
+    const restored = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: names.restore_role });
+    assert.equal(restored.code, 0, restored.stderr);
+  });
 });
 
 describe('with a key that may only write', {

@@ -108,13 +108,19 @@ interface SessionParts {
 function session(own: SessionParts): RestoreSession {
   const { connection, source, target, staging, isForeign, giveBack, targetExists, signal } = own;
   let isCommitted = false;
+  let counting: Promise<Connection> | undefined;
   return {
     staging,
     isForeign,
     plan: (format, parts) => planLoad(own, format, parts),
     proof: proofSide(own),
-    contents: () => restoredContents(source, staging, signal),
+    contents: () => {
+      counting = connect(source, staging, signal);
+      return restoredContents(counting);
+    },
     prepare: async () => {
+      // while rights are given nobody has them for a moment: whoever counts beside this has to be inside by then
+      await counting?.catch(() => undefined);
       await giveBack(connection);
       // what is the operator's own has its owner and grants from him
       const ungiven = isForeign ? [] : await giveAll(own, false);
@@ -174,8 +180,8 @@ async function discard(source: DatabaseSource, staging: string): Promise<void> {
   }
 }
 
-async function restoredContents(source: DatabaseSource, staging: string, signal: AbortSignal): Promise<Contents> {
-  const connection = await connect(source, staging, signal);
+async function restoredContents(connecting: Promise<Connection>): Promise<Contents> {
+  const connection = await connecting;
   try {
     const counts = await unhindered(connection, () => countContents(connection));
     return { ...counts, sequences: await readSequences(connection) };

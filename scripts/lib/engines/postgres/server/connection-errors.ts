@@ -32,7 +32,7 @@ function variablesOf(source: DatabaseSource): string {
 /** The error of a connection that could not be made, with the variable to look at. */
 export function connectError(source: DatabaseSource, database: string, error: unknown): OperatorError {
   // one of our own says what to do itself
-  const hint = error instanceof OperatorError && error.hint !== '' ? error.hint : connectHint(source, error);
+  const hint = error instanceof OperatorError && error.hint !== '' ? error.hint : connectHint(source, database, error);
   return new OperatorError(
     'SOURCE_CONNECT',
     `source ${source.name}: cannot connect to PostgreSQL at ${where(source, database)} as ${source.user}: ${isPasswordMissing(error) ? 'the server asks for a password, and none is set' : serverWords(error)}`,
@@ -50,15 +50,15 @@ function isUnanswered(error: unknown): boolean {
   return !/^[0-9A-Z]{5}$/.test(String(codeOf(error) ?? ''));
 }
 
-function connectHint(source: DatabaseSource, error: unknown): string {
+function connectHint(source: DatabaseSource, database: string, error: unknown): string {
   if (isPasswordMissing(error)) return `Set ${variableOf(source, 'PASSWORD')}.`;
   const inContainer = isUnanswered(error)
     ? containerHint(source.host, 'the database', variableOf(source, 'HOST'))
     : undefined;
-  return [hintOf(source, error), inContainer].filter((hint) => hint !== undefined).join(' ');
+  return [hintOf(source, database, error), inContainer].filter((hint) => hint !== undefined).join(' ');
 }
 
-function hintOf(source: DatabaseSource, error: unknown): string {
+function hintOf(source: DatabaseSource, database: string, error: unknown): string {
   switch (codeOf(error)) {
     case '28P01':
       return `The user or the password is wrong: check ${variableOf(source, 'USER')} and ${variableOf(source, 'PASSWORD')}. (POSTGRES_PASSWORD in .env does not change the password of a database that exists already.)`;
@@ -66,6 +66,8 @@ function hintOf(source: DatabaseSource, error: unknown): string {
       return 'A function that the database runs at a login (an event trigger ON login) refuses this session: let it pass application_name compose-db-backup and databases of other names, or work as a superuser, whose sessions leave it out (event_triggers = off).';
     case '28000':
       return `The server refuses this user from here: check ${variableOf(source, 'USER')} and the server's pg_hba.conf.`;
+    case '42501':
+      return `This user may not enter the database: GRANT CONNECT ON DATABASE ${pg.escapeIdentifier(database)} TO ${pg.escapeIdentifier(source.user)}.`;
     case '3D000':
       return `There is no such database on this server: check ${variableOf(source, 'DB')}.`;
     case 'ENOTFOUND':
