@@ -1,4 +1,4 @@
-import { raced, startTimer } from '../deadline.ts';
+import { within } from '../deadline.ts';
 import { OperatorError } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Source } from '../source.ts';
@@ -16,17 +16,11 @@ export async function asked<T>(
   questions: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ms = source.connectTimeoutMs * QUESTIONS;
-  const { signal, stop } = startTimer(
-    outer,
-    ms,
-    () =>
-      new OperatorError(
-        'SOURCE_CONNECT',
-        `source ${source.name}: the server did not answer within ${formatDuration(ms)}`,
-        {
-          hint: 'Is it overloaded, or does it hang? Raise CONNECT_TIMEOUT; this query may take four times as long.',
-        },
-      ),
-  );
-  return raced(signal, questions).finally(stop);
+  const overdue = () =>
+    new OperatorError(
+      'SOURCE_CONNECT',
+      `source ${source.name}: the server did not answer within ${formatDuration(ms)}`,
+      { hint: 'Is it overloaded, or does it hang? Raise CONNECT_TIMEOUT; this query may take four times as long.' },
+    );
+  return within(outer, { time: { ms, overdue } }, questions);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { within } from '../deadline.ts';
 import { formatDuration } from '../quantities.ts';
 
 /** How long a notification may take, so that it never holds up a run. */
@@ -26,19 +27,7 @@ export async function attempt(action: (signal: AbortSignal) => Promise<void>, li
 }
 
 /** Does it within the time, also when the action ignores its signal. */
-export async function attemptOnce(action: (signal: AbortSignal) => Promise<void>, timeoutMs: number): Promise<void> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new Error(`no answer within ${formatDuration(timeoutMs)}`);
-      reject(error);
-      controller.abort(error);
-    }, timeoutMs);
-  });
-  try {
-    await Promise.race([action(controller.signal), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function attemptOnce(action: (signal: AbortSignal) => Promise<void>, timeoutMs: number): Promise<void> {
+  const overdue = () => new Error(`no answer within ${formatDuration(timeoutMs)}`);
+  return within(undefined, { time: { ms: timeoutMs, overdue }, endingMs: 0 }, action);
 }

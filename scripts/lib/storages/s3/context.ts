@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { type Bounds, bounded } from '../bounded.ts';
+import { within } from '../../deadline.ts';
 import type { S3Clients } from './client.ts';
 import { type S3Target, s3Failure } from './errors.ts';
 
@@ -10,6 +10,15 @@ const CONTROL_SILENCES = 2.5;
 export interface S3Context {
   readonly clients: S3Clients;
   readonly bucket: string;
+}
+
+/** When a request has to end. */
+export interface RequestBounds {
+  /** The whole of it, retries included. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** How long it may go on after `signal` aborted: for requests that are better finished than cut off. */
+  readonly graceMs?: number;
 }
 
 /** What a failure is reported with. */
@@ -26,7 +35,7 @@ export async function control<T>(
   context: S3Context,
   purpose: Purpose,
   send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
-  bounds: Partial<Bounds> = {},
+  bounds: RequestBounds = {},
 ): Promise<T> {
   try {
     return await raw(context, context.clients.control, send, bounds);
@@ -36,15 +45,28 @@ export async function control<T>(
   }
 }
 
-/** The same, failing with what the SDK threw. */
-export function raw<T>(
+/** The same, failing with what the SDK threw, with a TimeoutError, or with the signal's reason. */
+export async function raw<T>(
   { clients }: S3Context,
   client: S3Client,
   send: (client: S3Client, options: { abortSignal: AbortSignal }) => Promise<T>,
-  bounds: Partial<Bounds> = {},
+  bounds: RequestBounds = {},
 ): Promise<T> {
-  return bounded((abortSignal) => send(client, { abortSignal }), {
-    timeoutMs: clients.silenceMs * CONTROL_SILENCES,
-    ...bounds,
+  const { signal, timeoutMs: ms = clients.silenceMs * CONTROL_SILENCES, graceMs = 0 } = bounds;
+  signal?.throwIfAborted();
+  return within(signal, { time: { ms, overdue: () => timeoutError(ms) }, graceMs }, async (abortSignal) => {
+    try {
+      return await send(client, { abortSignal });
+    } catch (error) {
+      // the SDK throws an AbortError of its own, which says nothing
+      abortSignal.throwIfAborted();
+      throw error;
+    }
   });
+}
+
+function timeoutError(ms: number): Error {
+  const error = new Error(`no answer within ${ms / 1000} s`);
+  error.name = 'TimeoutError';
+  return error;
 }

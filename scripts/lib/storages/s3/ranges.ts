@@ -1,5 +1,6 @@
-import { Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startDeadline } from '../../deadline.ts';
 import { OperatorError } from '../../errors.ts';
 import { log } from '../../terminal/log.ts';
 import { notS3, type S3Target } from './errors.ts';
@@ -123,10 +124,10 @@ async function readTo(
   take: (chunk: Buffer) => void,
 ): Promise<unknown> {
   let at = from;
-  const silence = setTimeout(() => body.destroy(silent(target, at, idleTimeoutMs)), idleTimeoutMs);
-  const onAbort = () => body.destroy(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort);
+  const silence = startDeadline(signal, {
+    time: { ms: idleTimeoutMs, overdue: () => silent(target, at, idleTimeoutMs) },
+  });
+  addAbortSignal(silence.signal, body);
   try {
     for await (const chunk of body) {
       take(chunk as Buffer);
@@ -135,11 +136,10 @@ async function readTo(
     }
     return undefined;
   } catch (error) {
-    signal.throwIfAborted();
+    silence.signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
     return error;
   } finally {
-    clearTimeout(silence);
-    signal.removeEventListener('abort', onAbort);
+    silence.stop();
   }
 }

@@ -1,3 +1,4 @@
+import { startDeadline } from '../../../deadline.ts';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
@@ -74,7 +75,7 @@ async function complete(
   { isResumed, signal }: { isResumed: boolean; signal: AbortSignal },
 ): Promise<void> {
   // once begun, only going on or going back leaves a whole database: an interrupt ends this only when the server hangs
-  const late = lateAfter(signal, source.connectTimeoutMs * SWAP_GRACE);
+  const late = startDeadline(signal, { graceMs: source.connectTimeoutMs * SWAP_GRACE });
   connection.heed(late.signal);
   const helper = await connect(source, late.signal);
   const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
@@ -91,24 +92,6 @@ async function complete(
     await helper.close();
     late.stop();
   }
-}
-
-/** A signal that aborts so long after another one has. */
-function lateAfter(signal: AbortSignal, ms: number): { signal: AbortSignal; stop(): void } {
-  const late = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const onAbort = () => {
-    timer = setTimeout(() => late.abort(signal.reason), ms);
-  };
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: late.signal,
-    stop: () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    },
-  };
 }
 
 /** Reads both sides and writes down what is to happen to each thing. */
