@@ -55,7 +55,7 @@ const factsSchema = z.object({
   defaultTablespace: z.optional(z.string()),
   /** What its server or database has set of that by which data is read and made, and what a rehearsal's server needs. */
   serverSettings: z.optional(z.record(z.string(), z.string())),
-  extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string() }))),
+  extensions: z.optional(z.array(z.object({ name: z.string(), version: z.string(), schema: z.optional(z.string()) }))),
   /** Every role that owns or is granted something in the database: what a server needs before it can be restored. */
   roles: z.optional(z.array(z.string())),
   /** Tablespaces, other than the default, that the database's relations lie in. */

@@ -62,8 +62,9 @@ export async function readFacts(connection: Connection, program: Program, shared
        from pg_class where relkind in ('r', 't') and oid >= 16384) as table_bytes,
       current_setting('server_version') as version
     from pg_database d where datname = current_database()`);
-  const extensions = await connection.query<{ name: string; version: string }>(
-    'select extname as name, extversion as version from pg_extension order by 1',
+  const extensions = await connection.query<{ name: string; version: string; schema: string }>(
+    `select extname as name, extversion as version, nspname as schema
+     from pg_extension e join pg_namespace n on n.oid = e.extnamespace order by 1`,
   );
   const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
   // not in the transaction that the dump is of, where a refusal would be its end

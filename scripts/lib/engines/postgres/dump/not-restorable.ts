@@ -4,16 +4,90 @@ import type { Connection } from '../server/connection.ts';
 const BOUND_TO_ONE_DATABASE = [{ name: 'pg_cron', setting: 'cron.database_name' }] as const;
 
 /**
- * What a restore or a drill will not be able to give back as it is, as sentences: told with each backup, for who learns of it
+ * What a restore or a drill may not be able to give back as it is, as sentences: told with each backup, for who learns of it
  * at the restore learns of it too late.
  */
 export async function notRestorable(connection: Connection): Promise<string[]> {
+  return [...(await boundExtensions(connection)), ...(await leaningFunctions(connection))];
+}
+
+async function boundExtensions(connection: Connection): Promise<string[]> {
   const rows = await connection.query<{ name: string }>(
     'select extname as name from pg_extension where extname = any($1)',
     [BOUND_TO_ONE_DATABASE.map(({ name }) => name)],
   );
   return BOUND_TO_ONE_DATABASE.filter(({ name }) => rows.some((row) => row.name === name)).map(
     ({ name, setting }) =>
-      `the extension ${name} can be made in the one database that ${setting} names, so in no staging database and on no server of a drill: a restore has to be made with that setting on another server, or by hand. The data of all else is in the backup`,
+      `the extension ${name} is for the one database that ${setting} names: another server has to preload it, with that setting, before the backup can be restored there`,
   );
+}
+
+/** A function that a load calls, and what of a schema its text may name without saying which. */
+interface CalledWhileLoading {
+  readonly fn: string;
+  readonly body: string;
+  /** What calls it. */
+  readonly caller: string;
+  /** Names of functions, types and relations that are in no schema which a load looks into. */
+  readonly names: readonly string[];
+}
+
+// What calls functions while a dump is loaded: indexes, generated columns, checks, materialized views. Those that say which
+// path they go by do not lean on a session's, nor do bodies that were parsed when they were made.
+const CALLED_WHILE_LOADING = `
+  with callers as (
+    select d.refobjid as fn, format('the index %s', d.objid::regclass) as caller
+    from pg_depend d join pg_index i on i.indexrelid = d.objid
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_proc'::regclass
+    union all
+    select d.refobjid, format('the generated column %I of %s', att.attname, ad.adrelid::regclass)
+    from pg_depend d join pg_attrdef ad on ad.oid = d.objid
+      join pg_attribute att on att.attrelid = ad.adrelid and att.attnum = ad.adnum
+    where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_proc'::regclass and to_jsonb(att)->>'attgenerated' = 's'
+    union all
+    select d.refobjid, format('the check %I', con.conname)
+    from pg_depend d join pg_constraint con on con.oid = d.objid and con.contype = 'c'
+    where d.classid = 'pg_constraint'::regclass and d.refclassid = 'pg_proc'::regclass
+    union all
+    select d.refobjid, format('the materialized view %s', c.oid::regclass)
+    from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class c on c.oid = r.ev_class and c.relkind = 'm'
+    where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_proc'::regclass),
+  called as (select distinct on (fn) fn, caller from callers order by fn, caller)
+  select p.oid::regprocedure::text as fn, p.prosrc as body, called.caller,
+    array(
+      select distinct o.name from (
+        select lower(token[1]) as word from regexp_matches(p.prosrc, '([[:alpha:]_][[:alnum:]_$]*)', 'g') as token
+        union select token[1] from regexp_matches(p.prosrc, '"([^"]+)"', 'g') as token) t
+      cross join lateral (
+        select o.proname::text as name, o.pronamespace as schema from pg_proc o where o.proname = t.word
+        union all select o.typname, o.typnamespace from pg_type o where o.typname = t.word and o.typrelid = 0
+        union all select o.relname, o.relnamespace from pg_class o where o.relname = t.word and o.relkind in ('r', 'v', 'm', 'p', 'f', 'S')) o
+      where o.schema not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+        and not exists (select from pg_proc c where c.proname = t.word and c.pronamespace = 'pg_catalog'::regnamespace)
+        and not exists (select from pg_type c where c.typname = t.word and c.typnamespace = 'pg_catalog'::regnamespace)
+    ) as names
+  from called join pg_proc p on p.oid = called.fn join pg_language l on l.oid = p.prolang
+  where l.lanname in ('sql', 'plpgsql') and p.prosrc <> '' and p.pronamespace <> 'pg_catalog'::regnamespace
+    and not exists (select from unnest(p.proconfig) as setting where setting like 'search\\_path=%')
+  order by 1`;
+
+/** A load finds nothing by a search path, which a dump empties. */
+async function leaningFunctions(connection: Connection): Promise<string[]> {
+  const functions = await connection.query<CalledWhileLoading & Record<string, unknown>>(CALLED_WHILE_LOADING);
+  return functions.flatMap(({ fn, body, caller, names }) => {
+    const found = names.find((name) => namesWithoutSchema(body, name));
+    if (found === undefined) return [];
+    return `${caller} calls the function ${fn}, which finds ${found} by the search path alone; a load has none, and may fail by it: ALTER FUNCTION ${fn} SET search_path = …, or restore with --own-search-path`;
+  });
+}
+
+/** Whether a function's text calls, casts to or reads what has this name, without its schema. */
+export function namesWithoutSchema(body: string, name: string): boolean {
+  const text = body.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'/g, ' ');
+  const plain = name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const spelled = `(?<![\\w.$"])(?:${plain}|"${plain}")(?![\\w$"])`;
+  return new RegExp(
+    `${spelled}\\s*\\(|::\\s*${spelled}|\\bas\\s+${spelled}\\s*\\)|\\b(?:from|join)\\s+${spelled}(?!\\s*[.(])`,
+    'i',
+  ).test(text);
 }

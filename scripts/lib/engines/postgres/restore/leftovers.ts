@@ -4,6 +4,7 @@ import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
+import { dropTrialLeftovers } from './bound-extensions.ts';
 import { isEmpty } from './staging.ts';
 
 /**
@@ -16,6 +17,7 @@ export async function dropLeftovers(
   database: string,
   signal: AbortSignal,
 ): Promise<void> {
+  await dropTrialLeftovers(connection, source, database, signal);
   for (const { name, isOurs } of await besideDatabases(connection, database, 'restoring')) {
     // one that was killed while it was made had no time to say whose it is, and holds nothing
     if (!isOurs && !(await isEmpty(source, name, signal))) {

@@ -12,6 +12,7 @@ import { mark } from '../server/marks.ts';
 import { restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
 import { makeMissingRoles } from './apply-globals.ts';
+import { assertBoundExtensions, makeBoundExtensions } from './bound-extensions.ts';
 import { giveAll, sentences, tellOfSubscriptions } from './give.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { planLoad } from './plan-load.ts';
@@ -51,6 +52,7 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const { isKnownServer } = options;
     const about = { source, target, targetExists, swaps: to === undefined, isForeign, manifest, isKnownServer };
     await assertRestorable(connection, about, signal);
+    await assertBoundExtensions(connection, { manifest, target, isForeign });
     const liveExists = (targetExists && !isForeign) || databases.some((row) => row.name === source.database);
     const run = globals === undefined ? undefined : { connection, source, database: target, globals, signal };
     const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
@@ -66,7 +68,10 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
     await mark(connection, staging, { role: 'restoring', live: target });
-    const giveBack = await putInForce({ ...known, staging }).catch(async (error: unknown) => {
+    const readied = makeBoundExtensions(connection, source, staging, manifest, signal).then(() =>
+      putInForce({ ...known, staging }),
+    );
+    const giveBack = await readied.catch(async (error: unknown) => {
       await discard(source, staging);
       throw error;
     });

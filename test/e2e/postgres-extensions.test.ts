@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { temporaryFolder } from '../support/folders.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { runVerb } from '../support/verbs.ts';
+
+/** The database that pg_cron is for: its setting names one, and is read when the server starts. */
+const CRON = 'cron_app';
+
+const AVAILABLE = "select from pg_available_extensions where name = 'pg_cron'";
+
+const plain = await startPostgres();
+const isThere = !plain.missing && (await plain.postgres.sql('postgres', AVAILABLE)).length > 0;
+const withCron = isThere
+  ? await startPostgres(['shared_preload_libraries=pg_cron', `cron.database_name=${CRON}`])
+  : { postgres: plain.postgres, missing: 'pg_cron is not installed: apt-get install postgresql-15-cron' };
+
+describe('an extension that one database alone can have', { skip: plain.missing || withCron.missing }, () => {
+  const { postgres } = withCron;
+  const env = { ...postgres.env(CRON), BACKUP_DIR: temporaryFolder() };
+  const DRILL_DIR = temporaryFolder();
+  chmodSync(DRILL_DIR, 0o755);
+
+  for (const format of ['sql', 'custom', 'folder']) {
+    test(`is drilled, restored beside and in place, with what is in its tables (${format})`, async () => {
+      await postgres.create(CRON, 'empty');
+      await postgres.sql(
+        CRON,
+        `create extension pg_cron; select cron.schedule('nightly', '0 3 * * *', 'vacuum');
+         create view public.jobs as select jobname from cron.job; create table public.t as select 1 as id`,
+      );
+      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
+      assert.equal(backup.code, 0, backup.stderr);
+      const { key } = backup.json.results[0];
+      assert.match(backup.stderr, /pg_cron.*cron\.database_name/);
+
+      const drill = await runVerb('drill', [key], { ...env, DRILL_DIR });
+      assert.equal(drill.code, 0, drill.stderr);
+
+      const beside = await runVerb('restore', [key, '--to', `${CRON}_copy`], env);
+      assert.equal(beside.code, 0, beside.stderr);
+      assert.deepEqual(await postgres.sql(`${CRON}_copy`, 'select jobname from public.jobs'), [{ jobname: 'nightly' }]);
+
+      await postgres.sql(CRON, "select cron.unschedule('nightly')");
+      const restore = await runVerb('restore', [key, '--compare'], env);
+      assert.equal(restore.code, 0, restore.stderr);
+      assert.deepEqual(await postgres.sql(CRON, 'select jobname, database from cron.job'), [
+        { jobname: 'nightly', database: CRON },
+      ]);
+      assert.ok(!(await postgres.databases()).includes('contrib_regression'));
+      for (const name of await postgres.beside(CRON))
+        await postgres.sql('postgres', `drop database ${name} with (force)`);
+    });
+  }
+
+  test('a server that does not preload it refuses the restore, and says what to set', async () => {
+    const { postgres: other } = plain;
+    await postgres.create(CRON, 'empty');
+    await postgres.sql(CRON, 'create extension pg_cron');
+    const backup = await runVerb('backup', ['--json'], env);
+    const { key } = backup.json.results[0];
+    const refused = await runVerb('restore', [key], { ...env, ...other.env(CRON) });
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /pg_cron, which this server does not preload/);
+    assert.match(refused.stderr, /shared_preload_libraries = 'pg_cron'/);
+    assert.deepEqual(await other.beside(CRON), []);
+  });
+
+  test('a database of the name that it is made under is not touched, and named', async () => {
+    await postgres.sql('postgres', 'create database contrib_regression');
+    const started = runVerb('restore', ['latest', '--to', `${CRON}_other`], env);
+    setTimeout(() => postgres.sql('postgres', 'drop database contrib_regression'), 3_000);
+    const restored = await started;
+    assert.equal(restored.code, 0, restored.stderr);
+  });
+});
