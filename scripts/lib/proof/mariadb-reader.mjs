@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
+import { Lines } from './lines.mjs';
 import { canonical, fieldsOf, labelOf, shown } from './mariadb-names.mjs';
-import { LONG_ROW_BYTES, RowSums } from './row-sums.mjs';
+import { Rows } from './rows.mjs';
 
-const NEWLINE = 10;
 const OPENING = 40;
 const SHOWN_CHARACTERS = 400;
-const KEPT_ROW_BYTES = 1 << 16;
 const NAME = '`((?:[^`]|``)*)`';
 
 /**
@@ -18,11 +17,15 @@ const NAME = '`((?:[^`]|``)*)`';
  * a line of its own and no line break inside one (docs/adr/0011-mariadb-row-counts.md).
  */
 export class MariaDbReader {
-  #sums = new RowSums();
-  /** @type {Map<string, string[]>} */
-  #columns = new Map();
-  /** @type {string | undefined} */
-  #table;
+  #lines = new Lines(
+    {
+      line: (line) => this.#line(line),
+      mayCome: ([first]) => this.#rows.table !== undefined && first === OPENING && !this.#rows.areLookedForByKey,
+      part: (part) => this.#rows.addPart(part),
+      lastPart: (part) => this.#rows.endParts(withoutComma(part)),
+    },
+    1,
+  );
   #isInCode = false;
   /** What code keeps of the session that made it. */
   #session = new Map([
@@ -32,10 +35,7 @@ export class MariaDbReader {
   ]);
   /** @type {string[]} */
   #statement = [];
-  /** @type {Buffer[]} */
-  #rest = [];
-  #restBytes = 0;
-  #partBytes = 0;
+  #rows;
   #options;
   #report;
 
@@ -46,73 +46,24 @@ export class MariaDbReader {
   constructor(options, report) {
     this.#options = options;
     this.#report = report;
+    this.#rows = new Rows(options, report, fieldsOf);
   }
 
   /** @param {Buffer} chunk */
   feed(chunk) {
-    let at = 0;
-    while (at < chunk.length) {
-      const end = chunk.indexOf(NEWLINE, at);
-      if (end < 0) {
-        this.#keep(chunk.subarray(at));
-        return;
-      }
-      const piece = chunk.subarray(at, end);
-      at = end + 1;
-      if (this.#restBytes === 0 && this.#partBytes === 0) this.#line(piece);
-      else this.#endOfLine(piece);
-    }
+    this.#lines.feed(chunk);
   }
 
   /** Says what there was. */
   end() {
-    if (this.#restBytes > 0 || this.#partBytes > 0) this.#endOfLine(Buffer.alloc(0));
-    for (const { name, rows, sum } of this.#sums.tables())
-      this.#report({ kind: 'table', name, rows, sum, columns: this.#columns.get(name) ?? [] });
-    if (!this.#options.find) this.#report({ kind: 'buckets', packed: this.#sums.buckets() });
-    this.#report({ kind: 'end', isWhole: this.#table === undefined && this.#statement.length === 0 });
-  }
-
-  /**
-   * The beginning of a line whose end has not come. The last byte is kept back: it may be the comma after the row.
-   * @param {Buffer} piece
-   */
-  #keep(piece) {
-    this.#rest.push(Buffer.from(piece));
-    this.#restBytes += piece.length;
-    const isRow = this.#table !== undefined && (this.#partBytes > 0 || this.#rest[0]?.[0] === OPENING);
-    if (!isRow || this.#restBytes <= LONG_ROW_BYTES || this.#options.find?.key !== undefined) return;
-    const all = Buffer.concat(this.#rest);
-    this.#sums.addPart(all.subarray(0, -1));
-    this.#partBytes += all.length - 1;
-    this.#rest = [all.subarray(-1)];
-    this.#restBytes = 1;
-  }
-
-  /** @param {Buffer} piece */
-  #endOfLine(piece) {
-    const line = Buffer.concat([...this.#rest, piece]);
-    const isLong = this.#partBytes > 0;
-    this.#rest = [];
-    this.#restBytes = 0;
-    this.#partBytes = 0;
-    if (!isLong) {
-      this.#line(line);
-      return;
-    }
-    this.#sums.endParts(line.subarray(0, -1));
-    this.#found(undefined);
+    this.#lines.end();
+    this.#rows.say(this.#statement.length === 0);
   }
 
   /** @param {Buffer} line without its line break */
   #line(line) {
-    if (this.#table !== undefined && line[0] === OPENING) {
-      const row = line.subarray(0, -1);
-      this.#sums.add(row);
-      if (this.#options.find) this.#found(row);
-      return;
-    }
-    this.#text(line.toString('utf8'));
+    if (this.#rows.table !== undefined && line[0] === OPENING) this.#rows.add(withoutComma(line));
+    else this.#text(line.toString('utf8'));
   }
 
   /** @param {string} line */
@@ -133,18 +84,17 @@ export class MariaDbReader {
   #take(text) {
     const locked = new RegExp(`^LOCK TABLES ${NAME} WRITE$`).exec(text)?.[1];
     if (locked !== undefined) {
-      this.#table = shown(locked);
-      this.#sums.begin(this.#table);
+      this.#rows.begin(shown(locked));
       return;
     }
     if (text === 'UNLOCK TABLES') {
-      this.#table = undefined;
+      this.#rows.end();
       return;
     }
     const inserted = new RegExp(`^INSERT INTO ${NAME} (?:\\((.*)\\) )?VALUES$`).exec(text);
     if (inserted) {
       const columns = [...(inserted[2] ?? '').matchAll(new RegExp(NAME, 'g'))].map(([, name = '']) => name);
-      if (this.#table !== undefined && columns.length > 0) this.#columns.set(this.#table, columns);
+      if (this.#rows.table !== undefined && columns.length > 0) this.#rows.columns.set(this.#rows.table, columns);
       return;
     }
     const [, setting = '', value = ''] = SESSION.exec(text) ?? [];
@@ -174,26 +124,18 @@ export class MariaDbReader {
     const table = shown(made);
     const lines = text.split('\n');
     const columns = lines.flatMap((line) => new RegExp(`^  ${NAME} `).exec(line)?.[1]?.replaceAll('``', '`') ?? []);
-    this.#columns.set(table, columns);
+    this.#rows.columns.set(table, columns);
     const key = lines.map((line) => /^ {2}PRIMARY KEY \((.*)\)/.exec(line)?.[1]).find((found) => found !== undefined);
     const names = [...(key ?? '').matchAll(new RegExp(NAME, 'g'))].map(([, name = '']) => name.replaceAll('``', '`'));
     if (names.length > 0) this.#report({ kind: 'key', table, columns: names });
   }
-
-  /**
-   * Hands on the row that has just been added where it is one that is looked for.
-   * @param {Buffer | undefined} row
-   */
-  #found(row) {
-    const { find } = this.#options;
-    if (!find || this.#table !== find.table) return;
-    const fields = row && (find.key !== undefined || row.length <= KEPT_ROW_BYTES) ? fieldsOf(row) : undefined;
-    if (find.key !== undefined) {
-      if (!find.key.every(({ at, value }) => fields?.[at] === value)) return;
-    } else if (!find.buckets.includes(this.#sums.bucket)) return;
-    this.#report({ kind: 'row', hash: this.#sums.hash, position: this.#sums.rows, fields });
-  }
 }
+
+/**
+ * A row's line ends with the comma or the semicolon after it, which is none of it.
+ * @param {Buffer} line
+ */
+const withoutComma = (line) => line.subarray(0, -1);
 
 const SESSION = /^\/\*!\d+ SET (sql_mode|character_set_client|collation_connection) += (.*?) \*\/ *$/;
 

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { decoderOf, digestOf, inOrder, utf8 } from './bytes.mjs';
+import { Lines } from './lines.mjs';
 import { canonical, canonicalSetval, columnsOf, fieldsOf, labelOf, nameOf } from './postgres-names.mjs';
-import { LONG_ROW_BYTES, RowSums } from './row-sums.mjs';
+import { Rows } from './rows.mjs';
 import { Statements } from './statements.mjs';
 
-const NEWLINE = 10;
 const BACKSLASH = 92;
 const DOT = 46;
 const LOWRITE = 'SELECT pg_catalog.lowrite(';
@@ -12,8 +12,6 @@ const LOWRITE = 'SELECT pg_catalog.lowrite(';
 export const LARGE_OBJECTS = 'large objects';
 const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin$/i;
 const SHOWN_CHARACTERS = 4_000;
-/** Of a row that is looked for, so much is kept. */
-const KEPT_ROW_BYTES = 1 << 16;
 
 /**
  * @typedef {import('./reading.ts').ReadingOptions} ReadingOptions
@@ -22,27 +20,24 @@ const KEPT_ROW_BYTES = 1 << 16;
 
 /** Reads a dump of PostgreSQL's as it passes: sums its rows by table, and hands on its definitions. */
 export class PostgresReader {
-  #sums = new RowSums();
-  /** @type {Map<string, readonly string[]>} */
-  #columns = new Map();
+  #lines = new Lines(
+    {
+      line: (line) => this.#line(line),
+      mayCome: () => this.#rows.table !== undefined && !this.#needsWholeRows(),
+      part: (part) => this.#rows.addPart(part),
+      lastPart: (part) => this.#rows.endParts(part),
+    },
+    0,
+  );
   #statements = new Statements((text) => this.#statement(text));
   #decoder = decoderOf('LATIN1');
   #label = '';
   #tablespace = '';
   #accessMethod = '';
   #largeObject = '';
-  /** Of the row under way: how much of it has come. */
-  #partBytes = 0;
-  /** @type {Buffer[]} */
-  #rest = [];
-  #restBytes = 0;
-  /**
-   * Undefined outside a table's rows.
-   * @type {string | undefined}
-   */
-  #table;
   /** @type {number[] | undefined} */
   #order;
+  #rows;
   #options;
   #report;
 
@@ -53,84 +48,36 @@ export class PostgresReader {
   constructor(options, report) {
     this.#options = options;
     this.#report = report;
+    this.#rows = new Rows(options, report, fieldsOf);
   }
 
   /** @param {Buffer} chunk */
   feed(chunk) {
-    let at = 0;
-    while (at < chunk.length) {
-      const end = chunk.indexOf(NEWLINE, at);
-      if (end < 0) {
-        this.#keep(chunk.subarray(at));
-        return;
-      }
-      const piece = chunk.subarray(at, end);
-      at = end + 1;
-      if (this.#restBytes === 0 && this.#partBytes === 0) this.#line(piece);
-      else this.#endOfLine(piece);
-    }
+    this.#lines.feed(chunk);
   }
 
   /** Says what there was. */
   end() {
-    if (this.#restBytes > 0 || this.#partBytes > 0) this.#endOfLine(Buffer.alloc(0));
-    const isWhole = this.#table === undefined && this.#statements.isIdle;
-    for (const { name, rows, sum } of this.#sums.tables())
-      this.#report({ kind: 'table', name, rows, sum, columns: this.#columns.get(name) ?? [] });
-    if (!this.#options.find) this.#report({ kind: 'buckets', packed: this.#sums.buckets() });
-    this.#report({ kind: 'end', isWhole });
-  }
-
-  /**
-   * The beginning of a line whose end has not come.
-   * @param {Buffer} piece
-   */
-  #keep(piece) {
-    const isLong = this.#partBytes > 0 || this.#restBytes + piece.length > LONG_ROW_BYTES;
-    if (this.#table === undefined || !isLong || this.#needsWholeRows()) {
-      this.#rest.push(Buffer.from(piece));
-      this.#restBytes += piece.length;
-      return;
-    }
-    for (const kept of this.#rest) this.#sums.addPart(kept);
-    this.#partBytes += this.#restBytes + piece.length;
-    this.#rest = [];
-    this.#restBytes = 0;
-    this.#sums.addPart(piece);
+    this.#lines.end();
+    this.#rows.say(this.#statements.isIdle);
   }
 
   /** Columns in another order can only be set right, and keys only be read, where the row is at hand. */
   #needsWholeRows() {
-    return this.#order !== undefined || this.#options.find?.key !== undefined;
-  }
-
-  /** @param {Buffer} piece */
-  #endOfLine(piece) {
-    if (this.#partBytes > 0) {
-      this.#partBytes = 0;
-      this.#sums.endParts(piece);
-      this.#found(undefined);
-      return;
-    }
-    const line = Buffer.concat([...this.#rest, piece]);
-    this.#rest = [];
-    this.#restBytes = 0;
-    this.#line(line);
+    return this.#order !== undefined || this.#rows.areLookedForByKey;
   }
 
   /** @param {Buffer} line without its line break */
   #line(line) {
-    if (this.#table === undefined) {
+    if (this.#rows.table === undefined) {
       this.#text(this.#asUtf8(line).toString('latin1'));
       return;
     }
     if (line.length === 2 && line[0] === BACKSLASH && line[1] === DOT) {
-      this.#table = undefined;
+      this.#rows.end();
       return;
     }
-    const row = this.#order === undefined ? line : inOrder(line, this.#order);
-    this.#sums.add(row);
-    if (this.#options.find) this.#found(row);
+    this.#rows.add(this.#order === undefined ? line : inOrder(line, this.#order));
   }
 
   /**
@@ -152,9 +99,8 @@ export class PostgresReader {
       // psql's own commands
       if (line.startsWith('\\')) return;
       if (line.startsWith(LOWRITE)) {
-        this.#sums.begin(LARGE_OBJECTS);
         // in their order: the position belongs to the row
-        this.#sums.add(Buffer.from(`${this.#largeObject} ${line}`, 'latin1'));
+        this.#rows.addUnder(LARGE_OBJECTS, Buffer.from(`${this.#largeObject} ${line}`, 'latin1'));
         this.#largeObject = `${this.#largeObject}+`;
         if (this.#largeObject.length > 64) this.#largeObject = digestOf(this.#largeObject);
         return;
@@ -212,33 +158,13 @@ export class PostgresReader {
     const { name, rest } = nameOf(copied);
     const columns = columnsOf(rest);
     const table = this.#options.through?.[name] ?? name;
-    const known = this.#columns.get(table);
+    const known = this.#rows.columns.get(table);
     const wanted = this.#options.columns?.[table] ?? known ?? columns;
-    if (!known) this.#columns.set(table, columns.length === wanted.length ? wanted : columns);
+    if (!known) this.#rows.columns.set(table, columns.length === wanted.length ? wanted : columns);
     const order = wanted.map((column) => columns.indexOf(column));
     const isOther = order.some((from, to) => from !== to) && !order.includes(-1) && order.length === columns.length;
     this.#order = isOther ? order : undefined;
-    this.#table = table;
-    this.#sums.begin(table);
-  }
-
-  /**
-   * Hands on the row that has just been added where it is one that is looked for.
-   * @param {Buffer | undefined} row undefined for one that came in parts
-   */
-  #found(row) {
-    const { find } = this.#options;
-    if (!find || this.#table !== find.table) return;
-    if (find.key !== undefined) {
-      const fields = row ? fieldsOf(row) : [];
-      if (!find.key.every(({ at, value }) => fields[at] === value)) return;
-    } else if (!find.buckets.includes(this.#sums.bucket)) return;
-    this.#report({
-      kind: 'row',
-      hash: this.#sums.hash,
-      position: this.#sums.rows,
-      fields: row && row.length <= KEPT_ROW_BYTES ? fieldsOf(row) : undefined,
-    });
+    this.#rows.begin(table);
   }
 }
 
