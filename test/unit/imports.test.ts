@@ -17,6 +17,7 @@ const ROOMS = [
   'list',
   'engines',
   'config',
+  'log',
   'repository',
   'proof',
   'pipeline',

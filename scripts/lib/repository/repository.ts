@@ -40,6 +40,8 @@ export interface Repository {
   /** For messages: the storage's. Never a secret. */
   readonly description: string;
   readonly encryption: Encryption;
+  /** What it is made of, for the rooms that keep other things than backups in it: the log of servers. */
+  readonly shelf: Shelf;
 
   /** Every backup, the newest first, told from the listing alone. @throws OperatorError when the listing fails */
   backups(signal: AbortSignal): Promise<Backup[]>;
@@ -104,6 +106,7 @@ export function repositoryOn(shelf: Shelf): Repository {
   return {
     description: storage.description,
     encryption,
+    shelf,
     backups: (signal) => readCatalog(storage, prefix, signal),
     catalog: (signal) => readCatalogAndLeftovers(storage, prefix, signal),
     recent: (of, signal) => earlierBackups(shelf, of, signal),
