@@ -4,7 +4,8 @@ import { formatDuration } from '../../../quantities.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
-import { APPLICATION_NAME, type Connection, connect } from '../server/connection.ts';
+import { APPLICATION_NAME } from '../server/client.ts';
+import { type Connection, connect } from '../server/connection.ts';
 import { SourceAltered } from '../server/source-altered.ts';
 
 const LOOKED_EVERY_MS = 5_000;

@@ -3,18 +3,13 @@ import Cursor from 'pg-cursor';
 import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
-import { type Attempt, connectionAttempts, isWorthAnother } from './attempts.ts';
+import { connectionAttempts, isWorthAnother } from './attempts.ts';
+import { APPLICATION_NAME, clientOf, cut, end, KEEPALIVE_IDLE_SECONDS } from './client.ts';
 import { connectError, queryError } from './connection-errors.ts';
 import { assertOwnSession } from './own-session.ts';
 import { type Session, settleSession } from './session-settings.ts';
 
-/** By which the server knows every session of ours, the programs' too. */
-export const APPLICATION_NAME = 'compose-db-backup';
-/** A peer that is gone without saying so is noticed within two minutes, not after the system's two hours. */
-const KEEPALIVE_IDLE_SECONDS = 30;
 const KEEPALIVES = `keepalives_idle=${KEEPALIVE_IDLE_SECONDS} keepalives_interval=15 keepalives_count=4 tcp_user_timeout=90000`;
-/** A server that is gone does not say goodbye. */
-const CLOSE_TIMEOUT_MS = 2_000;
 
 /** A connection to one database. Every failure is an OperatorError that names the source. */
 export interface Connection {
@@ -126,29 +121,6 @@ async function connectWith(
   throw connectError(source, database, lastError);
 }
 
-function clientOf(
-  source: DatabaseSource,
-  database: string,
-  { host, ssl, options }: { host: string; ssl: Attempt['ssl']; options: string },
-): pg.Client {
-  const client = new pg.Client({
-    host,
-    port: source.port,
-    user: source.user,
-    database,
-    password: source.password,
-    ssl,
-    ...(options === '' ? {} : { options }),
-    application_name: APPLICATION_NAME,
-    connectionTimeoutMillis: source.connectTimeoutMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: KEEPALIVE_IDLE_SECONDS * 1_000,
-  });
-  // a server that goes away is reported to the query under way, or to the next one; until there is one, to nobody
-  client.on('error', () => {});
-  return client;
-}
-
 async function wrap(
   client: pg.Client,
   source: DatabaseSource,
@@ -209,18 +181,6 @@ async function wrap(
       await end(client);
     },
   };
-}
-
-function cut(client: pg.Client): void {
-  const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
-  connection?.stream?.destroy();
-}
-
-/** Takes leave of the server; of one that does not answer, without. */
-async function end(client: pg.Client): Promise<void> {
-  const timer = setTimeout(() => cut(client), CLOSE_TIMEOUT_MS);
-  await client.end().catch(() => {});
-  clearTimeout(timer);
 }
 
 /** The SQLSTATE of a failed query, for callers that can do something about it. */
