@@ -80,3 +80,18 @@ export function sourceNamed(sources: readonly Source[], name: string): Source | 
 export function standIn(source: Source, name: string): Source {
   return source.engine === 'files' ? { ...source, name } : { ...source, name, database: name };
 }
+
+/** A server whose log is taken, and as whom. A log belongs to a server, not to one of its databases. */
+export interface LogServer {
+  /** What keys and reports call it. */
+  readonly name: string;
+  readonly engine: 'postgres';
+  /** Its database `postgres`, which every server has and which is never restored over. */
+  readonly source: DatabaseSource;
+}
+
+/** The server that a source lies on, if its log is taken. */
+export function serverOf(servers: readonly LogServer[], source: Source): LogServer | undefined {
+  if (source.engine !== 'postgres') return undefined;
+  return servers.find(({ source: { host, port } }) => host === source.host && port === source.port);
+}

@@ -6,22 +6,25 @@ import { setChildEnvironment } from '../machine/child-environment.ts';
 import { chooseCompression } from '../pipeline/codec.ts';
 import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
-import type { Source } from '../source.ts';
+import type { LogServer, Source } from '../source.ts';
 import type { StorageSettings } from '../storages/index.ts';
 import { log, setLogFormat } from '../terminal/log.ts';
 import { setTimeZone } from '../terminal/time.ts';
 import { readEnvironment } from './environment.ts';
 import { swallowProblems } from './files.ts';
-import { parseSchedule, type Schedule } from './schedule.ts';
+import { readValues } from './read-values.ts';
+import { readServers } from './servers.ts';
 import { type Environment, type Origin, resolveSettings, SESSION_TOKEN, type Settings } from './settings.ts';
 import { readSources } from './sources.ts';
 import * as value from './values.ts';
-import { VARIABLES, type Values, type Variable } from './variables.ts';
+import type { Values } from './variables.ts';
 
 /** Everything that the environment decides, checked. */
 export interface Config {
   readonly values: Values;
   readonly sources: readonly Source[];
+  /** The servers whose log is taken; none without PITR. */
+  readonly servers: readonly LogServer[];
   /** Where backups are kept, and how they are encrypted. */
   readonly repository: RepositorySettings;
   readonly limits: Limits;
@@ -78,7 +81,9 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
   const warnings = [...settings.warnings];
   const values = readValues(env, origins, problems);
   const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
-  const sources = readSources(env, { ...values, explicitCompression }, problems, warnings);
+  const defaults = { ...values, explicitCompression };
+  const sources = readSources(env, defaults, problems, warnings);
+  const servers = readServers(env, { isOn: values.PITR, sources, defaults }, problems, warnings);
   problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
   // what Compose fills docker-compose.yml with, and what it hands to the container, are two files unless they say so
   if (env.COMPOSE_READ !== undefined && env.COMPOSE_READ !== (env.BACKUP_ENV_FILE ?? '.env')) {
@@ -107,6 +112,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
         ? { ...source, compression: chooseCompression(values.BACKUP_MAX_RATE, availableParallelism()) }
         : source,
     ),
+    servers,
     repository: {
       storage: storageSettings(values, env, origins),
       prefix: values.S3_PREFIX ?? '',
@@ -169,38 +175,6 @@ export function loadDemoSettings(): {
   } catch (error) {
     throw new OperatorError('CONFIG', `DEMO_MODE ${JSON.stringify(DEMO_MODE)}: ${messageOf(error)}`);
   }
-}
-
-function readValues(env: Settings['env'], origins: Settings['origins'], problems: string[]): Values {
-  const values: Record<string, unknown> = {};
-  for (const [name, variable] of Object.entries<Variable<unknown>>(VARIABLES)) {
-    const text = env[name] ?? variable.default;
-    if (text === undefined) continue;
-    try {
-      values[name] = variable.parse(text);
-    } catch (error) {
-      const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
-      const origin = origins.get(name);
-      const from = origin?.kind === 'alias' ? ` (from ${origin.where})` : '';
-      problems.push(`${name}${shown}${from}: ${messageOf(error)}`);
-      // a valid value lets the checks that follow go on, so that all problems are told at once
-      if (variable.default !== undefined) values[name] = variable.parse(variable.default);
-    }
-  }
-  return inTimeZone(values as Values);
-}
-
-/** Schedules are read in TZ, which is a variable itself. */
-function inTimeZone(values: Values): Values {
-  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE, TZ } = values;
-  const zoned = <S extends Schedule | 'off'>(schedule: S) =>
-    schedule === 'off' ? schedule : parseSchedule(schedule.text, TZ);
-  return {
-    ...values,
-    BACKUP_SCHEDULE: parseSchedule(BACKUP_SCHEDULE.text, TZ),
-    CLEANUP_SCHEDULE: zoned(CLEANUP_SCHEDULE),
-    DRILL_SCHEDULE: zoned(DRILL_SCHEDULE),
-  };
 }
 
 function storageSettings(values: Values, env: Settings['env'], origins: Settings['origins']): StorageSettings {

@@ -225,11 +225,6 @@ export const FOREIGN_NAMES: readonly ForeignName[] = [
   ),
   later(/^COPY_SCHEDULE$/, 'nothing is copied'),
   later('VERIFY_SCHEDULE', 'drills, by DRILL_SCHEDULE, are what proves backups'),
-  later(
-    /^PITR$|^PITR_(SERVER_\w+|INTERVAL|WINDOW|RPO_TARGET|SLOT_LIMIT)$/,
-    'there are backups by BACKUP_SCHEDULE, and no moments between',
-  ),
-  later(/^BASE_(SCHEDULE|COMPRESSION)$/, 'it has no effect'),
   later(/^PAGE_(PASSWORD|OPEN|TOKEN|PORT)$/, 'there is no page'),
   later('DRILL_SERVER_URL', 'drills run on a server of this image'),
 ];

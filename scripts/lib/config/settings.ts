@@ -21,7 +21,8 @@ export interface Settings {
 }
 
 const ENVIRONMENT: Origin = { kind: 'environment', where: 'environment' };
-const SOURCE = /^BACKUP_SOURCE_.+$/;
+/** Families whose members everybody names for himself. */
+const SOURCE = /^(BACKUP_SOURCE|PITR_SERVER)_.+$/;
 /** Goes with a pair of AWS keys that is read as ours. */
 export const SESSION_TOKEN = 'AWS_SESSION_TOKEN';
 

@@ -9,7 +9,7 @@ import { assertKnown, decoded, ofQuery, takePassedOver } from './url.ts';
 import * as value from './values.ts';
 
 /** What of the other variables a source falls back on. */
-interface Defaults {
+export interface Defaults {
   readonly POSTGRES_HOST: string;
   readonly POSTGRES_PORT: number;
   readonly POSTGRES_DB: string;
@@ -77,7 +77,7 @@ export function readSources(
 }
 
 /** What libpq does for a connection without a password. */
-function withPassfile(source: Source, path: string | undefined): Source {
+export function withPassfile<S extends Source>(source: S, path: string | undefined): S {
   if (source.engine !== 'postgres' || source.password !== undefined || path === undefined) return source;
   const password = passwordFromPassfile(path, source);
   if (password === undefined) return source;
@@ -154,6 +154,20 @@ function readSource(
       variable,
     };
   }
+  return databaseOf(url, { name: sourceName(variable), variable, password }, defaults, warnings);
+}
+
+/**
+ * A database by its URL.
+ * @param of its name, the variable that holds the URL, and the password that stands elsewhere
+ * @throws Error saying what is wrong with it
+ */
+export function databaseOf(
+  url: URL,
+  { name, variable, password }: { name: string; variable: string; password: string | undefined },
+  defaults: Defaults,
+  warnings: string[],
+): DatabaseSource {
   warnings.push(...takePassedOver(url.searchParams, variable));
   const scheme = SCHEMES[url.protocol];
   if (!scheme)
@@ -167,7 +181,7 @@ function readSource(
   if (urlPassword !== '') registerSecret(urlPassword);
   const secret = urlPassword === '' ? password : urlPassword;
   return {
-    name: sourceName(variable),
+    name,
     engine: scheme.engine,
     host: decoded(url.hostname).replace(/^\[|\]$/g, ''),
     port: url.port === '' ? scheme.port : Number(url.port),

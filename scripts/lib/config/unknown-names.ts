@@ -12,6 +12,7 @@ const SHARED = /^(POSTGRES_|PGSSL|PG_SSL|PGSS)/;
 /** Nobody else's names begin so: such a one with a slip in its first word is recognised too. */
 const UNMISTAKABLE = /^(BACKUP|RETENTION|DRILL|RESTORE|HEARTBEAT|NOTIFY|CLEANUP)_|^(STORAGE|CONNECT|BLOCKING)_TIMEOUT$/;
 const SOURCE_PREFIX = 'BACKUP_SOURCE_';
+const SERVER_PREFIX = 'PITR_SERVER_';
 const SOURCE_URL = /^(postgres|postgresql|mysql|mariadb|file):\/\//i;
 /** Words of a setting whose owner believes that backups are encrypted. */
 const ENCRYPTS = /(^|_)(AGE|GPG|PGP|SSE|KMS|CIPHER|RECIPIENTS?|PASSPHRASE|\w*CRYPT\w*)(_|$)/;
@@ -21,7 +22,8 @@ const OURS = [
   // those of others that are read in their place
   ...FOREIGN_NAMES.flatMap(({ name, what }) => (what.kind === 'alias' && typeof name === 'string' ? [name] : [])),
 ];
-const isOurs = (name: string) => Object.hasOwn(VARIABLES, name) || name.startsWith(SOURCE_PREFIX);
+const isOurs = (name: string) =>
+  Object.hasOwn(VARIABLES, name) || name.startsWith(SOURCE_PREFIX) || name.startsWith(SERVER_PREFIX);
 
 /**
  * Judges every name that has one of our prefixes, or nearly one, and is none of ours: a variable that nobody reads is

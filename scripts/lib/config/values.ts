@@ -107,6 +107,20 @@ export const byteRate: Parse<number> = (value) => {
   return bytes;
 };
 
+/** How long the log may wait for the store while there is much of it. */
+export const logInterval: Parse<number> = (value) => {
+  const ms = durationMs(value);
+  if (ms < 1_000 || ms > 3_600_000) throw new Error('wants a duration from 1s to 1h');
+  return ms;
+};
+
+/** How much log a server may keep for us. */
+export const slotLimit: Parse<number> = (value) => {
+  const bytes = parseBytes(value);
+  if (bytes === undefined || bytes < 64 * 2 ** 20) throw new Error('wants bytes such as 500M or 10G, at least 64M');
+  return bytes;
+};
+
 /** A number of parallel streams, or `auto`: by the machine's cores and the source's size. */
 export const jobs: Parse<number | 'auto'> = (value) => {
   if (value === 'auto') return value;
@@ -132,6 +146,12 @@ export const compression: Parse<Compression> = (value) => {
     throw new Error(method === 'none' ? 'none takes no level' : `${method} takes levels ${lowest} to ${highest}`);
   }
   return { method, level };
+};
+
+/** As compression; a base is so large that what fits is not chosen for it. */
+export const baseCompression: Parse<Compression> = (value) => {
+  if (value === 'auto') throw new Error('wants gzip, zstd or none, with an optional level such as zstd:3');
+  return compression(value);
 };
 
 /**

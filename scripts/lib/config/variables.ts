@@ -19,7 +19,7 @@ const discreet = <T>(parse: value.Parse<T>) => ({ parse, discreet: true as const
 const secretOf = <T>(parse: value.Parse<T>) => ({ parse, secret: true as const });
 const secret = () => secretOf(value.text);
 
-/** Every variable there is, except BACKUP_SOURCE_*. .env.example says what each means. */
+/** Every variable there is, except BACKUP_SOURCE_* and PITR_SERVER_*. .env.example says what each means. */
 export const VARIABLES = {
   POSTGRES_VERSION: required(value.integer(10, 99), '18'),
   POSTGRES_HOST: required(value.text, 'postgres'),
@@ -68,6 +68,14 @@ export const VARIABLES = {
   BACKUP_AGE_RECIPIENTS: discreet(value.ageRecipients),
   BACKUP_AGE_IDENTITY: secretOf(value.ageIdentity),
   BACKUP_MANIFEST_PRIVATE: required(value.flag, 'false'),
+  PITR: required(value.flag, 'false'),
+  PITR_INTERVAL: required(value.logInterval, '5s'),
+  PITR_WINDOW: required(value.durationMs, '7d'),
+  PITR_RPO_TARGET: required(value.durationMs, '1m'),
+  PITR_SLOT_LIMIT: required(value.slotLimit, '10G'),
+  PITR_SYNCHRONOUS: required(value.flag, 'false'),
+  BASE_SCHEDULE: required(value.scheduleOrOff, '0 0 2 * * *'),
+  BASE_COMPRESSION: required(value.baseCompression, 'zstd'),
   RPO_TARGET: optional(value.durationMs),
   RTO_TARGET: required(value.durationMs, '1h'),
   DRILL_CHECKS: required(value.text, 'drill-checks'),
@@ -93,7 +101,7 @@ export type Values = { readonly [N in Name]: ValueOf<(typeof VARIABLES)[N]> };
 
 /** Whether a variable's value is never to be printed, and may be read from `<NAME>_FILE`. */
 export function isSecret(name: string): boolean {
-  if (/^BACKUP_SOURCE_.+_PASSWORD$/.test(name)) return true;
+  if (/^(BACKUP_SOURCE|PITR_SERVER)_.+_PASSWORD$/.test(name)) return true;
   const variable: Variable<unknown> | undefined = Object.hasOwn(VARIABLES, name) ? VARIABLES[name as Name] : undefined;
   return variable?.secret === true;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { configure } from '../../../scripts/lib/config/config.ts';
 import { OperatorError } from '../../../scripts/lib/errors.ts';
 import { placeOf } from '../../../scripts/lib/source.ts';
@@ -307,4 +307,67 @@ test('an env file that only the container was given, and Compose itself was not,
   assert.doesNotThrow(() => configure(file));
   assert.doesNotThrow(() => configure({ COMPOSE_READ: '.env' }));
   assert.throws(() => configure({ COMPOSE_READ: 'prod.env' }), /docker compose --env-file prod\.env up/);
+});
+
+describe('the servers whose log is taken', () => {
+  const serversOf = (environment: Record<string, string>) =>
+    configure(environment).servers.map(({ name, source }) => [
+      name,
+      source.host,
+      source.port,
+      source.user,
+      source.database,
+      source.password,
+    ]);
+  test('none without PITR; with it the one of POSTGRES_*, in a database that nobody restores', () => {
+    const environment = { POSTGRES_HOST: 'db', POSTGRES_USER: 'me', POSTGRES_DB: 'shop', POSTGRES_PASSWORD: 'secret' };
+    assert.deepEqual(serversOf(environment), []);
+    assert.deepEqual(serversOf({ ...environment, PITR: 'true' }), [['db', 'db', 5432, 'me', 'postgres', 'secret']]);
+  });
+  test('each server once, however many of its databases are sources, and folders and MariaDB not at all', () => {
+    assert.deepEqual(
+      serversOf({
+        PITR: 'true',
+        BACKUP_SOURCE_A: 'postgres://u@h/a',
+        BACKUP_SOURCE_B: 'postgres://v@h/b',
+        BACKUP_SOURCE_C: 'postgres://v@h:5433/*',
+        BACKUP_SOURCE_D: 'mariadb://v@m/d',
+        BACKUP_SOURCE_E: 'file:///data/e',
+      }).map(([name, , , user]) => [name, user]),
+      [
+        ['h', 'u'],
+        ['h-5433', 'v'],
+      ],
+    );
+  });
+  test('one that is named has a role of its own, and is not taken twice', () => {
+    assert.deepEqual(
+      serversOf({
+        PITR: 'true',
+        BACKUP_SOURCE_A: 'postgres://u@h/a',
+        PITR_SERVER_MAIN_ONE: 'postgres://replicator@h:5432',
+        PITR_SERVER_MAIN_ONE_PASSWORD: 'secret',
+      }),
+      [['main-one', 'h', 5432, 'replicator', 'postgres', 'secret']],
+    );
+  });
+  test('what cannot be taken is refused, with what to write', () => {
+    const cases: [Record<string, string>, RegExp][] = [
+      [
+        { PITR_SERVER_A: 'postgres://u@h/shop' },
+        /PITR_SERVER_A: names a database, and a log is that of the whole server/,
+      ],
+      [{ PITR_SERVER_A: 'mariadb://u@h' }, /PITR_SERVER_A: is MariaDB, whose log is not taken yet/],
+      [{ PITR_SERVER_A: 'db' }, /PITR_SERVER_A: wants a URL such as postgres:\/\/user@host:5432/],
+      [
+        { PITR_SERVER_A: 'postgres://u@h', PITR_SERVER_B: 'postgres://v@h:5432' },
+        /PITR_SERVER_B: is the same server as PITR_SERVER_A/,
+      ],
+      [{ PITR_SERVER_A_PASSWORD: 'x' }, /PITR_SERVER_A_PASSWORD is set, but PITR_SERVER_A is not/],
+      [{ PITR: 'true', BACKUP_SOURCE_E: 'file:///data/e' }, /PITR: there is no PostgreSQL source/],
+      [{ PITR_INTERVAL: '100d' }, /PITR_INTERVAL "100d": wants a duration from 1s to 1h/],
+      [{ PITR_SLOT_LIMIT: '1M' }, /PITR_SLOT_LIMIT "1M": wants bytes such as 500M or 10G, at least 64M/],
+    ];
+    for (const [environment, message] of cases) assert.throws(() => configure(environment), message);
+  });
 });

@@ -248,19 +248,11 @@ describe('what is not built yet', () => {
     assert.match(problemsOf({ COPY_NAS: 'file:///mnt/nas' }).join(), /COPY_NAS is not available yet/);
   });
   test('the rest is told of', () => {
-    for (const name of [
-      'PITR',
-      'PITR_WINDOW',
-      'BASE_SCHEDULE',
-      'PAGE_PASSWORD',
-      'COPY_SCHEDULE',
-      'VERIFY_SCHEDULE',
-      'DRILL_SERVER_URL',
-    ]) {
+    for (const name of ['PAGE_PASSWORD', 'COPY_SCHEDULE', 'VERIFY_SCHEDULE', 'DRILL_SERVER_URL']) {
       assert.match(warningsOf({ [name]: 'true' }).join(), new RegExp(`^${name} is not available yet`), name);
       assert.deepEqual(problemsOf({ [name]: 'true' }), []);
     }
-    assert.deepEqual(warningsOf({ PITR: 'false' }), []);
+    assert.deepEqual(warningsOf({ PAGE_OPEN: 'false' }), []);
   });
 });
 

@@ -78,16 +78,14 @@ const object: fc.Arbitrary<LogObject> = fc.oneof(
   fc
     .tuple(placed, fc.integer({ min: 1, max: 0xffff_ffff }))
     .map(([{ server, chain: id }, timeline]) => ({ server, chain: id, kind: 'history' as const, timeline })),
-  fc
-    .tuple(placed, name, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }))
-    .map(([{ server, chain: id, at }, mark, lsn]) => ({
-      server,
-      chain: id,
-      kind: 'mark' as const,
-      name: mark,
-      lsn,
-      at,
-    })),
+  fc.tuple(placed, name, fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })).map(([{ server, chain: id, at }, mark, lsn]) => ({
+    server,
+    chain: id,
+    kind: 'mark' as const,
+    name: mark,
+    lsn,
+    at,
+  })),
   fc
     .tuple(placed, fc.constantFrom(...(Object.keys(CAUSES) as ChainCause[])), fc.nat(10))
     .map(([{ server, chain: id }, cause, power]) => ({
