@@ -3,23 +3,26 @@ import { type Config, loadConfig } from './lib/config/config.ts';
 import type { Schedule } from './lib/config/schedule.ts';
 import { whyNoPlace } from './lib/engines/database/throwaway.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
+import { awaitJobs } from './lib/machine/job-notes.ts';
 import { drillDirectory } from './lib/machine/run-notes.ts';
+import { jobSchedules } from './lib/status/jobs.ts';
 import { log, print } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
 
 const help = `
-check-config  [--for-ofelia]
+check-config  [--for-ofelia | --await-jobs]
 
 Checks every variable of the environment and names all that are wrong, also schedules that Ofelia would read otherwise
 than they are meant. Connects to nothing.
 
   --for-ofelia   print such schedules in Ofelia's words instead, one NAME=schedule a line
+  --await-jobs   note that this container waits for jobs from now on, so that status knows which were missed
 
 Exit codes: 0 the configuration is valid, 2 it is not.`;
 
 await main({
   help,
-  options: { 'for-ofelia': { type: 'boolean' } },
+  options: { 'for-ofelia': { type: 'boolean' }, 'await-jobs': { type: 'boolean' } },
   allowPositionals: false,
   run: async ({ options }) => {
     const config = loadConfig();
@@ -32,6 +35,7 @@ await main({
     const { sources, values } = config;
     const why = whyNoPlace(drillDirectory(values.DRILL_DIR));
     if (why !== undefined) log.warn(`drills cannot run here: ${why}`);
+    if (options['await-jobs']) awaitJobs(jobSchedules(config), drillDirectory(values.DRILL_DIR));
     log.info(`ready; to be backed up at ${values.BACKUP_SCHEDULE.text}: ${sources.map(({ name }) => name).join(', ')}`);
     return EXIT.done;
   },

@@ -39,12 +39,10 @@ attended() {
 
 trap stop TERM INT
 
-if attended node --enable-source-maps /app/dist/check-config.mjs; then
+if attended node --enable-source-maps /app/dist/check-config.mjs --await-jobs; then
   # a stack that was down for days comes up first; whether its backups are recent is asked in five minutes
   echo 0 >/tmp/health
   touch /tmp/configuration-is-valid
-  # from now on jobs are waited for: see scripts/lib/machine/job-notes.ts
-  mkdir -p /tmp/jobs && chmod 777 /tmp/jobs && touch /tmp/jobs/since
 fi
 
 case ${BACKUP_ON_START:-} in

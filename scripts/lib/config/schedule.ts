@@ -14,7 +14,10 @@ const SHORTCUTS = {
 
 const isShortcut = (text: string): text is keyof typeof SHORTCUTS => Object.hasOwn(SHORTCUTS, text);
 
-/** A schedule, and what Ofelia is to be told so that it runs at these times. */
+/**
+ * A schedule, and what Ofelia is to be told so that it runs at these times. A time of day that a change of the clock skips is
+ * none on that day, as Ofelia has it (https://pkg.go.dev/github.com/robfig/cron@v1.2.0#hdr-Time_zones).
+ */
 export interface Schedule {
   /** As somebody wrote it. */
   readonly text: string;
@@ -60,10 +63,15 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
     text,
     ofelia,
     everyMs: undefined,
-    next: (from) => cron.nextRun(from) ?? undefined,
+    next: (from) => {
+      let next = cron.nextRun(from);
+      while (next && !cron.match(next)) next = cron.nextRun(next);
+      return next ?? undefined;
+    },
     lastDue: (since, until) => {
       // what comes next counts only times after its start
-      const [last] = cron.previousRuns(1, new Date(until.getTime() + 1_000));
+      let [last] = cron.previousRuns(1, new Date(until.getTime() + 1_000));
+      while (last && last > since && !cron.match(last)) [last] = cron.previousRuns(1, last);
       return last && last > since && last <= until ? last : undefined;
     },
     longestIntervalMs: () => longestGapMs(cron),

@@ -1,5 +1,7 @@
-import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXIT, type ExitCode, OperatorError } from '../errors.ts';
+import { addToHistory, type JobHistory, readHistory } from './job-history.ts';
 
 /** What a schedule starts in the backup container. */
 export type JobName = 'backup' | 'cleanup' | 'drill';
@@ -9,6 +11,9 @@ export type JobName = 'backup' | 'cleanup' | 'drill';
  * a container that runs one command, nobody waits for jobs.
  */
 const FOLDER = '/tmp/jobs';
+/** Leads to where histories outlive this container, if there is such a place. */
+const HISTORIES = join(FOLDER, 'history');
+const historyOf = (job: JobName) => join(HISTORIES, job);
 
 /** What is known of a job of this container. */
 export interface JobNote {
@@ -17,41 +22,88 @@ export interface JobNote {
   readonly isRunning: boolean;
   /** Whether it was begun at all. */
   readonly hasRun: boolean;
+  /** Also of the containers before this one. */
+  readonly history: JobHistory;
+}
+
+/**
+ * From now on this container waits for these jobs.
+ * @param schedules by job; `off` for one that nobody starts
+ * @param keptIn a folder that outlives the container; where it cannot be written, histories begin with the container
+ * @throws what the file system says of /tmp
+ */
+export function awaitJobs(schedules: readonly (readonly [JobName, string])[], keptIn: string): void {
+  // root and the container's user take turns
+  makeOpen(FOLDER);
+  if (!existsSync(HISTORIES)) {
+    const kept = join(keptIn, '.jobs');
+    try {
+      makeOpen(kept);
+      for (const [job] of schedules) writeFileSync(join(kept, job), '', { flag: 'a', mode: 0o666 });
+      symlinkSync(kept, HISTORIES);
+    } catch {
+      makeOpen(HISTORIES);
+    }
+  }
+  for (const [job, schedule] of schedules) {
+    addToHistory(historyOf(job), 'waits', schedule);
+    open(historyOf(job), 0o666);
+  }
+  writeFileSync(join(FOLDER, 'since'), '');
 }
 
 /** Notes that a job is under way until `work` ends, where somebody waits for that. What cannot be written is no reason to fail. */
-export async function withJobNote<T>(job: JobName | undefined, work: () => Promise<T>): Promise<T> {
+export async function withJobNote(job: JobName | undefined, work: () => Promise<ExitCode>): Promise<ExitCode> {
   if (job === undefined || !existsSync(FOLDER)) return work();
-  const path = join(FOLDER, job);
+  note(job, 'began', `${process.pid}`);
+  let code: ExitCode = EXIT.failed;
   try {
-    // root and the container's user take turns
-    writeFileSync(path, `${process.pid}\n`, { mode: 0o666 });
-  } catch {}
-  return work().finally(() => {
-    try {
-      utimesSync(path, new Date(), new Date());
-    } catch {}
-  });
+    code = await work();
+    return code;
+  } catch (error) {
+    if (error instanceof OperatorError) code = error.exitCode;
+    throw error;
+  } finally {
+    note(job, 'ended', `${process.pid} ${code}`);
+  }
 }
 
 /** What is known of the job, or undefined where nobody waits for jobs. */
 export function readJobNote(job: JobName): JobNote | undefined {
-  const since = modifiedAt(join(FOLDER, 'since'));
+  const since = statSync(join(FOLDER, 'since'), { throwIfNoEntry: false })?.mtime;
   if (!since) return undefined;
-  const path = join(FOLDER, job);
-  const lastSeen = modifiedAt(path);
-  if (!lastSeen || lastSeen < since) return { lastSeen: since, isRunning: false, hasRun: false };
-  return { lastSeen, isRunning: isRunning(path, job), hasRun: true };
+  const history = readHistory(historyOf(job));
+  const last = history.runs.at(-1);
+  if (!last || last.began < since) return { lastSeen: since, isRunning: false, hasRun: false, history };
+  return {
+    lastSeen: last.ended ?? last.began,
+    isRunning: history.runs.some((run) => run.began >= since && run.ended === undefined && isProcess(run.pid, job)),
+    hasRun: true,
+    history,
+  };
 }
 
-function modifiedAt(path: string): Date | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.mtime;
+function note(job: JobName, event: 'began' | 'ended', words: string): void {
+  try {
+    addToHistory(historyOf(job), event, words);
+  } catch {}
+}
+
+function makeOpen(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  open(folder, 0o777);
+}
+
+/** Whatever the umask. What is somebody else's was opened by him. */
+function open(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode);
+  } catch {}
 }
 
 /** The number may be another process's by now, which is not that verb. */
-function isRunning(path: string, job: JobName): boolean {
+function isProcess(pid: string, job: JobName): boolean {
   try {
-    const pid = readFileSync(path, 'utf8').trim();
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(job);
   } catch {
     return false;

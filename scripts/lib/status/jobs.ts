@@ -1,11 +1,10 @@
 import type { Config } from '../config/config.ts';
 import type { Schedule } from '../config/schedule.ts';
+import type { JobRun } from '../machine/job-history.ts';
 import { type JobName, type JobNote, readJobNote } from '../machine/job-notes.ts';
 import { command } from '../terminal/hints.ts';
 import { shownTime } from '../terminal/time.ts';
-
-/** A job that begins later than that after it was due was not begun. */
-const GRACE_MS = 5 * 60_000;
+import { failedRuns, GRACE_MS, missedRuns } from './missed-runs.ts';
 
 /** Whether a scheduled job ran when it was due. */
 export interface JobStatus {
@@ -15,7 +14,13 @@ export interface JobStatus {
   readonly missedAt: string | null;
   /** When it was last seen to begin or end in this container; null when it was not. */
   readonly lastSeen: string | null;
+  /** Every time of the last days at which it was due and was not begun, also before it ran again; the oldest first. */
+  readonly missed: readonly string[];
+  /** When the runs of the last days began that failed, or were ended from outside; the oldest first. */
+  readonly failed: readonly string[];
   readonly reasons: readonly string[];
+  /** What happened and is over, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -23,24 +28,57 @@ export interface JobStatus {
  * tell, and there are none. One that was not begun is told of from five minutes after it was due.
  */
 export function readJobs(config: Config, now: Date, readNote = readJobNote): JobStatus[] {
-  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE } = config.values;
-  const schedules: [JobName, Schedule | 'off'][] = [
-    ['backup', BACKUP_SCHEDULE],
-    ['cleanup', CLEANUP_SCHEDULE],
-    ['drill', DRILL_SCHEDULE],
-  ];
-  const found = schedules.flatMap(([job, schedule]) => {
+  const found = schedulesOf(config).flatMap(([job, schedule]) => {
     const note = readNote(job);
     return note && schedule !== 'off' ? [{ job, note, missed: missedAt(schedule, note, now) }] : [];
   });
   const isSilent = found.every(({ note }) => !note.hasRun);
-  return found.map(({ job, note, missed }) => ({
-    job,
-    ok: missed === undefined,
-    missedAt: missed?.toISOString() ?? null,
-    lastSeen: note.hasRun ? note.lastSeen.toISOString() : null,
-    reasons: missed === undefined ? [] : [reason(job, missed, note, isSilent)],
-  }));
+  return found.map(({ job, note, missed }) => {
+    const { history, isRunning } = note;
+    const all = missedRuns(history, isRunning, now, config.values.TZ);
+    const failed = failedRuns(history, isRunning, now);
+    return {
+      job,
+      ok: missed === undefined,
+      missedAt: missed?.toISOString() ?? null,
+      lastSeen: note.hasRun ? note.lastSeen.toISOString() : null,
+      missed: all.map((time) => time.toISOString()),
+      failed: failed.map(({ began }) => began.toISOString()),
+      reasons: missed === undefined ? [] : [reason(job, missed, note, isSilent)],
+      notes: [...missedNote(job, all), ...failedNote(job, failed)],
+    };
+  });
+}
+
+function missedNote(job: JobName, times: readonly Date[]): string[] {
+  const [first, last] = [times[0], times.at(-1)];
+  if (!first || !last) return [];
+  const when =
+    times.length === 1
+      ? `at ${shownTime(first)}`
+      : `${times.length} times from ${shownTime(first)} to ${shownTime(last)}`;
+  return [`${job} was due ${when} and was not started`];
+}
+
+function failedNote(job: JobName, runs: readonly JobRun[]): string[] {
+  const last = runs.at(-1);
+  if (!last) return [];
+  const how = last.exitCode === undefined ? 'was ended before it was done' : `failed with exit code ${last.exitCode}`;
+  const earlier = runs.length === 1 ? '' : `, as ${runs.length - 1} before it`;
+  return [`${job} ${how} at ${shownTime(last.ended ?? last.began)}${earlier}: ${command('logs')} says why`];
+}
+
+function schedulesOf({ values }: Config): [JobName, Schedule | 'off'][] {
+  return [
+    ['backup', values.BACKUP_SCHEDULE],
+    ['cleanup', values.CLEANUP_SCHEDULE],
+    ['drill', values.DRILL_SCHEDULE],
+  ];
+}
+
+/** The schedule of each job in words. */
+export function jobSchedules(config: Config): [JobName, string][] {
+  return schedulesOf(config).map(([job, schedule]) => [job, schedule === 'off' ? schedule : schedule.text]);
 }
 
 function missedAt(schedule: Schedule, { lastSeen, isRunning }: JobNote, now: Date): Date | undefined {

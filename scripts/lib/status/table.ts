@@ -6,7 +6,10 @@ import type { SourceStatus, Status } from './status.ts';
 export function statusTable(status: Status): string {
   const rows = status.sources.map(row);
   const header = ['source', 'state', 'backup', 'size', 'stored', 'drill', 'RTO', 'next'];
-  const jobs = status.jobs.flatMap(({ reasons }) => reasons.flatMap((reason) => wrapped(`schedule: ${reason}`)));
+  const jobs = status.jobs.flatMap((job) => [
+    ...job.reasons.flatMap((reason) => wrapped(`schedule: ${reason}`)),
+    ...job.notes.flatMap((note) => wrapped(`schedule: note: ${note}`)),
+  ]);
   const notes = status.sources.flatMap((source) => [
     ...source.reasons.flatMap((reason) => wrapped(`${source.source}: ${reason}`)),
     ...source.warnings.flatMap((warning) => wrapped(`${source.source}: note: ${warning}`)),

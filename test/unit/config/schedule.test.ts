@@ -69,6 +69,16 @@ test('a schedule is read on the clock of its time zone, also when the clock chan
   assert.equal(schedule.next(new Date('2026-07-01T00:00:00Z'))?.toISOString(), '2026-07-01T01:00:00.000Z');
 });
 
+test('a time of day that a change of the clock skips is none on that day, as Ofelia has it', () => {
+  const schedule = parseSchedule('30 2 * * *', 'Europe/Berlin');
+  assert.equal(schedule.next(new Date('2026-03-28T12:00:00Z'))?.toISOString(), '2026-03-30T00:30:00.000Z');
+  const noon = new Date('2026-03-29T12:00:00Z');
+  assert.equal(schedule.lastDue(new Date('2026-03-28T02:00:00Z'), noon), undefined);
+  // twice on the day that has it twice: once is enough
+  assert.equal(schedule.next(new Date('2026-10-24T12:00:00Z'))?.toISOString(), '2026-10-25T00:30:00.000Z');
+  assert.equal(schedule.longestIntervalMs(), 25 * HOUR);
+});
+
 test('five fields are at those times of the day', () => {
   const schedule = parseSchedule('30 2 * * *');
   assert.equal(schedule.next(new Date('2026-01-01T02:30:00Z'))?.toISOString(), '2026-01-02T02:30:00.000Z');

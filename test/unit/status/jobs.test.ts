@@ -5,8 +5,9 @@ import type { JobName, JobNote } from '../../../scripts/lib/machine/job-notes.ts
 import { readJobs } from '../../../scripts/lib/status/jobs.ts';
 
 const at = (time: string) => new Date(`2026-03-04T${time}Z`);
-const waiting: JobNote = { lastSeen: at('01:00:00'), isRunning: false, hasRun: false };
-const seen = (time: string): JobNote => ({ lastSeen: at(time), isRunning: false, hasRun: true });
+const history = { waits: [], runs: [] };
+const waiting: JobNote = { lastSeen: at('01:00:00'), isRunning: false, hasRun: false, history };
+const seen = (time: string): JobNote => ({ lastSeen: at(time), isRunning: false, hasRun: true, history });
 
 /** What status says of the backup, when the others are well. */
 function backup(schedule: string, note: JobNote | undefined, now: string) {
