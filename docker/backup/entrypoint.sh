@@ -45,7 +45,8 @@ if attended node --enable-source-maps /app/dist/check-config.mjs --await-jobs; t
   touch /tmp/configuration-is-valid
 fi
 
-case ${BACKUP_ON_START:-} in
+# docker run --env-file leaves quotes around a value
+case $(tr -d "'\"" <<<"${BACKUP_ON_START:-}") in
   [Tt][Rr][Uu][Ee] | [Yy][Ee][Ss] | [Oo][Nn] | 1)
     attended backup || say "the backup at the start failed (exit code $?); the schedule goes on"
     ;;

@@ -115,8 +115,24 @@ for (const { version, databases, settings } of IMAGES) {
       );
     });
 
-    // signals do not depend on the version of PostgreSQL
+    // signals and env files do not depend on the version of PostgreSQL
     if (version !== '18') return;
+    test('does the same by a plain docker run, whose env file keeps the quotes of .env', async () => {
+      const run = ['run', '--rm', '--network', `${stack.project}_default`];
+      const file = stack.environment.COMPOSE_ENV_FILES ?? '';
+      const image = `${stack.project}-backup`;
+      const store = ['--env', 'S3_ENDPOINT=http://garage:3900'];
+      const backup = succeeded(await stack.docker([...run, '--env-file', file, ...store, image, 'backup', '--json']));
+      assert.deepEqual(
+        backup.json.results.map(({ source, ok }: { source: string; ok: boolean }) => [source, ok]).sort(),
+        sources.map((source) => [source, true]).sort(),
+      );
+      succeeded(await stack.docker([...run, '--env-file', file, ...store, image, 'drill', '--source=shop']));
+      const nowhere = await stack.docker([...run, '--env-file', file, image, 'backup']);
+      assert.equal(nowhere.code, 2);
+      assert.match(nowhere.stderr, /S3_ENDPOINT is not set/);
+    });
+
     for (const [what, end] of [
       ['Ctrl-C', (pid: number) => process.kill(-pid, 'SIGINT')],
       ['the end of all that waits for it', (pid: number) => process.kill(-pid, 'SIGKILL')],

@@ -1,4 +1,5 @@
 import { registerSecret } from '../terminal/log.ts';
+import { withoutQuotes } from './env-file.ts';
 import { FOREIGN_NAMES, type ForeignName, foreignName, isMeant } from './foreign-names.ts';
 import { readValue } from './from-files.ts';
 import { judgeUnknownNames } from './unknown-names.ts';
@@ -39,9 +40,11 @@ export function resolveSettings(
 ): Settings {
   const env: Record<string, string> = {};
   const origins = new Map<string, Origin>();
-  const warnings: string[] = [];
+  const read = withoutQuotes(environment, { isOurs: isRead, isSecret: isSecretName });
+  problems.push(...read.problems);
+  const warnings = [...read.warnings];
   // an empty value is how compose passes on what is not set
-  for (const [name, text] of Object.entries(environment)) {
+  for (const [name, text] of Object.entries(read.environment)) {
     if (text === undefined || text === '') continue;
     env[name] = text;
     origins.set(name, originOf(name));
@@ -94,6 +97,10 @@ function readFiles(env: Record<string, string>, origins: Map<string, Origin>, pr
       if (SOURCE.test(name)) delete env[fileName];
     }
   }
+}
+
+function isRead(name: string): boolean {
+  return isReadFromFile(name) || (name.endsWith('_FILE') && isReadFromFile(name.slice(0, -'_FILE'.length)));
 }
 
 function isReadFromFile(name: string): boolean {

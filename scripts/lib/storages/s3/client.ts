@@ -33,6 +33,9 @@ export interface S3Settings {
   readonly retryDelayMs?: number;
 }
 
+/** The region by default, which only the store of docker-compose.yml has: keys would go to Amazon, and nothing would be found there. */
+const GARAGE_REGION = 'garage';
+
 /** Bounds of a single request. The part of a slow line may take long, but something must move. */
 const CONNECT_TIMEOUT_MS = 15_000;
 const SILENCE_MS = 120_000;
@@ -54,13 +57,21 @@ export interface S3Clients {
   close(): void;
 }
 
-/** @throws OperatorError CONFIG for an endpoint that is no URL, half of a key pair, or authorities that cannot be read */
+/**
+ * @throws OperatorError CONFIG for an endpoint that is no URL, or is missing where the region is none of Amazon's, half of a key
+ *   pair, or authorities that cannot be read
+ */
 export function openClients(settings: S3Settings): S3Clients {
   const { endpoint, region, accessKey, secretKey } = settings;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, silenceMs = SILENCE_MS } = settings;
   if ((accessKey === undefined) !== (secretKey === undefined)) {
     throw new OperatorError('CONFIG', 'only one of S3_ACCESS_KEY and S3_SECRET_KEY is set', {
       hint: 'Set both, or neither to use the role of this machine.',
+    });
+  }
+  if (endpoint === undefined && region === GARAGE_REGION) {
+    throw new OperatorError('CONFIG', `S3_ENDPOINT is not set, and Amazon's S3 has no region "${region}"`, {
+      hint: "Set S3_ENDPOINT to the store's address (that of the stack, in its network: http://garage:3900), S3_REGION for Amazon's own S3, or BACKUP_DIR.",
     });
   }
   const address = endpoint === undefined ? 'AWS' : originOf(endpoint);
