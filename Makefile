@@ -1,7 +1,11 @@
 # What you can do here: make help. Works with GNU make 3.81 and newer.
 
-# A word that a target does not know is refused: it may have been meant to restrict what is deleted or overwritten. Settings
-# of .env and of programs may stand behind any target.
+ifeq ($(wildcard scripts/make/run-verb.sh),)
+$(error This Makefile is for the folder that it lies in: make -C FOLDER TARGET)
+endif
+
+# A word that a target does not know is refused: it may have been meant to restrict what is deleted or overwritten. Of several
+# targets each has to know it. Settings of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
 WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE
@@ -16,11 +20,10 @@ WORDS_OF_test-all := REST
 SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
   LOG_FORMAT MAKE% MARIADB_% MOVED NODE_% NOTIFY_% OFELIA_% PAGE_% PATH PGSSL% PITR% POSTGRES_% PROXIED_% RESTORE_% RETENTION_% \
   RPO_% RTO_% S3_% SECRETS_% SHELL TZ VERIFY_% -%
-UNKNOWN := $(filter-out $(WORDS_OF_$(GOAL)) $(SETTINGS),$(TYPED))
-ifneq ($(filter-out bench node_modules/%,$(GOAL)),)
-ifneq ($(UNKNOWN),)
-$(error make $(GOAL) takes no $(UNKNOWN): nothing was done. make help shows what each target takes)
-endif
+unknown_to = $(filter-out $(WORDS_OF_$(1)) $(SETTINGS),$(TYPED))
+ifneq ($(GOAL),bench)
+$(foreach goal,$(filter-out node_modules/%,$(MAKECMDGOALS)),$(if $(call unknown_to,$(goal)),\
+  $(error make $(goal) takes no $(call unknown_to,$(goal)): nothing was done. make help shows what each target takes)))
 endif
 
 # What the user typed reaches a recipe through the environment and as "$$FILE", and nowhere else: as a make variable it

@@ -24,6 +24,8 @@ find_container() {
     stop_with "$said" "Compose cannot tell whether the backup container runs; its words are above."
   fi
   container=$(printf '%s\n' "$said" | grep -E '^[0-9a-f]{12,}$' | head -n 1 || true)
+  [ -n "$container" ] || ! docker compose ps --quiet --status paused backup 2>/dev/null | grep -q . ||
+    stop_with 'The backup container is paused. Let it go on: docker compose unpause backup'
   [ -n "$container" ] || stop_with 'The backup container is not running. Start the stack: make up' \
     "What became of it: $(docker compose ps --all --format '{{.Name}}: {{.Status}}' backup 2>/dev/null | grep . || echo 'there is none')"
 }

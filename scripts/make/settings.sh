@@ -44,3 +44,36 @@ refuse_lost_settings() { # CONFIG
   stop_with "Set in this shell, and not on its way into the container: $(printf '%s ' $lost)" \
     'Write it into .env, from where the container gets all of its settings, or unset it here.'
 }
+
+# Ends the script for a value of an env file into which Compose would put something else than what stands there: a $ of a
+# password that begins the name of a variable, or a name that is nowhere set.
+refuse_replaced_values() { # FILE…
+  local file found
+  for file in "$@"; do
+    [ -f "$file" ] || continue
+    found=$(awk -v quote="'" '
+      function isOurs(name) {
+        return name ~ /^(BACKUP|CLEANUP|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3|AWS|POSTGRES|MARIADB|GARAGE)_/ || name ~ /^(PGSSL|LOG_FORMAT$|TZ$)/
+      }
+      function isSecret(name) { return name ~ /PASSWORD|SECRET|KEY|IDENTITY|_URL$|^BACKUP_SOURCE_/ }
+      {
+        sub(/\r$/, "")
+        if (!match($0, /^[ \t]*(export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*/)) next
+        name = substr($0, 1, RLENGTH); value = substr($0, RLENGTH + 1)
+        sub(/^[ \t]*(export[ \t]+)?/, "", name); sub(/[ \t]*=[ \t]*$/, "", name)
+        isSet[name] = 1
+        first = substr(value, 1, 1)
+        if (first == quote || !isOurs(name)) next
+        if (first != "\"") sub(/(^|[ \t])#.*$/, "", value)
+        gsub(/\\\$|\$\$/, "", value)
+        while (match(value, /\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})/)) {
+          word = substr(value, RSTART, RLENGTH); value = substr(value, RSTART + RLENGTH)
+          wanted = word; gsub(/[${}]/, "", wanted)
+          if ((word !~ /\{/ && isSecret(name)) || !((wanted in isSet) || (wanted in ENVIRON))) print "line " NR ", " name ": " word
+        }
+      }' "$file")
+    # shellcheck disable=SC2016 # as it is to be written
+    [ -z "$found" ] || stop_with "Compose would replace a part of these values in $file:" "$found" \
+      'Write such a value in single quotes, in which every reader leaves it as it is: NAME='"'"'…'"'"'. What is to be replaced is ${NAME}, of a name that is set.'
+  done
+}

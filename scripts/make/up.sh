@@ -32,6 +32,8 @@ settle_configuration() {
 
 [ -f .env ] || [ -n "${BACKUP_ENV_FILE:-}" ] || stop_with 'There is no .env yet: cp .env.example .env, then change the secrets in it.'
 need_stack_tools
+IFS=, read -r -a env_files <<<"${BACKUP_ENV_FILE:-.env},${COMPOSE_ENV_FILES:-}"
+refuse_replaced_values "${env_files[@]}"
 # shellcheck disable=SC2119 # what it takes is not what this script takes
 config=$(compose_config)
 project=$(sed -n 's/^name: //p' <<<"$config" | head -n 1)

@@ -187,6 +187,14 @@ describe('what the user types after make', { skip }, () => {
       /yaml: line 3: mapping values/,
     ],
     [
+      'that the backup container is paused',
+      ENGINE.replace(
+        "'compose ps') if [ -e running ]; then echo",
+        "'compose ps') if [ $6 = paused -o $5 = paused ]; then echo",
+      ),
+      /is paused\. Let it go on: docker compose unpause backup/,
+    ],
+    [
       "whose stack runs under this folder's name",
       ENGINE.replace('*) exit 9', "'inspect '*) echo 'postgres|/srv/other' ;;\n  *) exit 9"),
       /of the stack in \/srv\/other, and not of this folder[\s\S]*Nothing was done/,
@@ -239,6 +247,8 @@ describe('what the user types after make', { skip }, () => {
       'cleanup FILE=x',
       'backup SOURC=shop',
       'clean SOURCE=x',
+      'cleanup status SOURCE=shop',
+      'backup restore SOURCE=shop FILE=x',
       'backup DB=x',
     ]) {
       const outcome = make(ENGINE, words.split(' '));
@@ -252,6 +262,15 @@ describe('what the user types after make', { skip }, () => {
     assert.deepEqual(words('list-backups', 'SOURCE=shop'), ['list', '--source=shop']);
     assert.deepEqual(words('backup', 'S3_PREFIX=prod'), ['backup', '--']);
   });
+});
+
+test('make from another folder says how, and does nothing', { skip }, () => {
+  const { status, stderr } = spawnSync(MAKE, ['-f', join(PROJECT, 'Makefile'), 'clean'], {
+    cwd: temporaryFolder(),
+    encoding: 'utf8',
+  });
+  assert.equal(status, 2);
+  assert.match(stderr, /make -C FOLDER TARGET/);
 });
 
 test('make help, the default, lists every target', { skip }, () => {

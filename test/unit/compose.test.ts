@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { VARIABLES } from '../../scripts/lib/config/variables.ts';
+import { temporaryFolder } from '../support/folders.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const COMPOSE = read('docker-compose.yml');
@@ -80,6 +82,57 @@ test('make knows every variable where it stands in the shell, and nothing of oth
     env: { ...env, PATH: process.env.PATH },
   });
   assert.deepEqual(found.trim().split('\n').sort(), names.sort());
+});
+
+test('a value of .env into which Compose would put something else ends make up, and is named by its line', () => {
+  const settings = fileURLToPath(new URL('../../scripts/make/settings.sh', import.meta.url));
+  const docker = fileURLToPath(new URL('../../scripts/make/docker.sh', import.meta.url));
+  const judged = (...lines: string[]) => {
+    const file = join(temporaryFolder(), '.env');
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''));
+    const { status, stderr } = spawnSync(
+      'bash',
+      ['-c', '. "$0"; . "$1"; refuse_replaced_values "$2"', docker, settings, file],
+      {
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, HOME: '/root' },
+      },
+    );
+    assert.equal(status === 0, stderr === '');
+    return stderr.split('\n').flatMap((line) => /^line (\d+, \w+: .*)$/.exec(line)?.[1] ?? []);
+  };
+  assert.deepEqual(
+    judged(
+      'POSTGRES_PASSWORD=of$HOME and $nothing',
+      'export S3_SECRET_KEY="a$b"\r',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template
+      'S3_PREFIX=${POSTGRES_DB}',
+      'POSTGRES_DB=shop',
+    ),
+    [
+      '1, POSTGRES_PASSWORD: $HOME',
+      '1, POSTGRES_PASSWORD: $nothing',
+      '2, S3_SECRET_KEY: $b',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template
+      '3, S3_PREFIX: ${POSTGRES_DB}',
+    ],
+  );
+  assert.deepEqual(
+    judged(
+      "POSTGRES_PASSWORD='a$b $HOME'",
+      'POSTGRES_DB=shop # $x',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template
+      'S3_PREFIX=${POSTGRES_DB}/${PART:-a}',
+      'DATABASE_URL=postgres://u:p@h/d',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template
+      'BACKUP_SOURCE_APP=${DATABASE_URL}',
+      'S3_SECRET_KEY=a$$b',
+      'APP_SECRET=$x',
+      '# S3_BUCKET=$x',
+    ),
+    [],
+    'what is meant so',
+  );
 });
 
 test('what the image says of itself is not taken away by a name without a value', () => {
