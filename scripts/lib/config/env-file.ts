@@ -1,4 +1,4 @@
-import type { Environment } from './settings.ts';
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What stands in the environment, without what `docker run --env-file` leaves in it. */
 export interface Unquoted {
