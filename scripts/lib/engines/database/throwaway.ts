@@ -56,6 +56,10 @@ export interface ThrowawayRecipe {
   prepare(directory: string, as: Pick<Stage, 'uid' | 'gid' | 'cwd'>): Promise<Stage>;
   /** Connects once; rejects while the server does not answer. */
   connect(directory: string): Promise<void>;
+  /** How long it may take until it answers; a minute unless said otherwise. */
+  readonly withinMs?: number;
+  /** Looked at before each attempt to connect: throws when the server will not answer any more. */
+  check?(directory: string): Promise<void>;
 }
 
 /**
@@ -126,16 +130,18 @@ export function whyNoPlace(parent: string): string | undefined {
   }
 }
 
-async function untilReady({ product, signal, connect }: ThrowawayRecipe, directory: string, chain: Chain) {
+async function untilReady(recipe: ThrowawayRecipe, directory: string, chain: Chain) {
+  const { product, signal, connect, withinMs = START_TIMEOUT_MS } = recipe;
   let stopped: string | undefined;
   void chain.finished.then(([result]) => {
     stopped = result?.stderr ?? '';
   });
-  const deadline = Date.now() + START_TIMEOUT_MS;
+  const deadline = Date.now() + withinMs;
   for (;;) {
     signal?.throwIfAborted();
     if (stopped !== undefined)
       throw new OperatorError('PROCESS_FAILED', `the throwaway ${product} server did not start: ${stopped}`);
+    await recipe.check?.(directory);
     try {
       return await connect(directory);
     } catch {

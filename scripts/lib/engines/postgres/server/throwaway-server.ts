@@ -92,7 +92,8 @@ export function throwawaySource(server: ThrowawayServer, database: string, like:
   return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
 }
 
-async function serverProgram(major: number | undefined): Promise<Program> {
+/** @throws OperatorError TOOL_MISSING when no server of this version is installed */
+export async function serverProgram(major: number | undefined): Promise<Program> {
   const programs = await findPrograms('postgres');
   const fitting = programs.find((program) => major === undefined || program.major === major);
   if (fitting) return fitting;

@@ -1,0 +1,285 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { OperatorError } from '../../../errors.ts';
+import { bash } from '../../../pipeline/bash.ts';
+import { runProgram, type Stage } from '../../../pipeline/chain.ts';
+import { stageError } from '../../../pipeline/result.ts';
+import { log } from '../../../terminal/log.ts';
+import { guarded, startInFolder } from '../../database/throwaway.ts';
+import { buildLocales, missingLocales } from '../server/locales.ts';
+import { besideProgram, type Program } from '../server/programs.ts';
+import { serverProgram } from '../server/throwaway-server.ts';
+import { connectAsAny } from './connect.ts';
+import { type RecoverySaid, takeIn } from './server-log.ts';
+import { readControlData, recoverySettings } from './settings.ts';
+import { type LogFeed, openSpool, replaceFile, type Spool } from './spool.ts';
+import type { RecoveryTarget } from './target.ts';
+import { type BaseArchive, linkTablespaces, mapTablespaces, tablespaceFolder, unpackBase } from './unpack.ts';
+
+const SERVE = fileURLToPath(new URL('./serve.sh', import.meta.url));
+
+/** What is to be recovered, how far, and where. */
+export interface RecoveryOrder {
+  /** The source's major version. */
+  readonly major: number;
+  readonly base: readonly BaseArchive[];
+  readonly log: LogFeed;
+  /** On which the target lies. */
+  readonly timeline: number;
+  /** Undefined for the end of the log. */
+  readonly target?: RecoveryTarget;
+  /** The log reaches the target: where no commit comes after it, its end is the very state that is asked for. */
+  readonly endCounts: boolean;
+  /** What the folder begins with: see folderPrefix. */
+  readonly prefix: string;
+  /** Superusers of the source, the likeliest first. */
+  readonly users: readonly string[];
+  /** Locales that the source's databases have. */
+  readonly locales: readonly string[];
+  /** The files are to stay: written as a real server writes. */
+  readonly durable?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A server that was recovered, promoted, and that nobody else reaches. */
+export interface Recovered {
+  readonly directory: string;
+  readonly data: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly program: Program;
+  /** Where the last record that was replayed ends: `0/8D0007D0`. */
+  readonly reachedLsn: string;
+  /** It went to the end of the log. */
+  readonly isEnd: boolean;
+  readonly lastIn: RecoverySaid['lastIn'];
+  readonly firstOut: RecoverySaid['firstOut'];
+  /** How it is run as, for programs that work on its files. */
+  readonly as: Partial<Stage>;
+  /** Shuts the server down cleanly; its files stay until `stop`. */
+  shutDown(): Promise<void>;
+  /** Stops it and removes its folder. */
+  stop(): Promise<void>;
+}
+
+const PORT = 5432;
+/** Bounded by the signal: a long log takes its time. */
+const NO_LIMIT_MS = 30 * 86_400_000;
+const SHUTDOWN_WITHIN_MS = 600_000;
+
+/**
+ * Recovers a base with the log since then on a throwaway server, up to the target, and promotes it.
+ *
+ * @throws OperatorError TOOL_MISSING without a server of its version; BACKUP_DAMAGED naming the object; RESTORE_FAILED when
+ *   the log did not take the server to the target
+ */
+export async function recover(order: RecoveryOrder): Promise<Recovered> {
+  const { signal, target } = order;
+  const program = await serverProgram(order.major);
+  const said: RecoverySaid = { hasStopped: false, hasMissedTarget: false };
+  let spool: Spool | undefined;
+  let as: Partial<Stage> = {};
+  let user = '';
+  let isSecondRun = false;
+  let refusal: unknown;
+  let configure = (_target: RecoveryTarget | undefined) => {};
+  const server = await startInFolder({
+    product: 'PostgreSQL',
+    accounts: ['postgres', 'nobody'],
+    prefix: order.prefix,
+    signal,
+    withinMs: NO_LIMIT_MS,
+    prepare: async (directory, owner) => {
+      as = owner;
+      const data = join(directory, 'data');
+      const own = (path: string) => owner.uid !== undefined && chownSync(path, owner.uid, owner.gid ?? owner.uid);
+      await prepareFiles(order, program, { directory, data, as: owner, own });
+      const folder = join(directory, 'spool');
+      const filling = openSpool(folder, order.log, { owner: own, signal });
+      spool = filling;
+      const control = await readControlData((await besideProgram(program, 'pg_controldata')).path, data, owner);
+      writeFileSync(join(directory, 'hba.conf'), 'local all all trust\n');
+      configure = (to) =>
+        replaceFile(
+          join(directory, 'recovery.conf'),
+          recoverySettings({
+            major: program.major,
+            control,
+            socketFolder: directory,
+            hbaFile: join(directory, 'hba.conf'),
+            restoreCommand: filling.command,
+            timeline: order.timeline,
+            target: to,
+            durable: order.durable ?? false,
+          }),
+        );
+      configure(target);
+      const missing = await missingLocales(order.locales, signal);
+      const locales = missing.length > 0 ? await buildLocales(missing, directory) : undefined;
+      const command = [program.path, '-D', data, '-c', `config_file=${join(directory, 'recovery.conf')}`];
+      const serve = bash(SERVE, [directory, ...command]);
+      return {
+        name: 'postgres',
+        ...guarded('TERM', directory, [serve.command, ...serve.args]),
+        env: locales === undefined ? {} : { LOCPATH: locales.path },
+        ...owner,
+        onLine: (line) => {
+          takeIn(said, line);
+          return isChatter(line);
+        },
+      };
+    },
+    check: async (directory) => {
+      if (refusal !== undefined) throw refusal;
+      const ended = join(directory, 'ended');
+      if (!existsSync(ended)) return;
+      // what the feed has to say is the cause of what the server says
+      if (existsSync(join(directory, 'spool', 'failed'))) await spool?.filled;
+      // its last words may still be on their way
+      await sleep(100);
+      if (said.hasMissedTarget && order.endCounts && !isSecondRun) {
+        isSecondRun = true;
+        said.hasMissedTarget = false;
+        delete said.fatal;
+        log.info('no commit comes after the moment: going on to the end of the log, which is the same state');
+        configure(undefined);
+        replaceFile(join(directory, 'again'), '');
+        while (existsSync(ended)) await sleep(20);
+        return;
+      }
+      throw ending(order, said);
+    },
+    connect: async (directory) => {
+      user = await connectAsAny({ host: directory, port: PORT }, order.users).catch((error: unknown) => {
+        // one that answers, and lets none of them in, will not do so later
+        if (error instanceof OperatorError) refusal = error;
+        throw error;
+      });
+    },
+  }).catch(async (error: unknown) => {
+    await spool?.close();
+    throw error;
+  });
+  await spool?.close();
+  const data = join(server.directory, 'data');
+  rmSync(join(server.directory, 'spool'), { recursive: true, force: true });
+  const { lastIn, firstOut } = said;
+  return {
+    directory: server.directory,
+    data,
+    host: server.directory,
+    port: PORT,
+    user,
+    program,
+    reachedLsn: endOfReplay(data),
+    isEnd: !said.hasStopped,
+    lastIn,
+    firstOut,
+    as,
+    shutDown: () => shutDown(server.directory, data),
+    stop: server.stop,
+  };
+}
+
+/** Unpacks and verifies the base, and takes out of it what would let it start as something else. */
+async function prepareFiles(
+  order: RecoveryOrder,
+  program: Program,
+  at: { directory: string; data: string; as: Partial<Stage>; own: (path: string) => unknown },
+): Promise<void> {
+  const { directory, data, as, own } = at;
+  const oids = order.base.flatMap(({ oid }) => (oid === undefined ? [] : [oid]));
+  if (oids.length > 0) {
+    mkdirSync(join(directory, 'tablespaces'), { mode: 0o700 });
+    own(join(directory, 'tablespaces'));
+  }
+  for (const folder of [data, ...oids.map((oid) => tablespaceFolder(directory, oid))]) {
+    mkdirSync(folder, { mode: 0o700 });
+    own(folder);
+  }
+  await unpackBase(order.base, { directory, data, as, signal: order.signal });
+  linkTablespaces(directory, data, oids);
+  await verify(program, data, as, order.signal);
+  mapTablespaces(directory, data);
+  for (const name of ['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts'])
+    rmSync(join(data, name), { force: true });
+  for (const name of ['postgresql.auto.conf', 'recovery.signal']) {
+    writeFileSync(join(data, name), '');
+    own(join(data, name));
+  }
+  chmodSync(data, 0o700);
+}
+
+/** Every file against the checksums that the server wrote when the base was taken. */
+async function verify(program: Program, data: string, as: Partial<Stage>, signal: AbortSignal): Promise<void> {
+  const { path } = await besideProgram(program, 'pg_verifybackup');
+  const result = await runProgram(
+    { ...as, name: 'pg_verifybackup', command: path, args: ['--no-parse-wal', '--exit-on-error', data] },
+    { signal },
+  );
+  if (result.exitCode === 0) return;
+  const { message } = stageError(result);
+  throw new OperatorError('BACKUP_DAMAGED', `the base is not what the server sent: ${message}`, {
+    hint: 'An older base, with the log since then, may restore the same moment. Nothing was touched.',
+  });
+}
+
+/** What is said for as long as somebody asks whether it answers, and what is no news. */
+function isChatter(line: string): boolean {
+  return /not yet accepting connections|is starting up|Hot standby mode is disabled|restored log file|^LOG: {2}(starting PostgreSQL|listening on)/.test(
+    line,
+  );
+}
+
+/** Why a recovery came to nothing. */
+function ending({ target, log: feed }: RecoveryOrder, said: RecoverySaid): OperatorError {
+  const hint = 'Nothing was touched.';
+  if (said.hasMissedTarget) {
+    const what =
+      target?.kind === 'mark' ? `the mark ${target.name}` : `transaction ${target?.kind === 'xid' ? target.xid : ''}`;
+    return new OperatorError(
+      'RESTORE_REFUSED',
+      `${what} is not in the log between the base and its end (last commit in it: ${said.lastIn?.at ?? 'none'})`,
+      { hint: `It may have been rolled back, or be of another time. ${hint}` },
+    );
+  }
+  const fatal = said.fatal ?? 'the server ended without a word';
+  const library = /resource manager/.test(fatal)
+    ? ' An extension with a log of its own is needed to replay it: install it here.'
+    : '';
+  const where = /exit code 200/.test(fatal)
+    ? ` It asked for a file that the listing does not know (${feed.planned.length} segments were planned).`
+    : '';
+  return new OperatorError('RESTORE_FAILED', `the log could not be replayed: ${fatal}${where}`, {
+    hint: `${library}${hint}`.trim(),
+  });
+}
+
+/** Where the last record ends that was replayed: where the timeline that the promotion began leaves its parent. */
+export function endOfReplay(data: string): string {
+  const folder = join(data, 'pg_wal');
+  const newest = readdirSync(folder)
+    .filter((name) => /^[0-9A-F]{8}\.history$/.test(name))
+    .sort()
+    .at(-1);
+  const lines = newest === undefined ? [] : readFileSync(join(folder, newest), 'utf8').trim().split('\n');
+  const lsn = /^\d+\s+([0-9A-F]+\/[0-9A-F]+)/.exec(lines.at(-1) ?? '')?.[1];
+  if (lsn !== undefined) return lsn;
+  throw new OperatorError('RESTORE_FAILED', 'the recovered server does not say how far it has replayed the log', {
+    hint: 'Nothing was touched. This should not happen: please report it.',
+  });
+}
+
+async function shutDown(directory: string, data: string): Promise<void> {
+  const pid = Number.parseInt(readFileSync(join(data, 'postmaster.pid'), 'utf8'), 10);
+  process.kill(pid, 'SIGINT');
+  const deadline = Date.now() + SHUTDOWN_WITHIN_MS;
+  while (!existsSync(join(directory, 'ended'))) {
+    if (Date.now() > deadline)
+      throw new OperatorError('PROCESS_FAILED', 'the recovered server did not shut down in time');
+    await sleep(50);
+  }
+}
