@@ -1,22 +1,22 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
 import { bash } from '../../../pipeline/bash.ts';
-import { runProgram, type Stage } from '../../../pipeline/chain.ts';
-import { stageError } from '../../../pipeline/result.ts';
+import type { Stage } from '../../../pipeline/chain.ts';
 import { log } from '../../../terminal/log.ts';
 import { guarded, startInFolder } from '../../database/throwaway.ts';
 import { buildLocales, missingLocales } from '../server/locales.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
 import { serverProgram } from '../server/throwaway-server.ts';
 import { connectAsAny } from './connect.ts';
+import { prepareFiles } from './prepare-files.ts';
 import { type RecoverySaid, takeIn } from './server-log.ts';
 import { readControlData, recoverySettings } from './settings.ts';
 import { type LogFeed, openSpool, replaceFile, type Spool } from './spool.ts';
 import type { RecoveryTarget } from './target.ts';
-import { type BaseArchive, linkTablespaces, mapTablespaces, tablespaceFolder, unpackBase } from './unpack.ts';
+import type { BaseArchive } from './unpack.ts';
 
 const SERVE = fileURLToPath(new URL('./serve.sh', import.meta.url));
 
@@ -96,7 +96,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
       as = owner;
       const data = join(directory, 'data');
       const own = (path: string) => owner.uid !== undefined && chownSync(path, owner.uid, owner.gid ?? owner.uid);
-      await prepareFiles(order, program, { directory, data, as: owner, own });
+      await prepareFiles(order.base, program, { directory, data, as: owner, own, signal });
       const folder = join(directory, 'spool');
       const filling = openSpool(folder, order.log, { owner: own, signal });
       spool = filling;
@@ -182,49 +182,6 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
     shutDown: () => shutDown(server.directory, data),
     stop: server.stop,
   };
-}
-
-/** Unpacks and verifies the base, and takes out of it what would let it start as something else. */
-async function prepareFiles(
-  order: RecoveryOrder,
-  program: Program,
-  at: { directory: string; data: string; as: Partial<Stage>; own: (path: string) => unknown },
-): Promise<void> {
-  const { directory, data, as, own } = at;
-  const oids = order.base.flatMap(({ oid }) => (oid === undefined ? [] : [oid]));
-  if (oids.length > 0) {
-    mkdirSync(join(directory, 'tablespaces'), { mode: 0o700 });
-    own(join(directory, 'tablespaces'));
-  }
-  for (const folder of [data, ...oids.map((oid) => tablespaceFolder(directory, oid))]) {
-    mkdirSync(folder, { mode: 0o700 });
-    own(folder);
-  }
-  await unpackBase(order.base, { directory, data, as, signal: order.signal });
-  linkTablespaces(directory, data, oids);
-  await verify(program, data, as, order.signal);
-  mapTablespaces(directory, data);
-  for (const name of ['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts'])
-    rmSync(join(data, name), { force: true });
-  for (const name of ['postgresql.auto.conf', 'recovery.signal']) {
-    writeFileSync(join(data, name), '');
-    own(join(data, name));
-  }
-  chmodSync(data, 0o700);
-}
-
-/** Every file against the checksums that the server wrote when the base was taken. */
-async function verify(program: Program, data: string, as: Partial<Stage>, signal: AbortSignal): Promise<void> {
-  const { path } = await besideProgram(program, 'pg_verifybackup');
-  const result = await runProgram(
-    { ...as, name: 'pg_verifybackup', command: path, args: ['--no-parse-wal', '--exit-on-error', data] },
-    { signal },
-  );
-  if (result.exitCode === 0) return;
-  const { message } = stageError(result);
-  throw new OperatorError('BACKUP_DAMAGED', `the base is not what the server sent: ${message}`, {
-    hint: 'An older base, with the log since then, may restore the same moment. Nothing was touched.',
-  });
 }
 
 /** What is said for as long as somebody asks whether it answers, and what is no news. */
