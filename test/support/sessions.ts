@@ -37,7 +37,8 @@ export function signalSession(session: number, name: NodeJS.Signals): void {
   }
 }
 
-const WAIT_MS = 30_000;
+/** Long enough for a machine that has much else to do. */
+const WAIT_MS = 120_000;
 
 /** Asks again and again until there is an answer. */
 export async function until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
