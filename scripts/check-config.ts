@@ -3,7 +3,7 @@ import { type Config, loadConfig } from './lib/config/config.ts';
 import type { Schedule } from './lib/config/schedule.ts';
 import { whyNoPlace } from './lib/engines/database/throwaway.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { awaitJobs } from './lib/machine/job-notes.ts';
+import { awaitJobs, refuseJobs } from './lib/machine/job-notes.ts';
 import { drillDirectory } from './lib/machine/run-notes.ts';
 import { jobSchedules } from './lib/status/jobs.ts';
 import { log, print } from './lib/terminal/log.ts';
@@ -31,6 +31,7 @@ await main({
       for (const [name, { ofelia }] of misread) print(`${name}=${ofelia}`);
       return EXIT.done;
     }
+    if (options['await-jobs'] && misread.length > 0) refuseJobs(misreadInWords(misread));
     assertReadAsMeant(misread);
     const { sources, values } = config;
     const why = whyNoPlace(drillDirectory(values.DRILL_DIR));
@@ -50,8 +51,12 @@ function schedulesOf({ values }: Config): [string, Schedule][] {
 /** Ofelia has read the very words that this container was given: what it does not take as it is would run at other times, or never. */
 function assertReadAsMeant(misread: readonly [string, Schedule][]): void {
   if (misread.length === 0) return;
-  const lines = misread.map(([name, { text, ofelia }]) => `  - ${name} '${text}': Ofelia wants '${ofelia}'`);
-  throw new OperatorError('CONFIG', `Ofelia does not read these schedules as they are meant:\n${lines.join('\n')}`, {
+  throw new OperatorError('CONFIG', misreadInWords(misread), {
     hint: 'Start the stack with make up, which tells Ofelia so, or write them so in .env.',
   });
+}
+
+function misreadInWords(misread: readonly [string, Schedule][]): string {
+  const each = misread.map(([name, { text, ofelia }]) => `${name} '${text}' would have to be '${ofelia}'`);
+  return `Ofelia does not read these schedules as they are meant: ${each.join(', ')}`;
 }

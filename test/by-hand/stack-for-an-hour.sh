@@ -28,7 +28,7 @@ MARIADB_PASSWORD=''
 COMPOSE_PROFILES='socket-proxy'
 OFELIA_DOCKER_HOST='tcp://socket-proxy:2375'
 DOCKER_SOCKET='/dev/null'
-BACKUP_SCHEDULE='* * * * *'
+BACKUP_SCHEDULE='0 * * * * *'
 CONNECT_TIMEOUT='5s'
 RETENTION_KEEP_LAST='unlimited'
 END

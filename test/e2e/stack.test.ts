@@ -219,6 +219,18 @@ describe('the stack', { skip }, () => {
     assert.match(stderr, /S3_ENDPOINT "garage"/);
     assert.match(stdout, /health: 1/);
   });
+
+  step('runs no job in a container whose schedule Ofelia would read as every second', async () => {
+    const { stdout, stderr } = await stack.compose([
+      ...['run', '--rm', '--no-deps', '--env=BACKUP_SCHEDULE=* * * * *', '--entrypoint=sh', 'backup', '-c'],
+      'timeout -s KILL 5 /app/docker/backup/entrypoint.sh; backup; echo "backup: $?"; status --json',
+    ]);
+    assert.match(stderr, /this container runs no backup: .*'\* \* \* \* \*' would have to be '0 \* \* \* \* \*'/);
+    assert.match(stdout, /backup: 2/);
+    const { ok, jobs } = JSON.parse(stdout.slice(stdout.indexOf('{')));
+    assert.equal(ok, false);
+    assert.match(jobs[0].reasons[0], /backup does not run in this container/);
+  });
 });
 
 describe('the stack with docker-compose.secrets.yml', { skip }, () => {

@@ -13,6 +13,8 @@ export type JobName = 'backup' | 'cleanup' | 'drill';
 const FOLDER = '/tmp/jobs';
 /** Leads to where histories outlive this container, if there is such a place. */
 const HISTORIES = join(FOLDER, 'history');
+/** Why this container's jobs are not to run, in words. */
+const REFUSED = join(FOLDER, 'refused');
 const historyOf = (job: JobName) => join(HISTORIES, job);
 
 /** What is known of a job of this container. */
@@ -24,6 +26,18 @@ export interface JobNote {
   readonly hasRun: boolean;
   /** Also of the containers before this one. */
   readonly history: JobHistory;
+  /** Why no job is to run in this container. */
+  readonly refused?: string;
+}
+
+/**
+ * From now on this container runs no job: Ofelia, which has read the same schedules, would start them at other times.
+ * @param why a sentence
+ * @throws what the file system says of /tmp
+ */
+export function refuseJobs(why: string): void {
+  makeOpen(FOLDER);
+  writeFileSync(REFUSED, why);
 }
 
 /**
@@ -55,6 +69,12 @@ export function awaitJobs(schedules: readonly (readonly [JobName, string])[], ke
 /** Notes that a job is under way until `work` ends, where somebody waits for that. What cannot be written is no reason to fail. */
 export async function withJobNote(job: JobName | undefined, work: () => Promise<ExitCode>): Promise<ExitCode> {
   if (job === undefined || !existsSync(FOLDER)) return work();
+  const refused = whyRefused();
+  if (refused !== undefined) {
+    throw new OperatorError('CONFIG', `this container runs no ${job}: ${refused}`, {
+      hint: 'Start the stack with make up, which tells Ofelia so, or write them so in .env.',
+    });
+  }
   note(job, 'began', `${process.pid}`);
   let code: ExitCode = EXIT.failed;
   try {
@@ -70,9 +90,11 @@ export async function withJobNote(job: JobName | undefined, work: () => Promise<
 
 /** What is known of the job, or undefined where nobody waits for jobs. */
 export function readJobNote(job: JobName): JobNote | undefined {
-  const since = statSync(join(FOLDER, 'since'), { throwIfNoEntry: false })?.mtime;
+  const refused = whyRefused();
+  const since = statSync(refused === undefined ? join(FOLDER, 'since') : REFUSED, { throwIfNoEntry: false })?.mtime;
   if (!since) return undefined;
   const history = readHistory(historyOf(job));
+  if (refused !== undefined) return { lastSeen: since, isRunning: false, hasRun: false, history, refused };
   const last = history.runs.at(-1);
   if (!last || last.began < since) return { lastSeen: since, isRunning: false, hasRun: false, history };
   return {
@@ -81,6 +103,14 @@ export function readJobNote(job: JobName): JobNote | undefined {
     hasRun: true,
     history,
   };
+}
+
+function whyRefused(): string | undefined {
+  try {
+    return readFileSync(REFUSED, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 function note(job: JobName, event: 'began' | 'ended', words: string): void {

@@ -39,12 +39,12 @@ export function readJobs(config: Config, now: Date, readNote = readJobNote): Job
     const failed = failedRuns(history, isRunning, now);
     return {
       job,
-      ok: missed === undefined,
+      ok: missed === undefined && note.refused === undefined,
       missedAt: missed?.toISOString() ?? null,
       lastSeen: note.hasRun ? note.lastSeen.toISOString() : null,
       missed: all.map((time) => time.toISOString()),
       failed: failed.map(({ began }) => began.toISOString()),
-      reasons: missed === undefined ? [] : [reason(job, missed, note, isSilent)],
+      reasons: reasons(job, missed, note, isSilent),
       notes: [...missedNote(job, all), ...failedNote(job, failed)],
     };
   });
@@ -84,6 +84,11 @@ export function jobSchedules(config: Config): [JobName, string][] {
 function missedAt(schedule: Schedule, { lastSeen, isRunning }: JobNote, now: Date): Date | undefined {
   if (isRunning) return undefined;
   return schedule.lastDue(lastSeen, new Date(now.getTime() - GRACE_MS));
+}
+
+function reasons(job: JobName, missed: Date | undefined, note: JobNote, isSilent: boolean): string[] {
+  if (note.refused !== undefined) return [`${job} does not run in this container: ${note.refused}`];
+  return missed === undefined ? [] : [reason(job, missed, note, isSilent)];
 }
 
 function reason(job: JobName, missed: Date, { lastSeen, hasRun }: JobNote, isSilent: boolean): string {

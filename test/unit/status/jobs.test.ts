@@ -42,6 +42,13 @@ describe('a scheduled job', () => {
     }
   });
 
+  test('of a container that runs none is told of, with the reason', () => {
+    const refused = { ...waiting, refused: "BACKUP_SCHEDULE '* * * * *' would have to be '0 * * * * *'" };
+    const { ok, reasons } = backup('* * * * *', refused, '01:00:01') ?? {};
+    assert.equal(ok, false);
+    assert.match(reasons?.[0] ?? '', /^backup does not run in this container: BACKUP_SCHEDULE/);
+  });
+
   test('is nobody’s business where no container waits for it, or when it is off', () => {
     assert.equal(backup('0 2 * * *', undefined, '09:00:00'), undefined);
   });
