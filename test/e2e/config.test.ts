@@ -90,6 +90,23 @@ describe('config', () => {
     assert.equal(stderr.match(/BACKUP_FOO/g)?.length, 1, stderr);
   });
 
+  test('a # that one reader of .env takes for a comment, and another for a part of the value, is refused by its line', async () => {
+    const folder = temporaryFolder();
+    const read = (dotenv: string) => runVerb('list', [], { BACKUP_DIR: folder }, { dotenv });
+    const { code, stderr } = await read('APP=a#b\nPOSTGRES_PASSWORD=ab#canary\n');
+    assert.equal(code, 2);
+    assert.match(stderr, /\.env:2: POSTGRES_PASSWORD has a # in it/);
+    assert.doesNotMatch(stderr, /canary/);
+    for (const line of [
+      "POSTGRES_PASSWORD='ab#c'",
+      'POSTGRES_DB=shop # a#b',
+      'S3_PREFIX= #x',
+      '# S3_PREFIX=a#b',
+      'APP=a#b',
+    ])
+      assert.equal((await read(`${line}\n`)).code, 0, line);
+  });
+
   test('a .env that no reader of it understands is named, not passed over', async () => {
     const folder = temporaryFolder();
     const utf16 = Buffer.from('\uFEFFBACKUP_AGE_RECIPIENTS=age1x\n', 'utf16le').toString('latin1');

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { parse } from 'dotenv';
 import { messageOf, OperatorError } from '../errors.ts';
 import { readText } from './from-files.ts';
-import type { Environment, Origin } from './settings.ts';
+import { type Environment, isRead, type Origin } from './settings.ts';
 
 const DOTENV = '.env';
 
@@ -23,6 +23,7 @@ export function readEnvironment(): Found {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
   const text = dotenvText();
   const dotenv = parse(text);
+  assertReadAlike(text);
   const own = { ...process.env };
   const environment = { ...dotenv, ...own };
   for (const name of Object.keys(environment)) {
@@ -52,6 +53,22 @@ function dotenvText(): string {
   } catch (error) {
     throw new OperatorError('CONFIG', `${DOTENV} cannot be read: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/**
+ * A # without a space before it begins a comment to dotenv, and is a part of the value to Compose: half of a password would be
+ * taken here, and all of it there.
+ */
+function assertReadAlike(text: string): void {
+  text.split('\n').forEach((line, i) => {
+    const [, name, value = ''] = /^\s*(?:export\s+)?(\w+)\s*=\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || !/^[^'"`#\s][^#]*#/.test(value) || /\s#/.test(value.slice(0, value.indexOf('#') + 1)))
+      return;
+    if (!isRead(name)) return;
+    throw new OperatorError('CONFIG', `${DOTENV}:${i + 1}: ${name} has a # in it, which is read in two ways`, {
+      hint: `Write its value in single quotes: ${name}='…'. A comment has a space before it.`,
+    });
+  });
 }
 
 /** An application's TMPDIR may name a folder of its own container. */

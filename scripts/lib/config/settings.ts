@@ -99,7 +99,8 @@ function readFiles(env: Record<string, string>, origins: Map<string, Origin>, pr
   }
 }
 
-function isRead(name: string): boolean {
+/** Whether this program reads the variable, as its own or in place of one of its own, or the file that it names. */
+export function isRead(name: string): boolean {
   return isReadFromFile(name) || (name.endsWith('_FILE') && isReadFromFile(name.slice(0, -'_FILE'.length)));
 }
 
