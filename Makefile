@@ -8,7 +8,7 @@ endif
 # targets each has to know it. Settings of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE
+WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
 WORDS_OF_drill := FILE SOURCE
 WORDS_OF_backup := SOURCE
 WORDS_OF_list-backups := SOURCE
@@ -57,6 +57,7 @@ COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
+WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
@@ -100,9 +101,9 @@ backup: ## Back up now [SOURCE=name]
 list-backups: ## Every backup there is [SOURCE=name]
 	$(VERB) list $(SOURCE_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes]
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) -- "$$FILE"
+	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- "$$FILE"
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)

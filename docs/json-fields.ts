@@ -98,6 +98,8 @@ export const JSON_FIELDS = {
     durationMs: 'How long it took until the restored database was in place.',
     'ungiven[]':
       'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
+    'missing[]':
+      'With `--without-broken`: what was left out, or holds for rows from now on alone, and why. Otherwise empty.',
   } satisfies Fields<RestoreResult>,
   'restore --undo --json': {
     database: 'The database, or the path.',

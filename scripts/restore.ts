@@ -8,7 +8,8 @@ import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--own-search-path] [--json]
+restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--own-search-path]
+                    [--without-broken] [--json]
 restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
@@ -22,8 +23,11 @@ the live database as it was. Folders go the same way. See list for the keys.
   --compare       before the swap, read the restored database once more and compare every row and definition with those
                   that were dumped, as a drill does
   --own-search-path  load with the search path that the database has, for functions that need it: the dump says none
+  --without-broken  go on without a constraint that rows of the backup break, and without an index, a view or a function
+                  that its own rows or names do not let be made; never without rows. Says what is missing, before the
+                  swap and after it; a constraint stays for rows from now on (NOT VALID) where that can be
   --undo          swap the database that the last restore replaced back in
-  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs}
+  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs, missing}
 
 Exit codes: 0 done, 1 failed (the live database is as it was, or the restored one is in place and says that its owner, grants,
 settings or roles could not be given: "ungiven"), 2 wrong usage or configuration, 4 another restore runs.`;
@@ -38,6 +42,7 @@ await verb({
     undo: { type: 'boolean' },
     'other-server': { type: 'boolean' },
     'own-search-path': { type: 'boolean' },
+    'without-broken': { type: 'boolean' },
   },
   allowPositionals: true,
   request: ({ options, words }) => readRequest(options, words),

@@ -41,7 +41,7 @@ export async function load(order: LoadOrder): Promise<void> {
   const signal = AbortSignal.any([outer, failed.signal]);
   const progress = startProgress({ what: `reading ${backup.key}`, totalBytes: backup.sizeBytes });
   try {
-    for (const { jobs, loads } of await session.plan(backup.format, parts)) {
+    for (const { jobs, loads, after } of await session.plan(backup.format, parts)) {
       const running: Promise<void>[] = [];
       await inParallel(loads, jobs, (one) => {
         const object = objects.find(({ part }) => part === one.part);
@@ -54,6 +54,7 @@ export async function load(order: LoadOrder): Promise<void> {
       // those that did not fail by themselves are being ended
       await Promise.allSettled(running);
       signal.throwIfAborted();
+      await after?.();
     }
   } finally {
     progress.end();
@@ -62,16 +63,18 @@ export async function load(order: LoadOrder): Promise<void> {
 
 /** Loads one object. What reads it sees the end of its input, and may commit, only once all was as it was stored. */
 async function loadObject(
-  { repository, backup, manifest, witness, signal, progress }: LoadOrder & { progress: Progress },
+  { repository, backup, manifest, witness, signal: outer, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { into, meter, verifyEnd }: Load,
+  { into, meter, through = [], verifyEnd, doom }: Load,
 ): Promise<void> {
+  const signal = doom ? AbortSignal.any([outer, doom]) : outer;
   const isProgram = typeof into !== 'function';
   const chain = startChain(
     [
       ...repository.openingStages(backup),
       meterStage(METER, { program: meter }),
       ...(witness ? [witness()] : []),
+      ...through,
       ...(isProgram ? [into] : []),
     ],
     { stdin: true, stdout: !isProgram, signal },

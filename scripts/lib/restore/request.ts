@@ -23,6 +23,8 @@ export interface RestoreRequest {
   readonly compare?: boolean;
   /** Load with the search path that the database has. */
   readonly ownSearchPath?: boolean;
+  /** Go on without what the dump's own rows or names do not let be made. */
+  readonly withoutBroken?: boolean;
 }
 
 /** The options of the verb, as they were typed. */
@@ -34,6 +36,7 @@ export interface RestoreWords {
   readonly undo?: boolean | undefined;
   readonly 'other-server'?: boolean | undefined;
   readonly 'own-search-path'?: boolean | undefined;
+  readonly 'without-broken'?: boolean | undefined;
 }
 
 /**
@@ -41,14 +44,16 @@ export interface RestoreWords {
  * @throws OperatorError USAGE for words that do not go together
  */
 export function readRequest(
-  { source, at, to, undo, compare, 'other-server': otherServer, 'own-search-path': ownSearchPath }: RestoreWords,
+  options: RestoreWords,
   words: readonly string[],
 ): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
+  const { source, at, to, undo, compare } = options;
+  const { 'other-server': otherServer, 'own-search-path': ownSearchPath, 'without-broken': withoutBroken } = options;
   const [wanted, ...others] = words;
   if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
   if (undo) {
-    if (wanted !== undefined || to !== undefined || at !== undefined || compare)
-      throw usage('--undo takes no backup, --at, --to or --compare');
+    if (wanted !== undefined || to !== undefined || at !== undefined || compare || withoutBroken)
+      throw usage('--undo takes no backup, --at, --to, --compare or --without-broken');
     return { verb: 'undo', source };
   }
   if (wanted === undefined || wanted === '') throw usage('which backup? Give a key, or latest');
@@ -63,6 +68,7 @@ export function readRequest(
     ...(otherServer === undefined ? {} : { otherServer }),
     ...(compare ? { compare } : {}),
     ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
+    ...(withoutBroken === undefined ? {} : { withoutBroken }),
   };
 }
 

@@ -18,6 +18,7 @@ import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
 import { beginProof, type Proof } from './proof.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
+import { describeMissing } from './text.ts';
 
 export interface RestoreResult {
   readonly key: string;
@@ -35,6 +36,8 @@ export interface RestoreResult {
   readonly durationMs: number;
   /** What of owner, grants, settings and roles could not be given: the data is in place, and the restore is not whole. */
   readonly ungiven: readonly string[];
+  /** What was left out because the backup's own rows or names do not let it be made, as was asked for. */
+  readonly missing: readonly string[];
 }
 
 /**
@@ -77,7 +80,7 @@ async function bringBackFound(
   config: Config,
   repository: Repository,
   found: Found,
-  { to, otherServer, ownSearchPath, compare = false }: RestoreRequest,
+  { to, otherServer, ownSearchPath, withoutBroken, compare = false }: RestoreRequest,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
   const { backup, manifest, source } = found;
@@ -92,11 +95,12 @@ async function bringBackFound(
     ...(manifest === undefined ? {} : { manifest }),
     ...(globals === undefined ? {} : { globals }),
     ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
+    ...(withoutBroken === undefined ? {} : { withoutBroken }),
     ...(otherServer ? {} : { isKnownServer: (id: string) => isKnownServer(repository, found, id, signal) }),
     signal,
   });
   try {
-    const { contents, ungiven } = await fill(repository, { backup, manifest, session, compare }, signal);
+    const { contents, ungiven, missing } = await fill(repository, { backup, manifest, session, compare }, signal);
 
     // from here on the live database changes
     const committed = await session.commit();
@@ -108,6 +112,7 @@ async function bringBackFound(
 
     const notGiven = [...ungiven, ...(committed.ungiven ?? [])];
     for (const sentence of notGiven) log.error(`${database} is ${sentence}`);
+    if (missing.length > 0) log.warn(`${database} is in place without all of the backup: ${describeMissing(missing)}`);
 
     const safetyBackup = await keepSafe(config, repository, source, previousDatabase, outer);
     return {
@@ -121,6 +126,7 @@ async function bringBackFound(
       ...(contents.fileBytes === undefined ? {} : { fileBytes: contents.fileBytes }),
       durationMs,
       ungiven: notGiven,
+      missing,
     };
   } catch (error) {
     if (session.isForeign) log.warn(`${session.staging} may hold a part of the backup; empty it before the next try`);
@@ -152,17 +158,19 @@ async function fill(
     compare,
   }: { backup: Backup; manifest: Manifest | undefined; session: RestoreSession; compare: boolean },
   signal: AbortSignal,
-): Promise<{ contents: Contents; ungiven: readonly string[] }> {
+): Promise<{ contents: Contents; ungiven: readonly string[]; missing: readonly string[] }> {
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) for await (const _ of repository.readAll(backup, manifest, signal));
   // owner, settings and grants of the database are those of the live one, and no business of the dump's
   const order = { repository, backup, manifest, session, globals: undefined, signal };
   const proof = compare ? await beginProof(order) : undefined;
   await load({ repository, backup, manifest, session, witness: proof?.witness, signal });
+  const missing = session.missing?.() ?? [];
+  for (const sentence of missing) log.warn(sentence);
   const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) assertSame(compareContents(manifest, contents));
   if (proof) await assertEqual(proof);
-  return { contents, ungiven };
+  return { contents, ungiven, missing };
 }
 
 async function assertEqual(proof: Proof): Promise<void> {

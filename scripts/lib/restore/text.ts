@@ -12,14 +12,28 @@ export function reportOf({
   safetyBackup,
   durationMs,
   ungiven,
+  missing,
 }: RestoreResult): Report {
   const what = `${key} restored into ${database} in ${formatDuration(durationMs)}`;
   if (ungiven.length > 0)
     return { outcome: 'warning', items: [{ source: database, what: `${what}, but it is ${ungiven.join('; ')}` }] };
+  if (missing.length > 0)
+    return {
+      outcome: 'warning',
+      items: [{ source: database, what: `${what}, without all of the backup: ${describeMissing(missing)}` }],
+    };
   if (previousDatabase === null || safetyBackup !== null)
     return { outcome: 'success', items: [{ source: database, what }] };
   const next = `The replaced database is kept as ${previousDatabase}; ${command('backup')} once the cause in the log is fixed.`;
   return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
+}
+
+const SHOWN = 10;
+
+/** The first of what was left out, and how many more there are. */
+export function describeMissing(missing: readonly string[]): string {
+  const more = missing.length > SHOWN ? [`and ${missing.length - SHOWN} more`] : [];
+  return [...missing.slice(0, SHOWN), ...more].join('; ');
 }
 
 function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): string {
@@ -30,6 +44,7 @@ function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): stri
 export function printResult(result: RestoreResult) {
   print(`restored   ${result.key}`);
   print(`into       ${result.database} (${contentsOf(result)}) in ${formatDuration(result.durationMs)}`);
+  for (const sentence of result.missing) print(`without    ${sentence}`);
   if (result.previousDatabase === null) return;
   print(`replaced   kept as ${result.previousDatabase}`);
   print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);

@@ -1,13 +1,20 @@
-import { OperatorError } from '../../../errors.ts';
+import { fileURLToPath } from 'node:url';
+import { runProgram, type Stage } from '../../../pipeline/chain.ts';
+import { meterStage } from '../../../pipeline/meter.ts';
+import { assertSucceeded } from '../../../pipeline/result.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { LoadStep } from '../../engine.ts';
+import type { Load, LoadStep } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
-import type { Connection } from '../server/connection.ts';
+import { type Connection, connect } from '../server/connection.ts';
 import { loadStage } from '../server/load-stage.ts';
+import { programFor } from '../server/programs.ts';
 import { psqlMeter } from '../server/psql-meter.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
+import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { planFolder } from '../split/load.ts';
+import type { BrokenObjects } from './broken-objects.ts';
+import { loosenChecks } from './loosened-checks.ts';
 
 /** What a newer pg_dump writes at a dump's head and an older server does not know. */
 const HEAD_SETTINGS = [
@@ -26,41 +33,88 @@ export interface PlannedLoad {
   readonly isForeign: boolean;
   readonly manifest: Manifest | undefined;
   readonly ownSearchPath: boolean;
+  /** Where it is to go on without what the dump's own rows or names do not let be made: takes note of that. */
+  readonly broken: BrokenObjects | undefined;
   readonly signal: AbortSignal;
 }
 
-/** See RestoreSession.plan. @throws OperatorError RESTORE_REFUSED for what cannot be loaded as was asked for */
+/** See RestoreSession.plan. */
 export async function planLoad(
-  { connection, source, staging, isForeign, manifest, ownSearchPath, signal }: PlannedLoad,
+  { connection, source, staging, isForeign, manifest, ownSearchPath, broken, signal }: PlannedLoad,
   format: string,
   parts: readonly string[],
 ): Promise<readonly LoadStep[]> {
   const { serverVersionNum, isSuperuser } = connection;
   const loading = { serverVersionNum, isSuperuser, hasEventTriggers: (manifest?.eventTriggers ?? []).length > 0 };
   const droppedLines: string[] = HEAD_SETTINGS.filter(({ since }) => serverVersionNum < since).map(({ line }) => line);
-  if (ownSearchPath) {
-    if (format === 'custom') throw onlyText();
-    droppedLines.push(EMPTY_PATH);
-  }
-  const guard = format === 'custom' ? undefined : await restrictionFor(serverVersionNum, manifest !== undefined);
+  if (ownSearchPath) droppedLines.push(EMPTY_PATH);
+  const mend = broken && (() => mendIn({ source, staging, loading, ownSearchPath, broken, signal }));
+  // an archive is read by pg_restore itself, unless something of its text is to be another
+  const isText = format !== 'custom' || ownSearchPath || broken !== undefined;
+  const guard = isText ? await restrictionFor(serverVersionNum, manifest !== undefined) : undefined;
   const meter = psqlMeter(droppedLines, guard);
   if (format === 'folder') {
     const textMeter = psqlMeter(droppedLines);
-    return planFolder({ source, staging, loading, meter, textMeter, signal }, parts);
+    const loosen = broken && (() => loosenIn({ source, staging, loading, ownSearchPath, broken, signal }));
+    return planFolder({ source, staging, loading, meter, textMeter, broken, loosen, mend, signal }, parts);
   }
-  const into = await loadStage(source, staging, format, { ...loading, isWhole: isForeign });
+  const into = await loadStage(source, staging, isText ? 'sql' : format, {
+    ...loading,
+    isWhole: isForeign && broken === undefined,
+    onRefusal: broken?.takeLine,
+  });
   const verifyEnd = (tail: string) => {
     if (format === 'sql') assertComplete(tail);
+    broken?.readToEnd((manifest?.tables ?? []).length > 0);
   };
-  return [{ jobs: 1, loads: [{ into, meter, verifyEnd }] }];
+  const asText =
+    format === 'custom' && isText ? [await textStage(serverVersionNum), meterStage('text', { program: meter })] : [];
+  const through = [...asText, ...(broken ? [loosenStage(serverVersionNum)] : [])];
+  const load: Load = { into, meter: format === 'sql' ? meter : undefined, through, verifyEnd, doom: broken?.doom };
+  return [{ jobs: 1, loads: [load], after: mend }];
 }
 
-function onlyText(): OperatorError {
-  return new OperatorError(
-    'RESTORE_REFUSED',
-    'the search path of a custom-format dump is set by pg_restore, which cannot be told otherwise',
-    {
-      hint: 'By hand: pg_restore -f - FILE | grep -v "set_config(\'search_path\'" | psql -d NEW. The live database is as it was.',
-    },
-  );
+/** Makes text of an archive, without reading it twice. */
+async function textStage(serverVersionNum: number): Promise<Stage> {
+  const program = await programFor('pg_restore', serverVersionNum);
+  return { name: 'pg_restore', command: program.path, args: ['--file=-'] };
+}
+
+const LOOSEN = fileURLToPath(new URL('./loosen.pl', import.meta.url));
+
+function loosenStage(serverVersionNum: number): Stage {
+  return { name: 'loosen', command: 'perl', args: [LOOSEN], files: [loosenChecks(serverVersionNum)] };
+}
+
+interface Mending {
+  readonly source: DatabaseSource;
+  readonly staging: string;
+  readonly loading: Loading;
+  readonly ownSearchPath: boolean;
+  readonly broken: BrokenObjects;
+  readonly signal: AbortSignal;
+}
+
+/** Between the definitions of a folder and its rows. */
+async function loosenIn({ source, staging, loading, ownSearchPath, broken, signal }: Mending): Promise<void> {
+  const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false, onRefusal: broken.takeLine });
+  const result = await runProgram(psql, {
+    input: `${ownSearchPath ? '' : EMPTY_PATH}${loosenChecks(loading.serverVersionNum)}`,
+    signal,
+  });
+  assertSucceeded([result]);
+  broken.readToEnd(true);
+}
+
+/** In a session that is as the loading ones were. */
+async function mendIn({ source, staging, loading, ownSearchPath, broken, signal }: Mending): Promise<void> {
+  const connection = await connect(source, staging, signal);
+  try {
+    for (const setting of loadingStatements(loading)) await connection.query(setting);
+    if (!ownSearchPath) await connection.query(EMPTY_PATH);
+    await connection.query('set check_function_bodies = false; set client_min_messages = warning');
+    await broken.mend(connection);
+  } finally {
+    await connection.close();
+  }
 }

@@ -13,6 +13,7 @@ import { restoreJobs } from '../split/load.ts';
 import { analyzeAll } from './analyze.ts';
 import { makeMissingRoles } from './apply-globals.ts';
 import { assertBoundExtensions, makeBoundExtensions } from './bound-extensions.ts';
+import { BrokenObjects, describeBroken } from './broken-objects.ts';
 import { giveAll, sentences, tellOfSubscriptions } from './give.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { planLoad } from './plan-load.ts';
@@ -28,7 +29,7 @@ const MAINTENANCE = ['postgres', 'template0', 'template1'];
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, globals, ownSearchPath = false, signal } = options;
+  const { to, manifest, globals, ownSearchPath = false, withoutBroken = false, signal } = options;
   const target = to ?? source.database;
   if (to !== undefined && MAINTENANCE.includes(to)) {
     throw new OperatorError(
@@ -46,7 +47,9 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const targetExists = databases.some((row) => row.name === target);
     warnOfOlderServer(connection, manifest);
     const rolesBefore = await roleNames(connection);
-    const known = { connection, source, target, targetExists, globals, manifest, ownSearchPath, rolesBefore, signal };
+    const broken = withoutBroken ? new BrokenObjects() : undefined;
+    const order = { globals, manifest, ownSearchPath, broken, signal };
+    const known = { connection, source, target, targetExists, rolesBefore, ...order };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     const { isKnownServer } = options;
@@ -104,6 +107,7 @@ interface SessionParts {
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
   readonly ownSearchPath: boolean;
+  readonly broken: BrokenObjects | undefined;
   /** What of the backup's roles could not be made. */
   readonly lackingRoles: readonly Ungiven[];
   readonly rolesBefore: readonly string[];
@@ -119,6 +123,7 @@ function session(own: SessionParts): RestoreSession {
     isForeign,
     plan: (format, parts) => planLoad(own, format, parts),
     proof: proofSide(own),
+    missing: () => (own.broken?.broken ?? []).map(describeBroken),
     contents: () => {
       counting = connect(source, staging, signal);
       return restoredContents(counting);

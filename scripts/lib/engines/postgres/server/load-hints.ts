@@ -4,12 +4,18 @@ import type { Stage } from '../../../pipeline/chain.ts';
 export const LOAD_HINTS: NonNullable<Stage['hints']> = [
   [
     /violates (foreign key|check|not-null|exclusion|unique) constraint|could not create (unique index|exclusion constraint)|is violated by some row|contains null values/i,
-    'The rows break a constraint of their own, at the source too: mend them there and back up again. For the data tonight: make an empty database and load the dump into it by hand, with gunzip -c (or pg_restore) and psql -d NEW without ON_ERROR_STOP, which goes on without that constraint and names it; then mend the rows, or add it with NOT VALID.',
+    'The rows break a constraint of their own, at the source too: mend them there and back up again. For the data tonight: restore with --without-broken, which keeps every row, adds such a constraint NOT VALID or leaves it out, and says so.',
   ],
   [
     /(type|function|relation|operator|collation|schema|text search (configuration|dictionary)|procedure) .* does not exist/i,
-    'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has (formats sql and folder).',
+    'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
   ],
+];
+
+/** For any other statement that a server refuses, while no rows come. */
+export const ANY_REFUSAL: (typeof LOAD_HINTS)[number] = [
+  /^(?![\s\S]*CONTEXT: +COPY)[\s\S]*ERROR: /,
+  'For the data tonight, if it is the definition itself that is at fault: restore with --without-broken, which goes on without that object and says so, and never leaves out rows.',
 ];
 
 /** The next step for what a server has said of a statement of the dump. */

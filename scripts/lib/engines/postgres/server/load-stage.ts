@@ -1,7 +1,7 @@
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
-import { LOAD_HINTS } from './load-hints.ts';
+import { ANY_REFUSAL, LOAD_HINTS } from './load-hints.ts';
 import { programFor } from './programs.ts';
 import { PROGRAM_HINTS, programWords } from './server-says.ts';
 import { type Loading, loadingOptions } from './session-settings.ts';
@@ -9,16 +9,21 @@ import { type Loading, loadingOptions } from './session-settings.ts';
 /**
  * The program that loads a dump of this format into the database.
  * @param isWhole in one transaction, which holds a lock for each table and index: for what cannot be thrown away
+ * @param onRefusal goes on after a statement that the server refuses; is shown each line of what is said of it
  */
 export async function loadStage(
   source: DatabaseSource,
   staging: string,
   format: string,
-  { isWhole, ...loading }: Loading & { isWhole: boolean },
+  {
+    isWhole,
+    onRefusal,
+    ...loading
+  }: Loading & { isWhole: boolean; onRefusal?: ((line: string) => boolean) | undefined },
 ): Promise<Stage> {
   const { serverVersionNum } = loading;
   const env = { ...libpqEnvironment(source, staging), PGOPTIONS: loadingOptions(loading) };
-  const says = { hints: [...LOAD_HINTS, ...PROGRAM_HINTS], words: programWords };
+  const says = { hints: [...LOAD_HINTS, ...PROGRAM_HINTS, ANY_REFUSAL], words: programWords };
   const inOne = isWhole ? ['--single-transaction'] : [];
   if (format === 'custom') {
     const program = await programFor('pg_restore', serverVersionNum);
@@ -41,10 +46,11 @@ export async function loadStage(
       '--quiet',
       // of a folder's objects several are loaded at a time
       ...(format === 'folder' ? [] : inOne),
-      '--variable=ON_ERROR_STOP=1',
+      ...(onRefusal ? ['--echo-errors'] : ['--variable=ON_ERROR_STOP=1']),
       '--output=/dev/null',
     ],
     env,
     ...says,
+    ...(onRefusal ? { onLine: onRefusal } : {}),
   };
 }

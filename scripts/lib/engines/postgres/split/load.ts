@@ -9,7 +9,7 @@ import { assertComplete } from '../server/completion.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { openSessions } from '../server/sessions.ts';
-import { build } from './build.ts';
+import { build, type Tolerance } from './build.ts';
 import { planBuild } from './build-plan.ts';
 import { CHECKED, FIRST_PART } from './dump.ts';
 import { splitStatements } from './statements.ts';
@@ -22,6 +22,13 @@ export function restoreJobs(source: DatabaseSource): number {
   return Math.max(source.jobs, Math.min(availableParallelism(), MODEST));
 }
 
+/** How a load goes on without what the dump's own rows or names do not let be made. */
+export interface TolerantLoad extends Tolerance {
+  readonly takeLine: (line: string) => boolean;
+  readonly doom: AbortSignal;
+  readToEnd(hasRows: boolean): void;
+}
+
 export interface FolderLoad {
   readonly source: DatabaseSource;
   readonly staging: string;
@@ -30,6 +37,12 @@ export interface FolderLoad {
   readonly meter: MeterProgram;
   /** Sees pass what is taken as a text. */
   readonly textMeter: MeterProgram;
+  /** Takes note of what is left out, where the load is to go on without that. */
+  readonly broken?: TolerantLoad | undefined;
+  /** Then lets rows in that break checks. */
+  readonly loosen?: (() => Promise<void>) | undefined;
+  /** Does with what was noted what can be done, when all is loaded. */
+  readonly mend?: (() => Promise<void>) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +51,7 @@ export interface FolderLoad {
  * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
  */
 export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
-  const { source, staging, loading, meter, textMeter } = order;
+  const { source, staging, loading, meter, textMeter, broken, loosen, mend } = order;
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
@@ -48,9 +61,19 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   const jobs = restoreJobs(source);
   const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false });
   const byPsql = (part: string): Load => ({ part, into: psql, meter, verifyEnd: assertComplete });
+  const first = byPsql(FIRST_PART);
+  const tolerant = broken && {
+    ...first,
+    into: await loadStage(source, staging, 'folder', { ...loading, isWhole: false, onRefusal: broken.takeLine }),
+    verifyEnd: (tail: string) => {
+      assertComplete(tail);
+      broken.readToEnd(false);
+    },
+    doom: broken.doom,
+  };
   const rows = parts.filter((part) => part !== FIRST_PART && part !== LAST_PART);
   return [
-    { jobs: 1, loads: [byPsql(FIRST_PART)] },
+    { jobs: 1, loads: [tolerant ?? first], after: loosen },
     { jobs, loads: rows.filter((part) => !part.endsWith(CHECKED)).map(byPsql) },
     { jobs: 1, loads: rows.filter((part) => part.endsWith(CHECKED)).map(byPsql) },
     {
@@ -63,13 +86,18 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
           verifyEnd: assertComplete,
         },
       ],
+      after: mend,
     },
   ];
 }
 
-async function buildAll({ source, staging, loading, signal }: FolderLoad, script: string, jobs: number): Promise<void> {
+async function buildAll(
+  { source, staging, loading, broken, signal }: FolderLoad,
+  script: string,
+  jobs: number,
+): Promise<void> {
   const plan = planBuild(splitStatements(script));
   const settings = [...loadingStatements(loading), ...plan.settings];
   const sessions = await openSessions(source, staging, { count: jobs, settings, signal });
-  await build(plan, sessions).finally(() => sessions.close());
+  await build(plan, sessions, broken).finally(() => sessions.close());
 }
