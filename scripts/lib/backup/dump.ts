@@ -1,7 +1,9 @@
 import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import type { Contents, Manifest } from '../repository/manifest.ts';
 import type { DumpShape } from '../repository/new-backup.ts';
+import type { Repository } from '../repository/repository.ts';
+import { sealText } from '../repository/sealed-text.ts';
 import { placeOf } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import type { DumpOrder } from './order.ts';
@@ -28,6 +30,17 @@ export async function dump(order: DumpOrder): Promise<{ key: string; manifest: M
       source = next.source;
     }
   }
+}
+
+/** A manifest that is not private is in clear, and a sum of few values could be guessed. */
+async function sealedContents(
+  { derived, ...contents }: Contents,
+  { encryption: { recipients, privateManifest } }: Repository,
+  signal: AbortSignal,
+): Promise<Contents & Pick<Manifest, 'sealedDerived'>> {
+  if (derived === undefined) return contents;
+  if (recipients.length === 0 || privateManifest) return { ...contents, derived };
+  return { ...contents, sealedDerived: await sealText(JSON.stringify(derived), recipients, signal) };
 }
 
 async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
@@ -75,7 +88,7 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
         return { name: backup.nameOf(object), ...stored };
       }),
       rawBytes,
-      ...contents,
+      ...(await sealedContents(contents, repository, signal)),
     };
     await backup.commit(manifest, signal);
     return { key: backup.keyOf(shape), manifest };

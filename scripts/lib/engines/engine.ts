@@ -2,7 +2,7 @@ import type { Stage } from '../pipeline/chain.ts';
 import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
 import type { Dialect } from '../proof/reading.ts';
-import type { Contents, Manifest, SourceFacts } from '../repository/manifest.ts';
+import type { Contents, DerivedSum, Manifest, SourceFacts } from '../repository/manifest.ts';
 import type { Source } from '../source.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */
@@ -58,14 +58,20 @@ export interface Load {
   readonly into: Stage | ((text: string) => Promise<void>);
   /** Instead of the common meter: a program that reports what that does, and changes what its reader would not take. */
   readonly meter?: MeterProgram | undefined;
+  /** Between what has seen the dump pass and `into`. */
+  readonly through?: readonly Stage[] | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
   verifyEnd(tail: string): void;
+  /** Aborts, with the error as its reason, when what is being loaded is of no use any more. */
+  readonly doom?: AbortSignal | undefined;
 }
 
 /** Loads that may run in parallel, and how many at a time. */
 export interface LoadStep {
   readonly jobs: number;
   readonly loads: readonly Load[];
+  /** Is done when all of them are. */
+  readonly after?: (() => Promise<void>) | undefined;
 }
 
 /** How what was restored is read again, to be held against what was dumped. */
@@ -81,8 +87,12 @@ export interface ProofSide {
   readonly serverVersion: string;
   /** What ours would write of this server beside a dump of the staging place: see DumpSession.globals. */
   globals?(): Promise<string | undefined>;
+  /** What of the restored place is in no dump of it, summed as it was at the backup: those that were summed there. */
+  derived?(wanted: readonly DerivedSum[]): Promise<readonly DerivedSum[]>;
   /** Views and events that the restore could not make here, with a word, for a reason that is none of the backup's. */
   leftOut?(): readonly { readonly kind: string; readonly name: string; readonly why: string }[];
+  /** Why an object's definition is not as it was dumped, where that was asked for; the object as a dump calls it. */
+  excused?(object: string): string | undefined;
   /** Roles that this server had before the restore made those that it lacked. */
   readonly rolesBefore?: readonly string[];
 }
@@ -100,6 +110,8 @@ export interface RestoreSession {
   plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Undefined where the contents prove everything, as the digest of a tree does. */
   readonly proof?: ProofSide;
+  /** Sentences about what was left out, as RestoreOptions.withoutBroken asks for; known once all is loaded. */
+  missing?(): readonly string[];
   /** Counts what has been restored. */
   contents(): Promise<Contents>;
   /**
@@ -182,6 +194,11 @@ export interface RestoreOptions {
   readonly rehearses?: boolean;
   /** Load with the search path that the database has, for functions that need it. Of PostgreSQL alone. */
   readonly ownSearchPath?: boolean;
+  /**
+   * Go on without a constraint that rows of the dump break, and without an index, a view or a function that its own names or
+   * rows do not let be made. Never without rows. An engine that loads such a dump anyway has nothing to do for it.
+   */
+  readonly withoutBroken?: boolean;
   readonly signal: AbortSignal;
 }
 

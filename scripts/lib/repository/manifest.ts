@@ -19,10 +19,21 @@ const sequenceSchema = z.object({
   valueAtEnd: z.optional(z.string()),
 });
 
+/** What is in a database and in no dump of it: sums of it as it was in the state that was dumped. */
+const derivedSchema = z.object({
+  table: z.string(),
+  kind: z.enum(['generated columns', 'materialized view']),
+  columns: z.array(z.string()),
+  rows: count,
+  /** As text: it does not fit a JSON number. */
+  sum: z.string(),
+});
+
 const contentsSchema = z.object({
   tables: z.array(tableSchema),
   sequences: z.array(sequenceSchema),
   largeObjects: z.optional(count),
+  derived: z.optional(z.array(derivedSchema)),
   /** Views, triggers, routines and events, the number of each kind, where the engine counts them. */
   codeObjects: z.optional(z.record(z.string(), count)),
   /** A folder was backed up; false for a single file. */
@@ -100,6 +111,8 @@ const manifestSchema = z.object({
   /** What `auto` came to, and why: `2 jobs: …`, `gzip, because …`. */
   chosen: z.optional(z.array(z.string())),
   objects: z.array(objectSchema).check(z.minLength(1)),
+  /** Of an encrypted backup, `derived` encrypted as the dump is: a sum of few values could be guessed. */
+  sealedDerived: z.optional(z.string()),
   /** Bytes of the dump before compression. */
   rawBytes: count,
   ...contentsSchema.shape,
@@ -109,6 +122,7 @@ const manifestSchema = z.object({
 export type SourceFacts = z.infer<typeof factsSchema>;
 /** What a dump holds, or what was restored of it. */
 export type Contents = z.infer<typeof contentsSchema>;
+export type DerivedSum = z.infer<typeof derivedSchema>;
 export type TableCount = z.infer<typeof tableSchema>;
 /** The document beside a backup that says what it is and that it was completed. */
 export type Manifest = z.infer<typeof manifestSchema>;
@@ -119,6 +133,9 @@ export function dumpBytes(manifest: Manifest): number {
     .filter(({ name }) => !/\.globals\.sql\.gz(\.age)?$/.test(name))
     .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
+
+/** The schema of `sealedDerived`, once it is opened. */
+export const derivedListSchema = z.array(derivedSchema);
 
 export function encodeManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);

@@ -9,10 +9,11 @@ import { describeRow, keyFrom, keyValues, type RowDifference, surplus } from '..
 import { BUCKET_COUNT, type FoundRow, type ReadingOptions, type TableSum } from '../proof/reading.ts';
 import { witnessStage } from '../proof/witness.ts';
 import type { Backup } from '../repository/catalog.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import { derivedListSchema, type Manifest } from '../repository/manifest.ts';
 import { objectsOf } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
-import { type Excused, judge } from './verdict.ts';
+import { openText } from '../repository/sealed-text.ts';
+import { type DerivedPair, type Excused, judge } from './verdict.ts';
 
 /** What a proof needs to read the backup once more, should something differ. */
 export interface ProofOrder {
@@ -67,8 +68,10 @@ export async function beginProof(order: ProofOrder): Promise<Proof | undefined> 
       const comparison = compareDigests(expected, restored);
       const rows = await nameRows({ ...order, side, through, expected, restored, reading }, comparison);
       const globals = await side.globals?.();
+      const derived = await derivedOf(order, side);
       const { checks, notCompared } = judge({
         ...order,
+        derived,
         side,
         expected,
         restored,
@@ -87,6 +90,21 @@ export async function beginProof(order: ProofOrder): Promise<Proof | undefined> 
       };
     },
   };
+}
+
+/** What no dump holds, as it was summed at the backup and as it is now. */
+async function derivedOf(
+  { manifest, backup, repository, signal }: ProofOrder,
+  side: ProofSide,
+): Promise<DerivedPair[]> {
+  const sealed = manifest?.sealedDerived;
+  const expected =
+    sealed === undefined
+      ? (manifest?.derived ?? [])
+      : derivedListSchema.parse(JSON.parse(await openText(sealed, backup.key, repository.encryption.identity, signal)));
+  if (expected.length === 0 || !side.derived) return [];
+  const restored = new Map((await side.derived(expected)).map((sum) => [sum.table, sum]));
+  return expected.map((one) => ({ expected: one, restored: restored.get(one.table) }));
 }
 
 async function readRestored(side: ProofSide, reading: ReadingOptions, signal: AbortSignal): Promise<DigestBuilder> {

@@ -11,12 +11,18 @@ import type { RowDifference } from '../proof/find-row.ts';
 import { describeGlobals } from '../proof/globals.ts';
 import type { About } from '../proof/reading.ts';
 import type { Backup } from '../repository/catalog.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import type { DerivedSum, Manifest } from '../repository/manifest.ts';
 
 /** What was not compared, or may differ, and why. */
 export interface Excused {
   readonly what: string;
   readonly why: string;
+}
+
+/** What no dump holds, as it was summed at the backup, and as it is in what was restored. */
+export interface DerivedPair {
+  readonly expected: DerivedSum;
+  readonly restored: DerivedSum | undefined;
 }
 
 /** All that is known when the readings are done. */
@@ -28,6 +34,7 @@ export interface Evidence {
   readonly restored: DumpDigest;
   readonly comparison: Comparison;
   readonly rows: ReadonlyMap<string, RowDifference>;
+  readonly derived: readonly DerivedPair[];
   readonly globals: string | undefined;
   readonly restoredGlobals: string | undefined;
 }
@@ -43,7 +50,8 @@ export function judge(evidence: Evidence): { checks: Check[]; notCompared: Excus
     if (why !== undefined) notCompared.push({ what: difference.object, why });
     return why === undefined;
   });
-  notCompared.push(...notInDump(evidence));
+  const derived = judgeDerived(evidence);
+  notCompared.push(...notInDump(evidence, derived.looked), ...derived.notCompared);
   const rows = comparison.differingTables.map((difference) => describeTable(difference, evidence));
   if (expected.brokenParts > 0) rows.push('the dump ends within a table or a statement');
   if (restored.brokenParts > 0) rows.push('what was restored could not be read to its end');
@@ -59,6 +67,9 @@ export function judge(evidence: Evidence): { checks: Check[]; notCompared: Excus
     });
   const checks = [
     outcome('content', [...rows, ...of('sequences', 'large objects')], equal),
+    ...(derived.looked.size === 0
+      ? []
+      : [outcome('generated columns and materialized views', derived.differences, derived.equal)]),
     outcome('definitions', of('definitions'), `equal: ${counted(comparison.statements, 'statement')}`),
     ...(globals.compared === 0
       ? []
@@ -108,16 +119,19 @@ function worded(difference: StatementDifference, { backup }: Evidence): string {
   return `${difference.object} is not as it was dumped`;
 }
 
+/** The part of a version within which servers word things alike. */
+function seriesOf(version: string, { dialect }: ProofSide): string {
+  return version
+    .split('.')
+    .slice(0, dialect === 'mariadb' ? 2 : 1)
+    .join('.');
+}
+
 /** What is known to be worded otherwise without being other. */
 function excuseOf(difference: StatementDifference, { manifest, side }: Evidence): string | undefined {
   if (difference.about !== 'definitions') return undefined;
   const all = [...difference.missing, ...difference.extra];
-  const seriesOf = (version: string) =>
-    version
-      .split('.')
-      .slice(0, side.dialect === 'mariadb' ? 2 : 1)
-      .join('.');
-  if (manifest && seriesOf(manifest.serverVersion) !== seriesOf(side.serverVersion))
+  if (manifest && seriesOf(manifest.serverVersion, side) !== seriesOf(side.serverVersion, side))
     return `dumped from ${manifest.serverVersion}, read from ${side.serverVersion}: each words definitions in its own way`;
   if (all.every(({ text }) => text.startsWith('COMMENT ON EXTENSION ')))
     return 'the comment of an extension is that of its version';
@@ -129,18 +143,66 @@ function excuseOf(difference: StatementDifference, { manifest, side }: Evidence)
       );
     if (gone) return gone.why;
   }
+  const asked = side.excused?.(difference.object);
+  if (asked !== undefined) return asked;
   // somebody else's program, or another version of ours, puts the same things in other words
   if (!manifest) return 'the dump has no manifest: what wrote it, and in which words, is not known';
   return undefined;
 }
 
-/** Tables whose rows are in no dump. */
-function notInDump({ expected }: Evidence): Excused[] {
+/** What no dump holds: generated columns have to be what they were; a materialized view was made anew, and may differ. */
+function judgeDerived(evidence: Evidence): {
+  differences: string[];
+  notCompared: Excused[];
+  looked: ReadonlySet<string>;
+  equal: string;
+} {
+  const { derived, manifest, side } = evidence;
+  const isSameSeries =
+    manifest === undefined || seriesOf(manifest.serverVersion, side) === seriesOf(side.serverVersion, side);
+  const pairs = isSameSeries ? derived : [];
+  const differences: string[] = [];
+  const notCompared: Excused[] = [];
+  const counts = { 'generated columns': 0, 'materialized view': 0 };
+  for (const { expected, restored } of pairs) {
+    if (restored?.sum === expected.sum && restored.rows === expected.rows) counts[expected.kind] += 1;
+    else if (expected.kind === 'generated columns')
+      differences.push(
+        `generated columns of table ${expected.table} are not what they were when it was dumped: ${expected.columns.join(', ')}`,
+      );
+    else
+      notCompared.push({
+        what: `MATERIALIZED VIEW ${expected.table}`,
+        why: `its rows, made anew, are not those that it had (${restored?.rows ?? 0}, before ${expected.rows}): it was stale when it was dumped, or is made of what changes, as the time does; its definition is compared`,
+      });
+  }
+  const equal = [
+    counts['generated columns'] > 0 ? `generated columns of ${counted(counts['generated columns'], 'table')}` : '',
+    counts['materialized view'] > 0 ? counted(counts['materialized view'], 'materialized view') : '',
+  ].filter(Boolean);
+  const looked = new Set(pairs.map(({ expected }) => expected.table));
+  return {
+    differences,
+    notCompared,
+    looked,
+    equal: equal.length > 0 ? `equal: ${equal.join(', ')}` : 'see not compared',
+  };
+}
+
+/** Tables whose rows are in no dump. @param looked those that were summed by themselves */
+function notInDump({ expected }: Evidence, looked: ReadonlySet<string>): Excused[] {
   const excused: Excused[] = [];
   for (const { text, object } of expected.statements) {
-    if (/^CREATE .*TABLE /.test(text) && text.includes(' GENERATED ALWAYS AS ('))
-      excused.push({ what: object, why: 'its generated columns are in no dump; their expressions are compared' });
-    if (text.startsWith('CREATE MATERIALIZED VIEW '))
+    const [, made = ''] =
+      /^CREATE (?:[A-Z]+ )*(?:TABLE|VIEW) ((?:"(?:[^"]|"")*"|[^\s".(])+(?:\.(?:"(?:[^"]|"")*"|[^\s".(])+)?)/.exec(
+        text,
+      ) ?? [];
+    if (/^CREATE .*TABLE /.test(text) && text.includes(' GENERATED ALWAYS AS (') && !looked.has(made))
+      excused.push({
+        what: object,
+        why: 'its generated columns are in no dump, and were not summed at the backup; their expressions are compared',
+      });
+    if (text.startsWith('CREATE MATERIALIZED VIEW ') && !looked.has(made))
       excused.push({ what: object, why: 'its rows are in no dump, and are made anew; its definition is compared' });
     if (text.startsWith('CREATE FOREIGN TABLE ')) excused.push({ what: object, why: 'its rows are on another server' });
     if (text.startsWith('CREATE UNLOGGED TABLE ') && !expected.tables.has(object.replace(/^TABLE /, '')))

@@ -1,5 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
+import type { Contents, DerivedSum } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
@@ -7,6 +8,7 @@ import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect } from '../server/connection.ts';
+import { derivedSums, ofTheDump } from '../server/derived.ts';
 import { lockKey } from '../server/locks.ts';
 import { contentsAsPassed, watchDump } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
@@ -66,6 +68,8 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
         await Promise.all([connection.close(), lockHolder.close(), shared.close()]);
       },
     };
+    const derived = (dumpEnded: Promise<unknown>) =>
+      derivedSums({ source: dumped, connection, snapshotId: snapshot.id, signal }, dumpEnded);
     if (fixed) {
       const { jobs, chosen } = folderJobs(source, fixed.tables);
       const { streams, contents } = await folderStreams({
@@ -82,7 +86,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
         streams,
         jobs,
         ...(chosen === undefined ? {} : { chosen }),
-        contents: (dumpEnded) => dumpEnded.then(contents),
+        contents: (dumpEnded) => withDerived(dumpEnded.then(contents), derived(dumpEnded)),
       };
     }
     const passed = watchDump(pgRestore);
@@ -101,13 +105,19 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
       jobs: 1,
       contents: async (dumpEnded) => {
         const contents = await contentsAsPassed(connection, passed);
-        return dumpEnded.then(contents);
+        return withDerived(dumpEnded.then(contents), derived(dumpEnded));
       },
     };
   } catch (error) {
     await Promise.all([connection.close(), lockHolder.close()]);
     throw error;
   }
+}
+
+async function withDerived(counting: Promise<Contents>, summing: Promise<DerivedSum[]>): Promise<Contents> {
+  const [contents, sums] = await Promise.all([counting, summing]);
+  const derived = ofTheDump(sums, contents);
+  return derived.length > 0 ? { ...contents, derived } : contents;
 }
 
 async function lock(connection: Connection, source: DatabaseSource, wait: boolean): Promise<void> {

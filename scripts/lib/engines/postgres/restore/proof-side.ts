@@ -4,7 +4,9 @@ import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
 import { readGlobals } from '../dump/globals.ts';
 import { type Connection, connect, conninfo, libpqEnvironment } from '../server/connection.ts';
+import { derivedOfRestored } from '../server/derived.ts';
 import { programFor, versionText } from '../server/programs.ts';
+import type { BrokenObjects } from './broken-objects.ts';
 
 /** What the restored database is read with, once more. */
 export interface ProofParts {
@@ -13,16 +15,26 @@ export interface ProofParts {
   readonly staging: string;
   readonly manifest: Manifest | undefined;
   readonly rolesBefore: readonly string[];
+  readonly broken: BrokenObjects | undefined;
   readonly signal: AbortSignal;
 }
 
 /** See RestoreSession.proof: a plain dump by pg_dump, whatever format was restored. */
-export function proofSide({ connection, source, staging, manifest, rolesBefore, signal }: ProofParts): ProofSide {
+export function proofSide({
+  connection,
+  source,
+  staging,
+  manifest,
+  rolesBefore,
+  broken,
+  signal,
+}: ProofParts): ProofSide {
   const { serverVersionNum } = connection;
   return {
     dialect: 'postgres',
     serverVersion: versionText(serverVersionNum),
     rolesBefore,
+    excused: (object) => (broken?.isOf(object) ? 'it was left out, or loosened, as --without-broken asks' : undefined),
     through: async (format) => {
       if (format !== 'custom') return undefined;
       const program = await programFor('pg_restore', serverVersionNum);
@@ -41,6 +53,8 @@ export function proofSide({ connection, source, staging, manifest, rolesBefore, 
         env: libpqEnvironment(source, staging),
       };
     },
+    derived: (wanted) =>
+      derivedOfRestored(source, staging, wanted, { lcMonetary: manifest?.serverSettings?.lc_monetary, signal }),
     globals: async () => {
       const own = await connect(source, staging, signal);
       try {
