@@ -16,9 +16,9 @@ import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
+import { describeMissing } from './missing.ts';
 import { beginProof, type Proof } from './proof.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
-import { describeMissing } from './text.ts';
 
 export interface RestoreResult {
   readonly key: string;

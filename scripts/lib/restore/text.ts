@@ -2,6 +2,7 @@ import type { Report } from '../notify/reporting.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
+import { describeMissing } from './missing.ts';
 import type { RestoreResult } from './restore.ts';
 
 /** What to tell people of a restore. */
@@ -26,14 +27,6 @@ export function reportOf({
     return { outcome: 'success', items: [{ source: database, what }] };
   const next = `The replaced database is kept as ${previousDatabase}; ${command('backup')} once the cause in the log is fixed.`;
   return { outcome: 'warning', items: [{ source: database, what: `${what}, but the safety backup failed`, next }] };
-}
-
-const SHOWN = 10;
-
-/** The first of what was left out, and how many more there are. */
-export function describeMissing(missing: readonly string[]): string {
-  const more = missing.length > SHOWN ? [`and ${missing.length - SHOWN} more`] : [];
-  return [...missing.slice(0, SHOWN), ...more].join('; ');
 }
 
 function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): string {
