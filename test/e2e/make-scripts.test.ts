@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../support/folders.ts';
+
+const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A clone with what the scripts of make need, and a stand-in for docker that notes what it is asked. */
+function clone(docker: string) {
+  const folder = temporaryFolder();
+  for (const path of ['scripts/make', 'docker', 'drill-checks', 'docker-compose.yml', '.env.example'])
+    cpSync(join(PROJECT, path), join(folder, path), { recursive: true });
+  cpSync(join(folder, '.env.example'), join(folder, '.env'));
+  mkdirSync(join(folder, 'bin'));
+  const program = `#!/bin/sh\necho "$*" >>"${folder}/asked"\ncase "$*" in\n${docker}\nesac\n`;
+  writeFileSync(join(folder, 'bin/docker'), program, { mode: 0o755 });
+  return {
+    folder,
+    asked: () => (existsSync(join(folder, 'asked')) ? readFileSync(join(folder, 'asked'), 'utf8') : ''),
+    run: (script: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) =>
+      spawnSync(join(folder, 'scripts/make', script), args, {
+        cwd: '/',
+        encoding: 'utf8',
+        env: { PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter), HOME: folder, ...env },
+      }),
+  };
+}
+
+const ENGINE = `info*) echo 28.0.0;;\n'compose version'*) echo 2.40.3;;\n'compose config') echo 'name: shop';;`;
+
+describe('a folder whose project is that of another clone', () => {
+  const others = [
+    ['has its containers', `${ENGINE}\n'ps '*) echo /srv/shop/backup;;`],
+    ['has left its volumes', `${ENGINE}\n'volume ls'*) echo shop_postgres-data;;`],
+  ] as const;
+  for (const [what, docker] of others) {
+    for (const [script, ...args] of [['up.sh'], ['down.sh', '--volumes', '--rmi', 'local']] as const) {
+      test(`that ${what} is left alone by ${script}`, () => {
+        const { run, asked } = clone(docker);
+        const { status, stderr } = run(script, args);
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, /There is a stack called shop already/);
+        assert.match(stderr, /COMPOSE_PROJECT_NAME=another-name/);
+        assert.doesNotMatch(asked(), /^compose.* (up|down|build|run)\b/m);
+      });
+    }
+  }
+
+  test('is told that it is this very one, or knows it', () => {
+    for (const [, docker] of others) {
+      const { run, asked } = clone(docker);
+      const { status, stderr } = run('down.sh', ['--volumes'], { MOVED: 'yes' });
+      assert.equal(status, 0, stderr);
+      assert.match(asked(), /^compose --profile \* down --volumes/m);
+    }
+    const own = clone(`${ENGINE}\n'ps '*) cd "$(dirname "$0")/.." && pwd -P;;`);
+    assert.equal(own.run('down.sh', ['--volumes']).status, 0);
+  });
+});
+
+test('what the containers could not read is named before anything is started', () => {
+  const { folder, run, asked } = clone(ENGINE);
+  chmodSync(join(folder, 'docker/garage/garage.toml'), 0o600);
+  const { status, stderr } = run('up.sh');
+  assert.equal(status, 1);
+  assert.match(stderr, /may not read: docker\/garage\/garage\.toml/);
+  assert.match(stderr, /chmod -R a\+rX/);
+  assert.doesNotMatch(asked(), /^compose.* up\b/m);
+});
+
+describe('make up asks Ofelia', () => {
+  const said = (logs: string, driver = 'json-file') => `
+'compose ps --all --quiet ofelia') echo 0fe11a;;
+'compose ps --quiet backup') echo bac0;;
+'inspect --format {{.State.StartedAt}} '*) echo 2026-01-01T00:00:00Z;;
+'inspect --format {{.State.Status}} '*) echo running;;
+'inspect --format {{range $name'*) printf 'ofelia.job-exec.backup.schedule=@hourly\\nofelia.job-exec.drill.schedule=off\\n';;
+'logs '*) ${driver === 'none' ? "echo 'Error response from daemon: configured logging driver does not support reading' >&2; exit 1" : `printf '${logs}\\n'`};;`;
+
+  test('and is content when it has taken every job that has a schedule', () => {
+    const { status, stderr } = clone(said('NOTICE New job registered "backup" - "backup" - "@hourly"')).run(
+      'ask-ofelia.sh',
+    );
+    assert.equal(status, 0, stderr);
+    assert.equal(stderr, '');
+  });
+
+  test('and fails with its words when it has refused one', () => {
+    const docker = said(
+      'NOTICE New job registered "drill"\\nWARNING Failed to register job "backup": expected 5 to 6 fields',
+    );
+    const { status, stderr } = clone(docker).run('ask-ofelia.sh');
+    assert.equal(status, 1);
+    assert.match(stderr, /has not taken the job backup: it will not run[\s\S]*Failed to register job "backup"/);
+  });
+
+  test('and says that nobody can tell where its log cannot be read', () => {
+    const { status, stderr } = clone(said('', 'none')).run('ask-ofelia.sh');
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /cannot be seen/);
+  });
+});
+
+const hasCompose = spawnSync('docker', ['compose', 'version'], { stdio: 'ignore' }).status === 0;
+
+test('example secrets are known by their values, however they are written', {
+  skip: hasCompose ? false : 'no Docker Compose',
+}, () => {
+  const { folder, run } = clone('');
+  const example = readFileSync(join(folder, '.env.example'), 'utf8');
+  const value = /^S3_SECRET_KEY='(.*)'$/m.exec(example)?.[1] ?? '';
+  const { PATH = '' } = process.env;
+  const own =
+    "POSTGRES_PASSWORD='x'\nS3_ACCESS_KEY='x'\nGARAGE_RPC_SECRET='x'\nMARIADB_PASSWORD=x\nMARIADB_ROOT_PASSWORD=x\n";
+  for (const line of [
+    `S3_SECRET_KEY=${value}`,
+    `S3_SECRET_KEY="${value}"`,
+    `export S3_SECRET_KEY='${value}'`,
+    `S3_SECRET_KEY=${value} # of the example`,
+    `S3_SECRET_KEY='${value}'\r`,
+    `S3_SECRET_KEY = '${value}'`,
+  ]) {
+    writeFileSync(join(folder, '.env'), `${own}${line}\n`);
+    const { status, stderr } = run('warn-of-examples.sh', [], { PATH });
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /the examples that everybody knows: S3_SECRET_KEY $/m, line);
+  }
+  writeFileSync(join(folder, '.env'), `${own}S3_SECRET_KEY='of mine'\n`);
+  assert.equal(run('warn-of-examples.sh', [], { PATH }).stderr, '');
+});
+
+const isClone = existsSync(join(PROJECT, '.git')) && spawnSync('git', ['--version']).status === 0;
+
+test('a clone under Windows’ settings has no line end that the image could not run', {
+  skip: isClone ? false : 'no clone',
+}, () => {
+  const folder = join(temporaryFolder(), 'clone');
+  const git = (...args: string[]) => spawnSync('git', args, { cwd: PROJECT, encoding: 'utf8' });
+  const made = git('clone', '--quiet', '--shared', '--config', 'core.autocrlf=true', '.', folder);
+  assert.equal(made.status, 0, made.stderr);
+  const paths = git('-C', folder, 'ls-files', '*.sh', 'docker', 'scripts', '.env.example', 'Makefile').stdout.split(
+    '\n',
+  );
+  const crlf = paths.filter((path) => path !== '' && readFileSync(join(folder, path), 'utf8').includes('\r\n'));
+  assert.deepEqual(crlf, []);
+});
