@@ -23,6 +23,18 @@ fi
 registered() { # JOB
   words | grep -F -m 1 "New job registered \"$1\"" >/dev/null
 }
+# Whether Ofelia has the socket of the engine that this shell speaks to: a rootless engine and Podman have theirs elsewhere.
+which_socket() {
+  local mine mounted
+  mine=$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null || true)
+  mounted=$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/var/run/docker.sock"}}{{.Source}}{{end}}{{end}}' "$ofelia")
+  if [ -d "$mounted" ]; then
+    echo "$mounted, which Ofelia was given for Docker's socket, is a folder, made because nothing was there. Name the socket in .env: DOCKER_SOCKET=${mine#unix://}"
+  elif [[ $mine == unix://* && $mounted == /*.sock && $(readlink -f "${mine#unix://}") != "$(readlink -f "$mounted")" ]]; then
+    echo "This shell speaks to the engine at ${mine#unix://}, and Ofelia to that at $mounted. If they are not the same, write into .env: DOCKER_SOCKET=${mine#unix://}"
+  fi
+}
+
 for job in $jobs; do
   for ((second = 0; second < PATIENCE; second++)); do
     registered "$job" && continue 2
@@ -33,8 +45,9 @@ for job in $jobs; do
   # of one that has been running for long the first words may be gone
   words | grep -q 'New job registered\|Failed to register' || [ "$(docker inspect --format '{{.State.Status}}' "$ofelia")" != running ] ||
     ! docker ps --filter "id=$ofelia" --filter status=running --format '{{.RunningFor}}' | grep -qE 'hour|day|week|month' || continue
-  stop_with "Ofelia has not taken the job $job: it will not run. Ofelia is $(docker inspect --format '{{.State.Status}}' "$ofelia"), and says:" \
-    "$(words | grep -v ' DEBUG ' | tail -n 3 | sed 's/^/  /')"
+  said=$(words | grep -v ' DEBUG ' | tail -n 3 | sed 's/^/  /' || true)
+  stop_with "Ofelia has not taken the job $job: it will not run. Ofelia is $(docker inspect --format '{{.State.Status}}' "$ofelia"), and says${said:+:}" \
+    "${said:-  nothing}" "$(which_socket)"
 done
 
 # By the socket itself it may do all. Through a proxy, a command that does nothing is asked for as Ofelia asks.

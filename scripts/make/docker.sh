@@ -5,7 +5,7 @@
 LEAST_COMPOSE_MINOR=24
 
 stop_with() {
-  printf '%s\n' "$@" >&2
+  printf '%s\n' "$@" | grep . >&2
   exit 1
 }
 

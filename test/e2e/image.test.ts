@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../support/folders.ts';
 import { hasEngine } from '../support/garage.ts';
 import { createStack, type Outcome, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
@@ -115,6 +118,26 @@ for (const { version, databases, settings } of IMAGES) {
       );
     });
 
+    test('gives a new server the order of letters and the memberships that the old one had, and no more', async () => {
+      const of = (server: string) => ({
+        BACKUP_SOURCE_RULES: `postgres://postgres@${server}:5432/rules`,
+        BACKUP_SOURCE_RULES_PASSWORD: PASSWORD,
+      });
+      const statements = `create database rules template template0 locale_provider icu icu_locale 'de-u-co-phonebk' icu_rules '&V << w <<< W';
+        create role staff; create role alice; create role bob;
+        grant staff to alice with admin true, inherit false, set false; grant staff to bob with inherit true, set false`;
+      for (const statement of statements.split(';')) await stack.psql('postgres', 'postgres', statement);
+      await stack.psql('postgres', 'rules', 'create table t (i int); grant select on t to alice, bob, staff');
+      succeeded(await stack.verb(['backup', 'rules'], of('postgres')));
+      succeeded(await stack.verb(['restore', '--source=rules', '--', 'latest'], of('elsewhere')));
+      const asked = `select datlocprovider, to_jsonb(d) ->> 'daticurules', (select string_agg(format('%s %s %s %s', member::regrole, admin_option,
+        inherit_option, set_option), ', ' order by member::regrole::text) from pg_auth_members where roleid = 'staff'::regrole)
+        from pg_database d where datname = 'rules'`;
+      const before = await stack.psql('postgres', 'rules', asked);
+      assert.match(before, /^i\|&V << w <<< W\|alice t f f, bob f t f$/);
+      assert.equal(await stack.psql('elsewhere', 'rules', asked), before);
+    });
+
     // signals and env files do not depend on the version of PostgreSQL
     if (version !== '18') return;
     test('does the same by a plain docker run, whose env file keeps the quotes of .env', async () => {
@@ -128,9 +151,37 @@ for (const { version, databases, settings } of IMAGES) {
         sources.map((source) => [source, true]).sort(),
       );
       succeeded(await stack.docker([...run, '--env-file', file, ...store, image, 'drill', '--source=shop']));
+      // an account of its own, and nothing of the image's user
+      succeeded(
+        await stack.docker([...run, '--user=1000:1000', '--env-file', file, ...store, image, 'drill', '--source=shop']),
+      );
       const nowhere = await stack.docker([...run, '--env-file', file, image, 'backup']);
       assert.equal(nowhere.code, 2);
       assert.match(nowhere.stderr, /S3_ENDPOINT is not set/);
+    });
+
+    test('leads to the cause of what only a container has', async () => {
+      const file = stack.environment.COMPOSE_ENV_FILES ?? '';
+      const said = async (options: readonly string[], ...words: string[]) => {
+        const image = `${stack.project}-backup`;
+        const store = ['--network', `${stack.project}_default`, '--env', 'S3_ENDPOINT=http://garage:3900'];
+        const { code, stderr } = await stack.docker([
+          ...['run', '--rm', '--env-file', file, ...store, ...options, image, ...words],
+        ]);
+        assert.notEqual(code, 0);
+        return stderr;
+      };
+      const here = ['--env', 'BACKUP_SOURCE_SHOP=postgres://postgres@localhost:5432/myapp'];
+      assert.match(await said(here, 'backup', 'shop'), /localhost[\s\S]*this container[\s\S]*host\.docker\.internal/);
+      const secret = join(temporaryFolder(), 'secret');
+      writeFileSync(secret, 'x', { mode: 0o600 });
+      const closed = ['--volume', `${secret}:/run/secrets/shop:ro`, '--env', 'BACKUP_SOURCE_SHOP_PASSWORD='];
+      assert.match(
+        await said([...closed, '--env', 'BACKUP_SOURCE_SHOP_PASSWORD_FILE=/run/secrets/shop'], 'list'),
+        /BACKUP_SOURCE_SHOP_PASSWORD_FILE: .* may not be read by user 999.*chown 999/,
+      );
+      const root = await said(['--user=root', '--cap-drop=ALL'], 'drill', '--source=shop');
+      assert.match(root, /user postgres|--user/);
     });
 
     for (const [what, end] of [

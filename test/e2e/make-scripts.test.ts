@@ -97,6 +97,19 @@ describe('make up asks Ofelia', () => {
     assert.match(stderr, /has not taken the job backup: it will not run[\s\S]*Failed to register job "backup"/);
   });
 
+  test('and names the socket that it was given in place of the one of this shell', () => {
+    const folder = temporaryFolder();
+    for (const [mounted, says] of [
+      [folder, /is a folder, made because nothing was there.*DOCKER_SOCKET=\/run\/user\/1000\/docker\.sock/],
+      ['/var/run/docker.sock', /speaks to the engine at \/run\/user\/1000\/docker\.sock.*DOCKER_SOCKET=/],
+    ] as const) {
+      const sockets = `'context inspect'*) echo unix:///run/user/1000/docker.sock;;\n'inspect --format {{range .Mounts'*) echo ${mounted};;`;
+      const { status, stderr } = clone(`${said('Failed to register job "backup"')}\n${sockets}`).run('ask-ofelia.sh');
+      assert.equal(status, 1);
+      assert.match(stderr, says);
+    }
+  });
+
   test('and says that nobody can tell where its log cannot be read', () => {
     const { status, stderr } = clone(said('', 'none')).run('ask-ofelia.sh');
     assert.equal(status, 0, stderr);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { hasEngine } from '../support/garage.ts';
 import { createStack, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
@@ -31,6 +33,25 @@ describe('the proxy between Ofelia and the socket of Docker', { skip }, () => {
         ? true
         : undefined;
     });
+  });
+
+  test('is seen by make up to pass commands for the backup container, or not to', async () => {
+    const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
+    const ask = () =>
+      spawnSync('scripts/make/ask-ofelia.sh', {
+        cwd: PROJECT,
+        encoding: 'utf8',
+        env: { ...stack.environment, BACKUP_ENV_FILE: stack.environment.COMPOSE_ENV_FILES },
+      });
+    const well = ask();
+    assert.equal(well.status, 0, well.stderr);
+    const settings = { OFELIA_JOB_CONTAINER: 'another' };
+    assert.equal((await stack.up(settings)).code, 0);
+    const refused = ask();
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /may not start jobs in the container .*403/);
+    assert.match(refused.stderr, /OFELIA_JOB_CONTAINER=/);
+    assert.equal((await stack.up({})).code, 0);
   });
 
   /** Sends a request as Ofelia could, from the network that it shares with the proxy; returns the status. */
