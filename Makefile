@@ -11,6 +11,7 @@ GOAL := $(firstword $(MAKECMDGOALS))
 WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
 WORDS_OF_drill := FILE SOURCE
 WORDS_OF_backup := SOURCE
+WORDS_OF_base := SERVER
 WORDS_OF_list-backups := SOURCE
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
@@ -32,7 +33,8 @@ override FILE := $(value FILE)
 override TO := $(value TO)
 override SOURCE := $(value SOURCE)
 override AT := $(value AT)
-export FILE TO SOURCE AT
+override SERVER := $(value SERVER)
+export FILE TO SOURCE AT SERVER
 
 SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
@@ -51,6 +53,7 @@ endif
 # options that are only there when their variable is
 FILE_WORD = $(if $(FILE),"$$FILE")
 SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
+SERVER_WORD = $(if $(SERVER),"$$SERVER")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
@@ -60,7 +63,7 @@ OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup list-backups restore restore-undo \
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base list-backups restore restore-undo \
   cleanup cleanup-dry-run drill status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
@@ -97,6 +100,9 @@ demo: $(MODULES) ## The main job from start to finish, on real databases, in a m
 
 backup: ## Back up now [SOURCE=name]
 	$(VERB) backup -- $(SOURCE_WORD)
+
+base: ## Take a base of each server whose log is taken, for restores to a moment [SERVER=name]
+	$(VERB) base -- $(SERVER_WORD)
 
 list-backups: ## Every backup there is [SOURCE=name]
 	$(VERB) list $(SOURCE_OPTION)

@@ -1,4 +1,5 @@
 import type { BackupResult } from '../scripts/lib/backup/backup.ts';
+import type { ServerResult } from '../scripts/lib/base/all.ts';
 import type { row as decided } from '../scripts/lib/cleanup/text.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
@@ -63,6 +64,20 @@ export const JSON_FIELDS = {
     'results[].changed.names[]': 'The first of them.',
     'results[].error': 'Why it failed, and what to do next. Absent when it did not.',
   } satisfies Fields<{ results: readonly Omit<BackupResult, 'cause'>[] }>,
+  'base --json': {
+    'results[].server': 'The server.',
+    'results[].ok': 'Whether its base was taken.',
+    'results[].key': 'The base. This and what follows is absent when it was not taken.',
+    'results[].chain': 'The chain whose log goes on from it; null for a base that restores its own end alone.',
+    'results[].startLsn': 'Where in the log it begins.',
+    'results[].endLsn': 'Where it ends.',
+    'results[].startedAt': "When it began, by the server's clock.",
+    'results[].endedAt': 'When it ended: moments from then on can be restored from it.',
+    'results[].sizeBytes': 'Bytes stored.',
+    'results[].rawBytes': 'Bytes before compression.',
+    'results[].durationMs': 'How long it took.',
+    'results[].error': 'Why it failed, and what to do next. Absent when it did not.',
+  } satisfies Fields<{ results: readonly Omit<ServerResult, 'isLocked'>[] }>,
   'cleanup --json': {
     dryRun: 'Whether nothing was deleted.',
     'keep[].key': 'A backup that is kept.',

@@ -4,11 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { promisify } from 'node:util';
+import pg from 'pg';
+import { configure } from '../../scripts/lib/config/config.ts';
 import { folderPrefix } from '../../scripts/lib/engines/database/throwaway.ts';
 import { type Recovered, type RecoveryOrder, recover } from '../../scripts/lib/engines/postgres/recovery/recover.ts';
 import type { LogFeed } from '../../scripts/lib/engines/postgres/recovery/spool.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
-import type { Postgres } from './postgres.ts';
+import { openLog } from '../../scripts/lib/log/store.ts';
+import { openServerLog, planEnd } from '../../scripts/lib/moment/plan.ts';
+import { recoverPlan } from '../../scripts/lib/moment/recover.ts';
+import { openRepository } from '../../scripts/lib/repository/repository.ts';
+import { contentsOf, type Postgres } from './postgres.ts';
 import { until } from './verbs.ts';
 
 const run = promisify(execFile);
@@ -128,4 +134,36 @@ export async function recoverOwn(base: string, log: LogFeed, order: Partial<Reco
   });
   after(() => recovered.stop());
   return recovered;
+}
+
+/** Every file under a folder, by its path from there. */
+export function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .sort();
+}
+
+/** A recovered server that can be looked into. */
+export type Opened = Recovered & { contents(database: string): Promise<Record<string, string[]>> };
+
+/** Recovers a stored base, with the log that goes on from it, to the end. */
+export async function recoverStored(directory: string, key: string): Promise<Opened> {
+  const config = configure({ BACKUP_DIR: directory, PATH: process.env.PATH, POSTGRES_HOST: '127.0.0.1', PITR: 'true' });
+  const repository = await openRepository(config.repository);
+  after(() => repository.close());
+  const { signal } = new AbortController();
+  const store = openLog(repository);
+  const log = await openServerLog(store, '127.0.0.1', signal);
+  const plan = await planEnd({ ...log, bases: log.bases.filter(({ stem }) => `${stem}.json` === key) });
+  if (!plan) throw new Error(`there is no base ${key}`);
+  const recovered = await recoverPlan({ config, repository, store, plan, signal });
+  after(() => recovered.stop());
+  return {
+    ...recovered,
+    contents: async (database) => {
+      const client = new pg.Client({ host: recovered.host, port: recovered.port, user: recovered.user, database });
+      await client.connect();
+      return contentsOf(async (text) => (await client.query(text)).rows).finally(() => client.end());
+    },
+  };
 }

@@ -27,7 +27,21 @@ after(() => {
   for (const session of started) signalSession(session, 'SIGKILL');
 });
 
-export type Verb = 'backup' | 'list' | 'restore' | 'cleanup' | 'drill' | 'status' | 'keygen' | 'notify-test' | 'config';
+export type Verb =
+  | 'backup'
+  | 'base'
+  | 'commits'
+  | 'mark'
+  | 'receive'
+  | 'restore-server'
+  | 'list'
+  | 'restore'
+  | 'cleanup'
+  | 'drill'
+  | 'status'
+  | 'keygen'
+  | 'notify-test'
+  | 'config';
 export type Environment = Readonly<Record<string, string>>;
 
 export interface Outcome {

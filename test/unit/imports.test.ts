@@ -11,6 +11,8 @@ const ROOMS = [
   'verb',
   'drill',
   'restore',
+  'moment',
+  'base',
   'backup',
   'cleanup',
   'status',

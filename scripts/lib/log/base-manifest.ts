@@ -22,11 +22,25 @@ const schema = z.object({
   endedAt: z.iso.datetime(),
   walSegmentBytes: count,
   serverVersion: z.string(),
-  databases: z.array(z.object({ oid: z.string(), name: z.string(), bytes: z.nullable(count) })),
+  databases: z.array(
+    z.object({
+      oid: z.string(),
+      name: z.string(),
+      bytes: z.nullable(count),
+      collation: z.optional(z.string()),
+      characterType: z.optional(z.string()),
+    }),
+  ),
   tablespaces: z.array(z.object({ oid: z.string(), location: z.string() })),
   /** As the server had them: text sorts otherwise under another version of a collation. */
   collationVersions: z.optional(z.record(z.string(), z.string())),
   preloadLibraries: z.optional(z.array(z.string())),
+  /** The superuser that initdb made, as whom a recovered server is entered. */
+  superuser: z.optional(z.string()),
+  /** `x86_64`, `aarch64`: files of one are none of another's. */
+  architecture: z.optional(z.string()),
+  /** When the base had ended: every transaction with this number or a later one was committed after it. */
+  nextXid: z.optional(z.string()),
   compression: z.string(),
   encryption: z.nullable(z.string()),
   /** Names told from where the manifest lies, in the order of the stream. */

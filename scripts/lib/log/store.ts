@@ -1,7 +1,7 @@
 import { OperatorError } from '../errors.ts';
 import { readSmall } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
-import { requireIdentity } from '../repository/sealed-text.ts';
+import { isSealed, openText, requireIdentity, sealText } from '../repository/sealed-text.ts';
 import type { PutOptions, PutResult, RemoveFailure, StoredObject } from '../storages/storage.ts';
 import { type BaseObject, baseManifestKey, basePrefix, parseBaseKey } from './base-keys.ts';
 import { type BaseManifest, encodeBaseManifest, parseBaseManifest } from './base-manifest.ts';
@@ -153,11 +153,17 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
     },
     baseManifest: async ({ stem }, signal) => {
       const key = baseManifestKey(stem);
-      return parseBaseManifest(key, await readSmall(storage, key, signal));
+      const stored = await readSmall(storage, key, signal);
+      const text = stored.toString('utf8');
+      if (!isSealed(text)) return parseBaseManifest(key, stored);
+      return parseBaseManifest(key, Buffer.from(await openText(text, key, encryption.identity, signal)));
     },
     putArchive: (key, body, options) => storage.put(key, body, options),
     commitBase: async (stem, manifest, signal) => {
-      const content = encodeBaseManifest(manifest);
+      const plain = encodeBaseManifest(manifest);
+      const content = encryption.privateManifest
+        ? Buffer.from(await sealText(plain.toString('utf8'), encryption.recipients, signal))
+        : plain;
       await storage.put(baseManifestKey(stem), once(content), { contentType: 'application/json', signal });
     },
     get: async (key, signal) => (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>,

@@ -5,7 +5,7 @@ import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What people are told about a run. */
 export interface Notice {
-  readonly verb: 'backup' | 'restore' | 'cleanup' | 'drill' | 'status' | 'test';
+  readonly verb: 'backup' | 'base' | 'restore' | 'cleanup' | 'drill' | 'status' | 'test';
   readonly outcome: Outcome;
   readonly items: readonly NoticeItem[];
   readonly at: Date;
@@ -40,6 +40,7 @@ export interface Message {
 
 const TITLES = {
   backup: { success: 'Backup done', warning: 'Backup done, with a warning', failure: 'Backup failed' },
+  base: { success: 'Base taken', warning: 'Base taken, with a warning', failure: 'Base failed' },
   restore: { success: 'Restore done', warning: 'Restore done, with a warning', failure: 'Restore failed' },
   cleanup: { success: 'Cleanup done', warning: 'Cleanup done, with a warning', failure: 'Cleanup failed' },
   drill: {

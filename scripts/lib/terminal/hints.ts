@@ -3,6 +3,7 @@ type Place = 'make' | 'compose';
 
 /** What an operator can be told to run, and how that is written in each place. */
 const COMMANDS = {
+  base: { make: 'make base', compose: 'docker compose exec backup base' },
   backup: { make: 'make backup', compose: 'docker compose exec backup backup' },
   cleanup: { make: 'make cleanup', compose: 'docker compose exec backup cleanup' },
   drill: { make: 'make drill', compose: 'docker compose exec backup drill' },

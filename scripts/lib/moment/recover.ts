@@ -1,0 +1,115 @@
+import { statfs } from 'node:fs/promises';
+import type { Config } from '../config/config.ts';
+import { folderPrefix } from '../engines/database/throwaway.ts';
+import { type Recovered, recover } from '../engines/postgres/recovery/recover.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { formatLsn, parseLsn, segmentStart } from '../log/lsn.ts';
+import type { LogStore } from '../log/store.ts';
+import { drillDirectory } from '../machine/run-notes.ts';
+import { formatBytes } from '../quantities.ts';
+import type { Repository } from '../repository/repository.ts';
+import { archivesOf } from './archives.ts';
+import { assemble, feedOf } from './feed.ts';
+import type { MomentPlan } from './plan.ts';
+import { isAllReplayed } from './whole.ts';
+
+/** Beside the base: the log that is laid out ahead of the server, what it keeps of it, and what it writes. */
+const MORE_BYTES = 1024 ** 3;
+
+/** How much room a recovery takes: all of the server has to fit, whatever of it is wanted. */
+export const roomFor = ({ manifest }: MomentPlan): number => Math.ceil(manifest.rawBytes * 1.1) + MORE_BYTES;
+
+/** @throws OperatorError NO_SPACE with both figures, CONFIG when the folder cannot be used */
+export async function assertRoomFor(plan: MomentPlan, directory: string): Promise<void> {
+  const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
+    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
+  });
+  const free = bavail * bsize;
+  const needed = roomFor(plan);
+  if (free >= needed) return;
+  throw new OperatorError(
+    'NO_SPACE',
+    `${directory} has ${formatBytes(free)} free; recovering ${plan.server} needs about ${formatBytes(needed)}, for the whole server has to fit`,
+    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was fetched, and nothing touched.' },
+  );
+}
+
+/** Files of one kind of processor are none of another's. @throws OperatorError RESTORE_REFUSED */
+function assertArchitecture({ manifest, server }: MomentPlan): void {
+  const here = { x64: 'x86_64', arm64: 'aarch64' }[process.arch as string];
+  const there = manifest.architecture;
+  if (there === undefined || here === undefined || there === here) return;
+  throw new OperatorError(
+    'RESTORE_REFUSED',
+    `the files of ${server} are of a machine of the kind ${there}, and this one is ${here}`,
+    {
+      hint: 'Restore it on a machine of that kind, or restore a dump, which every machine reads. Nothing was touched.',
+    },
+  );
+}
+
+/**
+ * Recovers a plan on a throwaway server, and makes sure that all of the log that was promised was replayed.
+ *
+ * @param where the folder's prefix, and whether its files are to stay; in DRILL_DIR, and not to stay, where nothing is said
+ * @throws OperatorError NO_SPACE, TOOL_MISSING, BACKUP_DAMAGED naming the object, RESTORE_FAILED, RESTORE_REFUSED
+ */
+export async function recoverPlan(
+  of: { config: Config; repository: Repository; store: LogStore; plan: MomentPlan; signal: AbortSignal },
+  where: { prefix?: string; durable?: boolean } = {},
+): Promise<Recovered> {
+  const { config, repository, store, plan, signal } = of;
+  const { manifest, path, target } = plan;
+  assertArchitecture(plan);
+  const directory = drillDirectory(config.values.DRILL_DIR);
+  const recovered = await recover({
+    major: Number.parseInt(manifest.serverVersion, 10),
+    base: archivesOf({ store, repository }, plan.base.stem, manifest),
+    log: feedOf(store, path, manifest, plan.histories),
+    timeline: path.timeline,
+    ...(target === undefined ? {} : { target: recoveryTarget(target) }),
+    endCounts: target?.kind === 'time' || target?.kind === 'lsn',
+    prefix: where.prefix ?? folderPrefix('postgres', directory),
+    users: [manifest.superuser, config.values.POSTGRES_USER, 'postgres'].filter((user) => user !== undefined),
+    locales: manifest.databases
+      .flatMap(({ collation, characterType }) => [collation, characterType])
+      .filter((name) => name !== undefined),
+    durable: where.durable ?? false,
+    signal,
+  });
+  try {
+    if (recovered.isEnd) await assertReached(of, recovered);
+    return recovered;
+  } catch (error) {
+    await recovered.stop();
+    throw error;
+  }
+}
+
+/** What the server is told: to it, a mark of the listing is one of its own names. */
+function recoveryTarget(target: NonNullable<MomentPlan['target']>) {
+  if (target.kind !== 'time') return target;
+  return { kind: 'time' as const, time: target.time };
+}
+
+/** @throws OperatorError BACKUP_DAMAGED when the server took something in the middle of the log for its end */
+async function assertReached(
+  { store, plan, signal }: { store: LogStore; plan: MomentPlan; signal: AbortSignal },
+  { reachedLsn }: Recovered,
+): Promise<void> {
+  const { path, manifest } = plan;
+  const reached = parseLsn(reachedLsn) ?? 0n;
+  const bytes = manifest.walSegmentBytes;
+  const start = segmentStart(reached, bytes);
+  if (reached >= path.end) return;
+  const parts = path.segments.findLast((each) => each.start === start);
+  const isAll =
+    parts !== undefined &&
+    isAllReplayed(await assemble(store, parts, bytes, signal), { reached, end: path.end, segmentStart: start });
+  if (isAll) return;
+  throw new OperatorError(
+    'BACKUP_DAMAGED',
+    `the log of ${plan.server} is stored up to ${formatLsn(path.end)}, and can be replayed up to ${reachedLsn} alone: what follows is not what the server wrote (${parts?.objects.map(({ key }) => key).join(', ') ?? 'no object'})`,
+    { hint: 'Find out what changed it. A moment before it can still be restored. Nothing was touched.' },
+  );
+}
