@@ -13,6 +13,9 @@ export interface PutResult {
   readonly sha256: string;
 }
 
+/** How long what is stored is held fast: by a header on every put, or by what the bucket does of itself. */
+export type Lock = { readonly mode: 'compliance' | 'governance'; readonly days: number } | { readonly mode: 'bucket' };
+
 export interface PutOptions {
   /** An upper estimate of the object's size, from which equal parts of one size are chosen. */
   readonly expectedBytes?: number;
@@ -69,6 +72,45 @@ export interface Storage {
     options?: { signal?: AbortSignal },
   ): Promise<string[]>;
 
+  /**
+   * What somebody with these keys could destroy here, found out by trying it on an object made for that, under `key`.
+   * Whatever could be deleted of it is gone afterwards; of a store that locks, it stays until the lock expires.
+   */
+  probe(key: string, options?: { signal?: AbortSignal }): Promise<Protection>;
+
+  /** How an object is locked; undefined when it is not, or when it cannot be told. */
+  lockOf?(key: string, options?: { signal?: AbortSignal }): Promise<ObjectLock | undefined>;
+
+  /**
+   * The storage as it was at that time, for reading: deleted objects are there again, overwritten ones are as they
+   * were. What is put goes to the storage as it is now; nothing can be removed. Only where versions are kept.
+   */
+  asOf?(time: Date): Storage;
+
+  /**
+   * Keys of which there are versions that differ, one for each: somebody has written over them, which we never do.
+   * Nothing where no versions are kept.
+   */
+  rewritten?(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<string>;
+
   /** Closes connections, so that the process can end. */
   close(): void;
+}
+
+/** How an object is held fast. */
+export interface ObjectLock {
+  readonly mode: 'compliance' | 'governance';
+  readonly until: Date;
+}
+
+/** What a probe found. */
+export interface Protection {
+  /** Its bytes can be deleted for good. */
+  readonly isDeletable: boolean;
+  /** Its bytes can be replaced by others, with nothing left of them. */
+  readonly isOverwritable: boolean;
+  readonly keepsVersions: boolean;
+  readonly lock: ObjectLock | undefined;
+  /** Why it could not be destroyed, in the store's words; empty when it could. */
+  readonly refusal: string;
 }

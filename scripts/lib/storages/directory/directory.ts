@@ -3,6 +3,7 @@ import type { Storage } from '../storage.ts';
 import { type DirectoryContext, INCOMPLETE } from './context.ts';
 import { get } from './get.ts';
 import { list } from './list.ts';
+import { probe } from './probe.ts';
 import { put } from './put.ts';
 import { remove, removeUnfinished } from './remove.ts';
 
@@ -27,6 +28,7 @@ export function openDirectory(path: string, { hardLinks = true }: DirectoryOptio
     list: (...call) => list(context, ...call),
     remove: (...call) => remove(context, ...call),
     removeUnfinished: (...call) => removeUnfinished(context, ...call),
+    probe: (...call) => probe(context, ...call),
     close: () => {},
   };
 }

@@ -3,6 +3,7 @@ import { rootCertificates } from 'node:tls';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { log } from '../../terminal/log.ts';
+import type { Lock } from '../storage.ts';
 import { nameOf, statusOf } from './errors.ts';
 import { Patience } from './retry.ts';
 import { inSlices, SIGNED } from './slices.ts';
@@ -23,6 +24,8 @@ export interface S3Settings {
   readonly forcePathStyle?: boolean;
   /** S3_STORAGE_CLASS of what is put; by default the bucket's. */
   readonly storageClass?: string;
+  /** S3_LOCK: what is put is held fast. */
+  readonly lock?: Lock;
   /** Bytes of part buffers held in memory at most, by one upload. */
   readonly memoryBudgetBytes?: number;
   /** To connect, DNS and TLS included; CONNECT_TIMEOUT. */

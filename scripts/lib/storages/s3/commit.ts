@@ -1,8 +1,10 @@
 import type { StorageClass } from '@aws-sdk/client-s3';
 import { OperatorError } from '../../errors.ts';
+import type { Lock } from '../storage.ts';
 import { type S3Context, targetOf } from './context.ts';
 import { nameOf, notS3, type S3Target, s3Failure } from './errors.ts';
 import type { S3Features } from './features.ts';
+import { lockHeaders } from './lock.ts';
 import { Attempts, isKept, isOurs, type Sent } from './settle.ts';
 
 /** An object on its way into the store. */
@@ -13,6 +15,7 @@ export interface ObjectUpload {
   readonly contentType: string | undefined;
   /** S3_STORAGE_CLASS. */
   readonly storageClass: string | undefined;
+  readonly lock: Lock | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -28,7 +31,8 @@ export const purposeOf = ({ key }: ObjectUpload) => ({ operation: `store ${key}`
 export const objectOf = ({ context, key }: ObjectUpload) => ({ Bucket: context.bucket, Key: key });
 
 /** Those of a request that makes it. */
-export const kindOf = ({ contentType, storageClass }: ObjectUpload) => ({
+export const kindOf = ({ contentType, storageClass, lock }: ObjectUpload) => ({
+  ...lockHeaders(lock),
   ...(contentType === undefined ? {} : { ContentType: contentType }),
   ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
 });

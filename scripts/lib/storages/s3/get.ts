@@ -12,6 +12,8 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long the store may be silent in the middle of a download. */
   readonly idleTimeoutMs?: number;
+  /** Which version of it; the newest when unset. */
+  readonly versionId?: string;
   /** What is asked for at a time. */
   readonly rangeBytes?: number;
 }
@@ -20,15 +22,16 @@ export interface GetOptions {
 export async function getObject(
   context: S3Context,
   key: string,
-  { signal, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES }: GetOptions = {},
+  { signal, versionId, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES }: GetOptions = {},
 ): Promise<Readable> {
   const purpose = { operation: `read ${key}`, permission: 'read' };
   const target = targetOf(context, purpose);
+  const object = { Bucket: context.bucket, Key: key, ...(versionId === undefined ? {} : { VersionId: versionId }) };
   const ask = async (headers: { Range?: string; IfMatch?: string }, ended = signal) => {
     const answer = await control(
       context,
       purpose,
-      (client, http) => client.send(new GetObjectCommand({ Bucket: context.bucket, Key: key, ...headers }), http),
+      (client, http) => client.send(new GetObjectCommand({ ...object, ...headers }), http),
       { signal: ended },
     );
     if (answer.Body === undefined || answer.ETag === undefined) throw notS3(target, 'the answer is none of S3’s');

@@ -1,3 +1,4 @@
+import { OperatorError } from '../../errors.ts';
 import { assertKey, assertPrefix } from '../keys.ts';
 import { MeasuredBody } from '../measured-body.ts';
 import type { Storage } from '../storage.ts';
@@ -6,10 +7,12 @@ import type { S3Context } from './context.ts';
 import type { S3Features } from './features.ts';
 import { getObject } from './get.ts';
 import { listObjects } from './list.ts';
+import { lockOf, probe } from './lock.ts';
 import { DEFAULT_MEMORY_BUDGET_BYTES, planUpload } from './part-size.ts';
 import { uploadCalls } from './put.ts';
 import { removeObjects, removeUploads } from './remove.ts';
 import { upload } from './upload.ts';
+import { rewritten, versionsAt } from './versions.ts';
 
 export type { S3Settings } from './client.ts';
 
@@ -20,9 +23,11 @@ export type { S3Settings } from './client.ts';
 export function openS3(settings: S3Settings): Storage {
   const clients = openClients(settings);
   const context: S3Context = { clients, bucket: settings.bucket };
-  const features: S3Features = { conditional: true, md5: false, looks: true };
+  const { lock, storageClass } = settings;
+  // with a lock, every store wants to know what it is to hold
+  const features: S3Features = { conditional: true, md5: lock !== undefined, looks: true };
 
-  return {
+  const storage: Storage = {
     description: `s3://${settings.bucket} at ${clients.endpoint}`,
 
     async put(key, body, { expectedBytes, contentType, atOnce = 1, signal } = {}) {
@@ -30,11 +35,7 @@ export function openS3(settings: S3Settings): Storage {
       try {
         assertKey(key);
         const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
-        await upload(
-          measured,
-          uploadCalls({ context, features, key, contentType, storageClass: settings.storageClass, signal }),
-          plan,
-        );
+        await upload(measured, uploadCalls({ context, features, key, contentType, storageClass, lock, signal }), plan);
         return measured.result();
       } finally {
         await measured.close();
@@ -61,6 +62,54 @@ export function openS3(settings: S3Settings): Storage {
       return removeUploads(context, prefix, which, signal);
     },
 
+    async probe(key, { signal } = {}) {
+      assertKey(key);
+      return probe(context, key, { features, lock, signal });
+    },
+
+    async lockOf(key, { signal } = {}) {
+      assertKey(key);
+      return lockOf(context, key, signal);
+    },
+
+    rewritten: (prefix, { signal } = {}) => rewritten(context, prefix, signal),
+
+    asOf: (time) => asOf(storage, context, time),
+
     close: clients.close,
+  };
+  return storage;
+}
+
+/** See Storage.asOf. */
+function asOf(now: Storage, context: S3Context, time: Date): Storage {
+  // a listing comes before what is read of it; without one the key is looked up
+  const known = new Map<string, string>();
+  const at = async (prefix: string, signal: AbortSignal | undefined) => {
+    const found = await versionsAt(context, prefix, time, signal);
+    for (const { key, id } of found) known.set(key, id);
+    return found;
+  };
+  return {
+    description: `${now.description} as of ${time.toISOString()}`,
+    put: now.put,
+    probe: now.probe,
+    async get(key, { signal } = {}) {
+      assertKey(key);
+      if (!known.has(key)) await at(key, signal);
+      const versionId = known.get(key);
+      if (versionId === undefined)
+        throw new OperatorError('NO_SUCH_BACKUP', `there was no ${key} in s3://${context.bucket} at that time`);
+      return getObject(context, key, { signal, versionId });
+    },
+    async *list(prefix, { signal } = {}) {
+      assertPrefix(prefix);
+      for (const { key, sizeBytes } of await at(prefix, signal)) yield { key, sizeBytes };
+    },
+    async remove(keys) {
+      return keys.map((key) => ({ key, reason: 'nothing of the past can be removed' }));
+    },
+    removeUnfinished: async () => [],
+    close: now.close,
   };
 }
