@@ -1,18 +1,9 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
-import { type DumpFormat, isSplit, type ObjectCompression } from '../formats.ts';
+import type { DumpFormat, ObjectCompression } from '../formats.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
-import {
-  folderKey,
-  type Kind,
-  kindKey,
-  LAST_PART,
-  manifestKey,
-  normalizePrefix,
-  type ParsedKey,
-  parseKey,
-} from './object-key.ts';
+import { folderKey, type Kind, kindKey, LAST_PART, normalizePrefix, type ParsedKey, parseKey } from './object-key.ts';
 
 /** A backup as a listing shows it. */
 export interface Backup {
@@ -30,6 +21,8 @@ export interface Backup {
   readonly encrypted: boolean;
   /** The object beside it that holds what the database needs of its server, where there is one. */
   readonly globalsKey: string | undefined;
+  /** Retention leaves it alone until it is released. */
+  readonly isHeld: boolean;
   /** The objects of a folder, in the order of their names; of any other backup none. */
   readonly parts: readonly StoredPart[];
 }
@@ -86,13 +79,15 @@ interface Findings {
   readonly manifests: Set<string>;
   readonly kinds: Map<string, Kind>;
   readonly globals: Map<string, string>;
+  readonly holds: Set<string>;
 }
 
 function newFindings(): Findings {
-  return { data: [], folders: new Map(), manifests: new Set(), kinds: new Map(), globals: new Map() };
+  return { data: [], folders: new Map(), manifests: new Set(), kinds: new Map(), globals: new Map(), holds: new Set() };
 }
 
-function sortIn({ data, folders, manifests, kinds, globals }: Findings, prefix: string, object: StoredObject): void {
+function sortIn(findings: Findings, prefix: string, object: StoredObject): void {
+  const { data, folders, manifests, kinds, globals, holds } = findings;
   const parsed = parseKey(prefix, object.key);
   if (parsed?.role === 'data') data.push({ object, parsed });
   else if (parsed?.role === 'part') {
@@ -103,6 +98,7 @@ function sortIn({ data, folders, manifests, kinds, globals }: Findings, prefix: 
   } else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
   else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
   else if (parsed?.role === 'globals') globals.set(parsed.stem, object.key);
+  else if (parsed?.role === 'hold') holds.add(parsed.stem);
 }
 
 const NO_PARTS: readonly StoredPart[] = [];
@@ -112,6 +108,7 @@ function assemble(found: Findings): Backup[] {
     kind: found.kinds.get(stem) ?? ('backup' as const),
     hasManifest: found.manifests.has(stem),
     globalsKey: found.globals.get(stem),
+    isHeld: found.holds.has(stem),
   });
   const single = found.data.map(({ object, parsed }) => ({
     key: object.key,
@@ -210,23 +207,4 @@ function nearestKeys(backups: readonly Backup[], wanted: string): string[] {
     .sort((a, b) => a.edits - b.edits)
     .slice(0, 3)
     .map(({ key }) => key);
-}
-
-/**
- * The keys of a backup, in groups that must be deleted one after the other: the manifest first, so that what is half
- * deleted is no longer a backup that claims to be whole; of a folder then the object that says the same.
- */
-export function keysOf(backup: Backup): string[][] {
-  const marker = kindKey(backup.stem, backup.kind);
-  const last = backup.parts.filter(({ part }) => part === LAST_PART);
-  const others = backup.parts.filter(({ part }) => part !== LAST_PART);
-  return [
-    backup.hasManifest ? [manifestKey(backup.stem)] : [],
-    last.map(({ key }) => key),
-    [
-      ...(isSplit(backup.format) ? others.map(({ key }) => key) : [backup.key]),
-      ...(backup.globalsKey === undefined ? [] : [backup.globalsKey]),
-      ...(marker === undefined ? [] : [marker]),
-    ],
-  ];
 }

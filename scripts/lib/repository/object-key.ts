@@ -39,9 +39,12 @@ export type ParsedKey =
     })
   | (Stem & { readonly role: 'globals'; readonly encrypted: boolean })
   | (Stem & { readonly role: 'manifest' })
-  | (Stem & { readonly role: 'kind'; readonly kind: Kind });
+  | (Stem & { readonly role: 'kind'; readonly kind: Kind })
+  | (Stem & { readonly role: 'hold' });
 
 const MANIFEST_SUFFIX = '.json';
+/** Retention leaves a backup alone that has such an object beside it. */
+const HOLD_SUFFIX = '.hold';
 /** What a database needs of its server, beside its dump. */
 const GLOBALS = 'globals.sql.gz';
 
@@ -112,6 +115,11 @@ export function manifestKey(stem: string): string {
   return `${stem}${MANIFEST_SUFFIX}`;
 }
 
+/** The object that keeps retention from a backup. */
+export function holdKey(stem: string): string {
+  return `${stem}${HOLD_SUFFIX}`;
+}
+
 export function globalsKey(stem: string, encrypted: boolean): string {
   return `${stem}.${GLOBALS}${encrypted ? '.age' : ''}`;
 }
@@ -140,6 +148,7 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   const base = { source, createdAt, stem: key.slice(0, key.length - suffix.length - 1) };
   if (part !== undefined) return parsePart(base, part, partEnding);
   if (`.${suffix}` === MANIFEST_SUFFIX) return { ...base, role: 'manifest' };
+  if (`.${suffix}` === HOLD_SUFFIX) return { ...base, role: 'hold' };
   const kind = KINDS.find((k) => k !== 'backup' && k === suffix);
   if (kind) return { ...base, role: 'kind', kind };
   const encrypted = suffix.endsWith('.age');

@@ -5,21 +5,46 @@ import { readChain, startChain } from '../pipeline/chain.ts';
 import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import type { Storage } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
+import { log } from '../terminal/log.ts';
 import type { Backup } from './catalog.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { manifestKey, nameBesideManifest } from './object-key.ts';
 import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
 
-/** The manifest of a backup, or undefined when it has none. */
-export async function readManifest(
-  { storage, encryption }: Shelf,
-  backup: Backup,
-  signal: AbortSignal,
-): Promise<Manifest | undefined> {
+/**
+ * The manifest of a backup, or undefined when it has none. What cannot be read in one of several stores is read in the
+ * next.
+ */
+export async function readManifest(shelf: Shelf, backup: Backup, signal: AbortSignal): Promise<Manifest | undefined> {
   if (!backup.hasManifest) return undefined;
+  const { storage } = shelf;
   const key = manifestKey(backup.stem);
-  const stored = await readSmall(storage, key, signal);
+  for (;;) {
+    const stored = await readSmall(storage, key, signal);
+    try {
+      return await manifestFrom(shelf, backup, stored, signal);
+    } catch (error) {
+      const next = isDamage(error) ? shelf.distrust?.(key) : undefined;
+      if (next === undefined) throw error;
+      log.warn(`${messageOf(error)}: reading it from ${next}`);
+    }
+  }
+}
+
+/** Whether bytes were not what was stored. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof OperatorError && error.code === 'BACKUP_DAMAGED';
+}
+
+/** The manifest as it is in its object. @throws OperatorError BACKUP_DAMAGED, CONFIG */
+export async function manifestFrom(
+  { encryption }: Shelf,
+  backup: Backup,
+  stored: Buffer,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const key = manifestKey(backup.stem);
   const text = stored.toString('utf8');
   const manifest = parseManifest(
     key,

@@ -1,7 +1,8 @@
 import { formatBytes } from '../quantities.ts';
 import type { RemoveFailure, Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
-import { type Backup, keysOf } from './catalog.ts';
+import type { Backup } from './catalog.ts';
+import { keysOf } from './keys-of.ts';
 
 /** Deletes backups, of each the manifest first. Returns what could not be deleted. */
 export async function removeBackups(

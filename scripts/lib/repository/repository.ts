@@ -1,7 +1,9 @@
 import type { Stage } from '../pipeline/child-process.ts';
 import { decompressStages, decryptStages, encryptStages } from '../pipeline/codec.ts';
 import { openStorage, type StorageSettings } from '../storages/index.ts';
-import type { RemoveFailure } from '../storages/storage.ts';
+import { namedBy } from '../storages/named.ts';
+import { rekeyed } from '../storages/rekeyed.ts';
+import type { RemoveFailure, Storage } from '../storages/storage.ts';
 import {
   type Backup,
   type Leftover,
@@ -12,15 +14,18 @@ import {
 } from './catalog.ts';
 import { type DrillRecord, keepDrill, newestDrills, readDrill, type StoredDrill } from './drill-record.ts';
 import type { Encryption } from './encryption.ts';
+import { hold, release, whyHeld } from './hold.ts';
+import { type Inventory, readInventory } from './inventory.ts';
 import { endUnfinishedUploads, removeLeftovers, removeLeftoversOf } from './leftovers.ts';
 import type { Manifest } from './manifest.ts';
 import { type NewBackup, newBackup } from './new-backup.ts';
-import type { Kind } from './object-key.ts';
-import { readAll, readGlobals, readManifest, readObject } from './read.ts';
+import { type Kind, normalizePrefix } from './object-key.ts';
+import { manifestFrom, readAll, readGlobals, readManifest, readObject } from './read.ts';
 import { earlierBackups, recentSources } from './recent.ts';
 import { removeBackups } from './remove.ts';
 import { requireIdentity } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
+import { keepVerified, readVerified, type VerifyRecord } from './verify-record.ts';
 
 /** Which storage, where in it, and how what lies there is encrypted. */
 export interface RepositorySettings {
@@ -30,6 +35,8 @@ export interface RepositorySettings {
   readonly encryption: Encryption;
   /** What all uploads of this process together may take; undefined for as much as there is. */
   readonly uploadBytesPerSecond?: number;
+  /** The variable that defines it, where that is not S3_* or BACKUP_DIR: failures are to name it. */
+  readonly variable?: string;
 }
 
 /**
@@ -42,6 +49,11 @@ export interface Repository {
   readonly encryption: Encryption;
   /** What it is made of, for the rooms that keep other things than backups in it: the log of servers. */
   readonly shelf: Shelf;
+
+  /** Its objects by their names: keys without the prefix, which are the same in every copy. */
+  readonly objects: Storage;
+  /** What is stored, by names. @throws OperatorError when the listing fails */
+  inventory(signal: AbortSignal): Promise<Inventory>;
 
   /** Every backup, the newest first, told from the listing alone. @throws OperatorError when the listing fails */
   backups(signal: AbortSignal): Promise<Backup[]>;
@@ -58,6 +70,8 @@ export interface Repository {
   assertReadable(backup: Backup): void;
   /** Undefined for a backup that has none. @throws OperatorError BACKUP_DAMAGED, CONFIG */
   manifestOf(backup: Backup, signal: AbortSignal): Promise<Manifest | undefined>;
+  /** The manifest as it is in its object's bytes. @throws OperatorError BACKUP_DAMAGED, CONFIG */
+  manifestFrom(backup: Backup, bytes: Buffer, signal: AbortSignal): Promise<Manifest>;
   /** What the database needs of its server, as it was stored beside the dump; undefined when nothing was. */
   globalsOf(backup: Backup, manifest: Manifest | undefined, signal: AbortSignal): Promise<string | undefined>;
   /** The bytes of one object, compared with the manifest at their end. @throws OperatorError BACKUP_DAMAGED */
@@ -87,6 +101,26 @@ export interface Repository {
   /** Stores a drill's record. @returns its key */
   keepDrill(record: DrillRecord, signal: AbortSignal): Promise<string>;
 
+  /** The records of what was read back since a time, the newest first; and the newest one whatever its time. */
+  verified(since: Date, signal: AbortSignal): Promise<VerifyRecord[]>;
+  /** Stores such a record. @returns its key */
+  keepVerified(record: VerifyRecord, signal: AbortSignal): Promise<string>;
+
+  /** Keeps retention from a backup. */
+  hold(backup: Backup, why: string, signal: AbortSignal): Promise<void>;
+  /** Lets retention have it again. */
+  release(backup: Backup, signal: AbortSignal): Promise<void>;
+  /** Why it is held. */
+  whyHeld(backup: Backup, signal: AbortSignal): Promise<string | undefined>;
+
+  /** Of several stores that are read as one: which of them hold a key. */
+  holders(key: string): readonly string[];
+  /**
+   * What was read of this key is not what was stored: from now on it is read from the next store that has it.
+   * @returns that store's name; undefined when there is none
+   */
+  distrust(key: string): string | undefined;
+
   /** Closes connections, so that the process can end. */
   close(): void;
 }
@@ -97,7 +131,11 @@ export interface Repository {
  */
 export async function openRepository(settings: RepositorySettings): Promise<Repository> {
   const storage = await openStorage(settings.storage, settings.uploadBytesPerSecond);
-  return repositoryOn({ storage, prefix: settings.prefix, encryption: settings.encryption });
+  return repositoryOn({
+    storage: settings.variable === undefined ? storage : namedBy(storage, settings.variable),
+    prefix: settings.prefix,
+    encryption: settings.encryption,
+  });
 }
 
 /** The repository on a storage that is open already. It closes it. */
@@ -107,6 +145,8 @@ export function repositoryOn(shelf: Shelf): Repository {
     description: storage.description,
     encryption,
     shelf,
+    objects: rekeyed(storage, { shown: '', stored: normalizePrefix(prefix) }),
+    inventory: (signal) => readInventory(shelf, signal),
     backups: (signal) => readCatalog(storage, prefix, signal),
     catalog: (signal) => readCatalogAndLeftovers(storage, prefix, signal),
     recent: (of, signal) => earlierBackups(shelf, of, signal),
@@ -116,6 +156,7 @@ export function repositoryOn(shelf: Shelf): Repository {
       if (backup.encrypted) requireIdentity(encryption.identity, backup.key);
     },
     manifestOf: (backup, signal) => readManifest(shelf, backup, signal),
+    manifestFrom: (backup, bytes, signal) => manifestFrom(shelf, backup, bytes, signal),
     globalsOf: (backup, manifest, signal) => readGlobals(shelf, backup, manifest, signal),
     read: (backup, key, manifest, signal) => readObject(shelf, backup, key, manifest, signal),
     readAll: (backup, manifest, signal) => readAll(shelf, backup, manifest, signal),
@@ -132,6 +173,13 @@ export function repositoryOn(shelf: Shelf): Repository {
     newestDrills: (signal) => newestDrills(shelf, signal),
     drill: (stored, signal) => readDrill(shelf, stored, signal),
     keepDrill: (record, signal) => keepDrill(shelf, record, signal),
+    verified: (since, signal) => readVerified(shelf, since, signal),
+    keepVerified: (record, signal) => keepVerified(shelf, record, signal),
+    hold: (backup, why, signal) => hold(shelf, backup, why, signal),
+    release: (backup, signal) => release(shelf, backup, signal),
+    whyHeld: (backup, signal) => whyHeld(shelf, backup, signal),
+    holders: (key) => shelf.holders?.(key) ?? [],
+    distrust: (key) => shelf.distrust?.(key),
     close: () => storage.close(),
   };
 }

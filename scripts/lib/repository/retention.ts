@@ -19,6 +19,8 @@ export interface RetentionCandidate {
   readonly source: string;
   readonly createdAt: Date;
   readonly kind: Kind;
+  /** Somebody has said that it is to stay. */
+  readonly isHeld?: boolean;
 }
 
 export interface RetentionDecision<T> {
@@ -70,6 +72,7 @@ const COUNT_NAMES = Object.keys(RULES) as CountName[];
 const EMPTY_POLICY = ['policy is empty'];
 const BELOW_FLOOR = ['minimum backups'];
 const NO_RULE = ['no rule keeps it'];
+const HELD = 'held';
 
 /**
  * Decides which backups stay, as `restic forget` would for each source: the rules are ORed, each keeps the newest of
@@ -98,6 +101,8 @@ export function planRetention<T extends RetentionCandidate>(
     // a source that has nothing else left keeps even these
     applyFloor(ofSource, policy.minBackups, kept);
   }
+  // last: a hold decides for one backup alone, and takes nobody's place
+  for (const backup of ordered) if (backup.isHeld) kept.set(backup, [...(kept.get(backup) ?? []), HELD]);
 
   const keep: RetentionDecision<T>[] = [];
   const remove: RetentionDecision<T>[] = [];

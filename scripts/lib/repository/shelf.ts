@@ -7,4 +7,7 @@ export interface Shelf {
   /** S3_PREFIX without slashes at its ends; empty when there is none. */
   readonly prefix: string;
   readonly encryption: Encryption;
+  /** Of several stores that are read as one: see UnitedStorage. */
+  readonly holders?: (key: string) => readonly string[];
+  readonly distrust?: (key: string) => string | undefined;
 }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   catalogOf,
-  keysOf,
   readCatalog,
   readCatalogAndLeftovers,
   selectBackup,
 } from '../../../scripts/lib/repository/catalog.ts';
+import { keysOf } from '../../../scripts/lib/repository/keys-of.ts';
 import type { Storage } from '../../../scripts/lib/storages/storage.ts';
 
 const STEM = '2026/02/03/a_040506';
@@ -38,6 +38,7 @@ test('a backup is its object; what lies beside it says what it is', () => {
     compression: 'gzip',
     encrypted: false,
     globalsKey: `${STEM}.globals.sql.gz`,
+    isHeld: false,
     parts: [],
   });
 });
@@ -62,6 +63,7 @@ test('a folder is one backup, as large as its objects together, by a key that en
     compression: 'zstd',
     encrypted: true,
     globalsKey: `${STEM}.globals.sql.gz.age`,
+    isHeld: false,
     parts: parts.map((part) => ({ key: `${STEM}/${part}.sql.zst.age`, part })),
   });
   assert.ok(backup);
