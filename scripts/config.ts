@@ -1,8 +1,10 @@
 #!/usr/bin/env tsx
 import { loadResolved, type Resolved } from './lib/config/config.ts';
+import { type CopySettings, isOfCopy, lockText } from './lib/config/copies.ts';
 import { isSecretName, type Origin } from './lib/config/settings.ts';
 import { VARIABLES, type Variable } from './lib/config/variables.ts';
 import { EXIT } from './lib/errors.ts';
+import type { RetentionPolicy } from './lib/repository/retention.ts';
 import type { Source } from './lib/source.ts';
 import { log, print, printJson, redact } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
@@ -13,7 +15,7 @@ config  [--json]
 Shows every setting in force, where it comes from, and what is to be backed up. Secrets are not shown. Connects to nothing.
 
   --json   one JSON document: {variables: [{name, value, secret, origin, where}], sources: [{name, engine, host, port,
-           database, user, hasPassword, format, compression, variable}], storage, encrypted, warnings}
+           database, user, hasPassword, format, compression, variable}], storage, copies, encrypted, warnings}
 
 Exit codes: 0 the configuration is valid, 2 it is not, or wrong usage.`;
 
@@ -38,7 +40,7 @@ function describe({ config, settings }: Resolved) {
   const names = [
     ...Object.keys(VARIABLES),
     ...Object.keys(env)
-      .filter((name) => name.startsWith('BACKUP_SOURCE_'))
+      .filter((name) => name.startsWith('BACKUP_SOURCE_') || isOfCopy(name))
       .sort(),
   ];
   const variables = names.map((name) => {
@@ -58,6 +60,7 @@ function describe({ config, settings }: Resolved) {
     variables,
     sources: config.sources.map(describeSource),
     storage: describeStorage(config.repository.storage),
+    copies: config.copies.map(describeCopy),
     encrypted: config.repository.encryption.recipients.length > 0,
     warnings,
   };
@@ -69,6 +72,20 @@ function describeStorage(storage: Resolved['config']['repository']['storage']) {
   if (storage.kind === 'directory') return { kind: storage.kind, path: storage.path };
   const { kind, endpoint, region, bucket } = storage;
   return { kind, endpoint: endpoint ?? null, region, bucket };
+}
+
+function describeCopy({ name, variable, storage, prefix, retention, hasLog, ...rest }: CopySettings) {
+  return {
+    name,
+    variable,
+    storage: describeStorage(storage),
+    prefix,
+    retention,
+    wal: hasLog,
+    lock: storage.kind === 's3' && storage.lock ? lockText(storage.lock) : null,
+    maxRate: rest.uploadBytesPerSecond ?? null,
+    rpoTargetMs: rest.rpoTargetMs ?? null,
+  };
 }
 
 function describeSource(source: Source) {
@@ -92,7 +109,7 @@ function describeSource(source: Source) {
   };
 }
 
-function show({ variables, sources, storage, encrypted, warnings }: Described): void {
+function show({ variables, sources, storage, copies, encrypted, warnings }: Described): void {
   printTable(
     ['variable', 'value', 'from'],
     variables.map(({ name, value, where }) => [name, value ?? '–', value === null ? '' : where]),
@@ -111,13 +128,32 @@ function show({ variables, sources, storage, encrypted, warnings }: Described): 
     ]),
   );
   print('');
-  print(
-    storage.kind === 'directory'
-      ? `stored in the directory ${storage.path}`
-      : `stored in the bucket ${storage.bucket} at ${storage.endpoint ?? 'Amazon'}, region ${storage.region}`,
-  );
+  print(`stored in ${placeOf(storage)}`);
+  for (const { name, storage, prefix, retention, lock } of copies) {
+    const where = `${placeOf(storage)}${prefix === '' ? '' : `, under ${prefix}/`}`;
+    print(`copied to ${where}, as ${name}: keeps ${rulesOf(retention)}${lock === null ? '' : `, locked (${lock})`}`);
+  }
   print(encrypted ? 'encrypted before they leave this machine' : 'not encrypted: BACKUP_AGE_RECIPIENTS is not set');
   for (const warning of warnings) log.warn(warning);
+}
+
+function placeOf(storage: Described['storage']): string {
+  return storage.kind === 'directory'
+    ? `the directory ${storage.path}`
+    : `the bucket ${storage.bucket} at ${storage.endpoint ?? 'Amazon'}, region ${storage.region}`;
+}
+
+function rulesOf({ keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly }: RetentionPolicy): string {
+  const rules = Object.entries({
+    last: keepLast,
+    hourly: keepHourly,
+    daily: keepDaily,
+    weekly: keepWeekly,
+    monthly: keepMonthly,
+    yearly: keepYearly,
+  }).filter(([, count]) => count !== 0);
+  if (rules.length === 0) return 'everything';
+  return rules.map(([rule, count]) => `${count === -1 ? 'all' : count} ${rule}`).join(', ');
 }
 
 function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {

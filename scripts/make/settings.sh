@@ -6,7 +6,7 @@ shell_settings() {
   awk 'BEGIN {
     for (name in ENVIRON)
       # whole names where others use the beginning by right
-      if (name ~ /^(BACKUP|CLEANUP|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3)_[A-Z0-9_]+$/ ||
+      if (name ~ /^(BACKUP|CLEANUP|COPY|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3|VERIFY)_[A-Z0-9_]+$/ ||
           name ~ /^(PITR(_[A-Z0-9_]+)?|BASE_(SCHEDULE|COMPRESSION))$/ ||
           name ~ /^POSTGRES_(VERSION|HOST|PORT|DB|DATABASE|USER|PASSWORD)(_FILE)?$/ ||
           name ~ /^(PGSSL(MODE|ROOTCERT|CERT|KEY)|LOG_FORMAT|TZ|(BLOCKING|CONNECT|LOCK|STORAGE)_TIMEOUT)$/)

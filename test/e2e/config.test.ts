@@ -64,6 +64,7 @@ describe('config', () => {
       { PASSPHRASE: 'x' },
       { BACKUP_SOURCES_APP: 'file:///etc' },
       { S3_LOCK: 'compliance:30d' },
+      { COPY_NAS: 's3://nas:9000/backups' },
     ]) {
       const [name = ''] = Object.keys(wrong);
       const { code, stderr } = await runVerb('backup', [], {

@@ -7,14 +7,15 @@ import { chooseCompression } from '../pipeline/codec.ts';
 import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import type { LogServer, Source } from '../source.ts';
-import type { StorageSettings } from '../storages/index.ts';
 import { log, setLogFormat } from '../terminal/log.ts';
 import { setTimeZone } from '../terminal/time.ts';
+import { type CopySettings, overlapProblems, readCopies } from './copies.ts';
 import { readEnvironment } from './environment.ts';
 import { swallowProblems } from './files.ts';
+import { endpointProblems, retentionOf, storageSettings } from './primary.ts';
 import { readValues } from './read-values.ts';
 import { readServers } from './servers.ts';
-import { type Environment, type Origin, resolveSettings, SESSION_TOKEN, type Settings } from './settings.ts';
+import { type Environment, type Origin, resolveSettings, type Settings } from './settings.ts';
 import { readSources } from './sources.ts';
 import * as value from './values.ts';
 import type { Values } from './variables.ts';
@@ -27,6 +28,8 @@ export interface Config {
   readonly servers: readonly LogServer[];
   /** Where backups are kept, and how they are encrypted. */
   readonly repository: RepositorySettings;
+  /** The other stores that backups are copied to, by name. */
+  readonly copies: readonly CopySettings[];
   readonly limits: Limits;
   readonly retention: RetentionPolicy;
   /** RPO_TARGET, or twice the longest time between two scheduled backups. */
@@ -95,6 +98,23 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     problems.push('S3_ACCESS_KEY and S3_SECRET_KEY: one is set without the other; set both, or neither to use a role');
   }
   problems.push(...endpointProblems(values));
+  const retention = retentionOf(values);
+  const storage = storageSettings(values, env, origins);
+  const copies = readCopies(
+    env,
+    {
+      retention,
+      connectTimeoutMs: values.CONNECT_TIMEOUT,
+      silenceMs: values.STORAGE_TIMEOUT,
+      region: values.S3_REGION,
+    },
+    problems,
+  );
+  const primary = { variable: values.BACKUP_DIR === undefined ? 'S3_BUCKET' : 'BACKUP_DIR', storage };
+  problems.push(...overlapProblems({ ...primary, prefix: values.S3_PREFIX ?? '' }, copies));
+  if (values.S3_LOCK !== undefined && values.BACKUP_DIR !== undefined) {
+    problems.push('S3_LOCK: a folder cannot be locked; remove it, or keep the backups in a bucket with object lock');
+  }
   if (values.BACKUP_MANIFEST_PRIVATE && values.BACKUP_AGE_RECIPIENTS === undefined) {
     problems.push('BACKUP_MANIFEST_PRIVATE: there is no key to encrypt the manifest with; set BACKUP_AGE_RECIPIENTS');
   }
@@ -114,7 +134,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
     ),
     servers,
     repository: {
-      storage: storageSettings(values, env, origins),
+      storage,
       prefix: values.S3_PREFIX ?? '',
       encryption: {
         recipients: values.BACKUP_AGE_RECIPIENTS ?? [],
@@ -129,16 +149,8 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
       restore: { variable: 'RESTORE_TIMEOUT', ms: values.RESTORE_TIMEOUT },
     },
     rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
-    retention: {
-      keepLast: values.RETENTION_KEEP_LAST,
-      keepHourly: values.RETENTION_KEEP_HOURLY,
-      keepDaily: values.RETENTION_KEEP_DAILY,
-      keepWeekly: values.RETENTION_KEEP_WEEKLY,
-      keepMonthly: values.RETENTION_KEEP_MONTHLY,
-      keepYearly: values.RETENTION_KEEP_YEARLY,
-      minBackups: values.RETENTION_MIN_BACKUPS,
-      protectDays: values.RESTORE_PROTECT_DAYS,
-    },
+    retention,
+    copies,
   });
   return { config, settings: { ...settings, warnings } };
 }
@@ -175,35 +187,6 @@ export function loadDemoSettings(): {
   } catch (error) {
     throw new OperatorError('CONFIG', `DEMO_MODE ${JSON.stringify(DEMO_MODE)}: ${messageOf(error)}`);
   }
-}
-
-function storageSettings(values: Values, env: Settings['env'], origins: Settings['origins']): StorageSettings {
-  if (values.BACKUP_DIR !== undefined) return { kind: 'directory', path: values.BACKUP_DIR };
-  const sessionToken = origins.get('S3_ACCESS_KEY')?.where.startsWith('AWS_') ? env[SESSION_TOKEN] : undefined;
-  return {
-    kind: 's3',
-    region: values.S3_REGION,
-    connectTimeoutMs: values.CONNECT_TIMEOUT,
-    silenceMs: values.STORAGE_TIMEOUT,
-    bucket: values.S3_BUCKET,
-    ...(values.S3_ENDPOINT === undefined ? {} : { endpoint: values.S3_ENDPOINT }),
-    ...(values.S3_CA_FILE === undefined ? {} : { caFile: values.S3_CA_FILE }),
-    ...(values.S3_ACCESS_KEY === undefined ? {} : { accessKey: values.S3_ACCESS_KEY }),
-    ...(values.S3_SECRET_KEY === undefined ? {} : { secretKey: values.S3_SECRET_KEY }),
-    ...(sessionToken === undefined ? {} : { sessionToken }),
-    ...(values.S3_FORCE_PATH_STYLE === undefined ? {} : { forcePathStyle: values.S3_FORCE_PATH_STYLE }),
-    ...(values.S3_STORAGE_CLASS === undefined ? {} : { storageClass: values.S3_STORAGE_CLASS }),
-  };
-}
-
-/** With the bucket in the address as well, objects would be put below a name of its own, and never be found again. */
-function endpointProblems({ S3_ENDPOINT, S3_BUCKET, BACKUP_DIR }: Values): string[] {
-  if (S3_ENDPOINT === undefined || BACKUP_DIR !== undefined) return [];
-  const { hostname, pathname } = new URL(S3_ENDPOINT);
-  if (!hostname.startsWith(`${S3_BUCKET}.`) && pathname !== `/${S3_BUCKET}`) return [];
-  return [
-    `S3_ENDPOINT ${JSON.stringify(S3_ENDPOINT)}: holds the bucket, which is named by S3_BUCKET alone; leave ${S3_BUCKET} out of the address`,
-  ];
 }
 
 function isInside(path: string | undefined, directory: string | undefined): boolean {

@@ -34,7 +34,7 @@ export function readFolder(
 }
 
 /** What lies directly in the folder of the backups: the years, the drills, and what is being stored. */
-const BACKUPS_OWN = /^(\d{4}|drills|wal|base|\.incomplete)$/;
+const BACKUPS_OWN = /^(\d{4}|drills|verified|canary|wal|base|\.incomplete)$/;
 
 /**
  * A sentence for each folder that is backed up together with the backups, which would grow by themselves forever.

@@ -102,11 +102,6 @@ const later = (name: string | RegExp, advice: string, when?: RegExp): ForeignNam
   ...(when === undefined ? {} : { when }),
   what: { kind: 'warn', advice: `is not available yet: ${advice}` },
 });
-const notYet = (name: string | RegExp, advice: string, when?: RegExp): ForeignName => ({
-  name,
-  ...(when === undefined ? {} : { when }),
-  what: { kind: 'refuse', advice: `is not available yet: ${advice}` },
-});
 
 const KEY_PAIR = { together: ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'] } as const;
 /** The store of this project's compose file, which has a region of its own. */
@@ -217,14 +212,6 @@ export const FOREIGN_NAMES: readonly ForeignName[] = [
   told('NOTIFICATION_URLS', OFFEN, 'NOTIFY_URL'),
 
   // ---- taken by what is not built yet
-  notYet('S3_LOCK', 'nothing would be locked. Remove it; a default retention of the bucket itself works'),
-  notYet(
-    /^COPY_(?!SCHEDULE$)[A-Z0-9_]+$/,
-    'there would be no second copy. Remove it, or let the store replicate the bucket',
-    /^(s3|file|https?):\/\//i,
-  ),
-  later(/^COPY_SCHEDULE$/, 'nothing is copied'),
-  later('VERIFY_SCHEDULE', 'drills, by DRILL_SCHEDULE, are what proves backups'),
   later(/^PAGE_(PASSWORD|OPEN|TOKEN|PORT)$/, 'there is no page'),
   later('DRILL_SERVER_URL', 'drills run on a server of this image'),
 ];
@@ -242,6 +229,8 @@ export function foreignName(name: string): ForeignName | undefined {
 /** Names with one of our prefixes that are no settings of the scripts: the compose file's, and those of its services. */
 export const EXCEPTIONS: readonly RegExp[] = [
   /^(GARAGE|MARIADB|COMPOSE|OFELIA|DOCKER)_/,
+  // what make passes on of its words
+  /^COPY$/,
   /^(BACKUP_ENV_FILE|BACKUP_CONTAINER|BACKUP_IMAGE|POSTGRES_IMAGE|PROXIED_DOCKER_SOCKET|SECRETS_DIR)$/,
   // what Kubernetes and Docker's links add for a service of such a name
   /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?|ENV_\w+)$/,

@@ -25,7 +25,8 @@ export function readValues(env: Settings['env'], origins: Settings['origins'], p
 
 /** Schedules are read in TZ, which is a variable itself. */
 function inTimeZone(values: Values): Values {
-  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE, BASE_SCHEDULE, TZ } = values;
+  const { BACKUP_SCHEDULE, CLEANUP_SCHEDULE, DRILL_SCHEDULE, BASE_SCHEDULE, COPY_SCHEDULE, VERIFY_SCHEDULE, TZ } =
+    values;
   const zoned = <S extends Schedule | 'off'>(schedule: S) =>
     schedule === 'off' ? schedule : parseSchedule(schedule.text, TZ);
   return {
@@ -34,5 +35,7 @@ function inTimeZone(values: Values): Values {
     CLEANUP_SCHEDULE: zoned(CLEANUP_SCHEDULE),
     DRILL_SCHEDULE: zoned(DRILL_SCHEDULE),
     BASE_SCHEDULE: zoned(BASE_SCHEDULE),
+    COPY_SCHEDULE: zoned(COPY_SCHEDULE),
+    VERIFY_SCHEDULE: zoned(VERIFY_SCHEDULE),
   };
 }

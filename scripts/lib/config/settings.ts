@@ -1,4 +1,5 @@
 import { registerSecret } from '../terminal/log.ts';
+import { isOfCopy } from './copies.ts';
 import { withoutQuotes } from './env-file.ts';
 import { FOREIGN_NAMES, type ForeignName, foreignName, isMeant } from './foreign-names.ts';
 import { readValue } from './from-files.ts';
@@ -83,7 +84,8 @@ function readFiles(env: Record<string, string>, origins: Map<string, Origin>, pr
     if (!fileName.endsWith('_FILE') || Object.hasOwn(VARIABLES, fileName)) continue;
     const name = fileName.slice(0, -'_FILE'.length);
     // a source may be called "…-file"; a URL is no path
-    if (!isReadFromFile(name) || (SOURCE.test(name) && /^\w+:\/\//.test(path))) continue;
+    const isFamily = SOURCE.test(name) || isOfCopy(name);
+    if (!isReadFromFile(name) || (isFamily && /^\w+:\/\//.test(path))) continue;
     if (env[name] !== undefined) {
       problems.push(`${name} and ${fileName} are both set; keep one`);
       continue;
@@ -91,10 +93,10 @@ function readFiles(env: Record<string, string>, origins: Map<string, Origin>, pr
     try {
       env[name] = readValue(path);
       origins.set(name, { kind: 'file', where: `${path} (${fileName})` });
-      if (SOURCE.test(name)) delete env[fileName];
+      if (isFamily) delete env[fileName];
     } catch (error) {
       problems.push(`${fileName}: ${error instanceof Error ? error.message : String(error)}`);
-      if (SOURCE.test(name)) delete env[fileName];
+      if (isFamily) delete env[fileName];
     }
   }
 }
@@ -105,7 +107,7 @@ export function isRead(name: string): boolean {
 }
 
 function isReadFromFile(name: string): boolean {
-  if (Object.hasOwn(VARIABLES, name) || SOURCE.test(name) || name === SESSION_TOKEN) return true;
+  if (Object.hasOwn(VARIABLES, name) || SOURCE.test(name) || isOfCopy(name) || name === SESSION_TOKEN) return true;
   return foreignName(name)?.what.kind === 'alias';
 }
 

@@ -1,4 +1,5 @@
 import { distance } from 'fastest-levenshtein';
+import { isOfCopy } from './copies.ts';
 import { EXCEPTIONS, FOREIGN_NAMES, foreignName } from './foreign-names.ts';
 import { VARIABLES } from './variables.ts';
 
@@ -23,7 +24,10 @@ const OURS = [
   ...FOREIGN_NAMES.flatMap(({ name, what }) => (what.kind === 'alias' && typeof name === 'string' ? [name] : [])),
 ];
 const isOurs = (name: string) =>
-  Object.hasOwn(VARIABLES, name) || name.startsWith(SOURCE_PREFIX) || name.startsWith(SERVER_PREFIX);
+  Object.hasOwn(VARIABLES, name) ||
+  name.startsWith(SOURCE_PREFIX) ||
+  name.startsWith(SERVER_PREFIX) ||
+  isOfCopy(name);
 
 /**
  * Judges every name that has one of our prefixes, or nearly one, and is none of ours: a variable that nobody reads is

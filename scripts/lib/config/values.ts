@@ -1,5 +1,6 @@
 import { type Compression, type DumpFormat, formatsOf, type ObjectCompression } from '../formats.ts';
 import { parseBytes, parseDurationMs } from '../quantities.ts';
+import type { Lock } from '../storages/storage.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 
 /** How a variable's text becomes a value. A parser throws an Error that says what it wanted. */
@@ -70,6 +71,16 @@ export const storageClass: Parse<string> = (value) => {
       'is an archive: nothing in it can be read before it is thawed, so no backup could be drilled or restored',
     );
   return value;
+};
+
+/** S3_LOCK: for how long what is stored may not be deleted, or that the bucket says so itself. */
+export const lock: Parse<Lock> = (value) => {
+  if (value === 'bucket') return { mode: 'bucket' };
+  const [, mode, duration = ''] = /^(compliance|governance):(.+)$/.exec(value) ?? [];
+  const days = (parseDurationMs(duration) ?? 0) / 86_400_000;
+  if (mode === undefined || !Number.isInteger(days) || days < 1 || days > 36_500)
+    throw new Error('wants compliance:30d or governance:30d, in whole days, or bucket');
+  return { mode: mode as 'compliance' | 'governance', days };
 };
 
 export const oneOf =

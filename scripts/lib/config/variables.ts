@@ -1,5 +1,6 @@
 import { parseNotifyUrls } from '../notify/channels/index.ts';
 import { parseHeartbeatUrl } from '../notify/heartbeat.ts';
+import { isKeyOfCopy } from './copies.ts';
 import * as value from './values.ts';
 
 /** How a variable is read. */
@@ -19,7 +20,7 @@ const discreet = <T>(parse: value.Parse<T>) => ({ parse, discreet: true as const
 const secretOf = <T>(parse: value.Parse<T>) => ({ parse, secret: true as const });
 const secret = () => secretOf(value.text);
 
-/** Every variable there is, except BACKUP_SOURCE_* and PITR_SERVER_*. .env.example says what each means. */
+/** Every variable there is, except BACKUP_SOURCE_*, PITR_SERVER_* and COPY_<NAME>. .env.example says what each means. */
 export const VARIABLES = {
   POSTGRES_VERSION: required(value.integer(10, 99), '18'),
   POSTGRES_HOST: required(value.text, 'postgres'),
@@ -34,6 +35,8 @@ export const VARIABLES = {
   BACKUP_SCHEDULE: required(value.schedule, '@hourly'),
   CLEANUP_SCHEDULE: required(value.scheduleOrOff, '0 0 1 * * *'),
   DRILL_SCHEDULE: required(value.scheduleOrOff, '0 0 4 * * 0'),
+  COPY_SCHEDULE: required(value.scheduleOrOff, '0 20 * * * *'),
+  VERIFY_SCHEDULE: required(value.scheduleOrOff, '0 0 5 * * 6'),
   S3_ENDPOINT: optional(value.httpUrl),
   S3_REGION: required(value.text, 'garage'),
   S3_BUCKET: required(value.text, 'backups'),
@@ -43,6 +46,7 @@ export const VARIABLES = {
   S3_CA_FILE: optional(value.text),
   S3_FORCE_PATH_STYLE: optional(value.flag),
   S3_STORAGE_CLASS: optional(value.storageClass),
+  S3_LOCK: optional(value.lock),
   BACKUP_DIR: optional(value.text),
   RETENTION_KEEP_LAST: required(value.keepCount, '3'),
   RETENTION_KEEP_HOURLY: required(value.keepCount, '24'),
@@ -101,7 +105,7 @@ export type Values = { readonly [N in Name]: ValueOf<(typeof VARIABLES)[N]> };
 
 /** Whether a variable's value is never to be printed, and may be read from `<NAME>_FILE`. */
 export function isSecret(name: string): boolean {
-  if (/^(BACKUP_SOURCE|PITR_SERVER)_.+_PASSWORD$/.test(name)) return true;
+  if (/^(BACKUP_SOURCE|PITR_SERVER)_.+_PASSWORD$/.test(name) || isKeyOfCopy(name)) return true;
   const variable: Variable<unknown> | undefined = Object.hasOwn(VARIABLES, name) ? VARIABLES[name as Name] : undefined;
   return variable?.secret === true;
 }

@@ -243,12 +243,8 @@ describe('names that users of other tools have', () => {
 });
 
 describe('what is not built yet', () => {
-  test('a lock or a second copy that would not be there is refused', () => {
-    assert.match(problemsOf({ S3_LOCK: 'compliance:30d' }).join(), /S3_LOCK is not available yet/);
-    assert.match(problemsOf({ COPY_NAS: 'file:///mnt/nas' }).join(), /COPY_NAS is not available yet/);
-  });
   test('the rest is told of', () => {
-    for (const name of ['PAGE_PASSWORD', 'COPY_SCHEDULE', 'VERIFY_SCHEDULE', 'DRILL_SERVER_URL']) {
+    for (const name of ['PAGE_PASSWORD', 'DRILL_SERVER_URL']) {
       assert.match(warningsOf({ [name]: 'true' }).join(), new RegExp(`^${name} is not available yet`), name);
       assert.deepEqual(problemsOf({ [name]: 'true' }), []);
     }
