@@ -16,6 +16,8 @@ WORDS_OF_list-backups := SOURCE
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
 WORDS_OF_restore-undo := SOURCE
+WORDS_OF_copy := FROM COPY
+WORDS_OF_verify := FILE COPY ALL
 WORDS_OF_test-faults := N SEED STORAGE CASE MINUTES
 WORDS_OF_test-all := REST
 SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
@@ -34,7 +36,9 @@ override TO := $(value TO)
 override SOURCE := $(value SOURCE)
 override AT := $(value AT)
 override SERVER := $(value SERVER)
-export FILE TO SOURCE AT SERVER
+override FROM := $(value FROM)
+override COPY := $(value COPY)
+export FILE TO SOURCE AT SERVER FROM COPY
 
 SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
@@ -56,6 +60,10 @@ SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SERVER_WORD = $(if $(SERVER),"$$SERVER")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
+FROM_OPTION = $(if $(FROM),--from="$$FROM")
+COPY_OPTION = $(if $(COPY),--copy="$$COPY")
+ALL_OPTION = $(if $(filter-out 0 no false,$(ALL)),--all)
+COPY_WORD = $(if $(COPY),"$$COPY")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
@@ -63,8 +71,8 @@ OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base list-backups restore restore-undo \
-  cleanup cleanup-dry-run drill status config notify-test keygen test test-all test-faults test-retention check reference bench engine
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base list-backups restore restore-undo cleanup \
+  cleanup-dry-run drill copy verify status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -122,6 +130,12 @@ cleanup-dry-run: ## Show what cleanup would remove, and why [SOURCE=name]
 
 drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name]
 	$(VERB) drill $(SOURCE_OPTION) -- $(FILE_WORD)
+
+copy: ## Copy to every COPY_<NAME> what it lacks; nothing is deleted [COPY=name] [FROM=name: fill the primary store from that copy]
+	$(VERB) copy $(FROM_OPTION) -- $(COPY_WORD)
+
+verify: ## Read backups back and compare every byte, in every store; try what these keys could delete [FILE=key] [COPY=name] [ALL=1]
+	$(VERB) verify $(COPY_OPTION) $(ALL_OPTION) -- $(FILE_WORD)
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status || { code=$$?; scripts/make/why-no-run.sh; exit $$code; }

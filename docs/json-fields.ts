@@ -1,6 +1,7 @@
 import type { BackupResult } from '../scripts/lib/backup/backup.ts';
 import type { ServerResult } from '../scripts/lib/base/all.ts';
 import type { row as decided } from '../scripts/lib/cleanup/text.ts';
+import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
 import type { row as listed } from '../scripts/lib/list/text.ts';
@@ -8,6 +9,7 @@ import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
 import type { Status } from '../scripts/lib/status/status.ts';
 import type { RemoveFailure } from '../scripts/lib/storages/storage.ts';
+import type { VerifyResult } from '../scripts/lib/verify/verify.ts';
 
 /**
  * Every field of the documents that `--json` prints, and what it holds. A field that a type has and this table has not,
@@ -36,6 +38,26 @@ export const JSON_FIELDS = {
     'storage.endpoint': 'The address of the store; null for Amazon.',
     'storage.region': 'Its region.',
     'storage.bucket': 'The bucket.',
+    'copies[].name': 'A copy, from COPY_<NAME>.',
+    'copies[].variable': 'The variable that defines it.',
+    'copies[].storage.kind': '`s3` or `directory`.',
+    'copies[].storage.path': 'The directory.',
+    'copies[].storage.endpoint': 'The address of the store; null for Amazon.',
+    'copies[].storage.region': 'Its region.',
+    'copies[].storage.bucket': 'The bucket.',
+    'copies[].prefix': 'What its keys begin with; empty when they begin with the year.',
+    'copies[].retention.keepLast': 'How many it keeps by each rule: of the last ones,',
+    'copies[].retention.keepHourly': 'of each hour,',
+    'copies[].retention.keepDaily': 'day,',
+    'copies[].retention.keepWeekly': 'week,',
+    'copies[].retention.keepMonthly': 'month,',
+    'copies[].retention.keepYearly': 'and year; -1 is all.',
+    'copies[].retention.minBackups': 'How many it keeps of a source whatever the rules say.',
+    'copies[].retention.protectDays': 'For how many days it keeps a safety backup.',
+    'copies[].wal': 'Whether the log of servers is copied too.',
+    'copies[].lock': 'The lock that was asked for; null without one.',
+    'copies[].maxRate': 'Bytes a second that copying to it may take; null for as much as there is.',
+    'copies[].rpoTargetMs': 'How old its newest backup may become, where it says so itself; otherwise null.',
     encrypted: 'Whether backups are encrypted.',
     'warnings[]': 'What has no effect, or is read under another name.',
   },
@@ -101,6 +123,41 @@ export const JSON_FIELDS = {
     failed: readonly RemoveFailure[];
     databases: readonly { name: string; since: string }[];
   }>,
+  'copy --json': {
+    ok: 'Whether every copy has what it should have, or is away and not yet too late.',
+    'copies[].name': 'The copy; `primary` with `--from`.',
+    'copies[].ok': 'Whether it has what it should have.',
+    'copies[].isAway': 'Whether it did not answer: late, and no failure until its own target is over.',
+    'copies[].copied[]': 'The backups that were copied, by their keys without a prefix.',
+    'copies[].copiedBytes': 'Bytes stored.',
+    'copies[].missing': 'How many backups it should have and does not have.',
+    'copies[].failed[].key': 'A backup that could not be copied.',
+    'copies[].failed[].error': 'Why not.',
+    'copies[].differing[]': 'Objects that have another size there: one of the two is not what was stored.',
+    'copies[].durationMs': 'How long it took.',
+    'copies[].error': 'Why nothing could be copied, and what to do next. Otherwise absent.',
+  } satisfies Fields<{ ok: boolean; copies: readonly CopyResult[] }>,
+  'verify --json': {
+    ok: 'Whether nothing is damaged, and what was asked to be locked is.',
+    'stores[].name': "`primary`, or the copy's name.",
+    'stores[].ok': 'The same of this store.',
+    'stores[].reasons[]': 'Why it is not.',
+    'stores[].read': 'How many backups were read back.',
+    'stores[].readBytes': 'How many bytes.',
+    'stores[].damaged[].key': 'A backup that is not what was stored, by its key without a prefix.',
+    'stores[].damaged[].detail': 'What is wrong with it.',
+    'stores[].protection.isDeletable':
+      'Whether an object could be deleted for good with these keys; `protection` is null when it was not tried.',
+    'stores[].protection.isOverwritable': 'Whether it could be overwritten, with nothing left of it.',
+    'stores[].protection.keepsVersions': 'Whether the store keeps old versions.',
+    'stores[].protection.lock.mode': '`compliance` or `governance`; `lock` is null without one.',
+    'stores[].protection.lock.until': 'Until when what was put to try is locked.',
+    'stores[].protection.refusal': 'In which words the store refused; empty when it did not.',
+    'stores[].rewritten[]': 'Objects that somebody has written over.',
+    'stores[].durationMs': 'How long it took.',
+    'stores[].record': 'The key of the record; null when it could not be written.',
+    'stores[].error': 'Why the store could not be read. Otherwise absent.',
+  } satisfies Fields<{ ok: boolean; stores: readonly VerifyResult[] }>,
   'restore --json': {
     key: 'The backup that was restored.',
     database: 'The database, or the path, that now holds it.',
@@ -154,9 +211,10 @@ export const JSON_FIELDS = {
     'results[].record': 'The key of the record of this drill in the storage; null when there is none.',
   } satisfies Fields<{ ok: boolean; results: readonly DrillResult[] }>,
   'status --json': {
-    ok: 'Whether every source is ok.',
+    ok: 'Whether every source, store and job is ok.',
     checkedAt: 'When this was found.',
-    'jobs[].job': '`backup`, `cleanup` or `drill`: the scheduled jobs of this container; none elsewhere.',
+    'jobs[].job':
+      '`backup`, `cleanup`, `drill`, `copy` or `verify`: the scheduled jobs of this container; none elsewhere.',
     'jobs[].ok': 'Whether it was started when it was due.',
     'jobs[].missedAt': 'When it was due and was not started; null when all is well.',
     'jobs[].lastSeen': 'When it last began or ended in this container; null when it did not.',
@@ -193,6 +251,50 @@ export const JSON_FIELDS = {
     'sources[].keptDatabases[].role': '`previous` (replaced by a restore) or `undone` (replaced by an undo).',
     'sources[].keptDatabases[].since': 'Since when it is kept.',
     'sources[].keptDatabases[].sizeBytes': 'How large it is on the server.',
+    'primary.name': '`primary`: the store that backups are written to.',
+    'primary.ok': 'Whether nothing of it is late, damaged or unprotected against what was asked.',
+    'primary.reasons[]': 'Why it is not.',
+    'primary.warnings[]': 'What else an operator should know.',
+    'primary.description': 'Which store it is.',
+    'primary.isAway': 'Whether it does not answer now.',
+    'primary.lastBackup.key': 'Its newest backup; `lastBackup` is null when there is none, or nobody can tell.',
+    'primary.lastBackup.createdAt': 'Its moment.',
+    'primary.lastBackup.sizeBytes': 'Bytes stored.',
+    'primary.lagMs': '0.',
+    'primary.missing': '0.',
+    'primary.unreadable': 'Backups that were damaged when they were last read back.',
+    'primary.lastVerified': 'When it was last read back.',
+    'primary.lastDrill': 'When a backup of it was last drilled.',
+    'primary.lock.mode': '`compliance` or `governance`; `lock` is null without one.',
+    'primary.lock.until': 'Until when the newest backup is locked.',
+    'primary.lock.provenAt': 'When that was last tried.',
+    'primary.isDestroyable':
+      "Whether somebody with this machine's keys can delete what is in it, as was tried; null when it was not.",
+    'primary.backups': 'How many backups it holds.',
+    'primary.storedBytes': 'Bytes stored, by all of them.',
+    'copies[].name': "`primary`, or the copy's name.",
+    'copies[].ok': 'Whether nothing of it is late, damaged or unprotected against what was asked.',
+    'copies[].reasons[]': 'Why it is not.',
+    'copies[].warnings[]': 'What else an operator should know.',
+    'copies[].description': 'Which store it is.',
+    'copies[].isAway': 'Whether it does not answer now.',
+    'copies[].lastBackup.key': 'Its newest backup; `lastBackup` is null when there is none, or nobody can tell.',
+    'copies[].lastBackup.createdAt': 'Its moment.',
+    'copies[].lastBackup.sizeBytes': 'Bytes stored.',
+    'copies[].lagMs': 'How far its newest backups are behind those of the primary store.',
+    'copies[].missing': 'Backups that it should have by its own retention and does not have.',
+    'copies[].unreadable': 'Backups that were damaged when they were last read back.',
+    'copies[].lastVerified': 'When it was last read back.',
+    'copies[].lastDrill': 'When a backup of it was last drilled.',
+    'copies[].lock.mode': '`compliance` or `governance`; `lock` is null without one.',
+    'copies[].lock.until': 'Until when the newest backup is locked.',
+    'copies[].lock.provenAt': 'When that was last tried.',
+    'copies[].isDestroyable':
+      "Whether somebody with this machine's keys can delete what is in it, as was tried; null when it was not.",
+    'copies[].backups': 'How many backups it holds.',
+    'copies[].storedBytes': 'Bytes stored, by all of them.',
+    protection:
+      'How many copies there are, on how many stores, and which an intruder with the keys of this machine could delete.',
   } satisfies Fields<Status>,
   'notify-test --json': {
     ok: 'Whether every notification was sent.',

@@ -12,9 +12,11 @@ status  [--json | --prometheus | --health]
 
 Per source: the age of the last backup against RPO_TARGET, its size against the ones before, tables that vanished or
 emptied, the last drill against DRILL_MAX_AGE and RTO_TARGET, bytes stored, the next run, and what restores
-have kept. In the backup container also: scheduled jobs that were not started when they were due.
+have kept. Of each copy (COPY_<NAME>): how far it is behind, what it lacks, when it was last read back, and whether these keys
+could delete it. In the backup container also: scheduled jobs that were not started when they were due.
 
-  --json         one JSON document: {ok, sources: [{source, ok, reasons, lastBackup, lastDrill, rpoMs, rtoMs, …}]}
+  --json         one JSON document: {ok, sources: [{source, ok, reasons, lastBackup, lastDrill, rpoMs, rtoMs, …}],
+                 primary, copies: [{name, lastBackup, lagMs, missing, unreadable, lastVerified, lastDrill, lock, …}], protection}
   --prometheus   Prometheus' text format, for the textfile collector or a scrape through a web server
   --health       only whether every source has a backup younger than RPO_TARGET, and every scheduled job was started:
                  cheap, for a container's health check
@@ -32,13 +34,13 @@ await verb({
     }
     return { prometheus, health };
   },
-  run: async ({ config, repository, json, signal }, { prometheus, health }) => {
+  run: async ({ config, repository, stores, json, signal }, { prometheus, health }) => {
     if (health) {
       const reasons = await readHealth(config, repository, new Date(), signal);
       for (const reason of reasons) print(reason);
       return reasons.length === 0 ? EXIT.done : EXIT.stale;
     }
-    const status = await readStatus(config, repository, new Date(), signal);
+    const status = await readStatus(config, await stores(), new Date(), signal);
     if (json) printJson(status);
     else print(prometheus ? statusMetrics(status) : statusTable(status));
     return status.ok ? EXIT.done : EXIT.stale;

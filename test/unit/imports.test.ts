@@ -17,6 +17,8 @@ const ROOMS = [
   'cleanup',
   'status',
   'list',
+  'verify',
+  'copy',
   'engines',
   'config',
   'log',

@@ -1,5 +1,6 @@
 import type { Report } from '../notify/reporting.ts';
-import { type Backup, keysOf } from '../repository/catalog.ts';
+import type { Backup } from '../repository/catalog.ts';
+import { keysOf } from '../repository/keys-of.ts';
 import type { RetentionDecision } from '../repository/retention.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';

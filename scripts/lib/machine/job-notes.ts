@@ -4,7 +4,7 @@ import { EXIT, type ExitCode, OperatorError } from '../errors.ts';
 import { addToHistory, type JobHistory, readHistory } from './job-history.ts';
 
 /** What a schedule starts in the backup container. */
-export type JobName = 'backup' | 'cleanup' | 'drill';
+export type JobName = 'backup' | 'cleanup' | 'drill' | 'copy' | 'verify';
 
 /**
  * Made by the container's entrypoint when it begins to wait for jobs, as is `since` in it. Where it is not, as on a host or in

@@ -5,7 +5,7 @@ import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What people are told about a run. */
 export interface Notice {
-  readonly verb: 'backup' | 'base' | 'restore' | 'cleanup' | 'drill' | 'status' | 'test';
+  readonly verb: 'backup' | 'base' | 'restore' | 'cleanup' | 'drill' | 'copy' | 'verify' | 'status' | 'test';
   readonly outcome: Outcome;
   readonly items: readonly NoticeItem[];
   readonly at: Date;
@@ -47,6 +47,12 @@ const TITLES = {
     success: 'Restore drill passed',
     warning: 'Restore drill passed, with a warning',
     failure: 'Restore drill failed',
+  },
+  copy: { success: 'Copies done', warning: 'Copies done, with a warning', failure: 'Copying backups failed' },
+  verify: {
+    success: 'Backups read back',
+    warning: 'Backups read back, with a warning',
+    failure: 'Backups are damaged or unprotected',
   },
   status: { success: 'Backups are in order', warning: 'Backups need a look', failure: 'Backups are stale or failing' },
   test: { success: 'Test notification', warning: 'Test notification', failure: 'Test notification' },

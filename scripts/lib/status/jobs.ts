@@ -68,11 +68,15 @@ function failedNote(job: JobName, runs: readonly JobRun[]): string[] {
   return [`${job} ${how} at ${shownTime(last.ended ?? last.began)}${earlier}: ${command('logs')} says why`];
 }
 
-function schedulesOf({ values }: Config): [JobName, Schedule | 'off'][] {
+function schedulesOf({ values, copies }: Config): [JobName, Schedule | 'off'][] {
+  // where nothing is copied or locked, nobody need have told Ofelia of these
+  const isVerified = copies.length > 0 || values.S3_LOCK !== undefined;
   return [
     ['backup', values.BACKUP_SCHEDULE],
     ['cleanup', values.CLEANUP_SCHEDULE],
     ['drill', values.DRILL_SCHEDULE],
+    ['copy', copies.length > 0 ? values.COPY_SCHEDULE : 'off'],
+    ['verify', isVerified ? values.VERIFY_SCHEDULE : 'off'],
   ];
 }
 

@@ -1,15 +1,16 @@
+import type { StoreStatus } from './copies.ts';
 import type { SourceStatus, Status } from './status.ts';
 
-interface Metric {
+interface Metric<T> {
   readonly help: string;
-  readonly value: (source: SourceStatus) => number | null | undefined;
+  readonly value: (of: T) => number | null | undefined;
 }
 
 const seconds = (ms: number | null | undefined) => (ms === null || ms === undefined ? undefined : ms / 1_000);
 const timestamp = (iso: string | undefined) => (iso === undefined ? undefined : Date.parse(iso) / 1_000);
 
 /** Gauges, each by source; named as https://prometheus.io/docs/practices/naming/ asks. */
-const METRICS: Readonly<Record<string, Metric>> = {
+const METRICS: Readonly<Record<string, Metric<SourceStatus>>> = {
   database_backup_ok: { help: 'Whether nothing of the source is stale or failing.', value: (s) => Number(s.ok) },
   database_backup_last_timestamp_seconds: {
     help: 'When the last backup was taken.',
@@ -35,19 +36,64 @@ const METRICS: Readonly<Record<string, Metric>> = {
   database_backup_warnings: { help: 'Number of notes that status has on the source.', value: (s) => s.warnings.length },
 };
 
+/** Gauges, each by store: `primary`, and every copy by its name. */
+const STORE_METRICS: Readonly<Record<string, Metric<StoreStatus>>> = {
+  database_backup_store_ok: { help: 'Whether nothing of the store is late or failing.', value: (s) => Number(s.ok) },
+  database_backup_store_away: { help: 'Whether the store does not answer.', value: (s) => Number(s.isAway) },
+  database_backup_store_last_timestamp_seconds: {
+    help: 'When the newest backup in the store was taken.',
+    value: (s) => timestamp(s.lastBackup?.createdAt),
+  },
+  database_backup_store_lag_seconds: {
+    help: 'How far the store is behind the primary one.',
+    value: (s) => seconds(s.lagMs),
+  },
+  database_backup_store_missing: { help: 'Backups that the store should have and has not.', value: (s) => s.missing },
+  database_backup_store_unreadable: {
+    help: 'Backups that were damaged when they were last read back.',
+    value: (s) => s.unreadable,
+  },
+  database_backup_store_verified_timestamp_seconds: {
+    help: 'When the store was last read back.',
+    value: (s) => timestamp(s.lastVerified ?? undefined),
+  },
+  database_backup_store_drill_timestamp_seconds: {
+    help: 'When a backup of the store was last drilled.',
+    value: (s) => timestamp(s.lastDrill ?? undefined),
+  },
+  database_backup_store_locked_until_timestamp_seconds: {
+    help: 'Until when the newest backup is locked.',
+    value: (s) => timestamp(s.lock?.until),
+  },
+  database_backup_store_destroyable: {
+    help: "Whether somebody with this machine's keys can delete what is in the store, as was tried.",
+    value: (s) => (s.isDestroyable === null ? undefined : Number(s.isDestroyable)),
+  },
+};
+
 /** Prometheus' text exposition format. */
 export function statusMetrics(status: Status): string {
-  return Object.entries(METRICS)
-    .flatMap(([name, { help, value }]) => {
-      const samples = status.sources.flatMap((source) => {
-        const number = value(source);
-        return number === null || number === undefined
-          ? []
-          : [`${name}{source="${escapeLabel(source.source)}"} ${number}`];
-      });
-      return samples.length === 0 ? [] : [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...samples];
-    })
-    .join('\n');
+  return [
+    ...gauges(METRICS, 'source', status.sources, ({ source }) => source),
+    ...gauges(STORE_METRICS, 'store', [status.primary, ...status.copies], ({ name }) => name),
+  ].join('\n');
+}
+
+function gauges<T>(
+  metrics: Readonly<Record<string, Metric<T>>>,
+  label: string,
+  items: readonly T[],
+  nameOf: (item: T) => string,
+): string[] {
+  return Object.entries(metrics).flatMap(([name, { help, value }]) => {
+    const samples = items.flatMap((item) => {
+      const number = value(item);
+      return number === null || number === undefined
+        ? []
+        : [`${name}{${label}="${escapeLabel(nameOf(item))}"} ${number}`];
+    });
+    return samples.length === 0 ? [] : [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...samples];
+  });
 }
 
 function escapeLabel(text: string): string {

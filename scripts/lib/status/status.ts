@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Store } from '../copy/stores.ts';
 import { asked } from '../engines/asking.ts';
 import type { KeptDatabase } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
@@ -12,8 +13,10 @@ import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../source.ts';
 import { command } from '../terminal/hints.ts';
+import { copyStatus, primaryStatus, type StoreStatus } from './copies.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
+import { protectionSentence } from './sentence.ts';
 
 /** How one source stands. */
 export interface SourceStatus {
@@ -48,6 +51,12 @@ export interface Status {
   /** The scheduled jobs of this container; none where nobody waits for any. */
   readonly jobs: readonly JobStatus[];
   readonly sources: readonly SourceStatus[];
+  /** The store that backups are written to, as it was found when it was read back. */
+  readonly primary: StoreStatus;
+  /** Every COPY_<NAME>. */
+  readonly copies: readonly StoreStatus[];
+  /** How many copies there are, on how many stores, and which an intruder with this machine's keys could delete. */
+  readonly protection: string;
 }
 
 /**
@@ -56,11 +65,13 @@ export interface Status {
  */
 export async function readStatus(
   config: Config,
-  repository: Repository,
+  { primary, copies }: { primary: Store; copies: readonly Store[] },
   now: Date,
   signal: AbortSignal,
 ): Promise<Status> {
-  const [backups, drills] = await Promise.all([repository.backups(signal), repository.newestDrills(signal)]);
+  const { repository } = primary;
+  const [inventory, drills] = await Promise.all([repository.inventory(signal), repository.newestDrills(signal)]);
+  const backups = inventory.backups.map(({ backup }) => backup);
   const bySource = new Map<string, Backup[]>();
   for (const backup of backups) {
     const ofSource = bySource.get(backup.source);
@@ -79,7 +90,33 @@ export async function readStatus(
     ),
   );
   const jobs = readJobs(config, now);
-  return { ok: [...sources, ...jobs].every(({ ok }) => ok), checkedAt: now.toISOString(), jobs, sources };
+  const look = { config, now, signal };
+  const ofPrimary = await primaryStatus(look, primary, inventory);
+  const ofCopies = await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory)));
+  return {
+    ok: [...sources, ...jobs, ofPrimary, ...ofCopies].every(({ ok }) => ok),
+    checkedAt: now.toISOString(),
+    jobs,
+    sources,
+    primary: ofPrimary,
+    copies: ofCopies,
+    protection: protectionSentence(
+      [primary, ...copies].map((store, index) => factsOf(store, [ofPrimary, ...ofCopies][index])),
+      command('verify'),
+    ),
+  };
+}
+
+function factsOf({ name, place, accessKey }: Store, status: StoreStatus | undefined) {
+  return {
+    name,
+    place,
+    accessKey,
+    // of one that is away, what it held is still there
+    holds: status?.isAway === true || (status?.backups ?? 0) > 0,
+    isDestroyable: status?.isDestroyable ?? undefined,
+    lockedUntil: status?.lock?.until,
+  };
 }
 
 interface Circumstances {

@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from '../quantities.ts';
 import { tableOf, wrapped } from '../terminal/table.ts';
+import type { StoreStatus } from './copies.ts';
 import type { SourceStatus, Status } from './status.ts';
 
 /** The table for people: 80 columns, readable without colour, what is wrong in words below it. */
@@ -15,8 +16,30 @@ export function statusTable(status: Status): string {
     ...source.warnings.flatMap((warning) => wrapped(`${source.source}: note: ${warning}`)),
     ...keptNotes(source),
   ]);
-  const below = [...jobs, ...notes];
+  const stores = [status.primary, ...status.copies];
+  const ofStores = stores.flatMap(({ name, reasons, warnings }) => [
+    ...reasons.flatMap((reason) => wrapped(`${name}: ${reason}`)),
+    ...warnings.flatMap((warning) => wrapped(`${name}: note: ${warning}`)),
+  ]);
+  const below = [...copyTable(status.copies), ...jobs, ...notes, ...ofStores, ...wrapped(status.protection)];
   return [...tableOf([header, ...rows]), ...(below.length > 0 ? ['', ...below] : [])].join('\n');
+}
+
+/** A line for each copy; none where there is none. */
+function copyTable(copies: readonly StoreStatus[]): string[] {
+  if (copies.length === 0) return [];
+  const header = ['copy', 'state', 'backup', 'behind', 'missing', 'damaged', 'read back', 'locked until'];
+  const rows = copies.map((copy) => [
+    copy.name,
+    copy.ok ? (copy.isAway ? 'away' : 'ok') : 'STALE',
+    copy.lastBackup === null ? '–' : copy.lastBackup.createdAt.slice(0, 16).replace('T', ' '),
+    copy.lagMs === null ? '–' : copy.lagMs === 0 ? 'no' : formatDuration(copy.lagMs),
+    String(copy.missing ?? '–'),
+    String(copy.unreadable ?? '–'),
+    copy.lastVerified?.slice(0, 10) ?? 'never',
+    copy.lock?.until.slice(0, 10) ?? '–',
+  ]);
+  return [...tableOf([header, ...rows]), ''];
 }
 
 function row(source: SourceStatus): string[] {

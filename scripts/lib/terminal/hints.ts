@@ -6,6 +6,8 @@ const COMMANDS = {
   base: { make: 'make base', compose: 'docker compose exec backup base' },
   backup: { make: 'make backup', compose: 'docker compose exec backup backup' },
   cleanup: { make: 'make cleanup', compose: 'docker compose exec backup cleanup' },
+  copy: { make: 'make copy', compose: 'docker compose exec backup copy' },
+  verify: { make: 'make verify', compose: 'docker compose exec backup verify' },
   drill: { make: 'make drill', compose: 'docker compose exec backup drill' },
   keygen: { make: 'make keygen', compose: 'docker compose exec backup keygen' },
   list: { make: 'make list-backups', compose: 'docker compose exec backup list' },

@@ -1,5 +1,6 @@
 import type { ParseArgsConfig } from 'node:util';
 import { type Config, loadConfig } from '../config/config.ts';
+import { openCopies, primaryStore, type Store } from '../copy/stores.ts';
 import type { ExitCode } from '../errors.ts';
 import { type JobName, withJobNote } from '../machine/job-notes.ts';
 import { giveWay } from '../machine/priority.ts';
@@ -23,6 +24,8 @@ export interface RepositoryVerb<O extends Options, R> extends Omit<Verb<O>, 'run
 export interface Run {
   readonly config: Config;
   readonly repository: Repository;
+  /** The primary store, and the copies: all, or those that are named. @throws OperatorError USAGE for one that is none */
+  stores(names?: readonly string[]): Promise<{ primary: Store; copies: readonly Store[] }>;
   readonly json: boolean;
   /** Aborts on SIGTERM, SIGINT and SIGHUP. */
   readonly signal: AbortSignal;
@@ -38,11 +41,18 @@ export async function verb<O extends Options, R>(definition: RepositoryVerb<O, R
         const config = loadConfig();
         if (definition.isHeavy) giveWay(config.values.BACKUP_NICE);
         const repository = await openRepository(config.repository);
+        const opened: Store[] = [];
+        const stores = async (names?: readonly string[]) => {
+          const copies = await openCopies(config, names);
+          opened.push(...copies);
+          return { primary: primaryStore(config, repository), copies };
+        };
         try {
           const { json, signal } = invocation;
-          return await definition.run({ config, repository, json, signal }, request);
+          return await definition.run({ config, repository, stores, json, signal }, request);
         } finally {
           repository.close();
+          for (const copy of opened) copy.repository.close();
         }
       }),
   });

@@ -23,6 +23,12 @@ test('a sentence is broken so that each line fits a terminal, also one without L
   for (const line of lines) assert.ok(stringWidth(line) <= 80, line);
 });
 
+const NO_STORE = {
+  ...{ name: 'primary', ok: true, reasons: [], warnings: [], description: '', isAway: false, lastBackup: null },
+  ...{ lagMs: 0, missing: 0, unreadable: 0, lastVerified: null, lastDrill: null, lock: null, isDestroyable: null },
+  ...{ backups: 0, storedBytes: 0 },
+};
+
 test('the rows of status stay in their columns beside a source with wide characters', () => {
   const base = {
     ok: true,
@@ -43,7 +49,10 @@ test('the rows of status stay in their columns beside a source with wide charact
     keptDatabases: null,
   };
   const sources = ['商店データベース', 'shop'].map((source) => ({ source, ...base }));
-  const [, wide = '', narrow = ''] = statusTable({ ok: true, checkedAt: '', jobs: [], sources }).split('\n');
+  const [, wide = '', narrow = ''] = statusTable({
+    ...{ ok: true, checkedAt: '', jobs: [], sources },
+    ...{ primary: NO_STORE, copies: [], protection: '' },
+  }).split('\n');
   assert.equal(
     stringWidth(wide.slice(0, wide.indexOf('  ok'))),
     stringWidth(narrow.slice(0, narrow.indexOf('  ok'))) - 0,

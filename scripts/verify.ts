@@ -1,0 +1,100 @@
+#!/usr/bin/env tsx
+import type { Config } from './lib/config/config.ts';
+import { tooLongAway } from './lib/copy/away.ts';
+import { isAway, PRIMARY, type Store } from './lib/copy/stores.ts';
+import { EXIT, messageOf, OperatorError } from './lib/errors.ts';
+import { reported } from './lib/notify/reporting.ts';
+import { command } from './lib/terminal/hints.ts';
+import { log, printJson } from './lib/terminal/log.ts';
+import { verb } from './lib/verb/verb.ts';
+import { printResults, reportOf } from './lib/verify/text.ts';
+import { type VerifyRequest, type VerifyResult, verifyStore } from './lib/verify/verify.ts';
+
+const help = `
+verify [KEY]  [--copy NAME] [--all] [--json]
+
+Reads backups back from the primary store and from every copy, and compares each byte with its manifest: the newest of each
+source always, every other one at least once in 30 days, so that each run reads about the same. Tries, on a tiny object made
+for that, whether these keys could delete or overwrite what is stored, and looks for objects that somebody has written over.
+Keeps a record in the store for status.
+
+  KEY           one backup, wherever it is
+  --copy NAME   this copy alone; primary for the primary store
+  --all         everything, whenever it was last read
+  --json        one JSON document: {ok, stores: [{name, ok, reasons, read, readBytes, damaged, protection, rewritten, durationMs, record}]}
+
+Exit codes: 0 all is well, 1 something is damaged or could not be read, 2 wrong usage or configuration, 3 a lock that was
+asked for does not hold, or somebody has written over what is stored.`;
+
+await verb({
+  help,
+  job: 'verify',
+  options: { copy: { type: 'string' }, all: { type: 'boolean' } },
+  allowPositionals: true,
+  isHeavy: true,
+  request: ({ options, words }) => {
+    const [wanted, ...others] = words.filter((word) => word !== '');
+    if (others.length > 0) throw new OperatorError('USAGE', `one backup at a time: ${words.join(' ')}`);
+    return { copy: options.copy, all: options.all === true, ...(wanted === undefined ? {} : { wanted }) };
+  },
+  run: async ({ config, stores, json, signal }, { copy, all, wanted }) => {
+    const { primary, copies } = await stores();
+    const every = [primary, ...copies];
+    const meant = copy === undefined ? every : every.filter(({ name }) => name === copy.toLowerCase());
+    if (meant.length === 0) {
+      throw new OperatorError('USAGE', `there is no copy ${JSON.stringify(copy)}`, {
+        hint: `There are: ${every.map(({ name }) => name).join(', ')}.`,
+      });
+    }
+    const { VERIFY_SCHEDULE } = config.values;
+    const request: VerifyRequest = {
+      all,
+      intervalMs: VERIFY_SCHEDULE === 'off' ? 7 * 86_400_000 : VERIFY_SCHEDULE.longestIntervalMs(),
+      ...(wanted === undefined ? {} : { wanted }),
+    };
+    const results = await reported(config.values, 'verify', { reportOf }, async () => {
+      const found: VerifyResult[] = [];
+      for (const store of meant) {
+        const others = every.filter((other) => other !== store);
+        found.push(await verifyOne(config, store, others, request, signal));
+      }
+      return found;
+    });
+    if (wanted !== undefined && results.every(({ read, error }) => read === 0 && error === undefined)) {
+      throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
+        hint: `${command('list')} shows the keys.`,
+      });
+    }
+    const ok = results.every((result) => result.ok);
+    if (json) printJson({ ok, stores: results });
+    else printResults(results);
+    if (ok) return EXIT.done;
+    return results.some(({ damaged, error }) => damaged.length > 0 || error !== undefined) ? EXIT.failed : EXIT.stale;
+  },
+});
+
+/** A store that cannot be read is data: the others are read all the same. */
+async function verifyOne(
+  config: Config,
+  store: Store,
+  others: readonly Store[],
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<VerifyResult> {
+  const now = new Date();
+  const started = Date.now();
+  try {
+    return await verifyStore(store, others, request, now, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof OperatorError && error.exitCode === EXIT.usage) throw error;
+    const isLate = store.name !== PRIMARY && isAway(error) && tooLongAway(config, store, now) === undefined;
+    if (isLate) log.info(`${store.name} is away: ${messageOf(error)}`);
+    else log.error(`${store.name} could not be read back: ${messageOf(error)}`);
+    return {
+      ...{ name: store.name, ok: isLate, reasons: [], read: 0, readBytes: 0, damaged: [], protection: null },
+      ...{ rewritten: [], durationMs: Date.now() - started, record: null },
+      error: `${messageOf(error)}${error instanceof OperatorError ? ` ${error.hint}` : ''}`.trim(),
+    };
+  }
+}
