@@ -24,10 +24,7 @@ const OURS = [
   ...FOREIGN_NAMES.flatMap(({ name, what }) => (what.kind === 'alias' && typeof name === 'string' ? [name] : [])),
 ];
 const isOurs = (name: string) =>
-  Object.hasOwn(VARIABLES, name) ||
-  name.startsWith(SOURCE_PREFIX) ||
-  name.startsWith(SERVER_PREFIX) ||
-  isOfCopy(name);
+  Object.hasOwn(VARIABLES, name) || name.startsWith(SOURCE_PREFIX) || name.startsWith(SERVER_PREFIX) || isOfCopy(name);
 
 /**
  * Judges every name that has one of our prefixes, or nearly one, and is none of ours: a variable that nobody reads is
