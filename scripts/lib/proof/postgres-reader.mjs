@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { decoderOf, digestOf, inOrder, utf8 } from './bytes.mjs';
 import { Lines } from './lines.mjs';
-import { canonical, canonicalSetval, columnsOf, fieldsOf, labelOf, nameOf } from './postgres-names.mjs';
+import { canonicalSetval, columnsOf, fieldsOf, labelOf, nameOf } from './postgres-names.mjs';
+import { canonical } from './postgres-wording.mjs';
 import { Rows } from './rows.mjs';
 import { Statements } from './statements.mjs';
 

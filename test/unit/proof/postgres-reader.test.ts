@@ -102,6 +102,28 @@ describe('the reader of dumps of PostgreSQL', () => {
     assert.deepEqual(compareDigests(read(dumped), read(again)).differingStatements, []);
   });
 
+  test('a condition that begins with a BETWEEN is the same before and after it has been loaded', () => {
+    const check = (condition: string) => read(`-- Name: t; Type: CHECK; Schema: -; Owner: me\nCHECK (${condition});\n`);
+    const differing = (dumped: string, again: string) =>
+      compareDigests(check(dumped), check(again)).differingStatements.length;
+    assert.equal(differing('(((a >= 1) AND (a <= 5)) AND (b > 0))', '((a >= 1) AND (a <= 5) AND (b > 0))'), 0);
+    assert.equal(differing("((((c < ')') OR (c > 5)) OR x) OR y)", "((c < ')') OR (c > 5) OR x OR y)"), 0);
+    // these are other conditions, or stay as they are
+    assert.equal(differing('(((a >= 1) OR (a <= 5)) AND (b > 0))', '((a >= 1) OR (a <= 5) AND (b > 0))'), 1);
+    assert.equal(differing('((b > 0) AND ((a >= 1) AND (a <= 5)))', '((b > 0) AND (a >= 1) AND (a <= 5))'), 1);
+    assert.equal(differing('(((a >= 1) AND (a <= 5)) = l)', '((a >= 1) AND (a <= 5) = l)'), 1);
+    assert.equal(differing("((a AND b) AND (c = '((a'))", "((a AND b) AND (c = '(a'))"), 1);
+  });
+
+  test('the field of an EXTRACT is the same in large and in small letters', () => {
+    const view = (field: string) =>
+      read(
+        `-- Name: v; Type: VIEW; Schema: -; Owner: me\nCREATE VIEW v AS\n SELECT EXTRACT(${field} FROM t.d) AS x\n   FROM t;\n`,
+      );
+    assert.deepEqual(compareDigests(view('YEAR'), view('year')).differingStatements, []);
+    assert.equal(compareDigests(view('YEAR'), view('month')).differingStatements.length, 1);
+  });
+
   test('what tablespace a table is made in belongs to its definition', () => {
     const inSpace = (name: string) => read(`SET default_tablespace = ${name};\nCREATE TABLE t (\n    a integer\n);\n`);
     const [difference] = compareDigests(inSpace('fast'), inSpace("''")).differingStatements;
