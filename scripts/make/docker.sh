@@ -93,5 +93,6 @@ need_own_stack() { # PROJECT
 remember_stack() { # PROJECT
   local line
   line="$1 $(pwd -P)"
-  grep -qsxF "$line" .compose-stacks || printf '%s\n' "$line" >>.compose-stacks
+  grep -qsxF "$line" .compose-stacks || printf '%s\n' "$line" 2>/dev/null >>.compose-stacks ||
+    echo ".compose-stacks in this folder cannot be written: once the containers are gone, the volumes will be taken for another stack's, until MOVED=yes is said." >&2
 }

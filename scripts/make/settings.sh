@@ -53,7 +53,7 @@ refuse_replaced_values() { # FILE…
     [ -f "$file" ] || continue
     found=$(awk -v quote="'" '
       function isOurs(name) {
-        return name ~ /^(BACKUP|CLEANUP|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3|AWS|POSTGRES|MARIADB|GARAGE)_/ || name ~ /^(PGSSL|LOG_FORMAT$|TZ$)/
+        return name ~ /^(BACKUP|BASE|CLEANUP|COPY|DRILL|HEARTBEAT|NOTIFY|PAGE|PITR|RESTORE|RETENTION|RPO|RTO|S3|VERIFY|AWS|POSTGRES|MARIADB|GARAGE)_/ || name ~ /^(PGSSL|LOG_FORMAT$|TZ$)/
       }
       function isSecret(name) { return name ~ /PASSWORD|SECRET|KEY|IDENTITY|_URL$|^BACKUP_SOURCE_/ }
       {

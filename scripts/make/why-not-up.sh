@@ -11,3 +11,8 @@ for id in $(docker compose ps --all --quiet); do
   docker inspect --format '{{with .State.Health}}{{range .Log}}{{println .Output}}{{end}}{{end}}' "$id" |
     grep . | tail -n 1 | sed 's/^/  health check: /'
 done >&2
+case $(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null) in
+  ssh://* | tcp://*)
+    printf '\nThe engine is on another machine, which has none of the files of this folder that the containers mount. Clone it there, and run make up there.\n' >&2
+    ;;
+esac

@@ -71,6 +71,24 @@ test('what the containers could not read is named before anything is started', (
   assert.doesNotMatch(asked(), /^compose.* up\b/m);
 });
 
+test('a stack that does not come up on the engine of another machine says what is missing there', () => {
+  const docker = (host: string) =>
+    `'compose ps'*) echo 0a;;\n'inspect'*) echo exited;;\n'context inspect'*) echo ${host};;`;
+  assert.match(
+    clone(docker('ssh://me@server')).run('why-not-up.sh').stderr,
+    /engine is on another machine.*Clone it there/,
+  );
+  assert.doesNotMatch(clone(docker('unix:///var/run/docker.sock')).run('why-not-up.sh').stderr, /another machine/);
+});
+
+test('a folder that may not be written starts its stack all the same, and says what it cannot remember', () => {
+  const { folder, run } = clone(`${ENGINE}\n'compose run'*) ;;`);
+  mkdirSync(join(folder, '.compose-stacks'));
+  const { status, stderr } = run('up.sh');
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /\.compose-stacks in this folder cannot be written/);
+});
+
 describe('make up asks Ofelia', () => {
   const said = (logs: string, driver = 'json-file') => `
 'compose ps --all --quiet ofelia') echo 0fe11a;;
