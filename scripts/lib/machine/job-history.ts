@@ -32,11 +32,12 @@ export function addToHistory(path: string, event: 'waits' | 'began' | 'ended', w
   appendFileSync(path, `${new Date().toISOString()} ${event} ${words}\n`, { mode: 0o666 });
 }
 
-/** What the file tells; nothing where there is none. Lines that cannot be read are passed over. */
-export function readHistory(path: string): JobHistory {
+/** What the files tell together; nothing where there are none. Lines that cannot be read are passed over. */
+export function readHistory(...paths: string[]): JobHistory {
   const waits: { from: Date; schedule: string }[] = [];
   const runs: { began: Date; pid: string; ended?: Date; exitCode?: number }[] = [];
-  for (const line of linesOf(path)) {
+  // each begins with its time
+  for (const line of paths.flatMap(linesOf).sort()) {
     const [, time = '', event, words = ''] = /^(\S+) (waits|began|ended) (.*)$/.exec(line) ?? [];
     const at = new Date(time);
     if (Number.isNaN(at.getTime())) continue;

@@ -16,6 +16,8 @@ const HISTORIES = join(FOLDER, 'history');
 /** Why this container's jobs are not to run, in words. */
 const REFUSED = join(FOLDER, 'refused');
 const historyOf = (job: JobName) => join(HISTORIES, job);
+/** What the other place has no room for. */
+const inMemory = (job: JobName) => join(FOLDER, job);
 
 /** What is known of a job of this container. */
 export interface JobNote {
@@ -93,7 +95,7 @@ export function readJobNote(job: JobName): JobNote | undefined {
   const refused = whyRefused();
   const since = statSync(refused === undefined ? join(FOLDER, 'since') : REFUSED, { throwIfNoEntry: false })?.mtime;
   if (!since) return undefined;
-  const history = readHistory(historyOf(job));
+  const history = readHistory(historyOf(job), inMemory(job));
   if (refused !== undefined) return { lastSeen: since, isRunning: false, hasRun: false, history, refused };
   const last = history.runs.at(-1);
   if (!last || last.began < since) return { lastSeen: since, isRunning: false, hasRun: false, history };
@@ -114,9 +116,12 @@ function whyRefused(): string | undefined {
 }
 
 function note(job: JobName, event: 'began' | 'ended', words: string): void {
-  try {
-    addToHistory(historyOf(job), event, words);
-  } catch {}
+  for (const path of [historyOf(job), inMemory(job)]) {
+    try {
+      addToHistory(path, event, words);
+      return;
+    } catch {}
+  }
 }
 
 function makeOpen(folder: string): void {

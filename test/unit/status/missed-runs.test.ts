@@ -106,6 +106,21 @@ test('runs that failed or were killed are told of, not those that another run ma
   assert.deepEqual(failed(false), ['02:01:00', '02:03:00', '02:05:00']);
 });
 
+test('a history is told by two files together, where a disk had no room for a while', () => {
+  const [kept, inMemory] = ['kept', 'in-memory'].map((name) => join(temporaryFolder(), name)) as [string, string];
+  writeFileSync(kept, `${DAY}T02:00:30.000Z waits 0 * * * * *\n${DAY}T02:01:00.000Z began 7\n`);
+  writeFileSync(inMemory, `${DAY}T02:01:05.000Z ended 7 0\n${DAY}T02:02:00.000Z began 9\n`);
+  const { waits, runs } = readHistory(kept, inMemory, join(temporaryFolder(), 'none'));
+  assert.equal(waits.length, 1);
+  assert.deepEqual(
+    runs.map(({ pid, exitCode }) => [pid, exitCode]),
+    [
+      ['7', 0],
+      ['9', undefined],
+    ],
+  );
+});
+
 test('a history that has grown long is cut, and still knows its schedule', () => {
   const path = join(temporaryFolder(), 'backup');
   const lines = Array.from({ length: 5_000 }, (_, i) => {
