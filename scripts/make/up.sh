@@ -43,6 +43,7 @@ need_readable_mounts
 
 remember_stack "$project"
 settle_configuration
+scripts/make/forget-health.sh
 # containers of a folder that was moved still say where they were made
 docker compose up --build --detach --wait ${MOVED:+--force-recreate} || {
   scripts/make/why-not-up.sh

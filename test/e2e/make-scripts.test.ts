@@ -89,6 +89,22 @@ test('a folder that may not be written starts its stack all the same, and says w
   assert.match(stderr, /\.compose-stacks in this folder cannot be written/);
 });
 
+test('a backup container whose backups are not recent does not keep make up from starting what is missing', () => {
+  const docker = (health: string) => `'compose ps'*) echo bac0;;
+'inspect'*) if grep -q '^exec' "$(dirname "$0")/../asked"; then echo healthy; else echo ${health}; fi;;
+'exec bac0 sh -c'*) echo 'myapp: no backup in the last 2h';;`;
+  const { run, asked } = clone(docker('unhealthy'));
+  const { status, stderr } = run('forget-health.sh');
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /was unhealthy: myapp: no backup in the last 2h/);
+  assert.match(asked(), /^exec bac0 .*echo 0 >\/tmp\/health/m);
+  const well = clone(docker('healthy'));
+  assert.equal(well.run('forget-health.sh').status, 0);
+  assert.doesNotMatch(well.asked(), /^exec/m);
+  const up = readFileSync(join(PROJECT, 'scripts/make/up.sh'), 'utf8');
+  assert.ok(up.indexOf('forget-health.sh') > 0 && up.indexOf('forget-health.sh') < up.indexOf('docker compose up'));
+});
+
 describe('make up asks Ofelia', () => {
   const said = (logs: string, driver = 'json-file') => `
 'compose ps --all --quiet ofelia') echo 0fe11a;;
