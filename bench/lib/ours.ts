@@ -2,7 +2,16 @@ import type { S3, TestBed } from './test-bed.ts';
 
 /** A verb as the image runs it: bundled, in one process of node. The bed's environment says where. */
 export function verb(name: string, ...args: string[]): string {
-  return [`node --enable-source-maps "$BENCH_VERBS"/${name}.mjs`, ...args.map((word) => `'${word}'`)].join(' ');
+  return verbIn('BENCH_VERBS', name, args);
+}
+
+/** The same without the proof of content. */
+export function bareVerb(name: string, ...args: string[]): string {
+  return verbIn('BENCH_VERBS_WITHOUT_PROOF', name, args);
+}
+
+function verbIn(folder: string, name: string, args: readonly string[]): string {
+  return [`node --enable-source-maps "$${folder}"/${name}.mjs`, ...args.map((word) => `'${word}'`)].join(' ');
 }
 
 /** The project's variables for a database of the bench's server. */

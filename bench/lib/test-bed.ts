@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import type { Plugin } from 'esbuild';
 import pg from 'pg';
 import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
@@ -48,7 +49,7 @@ export interface TestBed {
   readonly socketFolder: string;
   /** TMPDIR and HOME of every run, empty at its start. */
   readonly scratch: string;
-  /** PATH (with the server's own client programs first), the verbs' folder and libpq's variables. */
+  /** PATH (with the server's own client programs first), the verbs' folders and libpq's variables. */
   readonly env: Readonly<Record<string, string>>;
   query<Row extends pg.QueryResultRow>(database: string, sql: string): Promise<Row[]>;
   /** Runs a candidate. Nothing but `env` and what is added reaches it. */
@@ -59,6 +60,17 @@ export interface TestBed {
   close(): Promise<void>;
 }
 
+/** The same verbs, but that nothing is read a second time and compared: what that costs can be measured beside them. */
+const WITHOUT_PROOF: Plugin = {
+  name: 'without proof',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /scripts\/lib\/restore\/proof\.ts$/ }, () => ({
+      contents: 'export const beginProof = async () => undefined;',
+      loader: 'ts',
+    }));
+  },
+};
+
 export async function setUp(): Promise<TestBed> {
   setChildEnvironment(process.env);
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
@@ -68,6 +80,8 @@ export async function setUp(): Promise<TestBed> {
   const verbs = join(folder, 'verbs');
   const scratch = join(folder, 'scratch');
   await bundleVerbs(verbs);
+  const withoutProof = `${verbs}-without-proof`;
+  await bundleVerbs(withoutProof, [WITHOUT_PROOF]);
   const server = await startThrowawayServer({ tcp: true, settings: SERVER_SETTINGS });
   const garage = hasEngine() ? await startGarage() : undefined;
   const clients = await findPrograms('pg_dump');
@@ -80,6 +94,7 @@ export async function setUp(): Promise<TestBed> {
     TMPDIR: scratch,
     LANG: 'C.UTF-8',
     BENCH_VERBS: verbs,
+    BENCH_VERBS_WITHOUT_PROOF: withoutProof,
     PGHOST: server.host,
     PGPORT: String(server.port),
     PGUSER: server.user,

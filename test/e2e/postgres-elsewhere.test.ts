@@ -94,6 +94,28 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     });
   }
 
+  test('what every new database has is not there when it had been dropped', async () => {
+    const { database, env } = await databaseOf(
+      'drop schema public cascade; drop extension plpgsql; create schema app; create table app.t as select 1 as a',
+    );
+    const { key } = await backUp(env);
+    const checks = await assertDrills(env);
+    assert.match(
+      checks.find(({ name }) => name === 'dropped from the start')?.detail ?? '',
+      /^extension plpgsql, schema public$/,
+    );
+    const restore = await runVerb('restore', [key], env);
+    assert.equal(restore.code, 0, restore.stderr);
+    assert.deepEqual(
+      await postgres.sql(
+        database,
+        `select (select count(*) from pg_namespace where nspname = 'public')::int as schemas,
+           (select count(*) from pg_extension)::int as extensions`,
+      ),
+      [{ schemas: 0, extensions: 0 }],
+    );
+  });
+
   test('a library that is not there any more keeps nobody out of the restored database', async () => {
     const { database, env } = await databaseOf('create table t (id int)');
     const [row] = await postgres.sql(database, "select setting from pg_config where name = 'PKGLIBDIR'");

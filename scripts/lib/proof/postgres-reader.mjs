@@ -36,6 +36,8 @@ export class PostgresReader {
   #tablespace = '';
   #accessMethod = '';
   #largeObject = '';
+  /** As whom a right is granted, where that is not the owner. */
+  #role = '';
   /** @type {number[] | undefined} */
   #order;
   #rows;
@@ -121,6 +123,8 @@ export class PostgresReader {
       /^SET (default_tablespace|default_table_access_method) = ([\s\S]*)$/.exec(text) ?? [];
     if (setting === 'default_tablespace') this.#tablespace = value.replace(/^(''|"")$/, '');
     if (setting === 'default_table_access_method') this.#accessMethod = value;
+    const role = /^(?:RE)?SET SESSION AUTHORIZATION ?([\s\S]*)$/.exec(text)?.[1];
+    if (role !== undefined) this.#role = role === 'DEFAULT' ? '' : role;
     const encoding = /^SET client_encoding = '(\w+)'/.exec(text)?.[1];
     if (encoding !== undefined) this.#decoder = decoderOf(encoding);
     const object = /^SELECT pg_catalog\.lo_open\('(\d+)'/.exec(text)?.[1];
@@ -150,6 +154,7 @@ export class PostgresReader {
     const isIndex = /^CREATE (UNIQUE )?INDEX|^ALTER TABLE (ONLY )?\S[\s\S]*\sADD CONSTRAINT/.test(text);
     if ((isStored || isIndex) && this.#tablespace !== '') context.push(`-- tablespace ${this.#tablespace}`);
     const isPlain = isStored && !/\nPARTITION BY /.test(text) && !text.startsWith('CREATE FOREIGN');
+    if (this.#role !== '' && /^(GRANT|REVOKE) /.test(text)) context.push(`-- as ${this.#role}`);
     if (isPlain && !['', 'heap'].includes(this.#accessMethod)) context.push(`-- access method ${this.#accessMethod}`);
     return context;
   }

@@ -73,6 +73,8 @@ const factsSchema = z.object({
   tablespaces: z.optional(z.array(z.string())),
   /** What was NOT VALID or invalid when it was dumped, and may be so again. */
   invalid: z.optional(z.array(z.string())),
+  /** What every new database has and this one had dropped: `schema public`, `extension plpgsql`. */
+  dropped: z.optional(z.array(z.string())),
   /** Event triggers of the users', which are kept out of the way of what loads the dump. */
   eventTriggers: z.optional(z.array(z.string())),
   /** What a restore will not be able to give back as it is, as sentences. */

@@ -35,6 +35,14 @@ describe('the reader of dumps of PostgreSQL', () => {
     '',
   ].join('\n');
 
+  test('a right that somebody else granted is another right', () => {
+    const grant = 'GRANT SELECT ON TABLE public.t TO r2;\n';
+    const as = (role: string) => `SET SESSION AUTHORIZATION ${role};\n${grant}RESET SESSION AUTHORIZATION;\n${grant}`;
+    const texts = (sql: string) => read(sql).statements.map(({ text }) => text);
+    assert.deepEqual(texts(as('"R 1"')), [`-- as "R 1"\n${grant.trim().slice(0, -1)}`, grant.trim().slice(0, -1)]);
+    assert.notDeepEqual(compareDigests(read(as('r1')), read(as('r3'))).differingStatements, []);
+  });
+
   test('tells rows from definitions, wherever a chunk ends', () => {
     const whole = read(dump);
     assert.deepEqual(

@@ -3,7 +3,7 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
-import { INVALID_OBJECTS } from './dump/facts.ts';
+import { DROPPED, INVALID_OBJECTS } from './dump/facts.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
 import {
   startThrowawayServer,
@@ -132,6 +132,7 @@ async function inspect(
   return inside(place, staging, signal, async (connection) => [
     await checkValidity(connection, manifest),
     await checkExtensions(connection, manifest),
+    ...(await checkDropped(connection, manifest)),
     await checkIndexes(connection),
   ]);
 }
@@ -163,6 +164,16 @@ async function checkExtensions(connection: Connection, manifest: Manifest | unde
   const other = expected.filter((extension) => here.get(extension.name) !== extension.version);
   const detail = other.map((e) => `${e.name} is ${here.get(e.name)} here and ${e.version} at the source`).join(', ');
   return { name, ok: true, detail: detail || `${expected.length} as at the source` };
+}
+
+/** A dump of either database looks the same: it says of neither that they are there, nor that they are gone. */
+async function checkDropped(connection: Connection, manifest: Manifest | undefined): Promise<Check[]> {
+  const expected = manifest?.dropped;
+  if (expected === undefined) return [];
+  const gone = (await connection.query<{ name: string }>(DROPPED)).map(({ name }) => name);
+  const there = expected.filter((name) => !gone.includes(name));
+  const detail = there.length > 0 ? `there, and was not when dumped: ${there.join(', ')}` : expected.join(', ');
+  return [{ name: 'dropped from the start', ok: there.length === 0, detail }];
 }
 
 /** amcheck walks every B-tree and tells a broken one; it is part of PostgreSQL's own contrib. */

@@ -38,6 +38,12 @@ export const INVALID_OBJECTS = `
   select format('index %s', indexrelid::regclass) from pg_index where not indisvalid and indexrelid >= 16384
   order by 1`;
 
+/** What template0 has, and no dump says that it is gone. */
+export const DROPPED = `
+  select 'schema public' as name where not exists (select from pg_namespace where nspname = 'public')
+  union all select 'extension plpgsql' where not exists (select from pg_extension where extname = 'plpgsql')
+  order by 1`;
+
 /** Event triggers, but for those of extensions, which come and go with them. */
 const EVENT_TRIGGERS = `
   select evtname as name from pg_event_trigger t where not exists (
@@ -71,6 +77,7 @@ export async function readFacts(connection: Connection, program: Program, shared
   const identifier = await systemIdentifier(shared);
   const d = row?.d ?? {};
   const warnings = await notRestorable(connection);
+  const dropped = await names(DROPPED);
   const locale = d.datlocale ?? d.daticulocale;
   return {
     serverVersion: row?.version ?? versionText(connection.serverVersionNum),
@@ -88,6 +95,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     tablespaces: await names(TABLESPACES),
     invalid: await names(INVALID_OBJECTS),
     eventTriggers: await names(EVENT_TRIGGERS),
+    ...(dropped.length > 0 ? { dropped } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(identifier === undefined ? {} : { systemIdentifier: identifier }),
     databaseBytes: Number(row?.bytes),

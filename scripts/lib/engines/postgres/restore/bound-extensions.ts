@@ -85,11 +85,11 @@ const schemaOf = (manifest: Manifest | undefined, name: string) =>
 /** In the schema that it had, where the database has that: one that the dump makes cannot be made before it. */
 async function make(inside: Connection, name: string, schema: string): Promise<void> {
   const [row] = await inside.query<{ schema: string }>(
-    "select coalesce((select nspname from pg_namespace where nspname = $1), 'public') as schema",
+    "select coalesce((select nspname from pg_namespace where nspname = $1), 'pg_catalog') as schema",
     [schema],
   );
   await inside.query(
-    `create extension if not exists ${quoteIdentifier(name)} with schema ${quoteIdentifier(row?.schema ?? 'public')}`,
+    `create extension if not exists ${quoteIdentifier(name)} with schema ${quoteIdentifier(row?.schema ?? 'pg_catalog')}`,
   );
 }
 

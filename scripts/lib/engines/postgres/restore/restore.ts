@@ -20,7 +20,7 @@ import { planLoad } from './plan-load.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { proofSide, roleNames } from './proof-side.ts';
 import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
-import { assertEmpty, create, createStatement } from './staging.ts';
+import { assertEmpty, create, createStatement, dropWhatItLacked } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import type { Ungiven } from './ungiven.ts';
 
@@ -71,9 +71,11 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
       await createStatement(connection, staging, to === undefined ? target : source.database, manifest),
     );
     await mark(connection, staging, { role: 'restoring', live: target });
-    const readied = makeBoundExtensions(connection, source, staging, manifest, signal).then(() =>
-      putInForce({ ...known, staging }),
-    );
+    const readied = (async () => {
+      await dropWhatItLacked(source, staging, manifest, signal);
+      await makeBoundExtensions(connection, source, staging, manifest, signal);
+      return putInForce({ ...known, staging });
+    })();
     const giveBack = await readied.catch(async (error: unknown) => {
       await discard(source, staging);
       throw error;

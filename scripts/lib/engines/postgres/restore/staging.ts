@@ -1,6 +1,7 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { log } from '../../../terminal/log.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
 
 // everything that somebody made, but for what came with an extension
@@ -83,6 +84,27 @@ export async function createStatement(
     tablespace && tablespace !== 'pg_default' && `tablespace ${quoteIdentifier(tablespace)}`,
   ];
   return parts.filter(Boolean).join(' ');
+}
+
+/** Takes out of a new database what the dumped one had not: rights on a schema public that nobody expects are rights. */
+export async function dropWhatItLacked(
+  source: DatabaseSource,
+  staging: string,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const dropped = (manifest?.dropped ?? []).filter((what) => ['schema public', 'extension plpgsql'].includes(what));
+  if (dropped.length === 0) return;
+  const connection = await connect(source, staging, signal);
+  try {
+    for (const what of dropped)
+      await connection.query(`drop ${what.replace(' ', ' if exists ')}`).catch((error: unknown) => {
+        signal.throwIfAborted();
+        log.warn(`the ${what}, which the dumped database had not, stays in the restored one: ${messageOf(error)}`);
+      });
+  } finally {
+    await connection.close();
+  }
 }
 
 /** Runs a CREATE DATABASE. @throws OperatorError RESTORE_REFUSED that names a locale which the server has not */
