@@ -8,16 +8,18 @@ endif
 # targets each has to know it. Settings of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
-WORDS_OF_drill := FILE SOURCE
+WORDS_OF_restore := FILE TO SOURCE AT FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
+WORDS_OF_drill := FILE SOURCE COPY AS_OF
 WORDS_OF_backup := SOURCE
 WORDS_OF_base := SERVER
-WORDS_OF_list-backups := SOURCE
+WORDS_OF_list-backups := SOURCE FROM AS_OF
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
 WORDS_OF_restore-undo := SOURCE
 WORDS_OF_copy := FROM COPY
-WORDS_OF_verify := FILE COPY ALL
+WORDS_OF_verify := FILE COPY ALL AS_OF
+WORDS_OF_hold := FILE WHY
+WORDS_OF_release := FILE
 WORDS_OF_test-faults := N SEED STORAGE CASE MINUTES
 WORDS_OF_test-all := REST
 SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
@@ -38,7 +40,9 @@ override AT := $(value AT)
 override SERVER := $(value SERVER)
 override FROM := $(value FROM)
 override COPY := $(value COPY)
-export FILE TO SOURCE AT SERVER FROM COPY
+override AS_OF := $(value AS_OF)
+override WHY := $(value WHY)
+export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY
 
 SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
@@ -61,6 +65,8 @@ SERVER_WORD = $(if $(SERVER),"$$SERVER")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
 FROM_OPTION = $(if $(FROM),--from="$$FROM")
+AS_OF_OPTION = $(if $(AS_OF),--as-of="$$AS_OF")
+DRILLED_OPTION = $(if $(COPY),--from="$$COPY")
 COPY_OPTION = $(if $(COPY),--copy="$$COPY")
 ALL_OPTION = $(if $(filter-out 0 no false,$(ALL)),--all)
 COPY_WORD = $(if $(COPY),"$$COPY")
@@ -72,7 +78,7 @@ WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--withou
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base list-backups restore restore-undo cleanup \
-  cleanup-dry-run drill copy verify status config notify-test keygen test test-all test-faults test-retention check reference bench engine
+  cleanup-dry-run drill copy verify hold release status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -112,12 +118,12 @@ backup: ## Back up now [SOURCE=name]
 base: ## Take a base of each server whose log is taken, for restores to a moment [SERVER=name]
 	$(VERB) base -- $(SERVER_WORD)
 
-list-backups: ## Every backup there is [SOURCE=name]
-	$(VERB) list $(SOURCE_OPTION)
+list-backups: ## Every backup there is, and where it lies [SOURCE=name] [FROM=copy] [AS_OF=time]
+	$(VERB) list $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
+restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [FROM=copy] [AS_OF=time] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
 	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- "$$FILE"
+	$(VERB) restore $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- "$$FILE"
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
@@ -128,14 +134,20 @@ cleanup: ## Remove what the retention rules no longer keep [SOURCE=name]
 cleanup-dry-run: ## Show what cleanup would remove, and why [SOURCE=name]
 	$(VERB) cleanup --dry-run $(SOURCE_OPTION)
 
-drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name]
-	$(VERB) drill $(SOURCE_OPTION) -- $(FILE_WORD)
+drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name] [COPY=name] [AS_OF=time]
+	$(VERB) drill $(SOURCE_OPTION) $(DRILLED_OPTION) $(AS_OF_OPTION) -- $(FILE_WORD)
 
 copy: ## Copy to every COPY_<NAME> what it lacks; nothing is deleted [COPY=name] [FROM=name: fill the primary store from that copy]
 	$(VERB) copy $(FROM_OPTION) -- $(COPY_WORD)
 
-verify: ## Read backups back and compare every byte, in every store; try what these keys could delete [FILE=key] [COPY=name] [ALL=1]
-	$(VERB) verify $(COPY_OPTION) $(ALL_OPTION) -- $(FILE_WORD)
+verify: ## Read backups back and compare every byte, in every store; try what these keys could delete [FILE=key] [COPY=name] [ALL=1] [AS_OF=time]
+	$(VERB) verify $(COPY_OPTION) $(ALL_OPTION) $(AS_OF_OPTION) -- $(FILE_WORD)
+
+hold: ## Keep retention from a backup: FILE=key WHY='reason'
+	$(VERB) hold --why="$$WHY" -- "$$FILE"
+
+release: ## Let retention have a held backup again: FILE=key
+	$(VERB) release -- "$$FILE"
 
 status: ## Is everything backed up, recent and proved? Exit code 3 of the script when not
 	$(VERB) status || { code=$$?; scripts/make/why-no-run.sh; exit $$code; }

@@ -1,6 +1,6 @@
 import type { BackupResult } from '../scripts/lib/backup/backup.ts';
 import type { ServerResult } from '../scripts/lib/base/all.ts';
-import type { row as decided } from '../scripts/lib/cleanup/text.ts';
+import type { copyRow as copyDecided, row as decided } from '../scripts/lib/cleanup/text.ts';
 import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
@@ -73,6 +73,8 @@ export const JSON_FIELDS = {
     '[].format': '`sql`, `custom`, `folder` or `tar`.',
     '[].compression': '`gzip`, `zstd` or `none`.',
     '[].encrypted': 'Whether it is encrypted.',
+    '[].held': 'Whether retention leaves it alone (`hold`).',
+    '[].stores[]': 'The stores that have it: `primary`, and copies by their names.',
   } satisfies Fields<ReturnType<typeof listed>[]>,
   'backup --json': {
     'results[].source': 'The source.',
@@ -116,12 +118,26 @@ export const JSON_FIELDS = {
     'databases[].name':
       'A database that an earlier restore or undo replaced, and that was dropped, or would be in a dry run.',
     'databases[].since': 'Since when it had been kept.',
+    'copies[].name': 'A copy, cleaned up by its own retention.',
+    'copies[].keep[].key': 'A backup of it that is kept.',
+    'copies[].keep[].source': 'Its source.',
+    'copies[].keep[].createdAt': 'Its moment.',
+    'copies[].keep[].reasons[]': 'Why.',
+    'copies[].remove[].key': 'A backup of it that was deleted, or would be.',
+    'copies[].remove[].source': 'Its source.',
+    'copies[].remove[].createdAt': 'Its moment.',
+    'copies[].remove[].reasons[]': 'Why.',
+    'copies[].failed[].key': 'An object of it that could not be deleted.',
+    'copies[].failed[].reason': 'Why not.',
+    'copies[].failed[].isLocked': 'true when the store locks it for a time. Otherwise absent.',
+    'copies[].skipped': 'Why it was not cleaned up, such as that it is away. Otherwise absent.',
   } satisfies Fields<{
     dryRun: boolean;
     keep: readonly ReturnType<typeof decided>[];
     remove: readonly ReturnType<typeof decided>[];
     failed: readonly RemoveFailure[];
     databases: readonly { name: string; since: string }[];
+    copies: readonly ReturnType<typeof copyDecided>[];
   }>,
   'copy --json': {
     ok: 'Whether every copy has what it should have, or is away and not yet too late.',
@@ -137,6 +153,20 @@ export const JSON_FIELDS = {
     'copies[].durationMs': 'How long it took.',
     'copies[].error': 'Why nothing could be copied, and what to do next. Otherwise absent.',
   } satisfies Fields<{ ok: boolean; copies: readonly CopyResult[] }>,
+  'hold --json': {
+    key: 'The backup.',
+    why: 'The reason that was given.',
+    'stores[].name': 'A store that has it.',
+    'stores[].ok': 'Whether it is held there.',
+    'stores[].error': 'Why not. Otherwise absent.',
+  },
+  'release --json': {
+    key: 'The backup.',
+
+    'stores[].name': 'A store that has it.',
+    'stores[].ok': 'Whether it is released there.',
+    'stores[].error': 'Why not. Otherwise absent.',
+  },
   'verify --json': {
     ok: 'Whether nothing is damaged, and what was asked to be locked is.',
     'stores[].name': "`primary`, or the copy's name.",
@@ -183,6 +213,7 @@ export const JSON_FIELDS = {
     'results[].version': 'The version of this record: 1.',
     'results[].key': 'The backup; null when there was none.',
     'results[].source': 'Its source.',
+    'results[].store': 'The store that it was read from: `primary`, or a copy.',
     'results[].ok': 'Whether the drill passed.',
     'results[].startedAt': 'When it began.',
     'results[].finishedAt': 'When it ended.',
@@ -209,7 +240,7 @@ export const JSON_FIELDS = {
     'results[].proof.notCompared[].why': 'Why.',
     'results[].proof.durationMs': 'How long the comparison took, which `rtoMs` leaves out.',
     'results[].record': 'The key of the record of this drill in the storage; null when there is none.',
-  } satisfies Fields<{ ok: boolean; results: readonly DrillResult[] }>,
+  } satisfies Fields<{ ok: boolean; results: readonly (DrillResult & { store: string })[] }>,
   'status --json': {
     ok: 'Whether every source, store and job is ok.',
     checkedAt: 'When this was found.',

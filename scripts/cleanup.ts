@@ -1,6 +1,6 @@
 #!/usr/bin/env tsx
 import { assertDeleted, cleanUp } from './lib/cleanup/cleanup.ts';
-import { printPlan, reportOf, row } from './lib/cleanup/text.ts';
+import { copyRow, printCopy, printPlan, reportOf, row } from './lib/cleanup/text.ts';
 import { withTimeout } from './lib/deadline.ts';
 import { EXIT } from './lib/errors.ts';
 import { withLocalNote } from './lib/machine/local-lock.ts';
@@ -13,11 +13,12 @@ const help = `
 cleanup  [--source NAME] [--dry-run] [--json]
 
 Deletes the backups that the retention policy (RETENTION_*) no longer keeps, each source separately, and says why
-each one is kept or deleted. Drops the databases that restores replaced more than RESTORE_PROTECT_DAYS ago.
+each one is kept or deleted. Each copy (COPY_<NAME>) is cleaned up by its own rules. Drops the databases that restores replaced more than
+RESTORE_PROTECT_DAYS ago.
 
   --source NAME   only what is of one source
   --dry-run       say what would be deleted, delete nothing (also: RETENTION_DRY_RUN=true)
-  --json          one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […]}
+  --json          one JSON document: {dryRun, keep: [{key, source, createdAt, reasons}], remove: […], copies: [{name, keep, remove, failed}]}
 
 Exit codes: 0 done, 1 something could not be deleted, 2 wrong usage or configuration.`;
 
@@ -27,21 +28,28 @@ await verb({
   options: { source: { type: 'string' }, 'dry-run': { type: 'boolean' } },
   allowPositionals: false,
   request: ({ options }) => ({ isDryRun: options['dry-run'] === true, source: options.source }),
-  run: async ({ config, repository, json, signal }, { isDryRun, source }) => {
+  run: async ({ config, stores, json, signal }, { isDryRun, source }) => {
+    const opened = await stores();
     const dryRun = isDryRun || config.values.RETENTION_DRY_RUN;
     const run = () =>
       withTimeout(signal, config.limits.backup, 'the cleanup', (limited) =>
-        cleanUp(config, repository, { dryRun, now: new Date(), ...(source === undefined ? {} : { source }) }, limited),
+        cleanUp(config, opened, { dryRun, now: new Date(), ...(source === undefined ? {} : { source }) }, limited),
       );
     const seen = () => withLocalNote(drillDirectory(config.values.DRILL_DIR), CLEANUP_NOTE, run);
     // a dry run notifies nobody
-    const { plan, failures, databases } = dryRun
+    const { plan, failures, databases, copies } = dryRun
       ? await run()
       : await reported(config.values, 'cleanup', { reportOf }, seen);
-    if (json)
-      printJson({ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases });
-    else printPlan(plan.keep, plan.remove, failures, databases, dryRun);
-    assertDeleted(failures);
-    return EXIT.done;
+    if (json) {
+      printJson({
+        ...{ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases },
+        copies: copies.map(copyRow),
+      });
+    } else {
+      printPlan(plan.keep, plan.remove, failures, databases, dryRun);
+      for (const copy of copies) printCopy(copy, dryRun);
+    }
+    assertDeleted([...failures, ...copies.flatMap((copy) => copy.failures)]);
+    return copies.every(({ ok }) => ok) ? EXIT.done : EXIT.failed;
   },
 });

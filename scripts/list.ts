@@ -1,31 +1,61 @@
 #!/usr/bin/env tsx
+import { PRIMARY } from './lib/copy/stores.ts';
+import { readTogether } from './lib/copy/together.ts';
 import { sourceFilter } from './lib/engines/sources.ts';
 import { EXIT } from './lib/errors.ts';
 import { printTable, row } from './lib/list/text.ts';
+import type { Backup } from './lib/repository/catalog.ts';
+import { storedOrder } from './lib/repository/keys-of.ts';
+import { timeOf } from './lib/restore/request.ts';
 import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-list  [--source NAME] [--json]
+list  [--source NAME] [--from COPY] [--as-of TIME] [--json]
 
-Lists the backups in the storage, the newest first.
+Lists the backups in all stores, the newest first, and in which of them each one lies.
 
   --source NAME   those of one source
-  --json          one JSON document: [{key, source, database, engine, kind, createdAt, sizeBytes, manifest}]
+  --from NAME     those in this copy (COPY_<NAME>), or in primary, alone
+  --as-of TIME    those that a bucket that keeps versions had at this time (ISO 8601)
+  --json          one JSON document: [{key, source, database, engine, kind, createdAt, sizeBytes, manifest, held, stores}]
 
 Exit codes: 0 done, 1 the storage could not be read, 2 wrong usage or configuration.`;
 
 await verb({
   help,
-  options: { source: { type: 'string' } },
+  options: { source: { type: 'string' }, from: { type: 'string' }, 'as-of': { type: 'string' } },
   allowPositionals: false,
-  request: ({ options }) => options.source,
-  run: async ({ config, repository, json, signal }, source) => {
-    const all = await repository.backups(signal);
+  request: ({ options }) => ({
+    source: options.source,
+    readFrom: {
+      from: options.from?.toLowerCase(),
+      asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
+    },
+  }),
+  run: async ({ config, stores, json, signal }, { source, readFrom }) => {
+    const { from } = readFrom;
+    const opened = await stores(from === undefined || from === PRIMARY ? [] : [from]);
+    const together = readTogether(opened, readFrom);
+    const all = await together.backups(signal);
     const isMeant = sourceFilter(source, config.sources, all);
     const backups = all.filter((backup) => isMeant(backup.source));
-    if (json) printJson(backups.map((backup) => row(backup, config)));
-    else printTable(backups, repository.description);
+    const only = from ?? PRIMARY;
+    const rows = backups.map((backup) => {
+      const holders = together.holders(lastKeyOf(backup));
+      return row(backup, config, holders.length === 0 ? [only] : holders);
+    });
+    if (json) printJson(rows);
+    else {
+      const why = new Map<string, string | undefined>();
+      for (const backup of backups) if (backup.isHeld) why.set(backup.key, await together.whyHeld(backup, signal));
+      printTable(backups, { where: together.description, rows, why, hasCopies: config.copies.length > 0 });
+    }
     return EXIT.done;
   },
 });
+
+/** The object that says that a backup is whole: a store that has it has the backup. */
+function lastKeyOf(backup: Backup): string {
+  return storedOrder(backup).at(-1) ?? backup.key;
+}

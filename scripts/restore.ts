@@ -1,14 +1,16 @@
 #!/usr/bin/env tsx
+import { PRIMARY } from './lib/copy/stores.ts';
+import { readTogether } from './lib/copy/together.ts';
 import { EXIT } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
-import { readRequest } from './lib/restore/request.ts';
+import { readRequest, timeOf } from './lib/restore/request.ts';
 import { restore, undo } from './lib/restore/restore.ts';
 import { printResult, reportOf } from './lib/restore/text.ts';
 import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--other-server] [--compare] [--own-search-path]
+restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--from COPY] [--as-of TIME] [--other-server] [--compare] [--own-search-path]
                     [--without-broken] [--json]
 restore --undo      [--source NAME] [--json]
 
@@ -19,6 +21,9 @@ the live database as it was. Folders go the same way. See list for the keys.
   --source NAME   the source to restore into, and whose latest backup is meant
   --at TIME       with latest: the newest backup at or before this time (ISO 8601, UTC unless it says otherwise)
   --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
+  --from NAME     read from this copy (COPY_<NAME>) alone, or from primary alone; by default each object comes from the
+                  first store that has it whole
+  --as-of TIME    read a bucket that keeps versions as it was at this time: before somebody deleted or overwrote
   --other-server  replace a live database with data in it also where none of the source's backups came from
   --compare       before the swap, read the restored database once more and compare every row and definition with those
                   that were dumped, as a drill does
@@ -38,6 +43,8 @@ await verb({
     source: { type: 'string' },
     at: { type: 'string' },
     to: { type: 'string' },
+    from: { type: 'string' },
+    'as-of': { type: 'string' },
     compare: { type: 'boolean' },
     undo: { type: 'boolean' },
     'other-server': { type: 'boolean' },
@@ -45,15 +52,23 @@ await verb({
     'without-broken': { type: 'boolean' },
   },
   allowPositionals: true,
-  request: ({ options, words }) => readRequest(options, words),
-  run: async ({ config, repository, json, signal }, request) => {
+  request: ({ options, words }) => ({
+    ...readRequest(options, words),
+    readFrom: {
+      from: options.from,
+      asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
+    },
+  }),
+  run: async ({ config, stores, json, signal }, request) => {
     if (request.verb === 'undo') {
       const result = await undo(config, request.source, signal);
       if (json) printJson(result);
       return EXIT.done;
     }
+    const { from } = request.readFrom;
+    const together = readTogether(await stores(from === undefined || from === PRIMARY ? [] : [from]), request.readFrom);
     const result = await reported(config.values, 'restore', { reportOf }, () =>
-      restore(config, repository, request, signal),
+      restore(config, together, request, signal),
     );
     if (json) printJson(result);
     else printResult(result);

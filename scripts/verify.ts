@@ -2,8 +2,10 @@
 import type { Config } from './lib/config/config.ts';
 import { tooLongAway } from './lib/copy/away.ts';
 import { isAway, PRIMARY, type Store } from './lib/copy/stores.ts';
+import { readTogether } from './lib/copy/together.ts';
 import { EXIT, messageOf, OperatorError } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
+import { timeOf } from './lib/restore/request.ts';
 import { command } from './lib/terminal/hints.ts';
 import { log, printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
@@ -11,7 +13,7 @@ import { printResults, reportOf } from './lib/verify/text.ts';
 import { type VerifyRequest, type VerifyResult, verifyStore } from './lib/verify/verify.ts';
 
 const help = `
-verify [KEY]  [--copy NAME] [--all] [--json]
+verify [KEY]  [--copy NAME] [--all] [--as-of TIME] [--json]
 
 Reads backups back from the primary store and from every copy, and compares each byte with its manifest: the newest of each
 source always, every other one at least once in 30 days, so that each run reads about the same. Tries, on a tiny object made
@@ -20,6 +22,7 @@ Keeps a record in the store for status.
 
   KEY           one backup, wherever it is
   --copy NAME   this copy alone; primary for the primary store
+  --as-of TIME  as buckets that keep versions were at this time; nothing is tried and nothing recorded
   --all         everything, whenever it was last read
   --json        one JSON document: {ok, stores: [{name, ok, reasons, read, readBytes, damaged, protection, rewritten, durationMs, record}]}
 
@@ -29,15 +32,16 @@ asked for does not hold, or somebody has written over what is stored.`;
 await verb({
   help,
   job: 'verify',
-  options: { copy: { type: 'string' }, all: { type: 'boolean' } },
+  options: { copy: { type: 'string' }, all: { type: 'boolean' }, 'as-of': { type: 'string' } },
   allowPositionals: true,
   isHeavy: true,
   request: ({ options, words }) => {
     const [wanted, ...others] = words.filter((word) => word !== '');
     if (others.length > 0) throw new OperatorError('USAGE', `one backup at a time: ${words.join(' ')}`);
-    return { copy: options.copy, all: options.all === true, ...(wanted === undefined ? {} : { wanted }) };
+    const asOf = options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of');
+    return { copy: options.copy, all: options.all === true, asOf, ...(wanted === undefined ? {} : { wanted }) };
   },
-  run: async ({ config, stores, json, signal }, { copy, all, wanted }) => {
+  run: async ({ config, stores, json, signal }, { copy, all, asOf, wanted }) => {
     const { primary, copies } = await stores();
     const every = [primary, ...copies];
     const meant = copy === undefined ? every : every.filter(({ name }) => name === copy.toLowerCase());
@@ -48,7 +52,8 @@ await verb({
     }
     const { VERIFY_SCHEDULE } = config.values;
     const request: VerifyRequest = {
-      all,
+      all: all || asOf !== undefined,
+      ...(asOf === undefined ? {} : { asOf }),
       intervalMs: VERIFY_SCHEDULE === 'off' ? 7 * 86_400_000 : VERIFY_SCHEDULE.longestIntervalMs(),
       ...(wanted === undefined ? {} : { wanted }),
     };
@@ -56,7 +61,11 @@ await verb({
       const found: VerifyResult[] = [];
       for (const store of meant) {
         const others = every.filter((other) => other !== store);
-        found.push(await verifyOne(config, store, others, request, signal));
+        const past = asOf && {
+          ...store,
+          repository: readTogether({ primary: store, copies: [] }, { from: PRIMARY, asOf }),
+        };
+        found.push(await verifyOne(config, past ?? store, others, request, signal));
       }
       return found;
     });

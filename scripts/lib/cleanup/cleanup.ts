@@ -1,14 +1,16 @@
 import type { Config } from '../config/config.ts';
+import type { Store } from '../copy/stores.ts';
 import type { Engine, KeptDatabase } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { type ExpandedSource, expandSources, sourceFilter } from '../engines/sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Backup } from '../repository/catalog.ts';
-import type { Repository } from '../repository/repository.ts';
 import { planRetention, type RetentionPlan } from '../repository/retention.ts';
 import type { Source } from '../source.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
+import { type CopyCleanup, cleanUpCopies } from './copies.ts';
+import { tellWhenFree } from './locked.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -18,6 +20,8 @@ export interface CleanupResult {
   readonly failures: readonly RemoveFailure[];
   /** Databases that restores and undos had put aside and whose time is over: dropped, or with a dry run to be. */
   readonly databases: readonly { readonly name: string; readonly since: string }[];
+  /** Of each copy by its own retention. */
+  readonly copies: readonly CopyCleanup[];
 }
 
 /**
@@ -28,10 +32,11 @@ export interface CleanupResult {
  */
 export async function cleanUp(
   config: Config,
-  repository: Repository,
+  { primary, copies }: { primary: Store; copies: readonly Store[] },
   options: { dryRun: boolean; now: Date; source?: string },
   signal: AbortSignal,
 ): Promise<CleanupResult> {
+  const { repository } = primary;
   const catalog = await repository.catalog(signal);
   const isMeant = sourceFilter(options.source, config.sources, catalog.backups);
   const backups = catalog.backups.filter(({ source }) => isMeant(source));
@@ -42,7 +47,9 @@ export async function cleanUp(
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
-  if (options.dryRun) {
+  const { dryRun, now } = options;
+  const ofCopies = () => cleanUpCopies(config, copies, catalog.backups, { dryRun, now, isMeant }, signal);
+  if (dryRun) {
     for (const { stem } of dead) log.info(`would delete ${stem}/, left unfinished by a run that was killed`);
     return {
       dryRun: true,
@@ -51,19 +58,19 @@ export async function cleanUp(
       databases: await forEachServer(sources, signal, (engine, source) =>
         engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
       ),
+      copies: await ofCopies(),
     };
   }
 
   // from here on things are deleted
-  const failures = await repository.remove(
-    plan.remove.map(({ backup }) => backup),
-    signal,
-  );
+  const remove = plan.remove.map(({ backup }) => backup);
+  await tellWhenFree(primary, remove, signal);
+  const failures = await repository.remove(remove, signal);
   failures.push(...(await repository.removeLeftovers(dead, signal)));
   // by their age alone, whatever they belong to
   if (options.source === undefined) await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
   const databases = await forEachServer(sources, signal, (engine, source) => engine.dropKept(source, before, signal));
-  return { dryRun: false, plan, failures, databases };
+  return { dryRun: false, plan, failures, databases, copies: await ofCopies() };
 }
 
 /** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */

@@ -6,15 +6,20 @@ import type { RemoveFailure } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import type { CleanupResult } from './cleanup.ts';
+import type { CopyCleanup } from './copies.ts';
 
 /** What to tell people of a cleanup. */
-export function reportOf({ plan, failures }: CleanupResult): Report {
+export function reportOf({ plan, failures: ofPrimary, copies }: CleanupResult): Report {
+  const failures = [...ofPrimary, ...copies.flatMap((copy) => copy.failures)];
   const unlocked = failures.filter(({ isLocked }) => !isLocked);
   const [first] = unlocked;
   if (!first) {
     const locked = failures.length === 0 ? '' : `, but for ${failures.length} objects that the store has locked`;
     const what = `${plan.remove.length} backups deleted${locked}, ${plan.keep.length} kept`;
-    return { outcome: 'success', items: [{ source: 'all', what }] };
+    const unreached = copies.filter(({ ok }) => !ok);
+    if (unreached.length === 0) return { outcome: 'success', items: [{ source: 'all', what }] };
+    const items = unreached.map(({ name, skipped = '' }) => ({ source: name, what: `not cleaned up: ${skipped}` }));
+    return { outcome: 'failure', items };
   }
   const what = `${unlocked.length} objects could not be deleted, the first is ${first.key}: ${first.reason}`;
   return {
@@ -55,4 +60,22 @@ export function printPlan(
   print(
     `${keep.length} kept, ${remove.length - stayed.length} ${dryRun ? 'would be deleted (dry run: nothing was)' : 'deleted'}${stayed.length > 0 ? `, ${stayed.length} NOT deleted` : ''}`,
   );
+}
+
+/** What came of a copy, as the JSON document has it. */
+export function copyRow({ name, plan, failures, skipped }: CopyCleanup) {
+  return {
+    name,
+    keep: plan.keep.map(row),
+    remove: plan.remove.map(row),
+    failed: failures,
+    ...(skipped === undefined ? {} : { skipped }),
+  };
+}
+
+/** Prints what came of a copy. */
+export function printCopy({ name, plan, failures, skipped }: CopyCleanup, dryRun: boolean) {
+  print('');
+  print(skipped === undefined ? `${name}:` : `${name}: not cleaned up: ${skipped}`);
+  if (skipped === undefined) printPlan(plan.keep, plan.remove, failures, [], dryRun);
 }

@@ -9,7 +9,7 @@ import { padEnd, widest } from '../terminal/table.ts';
 import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
-export function row(backup: Backup, config: Config) {
+export function row(backup: Backup, config: Config, stores: readonly string[]) {
   const source = sourceNamed(config.sources, backup.source);
   return {
     key: backup.key,
@@ -23,18 +23,35 @@ export function row(backup: Backup, config: Config) {
     format: backup.format,
     compression: backup.compression,
     encrypted: backup.encrypted,
+    held: backup.isHeld,
+    stores,
   };
 }
 
-/** Prints the backups, a line each. @param where the description of the storage */
-export function printTable(backups: readonly Backup[], where: string) {
+/** What the table needs beside the backups. */
+export interface Shown {
+  /** The description of the storage. */
+  readonly where: string;
+  readonly rows: readonly { readonly stores: readonly string[] }[];
+  /** Why those that are held are, by key. */
+  readonly why: ReadonlyMap<string, string | undefined>;
+  readonly hasCopies: boolean;
+}
+
+/** Prints the backups, a line each. */
+export function printTable(backups: readonly Backup[], { where, rows, why, hasCopies }: Shown) {
   if (backups.length === 0) {
     log.info(`no backups in ${where} yet; take one with: ${command('backup')}`);
     return;
   }
   const width = widest(backups.map(({ key }) => key));
-  for (const backup of backups) {
-    const notes = [...(backup.kind === 'backup' ? [] : [backup.kind]), ...(backup.hasManifest ? [] : ['no manifest'])];
+  for (const [index, backup] of backups.entries()) {
+    const notes = [
+      ...(backup.kind === 'backup' ? [] : [backup.kind]),
+      ...(backup.hasManifest ? [] : ['no manifest']),
+      ...(backup.isHeld ? [`held${why.get(backup.key) ? `: ${why.get(backup.key)}` : ''}`] : []),
+      ...(hasCopies ? [`in ${rows[index]?.stores.join(' + ')}`] : []),
+    ];
     const time = shownTimeInTable(backup.createdAt);
     print(
       `${padEnd(backup.key, width)}  ${time}  ${formatBytes(backup.sizeBytes).padStart(10)}  ${notes.join(', ')}`.trimEnd(),

@@ -73,11 +73,11 @@ export function readRequest(
 }
 
 /** A time as people write it: a date alone is its midnight, and without a zone it is UTC. 30 February is none. */
-function timeOf(text: string): Date {
+export function timeOf(text: string, option = '--at'): Date {
   const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text);
   const iso = text.trim().replace(' ', 'T');
   const time = parseISO(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
-  if (!isValid(time)) throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
+  if (!isValid(time)) throw usage(`${option} ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
   return time;
 }
 

@@ -16,6 +16,7 @@ import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
+import { foundElsewhere } from './mend.ts';
 import { describeMissing } from './missing.ts';
 import { beginProof, type Proof } from './proof.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
@@ -71,7 +72,16 @@ async function bringBack(
   times: Times,
 ): Promise<RestoreResult> {
   const found = await findRequested(config, repository, request, times.signal);
-  const run = () => bringBackFound(config, repository, found, request, times);
+  const run = async () => {
+    try {
+      return await bringBackFound(config, repository, found, request, times);
+    } catch (error) {
+      times.signal.throwIfAborted();
+      const { backup, manifest } = found;
+      if (!(await foundElsewhere(repository, backup, manifest, error, times.signal))) throw error;
+      return await bringBackFound(config, repository, found, request, times);
+    }
+  };
   if (request.to === undefined) return run();
   return withLocalNote(drillDirectory(config.values.DRILL_DIR), restoreNote(found.source.name), run);
 }

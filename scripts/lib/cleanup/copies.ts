@@ -1,0 +1,86 @@
+import type { Config } from '../config/config.ts';
+import { tooLongAway } from '../copy/away.ts';
+import { isAway, type Store } from '../copy/stores.ts';
+import { messageOf } from '../errors.ts';
+import type { Backup } from '../repository/catalog.ts';
+import { planRetention, type RetentionPlan } from '../repository/retention.ts';
+import type { RemoveFailure } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
+import { tellWhenFree } from './locked.ts';
+
+/** What came of one copy. */
+export interface CopyCleanup {
+  readonly name: string;
+  readonly plan: RetentionPlan<Backup>;
+  readonly failures: readonly RemoveFailure[];
+  /** Why nothing was decided; absent when it was. */
+  readonly skipped?: string;
+  /** Whether that is a failure. */
+  readonly ok: boolean;
+}
+
+const NO_PLAN: RetentionPlan<Backup> = { keep: [], remove: [], policyIsEmpty: false };
+
+/**
+ * Applies to each copy its own retention, from its own listing. Nothing is deleted from a copy of what the primary store
+ * has nothing of any more: then the copy may be all that is left.
+ *
+ * @param primary every backup of the primary store
+ * @param isMeant of which sources
+ */
+export async function cleanUpCopies(
+  config: Config,
+  copies: readonly Store[],
+  primary: readonly Backup[],
+  { dryRun, now, isMeant }: { dryRun: boolean; now: Date; isMeant: (source: string) => boolean },
+  signal: AbortSignal,
+): Promise<CopyCleanup[]> {
+  const results: CopyCleanup[] = [];
+  const inPrimary = new Set(primary.map(({ source }) => source));
+  for (const store of copies) {
+    try {
+      results.push(await cleanUpCopy(store));
+    } catch (error) {
+      signal.throwIfAborted();
+      const why = isAway(error) ? tooLongAway(config, store, now) : '';
+      log[why === undefined ? 'info' : 'error'](`${store.name} could not be cleaned up: ${messageOf(error)}`);
+      results.push({
+        name: store.name,
+        plan: NO_PLAN,
+        failures: [],
+        skipped: messageOf(error),
+        ok: why === undefined,
+      });
+    }
+  }
+  return results;
+
+  async function cleanUpCopy(store: Store): Promise<CopyCleanup> {
+    const { name, repository, retention } = store;
+    const { backups, leftovers } = await repository.catalog(signal);
+    const orphans = new Set(backups.map(({ source }) => source).filter((source) => !inPrimary.has(source)));
+    for (const source of orphans)
+      log.warn(`the primary store has no backup of ${source} any more: nothing of it is deleted from ${name}`);
+    const plan = planRetention(
+      backups.filter(({ source }) => isMeant(source) && !orphans.has(source)),
+      retention,
+      now,
+    );
+    if (dryRun) return { name, plan, failures: [], ok: true };
+    const remove = plan.remove.map(({ backup }) => backup);
+    await tellWhenFree(store, remove, signal);
+    const failures = await repository.remove(remove, signal);
+    const cannotRunSince = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
+    const dead = leftovers.filter(({ createdAt, source }) => createdAt < cannotRunSince && isMeant(source));
+    // what an interrupted copy has begun is gone on with, not removed, while the primary store has it
+    const isGone = new Set(primary.map(({ createdAt, source }) => `${source} ${createdAt.toISOString()}`));
+    failures.push(
+      ...(await repository.removeLeftovers(
+        dead.filter(({ createdAt, source }) => !isGone.has(`${source} ${createdAt.toISOString()}`)),
+        signal,
+      )),
+    );
+    await repository.endUnfinishedUploads(cannotRunSince, signal);
+    return { name, plan, failures, ok: true };
+  }
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { filesIn, place, temporaryFolder } from '../support/folders.ts';
+import { runVerb } from '../support/verbs.ts';
+
+/** A folder to back up, a primary store, a copy, both folders, and what leads the verbs to them. */
+function stack() {
+  const [data, primary, copy] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
+  place(data, 'letters/a.txt', 'dear a');
+  place(data, 'letters/b.txt', 'dear b'.repeat(10_000));
+  const env = {
+    ...{ BACKUP_SOURCE_DATA: `file://${data}`, DRILL_DIR: temporaryFolder(), RETENTION_KEEP_LAST: 'unlimited' },
+    ...{ BACKUP_DIR: primary, COPY_NAS: `file://${copy}` },
+  };
+  const run = async (verb: Parameters<typeof runVerb>[0], ...args: string[]) => {
+    const outcome = await runVerb(verb, args, env);
+    assert.equal(outcome.code, 0, `${verb}: ${outcome.stderr}`);
+    return outcome;
+  };
+  return { data, primary, copy, env, run };
+}
+
+/** Another byte in the middle, the length as it was. */
+function flip(path: string) {
+  const bytes = readFileSync(path);
+  bytes[Math.floor(bytes.length / 2)] = (bytes[Math.floor(bytes.length / 2)] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+const dumpsIn = (folder: string) => filesIn(folder).filter((name) => /\.tar\.\w+$/.test(name));
+
+test('a backup that is copied is listed in both, restored from the one that has it whole, and from a copy alone', async () => {
+  const { data, primary, copy, env, run } = stack();
+  await run('backup');
+  await run('copy');
+  const [listed] = (await run('list', '--json')).json;
+  assert.deepEqual(listed.stores, ['primary', 'nas']);
+
+  // damaged where it is read first: found on the way, said, and read from the other store
+  const [dump = ''] = dumpsIn(primary);
+  flip(join(primary, dump));
+  const mended = await run('restore', 'latest', '--to=beside');
+  assert.match(mended.stderr, /is not what was stored: its SHA-256.*: reading it from nas/);
+  assert.equal(readFileSync(join(data, '..', 'beside', 'letters/a.txt'), 'utf8'), 'dear a');
+  rmSync(join(data, '..', 'beside'), { recursive: true });
+
+  // definitely not there: the next store, and said
+  rmSync(join(primary, dump));
+  const elsewhere = await run('restore', 'latest', '--to=beside');
+  assert.match(elsewhere.stderr, /is not in primary: reading it from nas/);
+  rmSync(join(data, '..', 'beside'), { recursive: true });
+  const alone = await runVerb('restore', ['latest', '--from=primary', '--to=beside'], env);
+  assert.equal(alone.code, 1, alone.stderr);
+
+  // all of the primary store is gone, and the folder too: a copy is a whole store
+  for (const name of filesIn(primary)) rmSync(join(primary, name));
+  for (const name of filesIn(data)) rmSync(join(data, name));
+  await run('restore', 'latest', '--from=nas');
+  assert.equal(readFileSync(join(data, 'letters/a.txt'), 'utf8'), 'dear a');
+  const whole = await runVerb('list', ['--json'], { ...env, BACKUP_DIR: copy, COPY_NAS: '' });
+  assert.deepEqual([whole.json.length, whole.json[0].stores], [1, ['primary']]);
+});
+
+test('a drill comes round to each copy, and its record lies there', async () => {
+  const { copy, env, run } = stack();
+  const second = temporaryFolder();
+  await run('backup');
+  const both = { ...env, COPY_TAPE: `file://${second}` };
+  assert.equal((await runVerb('copy', [], both)).code, 0);
+  const turns: string[][] = [];
+  for (let n = 0; n < 2; n += 1) {
+    const { json, code, stderr } = await runVerb('drill', ['--json'], both);
+    assert.equal(code, 0, stderr);
+    turns.push(json.results.map(({ store }: { store: string }) => store));
+  }
+  assert.deepEqual(turns, [
+    ['primary', 'nas'],
+    ['primary', 'tape'],
+  ]);
+  for (const folder of [copy, second])
+    assert.equal(filesIn(folder).filter((name) => name.startsWith('drills/')).length, 1);
+  const { json } = await runVerb('drill', ['--from=tape', '--json'], both);
+  assert.deepEqual(
+    json.results.map(({ store }: { store: string }) => store),
+    ['tape'],
+  );
+  const status = await runVerb('status', ['--json'], both);
+  assert.ok(status.json.copies.every(({ lastDrill }: { lastDrill: string | null }) => lastDrill !== null));
+});
+
+test('a held backup outlives retention in every store, until it is released', async () => {
+  const { env, run } = stack();
+  const keys: string[] = [];
+  for (let n = 0; n < 3; n += 1) keys.push((await run('backup', '--json')).json.results[0].key);
+  await run('copy');
+  const [oldest = ''] = keys;
+  const none = await runVerb('hold', [oldest], env);
+  assert.deepEqual([none.code, /why is it to be held/.test(none.stderr)], [2, true]);
+  const held = await run('hold', oldest, '--why', 'before the migration', '--json');
+  assert.deepEqual(held.json.stores, [
+    { name: 'primary', ok: true },
+    { name: 'nas', ok: true },
+  ]);
+  const few = { ...env, RETENTION_KEEP_LAST: '1', RETENTION_KEEP_HOURLY: '0', RETENTION_KEEP_DAILY: '0' };
+  const rules = { ...few, RETENTION_KEEP_WEEKLY: '0', RETENTION_KEEP_MONTHLY: '0', RETENTION_KEEP_YEARLY: '0' };
+  const cleaned = await runVerb('cleanup', ['--json'], rules);
+  assert.equal(cleaned.code, 0, cleaned.stderr);
+  for (const of of [cleaned.json, cleaned.json.copies[0]]) {
+    assert.deepEqual(
+      of.remove.map(({ key }: { key: string }) => key),
+      [keys[1]],
+    );
+    assert.deepEqual(of.keep.find(({ key }: { key: string }) => key === oldest).reasons, ['held']);
+  }
+  assert.match((await run('list')).stdout, /held: before the migration, in primary \+ nas/);
+  await run('release', oldest);
+  const then = await runVerb('cleanup', ['--json'], rules);
+  assert.deepEqual(
+    then.json.copies[0].remove.map(({ key }: { key: string }) => key),
+    [oldest],
+  );
+  assert.equal((await runVerb('release', ['no/such'], env)).code, 1);
+});
+
+describe('cleanup of copies', () => {
+  test('each by its own rules, and never what the primary store has nothing of any more', async () => {
+    const { primary, copy, env, run } = stack();
+    for (let n = 0; n < 3; n += 1) await run('backup');
+    await run('copy');
+    const own = { ...env, COPY_NAS: `file://${copy}?keep-last=1` };
+    const saved = temporaryFolder();
+    cpSync(primary, saved, { recursive: true });
+    for (const name of filesIn(primary)) rmSync(join(primary, name));
+    const emptied = await runVerb('cleanup', ['--json'], own);
+    assert.match(emptied.stderr, /the primary store has no backup of data any more: nothing of it is deleted from nas/);
+    assert.equal(dumpsIn(copy).length, 3);
+    cpSync(saved, primary, { recursive: true });
+    const dry = await runVerb('cleanup', ['--dry-run', '--json'], own);
+    assert.deepEqual([dry.json.copies[0].remove.length, dumpsIn(copy).length], [2, 3]);
+    const cleaned = await runVerb('cleanup', ['--json'], own);
+    assert.deepEqual([cleaned.code, dumpsIn(copy).length, dumpsIn(primary).length], [0, 1, 3]);
+  });
+});
