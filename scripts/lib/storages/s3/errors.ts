@@ -99,6 +99,11 @@ const NO_BUCKET_HOST: Meaning = {
   hint: ({ bucket, endpoint }) =>
     `Check S3_ENDPOINT (${endpoint}) and S3_BUCKET. The bucket ${bucket} is put before the host name; S3_FORCE_PATH_STYLE=true puts it into the path.`,
 };
+const NO_LOCK: Meaning = {
+  code: 'STORAGE',
+  hint: ({ bucket }) =>
+    `S3_LOCK wants a bucket with object lock, which ${bucket} has not: switch it on there (some stores can only when a bucket is made), or remove S3_LOCK.`,
+};
 const MISSING: Meaning = { code: 'NO_SUCH_BACKUP', hint: () => 'list shows what there is.' };
 
 /** The names that stores give their errors, and the codes of node's network and TLS errors. */
@@ -206,6 +211,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 function byPattern(name: string, error: unknown): Meaning | undefined {
+  if (/(missing|no|without|not).*object ?lock/i.test(messageOf(error))) return NO_LOCK;
   if (/virtual.?host|path.?style/i.test(messageOf(error))) return VIRTUAL_HOST;
   if (/^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|UNABLE_TO_)/.test(name)) return TLS;
   // an HTML page where XML was to be, with whatever status
