@@ -8,10 +8,11 @@ endif
 # targets each has to know it. Settings of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
+WORDS_OF_restore := FILE TO SOURCE AT MARK XID LSN FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
 WORDS_OF_drill := FILE SOURCE COPY AS_OF
 WORDS_OF_backup := SOURCE
 WORDS_OF_base := SERVER
+WORDS_OF_mark := NAME SERVER
 WORDS_OF_list-backups := SOURCE FROM AS_OF
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
@@ -42,7 +43,11 @@ override FROM := $(value FROM)
 override COPY := $(value COPY)
 override AS_OF := $(value AS_OF)
 override WHY := $(value WHY)
-export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY
+override MARK := $(value MARK)
+override XID := $(value XID)
+override LSN := $(value LSN)
+override NAME := $(value NAME)
+export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME
 
 SHELL := /bin/bash
 MODULES := node_modules/.package-lock.json
@@ -62,6 +67,7 @@ endif
 FILE_WORD = $(if $(FILE),"$$FILE")
 SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SERVER_WORD = $(if $(SERVER),"$$SERVER")
+SERVER_OPTION = $(if $(SERVER),--server="$$SERVER")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
 TO_OPTION = $(if $(TO),--to="$$TO")
 FROM_OPTION = $(if $(FROM),--from="$$FROM")
@@ -72,12 +78,13 @@ ALL_OPTION = $(if $(filter-out 0 no false,$(ALL)),--all)
 COPY_WORD = $(if $(COPY),"$$COPY")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
+MOMENT_OPTIONS = $(AT_OPTION) $(if $(MARK),--mark="$$MARK") $(if $(XID),--xid="$$XID") $(if $(LSN),--lsn="$$LSN")
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base list-backups restore restore-undo cleanup \
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark list-backups restore restore-undo cleanup \
   cleanup-dry-run drill copy verify hold release status config notify-test keygen test test-all test-faults test-retention check reference bench engine
 
 help: ## This list
@@ -118,12 +125,16 @@ backup: ## Back up now [SOURCE=name]
 base: ## Take a base of each server whose log is taken, for restores to a moment [SERVER=name]
 	$(VERB) base -- $(SERVER_WORD)
 
+mark: ## Give this moment the NAME=before-migration, to restore to [SERVER=name]
+	@test -n "$$NAME" || { echo 'Which name? make mark NAME=before-migration' >&2; exit 2; }
+	$(VERB) mark $(SERVER_OPTION) -- "$$NAME"
+
 list-backups: ## Every backup there is, and where it lies [SOURCE=name] [FROM=copy] [AS_OF=time]
 	$(VERB) list $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest [SOURCE=name] [AT=time] [TO=database beside the live one] [FROM=copy] [AS_OF=time] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
-	@test -n "$$FILE" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(AT_OPTION) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- "$$FILE"
+restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, XID=number or LSN=position [SOURCE=name] [TO=database beside the live one] [FROM=copy] [AS_OF=time] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
+	@test -n "$$FILE$$AT$$MARK$$XID$$LSN" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>, or a moment: make restore AT=2026-11-21T09:00:00Z' >&2; exit 2; }
+	$(VERB) restore $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(MOMENT_OPTIONS) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- $(FILE_WORD)
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)

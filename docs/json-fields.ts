@@ -5,6 +5,7 @@ import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
 import type { row as listed } from '../scripts/lib/list/text.ts';
+import type { MarkResult } from '../scripts/lib/moment/mark.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
 import type { Status } from '../scripts/lib/status/status.ts';
@@ -102,6 +103,12 @@ export const JSON_FIELDS = {
     'results[].durationMs': 'How long it took.',
     'results[].error': 'Why it failed, and what to do next. Absent when it did not.',
   } satisfies Fields<{ results: readonly Omit<ServerResult, 'isLocked'>[] }>,
+  'mark --json': {
+    name: 'The name.',
+    server: 'The server in whose log it stands.',
+    lsn: 'Where in the log.',
+    at: "When, by the server's clock.",
+  } satisfies Fields<MarkResult>,
   'cleanup --json': {
     dryRun: 'Whether nothing was deleted.',
     'keep[].key': 'A backup that is kept.',
@@ -202,6 +209,12 @@ export const JSON_FIELDS = {
       'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
     'missing[]':
       'With `--without-broken`: what was left out, or holds for rows from now on alone, and why. Otherwise empty.',
+    'moment.asked': 'Of a restore to a moment, what was asked for. Otherwise `moment` is absent.',
+    'moment.server': 'The server whose log was replayed; `key` is that of the base.',
+    'moment.lsn': 'Where in the log it ended.',
+    'moment.lastIn': 'When the last transaction that is in was committed; null when there was none since the base.',
+    'moment.firstOut': 'When the first one that is not in was committed; null when the log has none.',
+    'moment.firstOutXid': 'The number of that transaction.',
   } satisfies Fields<RestoreResult>,
   'restore --undo --json': {
     database: 'The database, or the path.',

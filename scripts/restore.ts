@@ -3,6 +3,7 @@ import { PRIMARY } from './lib/copy/stores.ts';
 import { readTogether } from './lib/copy/together.ts';
 import { EXIT } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
+import { restoreMoment } from './lib/restore/moment.ts';
 import { readRequest, timeOf } from './lib/restore/request.ts';
 import { restore, undo } from './lib/restore/restore.ts';
 import { printResult, reportOf } from './lib/restore/text.ts';
@@ -12,14 +13,22 @@ import { verb } from './lib/verb/verb.ts';
 const help = `
 restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--from COPY] [--as-of TIME] [--other-server] [--compare] [--own-search-path]
                     [--without-broken] [--json]
+restore --at TIME|--mark NAME|--xid N|--lsn POSITION  [--source NAME] [--to DATABASE] …
 restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
 it in, by renaming. The replaced database is kept, and dumped as a safety backup. Any failure before the swap leaves
 the live database as it was. Folders go the same way. See list for the keys.
 
+Without a key, a moment is restored from the server's log (PITR): a base and the log since then are replayed on a throwaway server
+that nobody else reaches, and one database is dumped from there into the staging database; the others are not touched.
+
   --source NAME   the source to restore into, and whose latest backup is meant
-  --at TIME       with latest: the newest backup at or before this time (ISO 8601, UTC unless it says otherwise)
+  --at TIME       without a key, that very moment: every commit up to it, and none after (ISO 8601, UTC unless it says otherwise;
+                  fractions of a second count). With latest: the newest backup at or before it
+  --mark NAME     the moment that was named by the verb mark
+  --xid N         with this transaction as the last one that is in (the verb commits shows them)
+  --lsn POSITION  with everything that ends at or before this position of the log
   --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
   --from NAME     read from this copy (COPY_<NAME>) alone, or from primary alone; by default each object comes from the
                   first store that has it whole
@@ -32,7 +41,7 @@ the live database as it was. Folders go the same way. See list for the keys.
                   that its own rows or names do not let be made; never without rows. Says what is missing, before the
                   swap and after it; a constraint stays for rows from now on (NOT VALID) where that can be
   --undo          swap the database that the last restore replaced back in
-  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs, missing}
+  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs, missing, moment}
 
 Exit codes: 0 done, 1 failed (the live database is as it was, or the restored one is in place and says that its owner, grants,
 settings or roles could not be given: "ungiven"), 2 wrong usage or configuration, 4 another restore runs.`;
@@ -42,6 +51,9 @@ await verb({
   options: {
     source: { type: 'string' },
     at: { type: 'string' },
+    mark: { type: 'string' },
+    xid: { type: 'string' },
+    lsn: { type: 'string' },
     to: { type: 'string' },
     from: { type: 'string' },
     'as-of': { type: 'string' },
@@ -68,7 +80,9 @@ await verb({
     const { from } = request.readFrom;
     const together = readTogether(await stores(from === undefined || from === PRIMARY ? [] : [from]), request.readFrom);
     const result = await reported(config.values, 'restore', { reportOf }, () =>
-      restore(config, together, request, signal),
+      request.verb === 'moment'
+        ? restoreMoment(config, together, request, signal)
+        : restore(config, together, request, signal),
     );
     if (json) printJson(result);
     else printResult(result);

@@ -45,17 +45,17 @@ const numberOf = (lsn: string) => {
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 };
 
-export async function ownTools(postgres: Postgres): Promise<OwnTools> {
+export async function ownTools(postgres: Postgres, slot = 'own_tools'): Promise<OwnTools> {
   const folder = mkdtempSync(join(tmpdir(), 'own-tools-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
   const env = { PGHOST: postgres.host, PGPORT: String(postgres.port), PGUSER: postgres.user, PATH: process.env.PATH };
   const receiver = spawn(
     await program('pg_receivewal'),
-    ['-D', folder, '--synchronous', '--slot', 'own_tools', '--create-slot', '--if-not-exists'],
+    ['-D', folder, '--synchronous', '--slot', slot, '--create-slot', '--if-not-exists'],
     { env, stdio: 'ignore' },
   );
   await new Promise((resolve) => receiver.once('exit', resolve));
-  const running = spawn(await program('pg_receivewal'), ['-D', folder, '--synchronous', '--slot', 'own_tools'], {
+  const running = spawn(await program('pg_receivewal'), ['-D', folder, '--synchronous', '--slot', slot], {
     env,
     stdio: 'ignore',
   });

@@ -39,6 +39,8 @@ const schema = z.object({
   superuser: z.optional(z.string()),
   /** `x86_64`, `aarch64`: files of one are none of another's. */
   architecture: z.optional(z.string()),
+  /** By which data is read and made, as a dump's manifest has it. */
+  serverSettings: z.optional(z.record(z.string(), z.string())),
   /** When the base had ended: every transaction with this number or a later one was committed after it. */
   nextXid: z.optional(z.string()),
   compression: z.string(),

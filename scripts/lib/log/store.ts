@@ -45,6 +45,8 @@ export interface LogStore {
   begin(of: OfChain & { cause: ChainCause; segmentBytes: number }, signal: AbortSignal): Promise<void>;
   /** Stores how a timeline came about, as the server has it. One that is there already is left. */
   putHistory(of: OfChain & { timeline: number }, text: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Stores that a place in the log has a name. */
+  putMark(of: OfChain & { name: string; lsn: bigint; at: Date }, signal: AbortSignal): Promise<void>;
   /**
    * Stores bytes of a segment, compressed and encrypted. When the key is taken, what is there is compared, where it may be read.
    * @param segmentBytes bytes that fill their segment are stored under its own name
@@ -110,6 +112,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
     prefix,
     begin: (of, signal) => putOnce(logKey(prefix, { ...of, kind: 'begun' }), new Uint8Array(), signal),
     putHistory: (of, text, signal) => putOnce(logKey(prefix, { ...of, kind: 'history' }), text, signal),
+    putMark: (of, signal) => putOnce(logKey(prefix, { ...of, kind: 'mark' }), new Uint8Array(), signal),
     put: async (place, raw, segmentBytes, signal) => {
       const { server, chain, segment, start, end, at } = place;
       const how = { server, chain, segment, at, compression: LOG_COMPRESSION, encrypted };

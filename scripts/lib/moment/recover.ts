@@ -74,6 +74,7 @@ export async function recoverPlan(
     locales: manifest.databases
       .flatMap(({ collation, characterType }) => [collation, characterType])
       .filter((name) => name !== undefined),
+    reading: manifest.serverSettings ?? {},
     durable: where.durable ?? false,
     signal,
   });
@@ -102,14 +103,15 @@ async function assertReached(
   const bytes = manifest.walSegmentBytes;
   const start = segmentStart(reached, bytes);
   if (reached >= path.end) return;
-  const parts = path.segments.findLast((each) => each.start === start);
-  const isAll =
-    parts !== undefined &&
-    isAllReplayed(await assemble(store, parts, bytes, signal), { reached, end: path.end, segmentStart: start });
-  if (isAll) return;
+  const from = path.segments.findLastIndex((each) => each.start === start);
+  const rest = from < 0 ? [] : path.segments.slice(from, from + 2);
+  const contents = await Promise.all(rest.map((each) => assemble(store, each, bytes, signal)));
+  const where = { reached, end: path.end, segmentStart: start, segmentBytes: bytes };
+  if (rest.length > 0 && isAllReplayed(Buffer.concat(contents), where)) return;
+  const keys = rest.flatMap(({ objects }) => objects.map(({ key }) => key));
   throw new OperatorError(
     'BACKUP_DAMAGED',
-    `the log of ${plan.server} is stored up to ${formatLsn(path.end)}, and can be replayed up to ${reachedLsn} alone: what follows is not what the server wrote (${parts?.objects.map(({ key }) => key).join(', ') ?? 'no object'})`,
+    `the log of ${plan.server} is stored up to ${formatLsn(path.end)}, and can be replayed up to ${reachedLsn} alone: what follows is not what the server wrote (${keys.join(', ') || 'no object'})`,
     { hint: 'Find out what changed it. A moment before it can still be restored. Nothing was touched.' },
   );
 }

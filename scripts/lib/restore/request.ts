@@ -2,6 +2,7 @@ import { isValid, parseISO } from 'date-fns';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
 import { FORMATS, readsFormat } from '../formats.ts';
+import { type MomentTarget, type MomentWords, targetOf } from '../moment/target.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -27,10 +28,12 @@ export interface RestoreRequest {
   readonly withoutBroken?: boolean;
 }
 
+/** A moment that the operator asked for, which no backup has to be of. */
+export type MomentRequest = Omit<RestoreRequest, 'wanted' | 'at'> & { readonly target: MomentTarget };
+
 /** The options of the verb, as they were typed. */
-export interface RestoreWords {
+export interface RestoreWords extends MomentWords {
   readonly source?: string | undefined;
-  readonly at?: string | undefined;
   readonly to?: string | undefined;
   readonly compare?: boolean | undefined;
   readonly undo?: boolean | undefined;
@@ -46,30 +49,38 @@ export interface RestoreWords {
 export function readRequest(
   options: RestoreWords,
   words: readonly string[],
-): ({ readonly verb: 'restore' } & RestoreRequest) | { readonly verb: 'undo'; readonly source: string | undefined } {
-  const { source, at, to, undo, compare } = options;
+):
+  | ({ readonly verb: 'restore' } & RestoreRequest)
+  | ({ readonly verb: 'moment' } & MomentRequest)
+  | { readonly verb: 'undo'; readonly source: string | undefined } {
+  const { source, at, mark, xid, lsn, to, undo, compare } = options;
   const { 'other-server': otherServer, 'own-search-path': ownSearchPath, 'without-broken': withoutBroken } = options;
   const [wanted, ...others] = words;
   if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
   if (undo) {
-    if (wanted !== undefined || to !== undefined || at !== undefined || compare || withoutBroken)
-      throw usage('--undo takes no backup, --at, --to, --compare or --without-broken');
+    const isOther = [wanted, to, at, mark, xid, lsn].some((word) => word !== undefined);
+    if (isOther || compare || withoutBroken)
+      throw usage('--undo takes no backup, no moment, and neither --to, --compare nor --without-broken');
     return { verb: 'undo', source };
   }
-  if (wanted === undefined || wanted === '') throw usage('which backup? Give a key, or latest');
-  if (at !== undefined && wanted !== 'latest') throw usage('--at goes with latest');
   if (to === '') throw usage('--to wants a database name');
-  return {
-    verb: 'restore',
-    wanted,
+  const isMoment = wanted === undefined || wanted === '';
+  const target = isMoment ? targetOf(options) : undefined;
+  if (isMoment && target === undefined)
+    throw usage('what is to be restored? Give a key or latest, or a moment: --at, --mark, --xid or --lsn');
+  if (!isMoment && [mark, xid, lsn].some((word) => word !== undefined))
+    throw usage('--mark, --xid and --lsn mean a moment of the log, and go with no backup');
+  if (!isMoment && at !== undefined && wanted !== 'latest') throw usage('--at goes with latest, or with no backup');
+  const how = {
     ...(source === undefined ? {} : { source }),
-    ...(at === undefined ? {} : { at: timeOf(at) }),
     ...(to === undefined ? {} : { to }),
     ...(otherServer === undefined ? {} : { otherServer }),
     ...(compare ? { compare } : {}),
     ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
     ...(withoutBroken === undefined ? {} : { withoutBroken }),
   };
+  if (target !== undefined) return { verb: 'moment', target, ...how };
+  return { verb: 'restore', wanted: wanted ?? '', ...(at === undefined ? {} : { at: timeOf(at) }), ...how };
 }
 
 /** A time as people write it: a date alone is its midnight, and without a zone it is UTC. 30 February is none. */

@@ -3,7 +3,7 @@ import { formatBytes, formatDuration } from '../quantities.ts';
 import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import { describeMissing } from './missing.ts';
-import type { RestoreResult } from './restore.ts';
+import type { RestoreResult } from './put-in-place.ts';
 
 /** What to tell people of a restore. */
 export function reportOf({
@@ -37,6 +37,13 @@ function contentsOf({ tables, rows, files, fileBytes = 0 }: RestoreResult): stri
 export function printResult(result: RestoreResult) {
   print(`restored   ${result.key}`);
   print(`into       ${result.database} (${contentsOf(result)}) in ${formatDuration(result.durationMs)}`);
+  if (result.moment) {
+    print(`last in    ${result.moment.lastIn ?? 'nothing was committed since the base'}`);
+    const { firstOut, firstOutXid } = result.moment;
+    print(
+      `first out  ${firstOut === null ? 'nothing that is stored' : `${firstOut}${firstOutXid === null ? '' : ` (transaction ${firstOutXid})`}`}`,
+    );
+  }
   for (const sentence of result.missing) print(`without    ${sentence}`);
   if (result.previousDatabase === null) return;
   print(`replaced   kept as ${result.previousDatabase}`);

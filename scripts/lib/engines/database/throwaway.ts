@@ -170,14 +170,19 @@ async function stopGuarded(chain: Chain, directory: string): Promise<void> {
 }
 
 /** The folder of a throwaway server: those of drills can be told from others, and are looked for after a crash. */
-export function folderPrefix(engine: string, parent: string | undefined): string {
-  return join(parent ?? tmpdir(), `${parent === undefined ? 'throwaway' : 'drill'}-${engine}-`);
+export function folderPrefix(engine: string, parent: string | undefined, of: 'drill' | 'moment' = 'drill'): string {
+  return join(parent ?? tmpdir(), `${parent === undefined ? 'throwaway' : of}-${engine}-`);
 }
 
 /** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
 export function removeLeftServers(parent: string): void {
-  for (const name of readdirSync(parent).filter((each) => /^drill-[a-z]+-[A-Za-z0-9]{6}$/.test(each))) {
-    log.info(`removing ${name}, left behind by a drill that was killed`);
+  removeFoldersLeft(parent, /^drill-[a-z]+-[A-Za-z0-9]{6}$/, 'a drill');
+}
+
+/** Removes the folders of servers that are named so, with what still runs in them. @param whose what messages call who left them */
+export function removeFoldersLeft(parent: string, named: RegExp, whose: string): void {
+  for (const name of readdirSync(parent).filter((each) => named.test(each))) {
+    log.info(`removing ${name}, left behind by ${whose} that was killed`);
     killProcessesOf(join(parent, name));
     rmSync(join(parent, name), { recursive: true, force: true, maxRetries: 5 });
   }

@@ -1,6 +1,7 @@
 import { messageOf } from '../../../errors.ts';
 import type { BaseManifest } from '../../../log/base-manifest.ts';
 import { log } from '../../../terminal/log.ts';
+import { readServerSettings } from '../dump/server-settings.ts';
 import type { Connection } from '../server/connection.ts';
 
 /** What is known of a server beside its files, and what one that is recovered from them is reached by. */
@@ -13,6 +14,7 @@ export type ServerFacts = Pick<
   | 'preloadLibraries'
   | 'superuser'
   | 'architecture'
+  | 'serverSettings'
 >;
 
 // the size of a database may be asked for by who may connect to it; column names changed with the versions
@@ -49,6 +51,7 @@ export async function readServerFacts(connection: Connection): Promise<ServerFac
     ...(versions.length > 0 ? { collationVersions: Object.fromEntries(versions) } : {}),
     ...(libraries === undefined ? {} : { preloadLibraries: libraries }),
     ...(superuser === undefined ? {} : { superuser: superuser.name }),
+    serverSettings: await readServerSettings(connection),
     ...architectureOf(server?.is64 ?? ''),
   };
 }

@@ -2,8 +2,8 @@ import pg from 'pg';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 
 const ATTEMPT_MS = 5_000;
-/** The server has spoken, and not to say that it is not ready yet: there is no such role, say, or it may not log in. */
-const isRefusal = (code = '') => /^[0-9A-Z]{5}$/.test(code) && code !== '57P03';
+/** A SQLSTATE, which has a digit as no code of the system's has: the server has spoken, and not to say that it is not ready yet: there is no such role, say, or it may not log in. */
+const isRefusal = (code = '') => /^(?=.*\d)[0-9A-Z]{5}$/.test(code) && code !== '57P03';
 
 /**
  * Connects once, as the first of these that is a superuser there.

@@ -38,6 +38,8 @@ export interface RecoveryOrder {
   readonly users: readonly string[];
   /** Locales that the source's databases have. */
   readonly locales: readonly string[];
+  /** Settings by which the source reads data. */
+  readonly reading?: Readonly<Record<string, string>>;
   /** The files are to stay: written as a real server writes. */
   readonly durable?: boolean;
   readonly signal: AbortSignal;
@@ -113,6 +115,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
             restoreCommand: filling.command,
             timeline: order.timeline,
             target: to,
+            reading: order.reading ?? {},
             durable: order.durable ?? false,
           }),
         );

@@ -21,6 +21,9 @@ export async function readControlData(program: string, data: string, as: Partial
 /** Room for those that began to be used after the base: a server that has too little of them ends the recovery. */
 const LEAST = { max_prepared_transactions: 64, max_replication_slots: 100 } as const;
 
+/** What the source's own configuration may set otherwise, and by which data is read. */
+const READING = ['default_text_search_config', 'DateStyle', 'IntervalStyle'];
+
 /**
  * A configuration of ours for a recovering server, in the place of the source's: that may include files that are not here,
  * and preload what is not installed. Nobody reaches the server, and with hot_standby off it does not wait for somebody to
@@ -34,6 +37,8 @@ export function recoverySettings(options: {
   readonly restoreCommand: string;
   readonly timeline: number;
   readonly target: RecoveryTarget | undefined;
+  /** By which the source reads data, name and value. */
+  readonly reading: Readonly<Record<string, string>>;
   /** Write as a server whose files are to stay. */
   readonly durable: boolean;
 }): string {
@@ -75,6 +80,10 @@ export function recoverySettings(options: {
     'logging_collector = off',
     'log_destination = stderr',
     'log_checkpoints = off',
+    ...READING.flatMap((name) => {
+      const value = options.reading[name];
+      return value === undefined ? [] : [`${name} = ${quoted(value)}`];
+    }),
     "lc_messages = 'C'",
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
