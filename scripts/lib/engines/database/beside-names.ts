@@ -30,3 +30,8 @@ export function timeOfBeside(name: string, database: string, role: Role): Date |
   const time = new Date(iso);
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
+
+/** Whether the name is one that besideName made for any of these databases. */
+export function isBeside(name: string, all: readonly string[]): boolean {
+  return ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
+}

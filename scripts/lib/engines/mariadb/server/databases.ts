@@ -1,5 +1,5 @@
 import type { DatabaseSource } from '../../../source.ts';
-import { besideName, ROLES, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { besideName, isBeside, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 
 const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
@@ -38,9 +38,10 @@ export async function asStored(connection: Connection, source: DatabaseSource): 
   return database === source.database ? source : { ...source, database };
 }
 
-/** Whether restores made this database beside a live one. */
-export function isBeside(name: string, all: readonly string[]): boolean {
-  return ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
+/** What is there to be backed up: not what restores made beside it. */
+export async function listOwn(connection: Connection): Promise<string[]> {
+  const all = await listDatabases(connection);
+  return all.filter((name) => !isBeside(name, all));
 }
 
 /** The databases that earlier restores left beside this one in a role, the newest first. */

@@ -1,6 +1,7 @@
 import type { DatabaseSource } from '../../../source.ts';
-import { besideName, type Role, timeOfBeside } from '../../database/beside-names.ts';
-import { type Connection, connect, sqlState } from './connection.ts';
+import { log } from '../../../terminal/log.ts';
+import { besideName, isBeside, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
 import { isMarked } from './marks.ts';
 
 /** A database of the server, as far as restores care. */
@@ -38,6 +39,20 @@ export async function listDatabases(connection: Connection): Promise<DatabaseRow
       case when has_database_privilege(datname, 'CONNECT') then pg_database_size(oid)::text end as bytes
     from pg_database order by 1`);
   return rows.map(({ bytes, ...row }) => ({ ...row, sizeBytes: Number(bytes ?? 0) }));
+}
+
+/** What is there to be backed up: what can be connected to, but for templates and what restores made beside it. */
+export async function listOwn(connection: Connection, source: DatabaseSource): Promise<string[]> {
+  const rows = await connection.query<{ name: string; invalid: boolean }>(
+    'select datname as name, datconnlimit = -2 as invalid from pg_database where datallowconn and not datistemplate order by 1',
+  );
+  for (const { name } of rows.filter(({ invalid }) => invalid)) {
+    log.warn(
+      `${source.name}: the database ${name} is left out: a DROP DATABASE of it was interrupted, and it cannot be used any more. DROP DATABASE ${quoteIdentifier(name)} removes what is left`,
+    );
+  }
+  const all = (await listDatabases(connection)).map((row) => row.name);
+  return rows.filter(({ name, invalid }) => !invalid && !isBeside(name, all)).map(({ name }) => name);
 }
 
 /** The databases beside this one that have the name of a role, the newest first: `isOurs` are those that say so themselves. */
