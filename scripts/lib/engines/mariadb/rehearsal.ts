@@ -1,9 +1,8 @@
-import { OperatorError } from '../../errors.ts';
 import { compareCodeObjects } from '../../repository/contents.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource } from '../../source.ts';
+import { QUERY_TIMEOUT_SECONDS, rehearseOn, SHOWN_ROWS } from '../database/rehearsal.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
-import { assertRoom } from '../room.ts';
 import { withLeftOut } from './restore/made-later.ts';
 import {
   type Connection,
@@ -16,48 +15,44 @@ import {
 import { countCode, displayName, listTables } from './server/contents.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
 
-/** A restore writes its tables, their redo log, and what sorts of index builds spill. */
-const ROOM_FACTOR = 1.5;
-/** Without a manifest: how much larger a database is than its compressed dump, at most in all likelihood. */
-const UNPACKED_FACTOR = 12;
 const EMPTY_SERVER_BYTES = 256 * 1024 * 1024;
-const SHOWN_ROWS = 5;
-const QUERY_TIMEOUT_SECONDS = 600;
 
 /** See Engine.rehearse. There is one MariaDB server in the image: it stands in for those of other versions. */
-export async function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
+export function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
-  await assertRoom(options, {
-    roomFactor: ROOM_FACTOR,
-    unpackedFactor: UNPACKED_FACTOR,
+  return rehearseOn(options, {
     serverBytes: EMPTY_SERVER_BYTES,
-  });
-  const server = await startThrowawayServer({
-    parent: directory,
-    durable: true,
-    settings: [
-      '--innodb-buffer-pool-size=256M',
-      '--innodb-log-file-size=256M',
-      '--max-allowed-packet=1G',
-      ...likeTheSource(manifest),
-      '--event-scheduler=OFF',
-      '--local-infile=OFF',
+    start: () =>
+      startThrowawayServer({
+        parent: directory,
+        durable: true,
+        settings: [
+          '--innodb-buffer-pool-size=256M',
+          '--innodb-log-file-size=256M',
+          '--max-allowed-packet=1G',
+          ...likeTheSource(manifest),
+          '--event-scheduler=OFF',
+          '--local-infile=OFF',
+        ],
+        signal,
+      }),
+    furnish: async (server) => {
+      const place = throwawaySource(server, source);
+      await makeDefiners(place, manifest?.roles ?? [], signal);
+      return place;
+    },
+    connect: (place, staging) => connect(place, signal, staging),
+    inspect: async (connection, staging) => [
+      versionCheck(connection, manifest),
+      await checkTables(connection, staging),
+      await checkForeignKeys(connection, staging),
+      await checkViews(connection, staging),
+      await checkCode(connection, staging, manifest),
     ],
-    signal,
+    query: runQuery,
+    isWrite: (error) => errorName(error) === 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION',
+    reasonOf: serverMessage,
   });
-  try {
-    const place = throwawaySource(server, source);
-    await makeDefiners(place, manifest?.roles ?? [], signal);
-    return {
-      source: place,
-      inspect: (staging) => inspect(place, staging, manifest, signal),
-      query: (staging, sql) => runQuery(place, staging, sql, signal),
-      stop: server.stop,
-    };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
 }
 
 /**
@@ -87,26 +82,6 @@ async function makeDefiners(place: DatabaseSource, definers: readonly string[], 
       await connection.query(`create ${isRole ? 'role' : 'user'} if not exists ${account}`);
       await connection.query(`grant all on *.* to ${account}`);
     }
-  } finally {
-    await connection.close();
-  }
-}
-
-async function inspect(
-  place: DatabaseSource,
-  staging: string,
-  manifest: Manifest | undefined,
-  signal: AbortSignal,
-): Promise<Check[]> {
-  const connection = await connect(place, signal, staging);
-  try {
-    return [
-      versionCheck(connection, manifest),
-      await checkTables(connection, staging),
-      await checkForeignKeys(connection, staging),
-      await checkViews(connection, staging),
-      await checkCode(connection, staging, manifest),
-    ];
   } finally {
     await connection.close();
   }
@@ -202,25 +177,9 @@ async function checkCode(connection: Connection, staging: string, manifest: Mani
   return { name: 'code', ok: differences.length === 0, detail: differences.join('; ') || named.join(', ') || 'none' };
 }
 
-async function runQuery(
-  place: DatabaseSource,
-  staging: string,
-  sql: string,
-  signal: AbortSignal,
-): Promise<Record<string, unknown>[]> {
-  const connection = await connect(place, signal, staging);
-  try {
-    // what is no transaction, such as DDL, is refused in a read-only one too
-    await connection.query(`set session max_statement_time = ${QUERY_TIMEOUT_SECONDS}`);
-    await connection.query('start transaction read only');
-    return await connection.firstRows(sql, SHOWN_ROWS);
-  } catch (error) {
-    const writes = errorName(error) === 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION';
-    const reason = serverMessage(error instanceof OperatorError ? (error.cause ?? error) : error);
-    throw new OperatorError('DRILL_FAILED', writes ? 'it tries to write, which a check may not' : reason, {
-      cause: error,
-    });
-  } finally {
-    await connection.close();
-  }
+async function runQuery(connection: Connection, sql: string): Promise<Record<string, unknown>[]> {
+  // what is no transaction, such as DDL, is refused in a read-only one too
+  await connection.query(`set session max_statement_time = ${QUERY_TIMEOUT_SECONDS}`);
+  await connection.query('start transaction read only');
+  return connection.firstRows(sql, SHOWN_ROWS);
 }

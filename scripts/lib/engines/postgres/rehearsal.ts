@@ -1,8 +1,8 @@
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource } from '../../source.ts';
+import { QUERY_TIMEOUT_SECONDS, rehearseOn, SHOWN_ROWS } from '../database/rehearsal.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
-import { assertRoom } from '../room.ts';
 import { DROPPED, INVALID_OBJECTS } from './dump/facts.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
 import {
@@ -12,46 +12,47 @@ import {
   throwawaySource,
 } from './server/throwaway-server.ts';
 
-/** A restore writes its tables, their WAL and what sorts of index builds spill. */
-const ROOM_FACTOR = 1.5;
-/** Without a manifest: how much larger a database is than its compressed dump, at most in all likelihood. */
-const UNPACKED_FACTOR = 12;
 const EMPTY_SERVER_BYTES = 64 * 1024 * 1024;
-const SHOWN_ROWS = 5;
-const QUERY_TIMEOUT = '10min';
 
 /** See Engine.rehearse. */
-export async function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
+export function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
-  await assertRoom(options, {
-    roomFactor: ROOM_FACTOR,
-    unpackedFactor: UNPACKED_FACTOR,
-    serverBytes: EMPTY_SERVER_BYTES,
-  });
   const major = manifest ? Number.parseInt(manifest.serverVersion, 10) : undefined;
-  const server = await startLike(options, {
-    ...(major === undefined ? {} : { major }),
-    parent: directory,
-    durable: true,
-    settings: ['shared_buffers=256MB', 'max_wal_size=4GB', 'autovacuum=off', 'allow_in_place_tablespaces=on'].filter(
-      // a developer setting that came with PostgreSQL 15
-      (setting) => !setting.startsWith('allow_in_place') || (major ?? 0) >= 15,
-    ),
-    signal,
+  return rehearseOn(options, {
+    serverBytes: EMPTY_SERVER_BYTES,
+    start: () =>
+      startLike(options, {
+        ...(major === undefined ? {} : { major }),
+        parent: directory,
+        durable: true,
+        settings: [
+          'shared_buffers=256MB',
+          'max_wal_size=4GB',
+          'autovacuum=off',
+          'allow_in_place_tablespaces=on',
+        ].filter(
+          // a developer setting that came with PostgreSQL 15
+          (setting) => !setting.startsWith('allow_in_place') || (major ?? 0) >= 15,
+        ),
+        signal,
+      }),
+    furnish: async (server) => {
+      const place = throwawaySource(server, source.database, source);
+      await furnish(place, source, options);
+      return place;
+    },
+    connect: (place, staging) => connect(place, staging, signal),
+    inspect: async (connection, _, server) => [
+      await checkValidity(connection, manifest),
+      await checkExtensions(connection, manifest),
+      ...(await checkDropped(connection, manifest)),
+      await checkIndexes(connection),
+      ...leftOut(server),
+    ],
+    query: runQuery,
+    isWrite: (error) => sqlState(error) === '25006',
+    reasonOf: messageOf,
   });
-  try {
-    const place = throwawaySource(server, source.database, source);
-    await furnish(place, source, options);
-    return {
-      source: place,
-      inspect: async (staging) => [...(await inspect(place, staging, manifest, signal)), ...leftOut(server)],
-      query: (staging, sql) => runQuery(place, staging, sql, signal),
-      stop: server.stop,
-    };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
 }
 
 /** A server like the source's, or where its settings let none start, one without them. */
@@ -107,34 +108,6 @@ async function assertExtensions(connection: Connection, manifest: Manifest | und
       hint: 'Add their packages to docker/backup/Dockerfile (for instance postgresql-18-postgis-3), so that restores can be rehearsed.',
     },
   );
-}
-
-async function inside<T>(
-  place: DatabaseSource,
-  staging: string,
-  signal: AbortSignal,
-  work: (c: Connection) => Promise<T>,
-): Promise<T> {
-  const connection = await connect(place, staging, signal);
-  try {
-    return await work(connection);
-  } finally {
-    await connection.close();
-  }
-}
-
-async function inspect(
-  place: DatabaseSource,
-  staging: string,
-  manifest: Manifest | undefined,
-  signal: AbortSignal,
-): Promise<Check[]> {
-  return inside(place, staging, signal, async (connection) => [
-    await checkValidity(connection, manifest),
-    await checkExtensions(connection, manifest),
-    ...(await checkDropped(connection, manifest)),
-    await checkIndexes(connection),
-  ]);
 }
 
 async function checkValidity(connection: Connection, manifest: Manifest | undefined): Promise<Check> {
@@ -195,24 +168,10 @@ async function checkIndexes(connection: Connection): Promise<Check> {
   }
 }
 
-async function runQuery(
-  place: DatabaseSource,
-  staging: string,
-  sql: string,
-  signal: AbortSignal,
-): Promise<Record<string, unknown>[]> {
-  const connection = await connect(place, staging, signal);
-  try {
-    // the operator's query sees the database as the application does
-    await connection.query('reset all');
-    await connection.query(`set default_transaction_read_only = on; set statement_timeout = '${QUERY_TIMEOUT}'`);
-    // one statement only, which keeps a file from leaving the read-only transaction
-    return await connection.firstRows(sql, SHOWN_ROWS);
-  } catch (error) {
-    const reason = messageOf(error instanceof OperatorError ? (error.cause ?? error) : error);
-    const what = sqlState(error) === '25006' ? 'it tries to write, which a check may not' : reason;
-    throw new OperatorError('DRILL_FAILED', what, { cause: error });
-  } finally {
-    await connection.close();
-  }
+async function runQuery(connection: Connection, sql: string): Promise<Record<string, unknown>[]> {
+  // the operator's query sees the database as the application does
+  await connection.query('reset all');
+  await connection.query(`set default_transaction_read_only = on; set statement_timeout = '${QUERY_TIMEOUT_SECONDS}s'`);
+  // one statement only, which keeps a file from leaving the read-only transaction
+  return connection.firstRows(sql, SHOWN_ROWS);
 }
