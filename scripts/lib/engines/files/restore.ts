@@ -7,6 +7,7 @@ import { stageError } from '../../pipeline/result.ts';
 import type { Contents, Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
+import { pointOfNoReturn } from '../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../engine.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';
@@ -131,7 +132,7 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
   const report = mkdtempSync(join(tmpdir(), 'files-report-'));
   let found: Contents | undefined;
   const said: string[] = [];
-  let isCommitted = false;
+  const point = pointOfNoReturn();
   return {
     staging,
     isForeign,
@@ -151,24 +152,21 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
       return [];
     },
     commit: async () => {
-      isCommitted = true;
-      if (isForeign) return { database: place.live, previousDatabase: null };
-      try {
-        const previousDatabase = await underSwapLock(place, signal, () =>
-          withoutReaders(place, signal, () => put(place, staging, found, swaps)),
-        );
-        // what was the staging folder is live, and its own to be locked by backups
-        await lock.release();
-        return { database: place.live, previousDatabase };
-      } catch (error) {
-        // what could be taken back lies in the staging folder as before
-        isCommitted = !existsSync(staging);
-        throw error;
+      if (isForeign) {
+        point.pass();
+        return { database: place.live, previousDatabase: null };
       }
+      const previousDatabase = await point.passWith(
+        () =>
+          underSwapLock(place, signal, () => withoutReaders(place, signal, () => put(place, staging, found, swaps))),
+        // what could be taken back lies in the staging folder as before
+        () => !existsSync(staging),
+      );
+      // what was the staging folder is live, and its own to be locked by backups
+      await lock.release();
+      return { database: place.live, previousDatabase };
     },
-    discard: async () => {
-      if (!isCommitted) await discard(staging, isForeign);
-    },
+    discard: () => point.unlessPassed(() => discard(staging, isForeign)),
     close: async () => {
       rmSync(report, { recursive: true, force: true });
       await lock.release();

@@ -3,6 +3,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
+import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete } from '../dump/dump.ts';
 import { giveGrants, makeMissingAccounts } from '../dump/globals.ts';
@@ -79,7 +80,7 @@ interface SessionParts {
 
 function session(parts: SessionParts): RestoreSession {
   const { connection, source, target, staging, isForeign, swaps, grants, signal, dumped, rehearses, putBack } = parts;
-  let isCommitted = false;
+  const point = pointOfNoReturn();
   const later = laterFile();
   let making: Promise<void> | undefined;
   const made = () => {
@@ -113,29 +114,26 @@ function session(parts: SessionParts): RestoreSession {
       return [];
     },
     commit: async () => {
-      isCommitted = true;
-      if (isForeign) return { database: target, previousDatabase: null };
-      // looked for again: an application may have created it again in the meantime
-      const isThere = swaps && (await listDatabases(connection)).includes(target);
-      const old = isThere ? await freeBesideName(connection, target, 'previous') : null;
-      try {
-        await swapDatabases(
-          connection,
-          source,
-          { live: target, next: staging, old, runsEvents: swaps, undoes: false },
-          signal,
-        );
-      } catch (error) {
-        // a swap that could be taken back left no journal, and the staging database may go
-        isCommitted = error instanceof OperatorError && error.code === 'RESTORE_FAILED';
-        throw error;
+      if (isForeign) {
+        point.pass();
+        return { database: target, previousDatabase: null };
       }
+      const old = await point.passWith(
+        async () => {
+          // looked for again: an application may have created it again in the meantime
+          const isThere = swaps && (await listDatabases(connection)).includes(target);
+          const name = isThere ? await freeBesideName(connection, target, 'previous') : null;
+          const order = { live: target, next: staging, old: name, runsEvents: swaps, undoes: false };
+          await swapDatabases(connection, source, order, signal);
+          return name;
+        },
+        // a swap that could be taken back left no journal, and the staging database may go
+        (error) => error instanceof OperatorError && error.code === 'RESTORE_FAILED',
+      );
       await giveGrants(connection, grants);
       return { database: target, previousDatabase: old };
     },
-    discard: async () => {
-      if (!isCommitted) await discard(source, staging, isForeign);
-    },
+    discard: () => point.unlessPassed(() => discard(source, staging, isForeign)),
     close: async () => {
       later.remove();
       await putBack();

@@ -2,6 +2,7 @@ import { messageOf, OperatorError } from '../../../errors.ts';
 import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
+import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
@@ -118,7 +119,7 @@ interface SessionParts {
 
 function session(own: SessionParts): RestoreSession {
   const { connection, source, target, staging, isForeign, giveBack, targetExists, signal } = own;
-  let isCommitted = false;
+  const point = pointOfNoReturn();
   let counting: Promise<Connection> | undefined;
   return {
     staging,
@@ -145,27 +146,28 @@ function session(own: SessionParts): RestoreSession {
     },
     commit: async () => {
       const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
-      isCommitted = true;
-      if (isForeign) return { database: target, previousDatabase: null };
-      const kept = targetExists ? await freeBesideName(connection, target, 'previous') : null;
-      try {
-        await swapDatabases(
-          connection,
-          source,
-          { live: target, liveExists: targetExists, kept: kept ?? '', role: 'previous', next: staging },
-          signal,
-        );
-      } catch (error) {
-        isCommitted = false;
-        throw error;
+      if (isForeign) {
+        point.pass();
+        return { database: target, previousDatabase: null };
       }
+      const kept = await point.passWith(
+        async () => {
+          const name = targetExists ? await freeBesideName(connection, target, 'previous') : null;
+          const order = {
+            live: target,
+            liveExists: targetExists,
+            kept: name ?? '',
+            role: 'previous',
+            next: staging,
+          } as const;
+          await swapDatabases(connection, source, order, signal);
+          return name;
+        },
+        () => false,
+      );
       return { database: target, previousDatabase: kept, ungiven };
     },
-    discard: async () => {
-      if (isCommitted) return;
-      if (isForeign) await giveBackForeign(own);
-      else await discard(source, staging);
-    },
+    discard: () => point.unlessPassed(() => (isForeign ? giveBackForeign(own) : discard(source, staging))),
     close: () => connection.close(),
   };
 }
