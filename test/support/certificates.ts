@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from './folders.ts';
 
@@ -64,8 +64,7 @@ export function makeCertificates(clientName: string): Certificates {
 export function giveTo(account: string, path: string): void {
   chmodSync(path, 0o600);
   if (process.getuid?.() !== 0) return;
-  const [, uid, gid] =
-    new RegExp(`^${account}:[^:]*:(\\d+):(\\d+):`, 'm').exec(readFileSync('/etc/passwd', 'utf8')) ?? [];
+  const [uid, gid] = ['-u', '-g'].map((which) => spawnSync('id', [which, account], { encoding: 'utf8' }));
   // without the account there is no such server here either
-  if (uid !== undefined) chownSync(path, Number(uid), Number(gid));
+  if (uid?.status === 0 && gid?.status === 0) chownSync(path, Number(uid.stdout), Number(gid.stdout));
 }

@@ -1,12 +1,11 @@
 import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { messageOf, OperatorError } from '../../errors.ts';
 import { bash } from '../../pipeline/bash.ts';
-import { type Chain, type Stage, startChain } from '../../pipeline/chain.ts';
+import { type Chain, runProgram, type Stage, startChain } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
 import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
@@ -68,7 +67,7 @@ export interface ThrowawayRecipe {
  * @throws OperatorError TOOL_MISSING without an account to run it as, PROCESS_FAILED when it does not start
  */
 export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ directory: string; stop(): Promise<void> }> {
-  const owner = unprivileged(recipe.product, recipe.accounts);
+  const owner = await unprivileged(recipe.product, recipe.accounts);
   const directory = makeFolder(recipe.prefix);
   try {
     chmodSync(directory, 0o700);
@@ -208,26 +207,32 @@ function readdirSyncOrNone(path: string): string[] {
 }
 
 /** The account to start a server as that refuses to run as root; nothing when this is not root. */
-function unprivileged(product: string, accounts: readonly string[]): { uid: number; gid: number } | undefined {
+async function unprivileged(
+  product: string,
+  accounts: readonly string[],
+): Promise<{ uid: number; gid: number } | undefined> {
   if (process.getuid?.() !== 0) return undefined;
-  const passwd = readFileSync('/etc/passwd', 'utf8');
   for (const name of accounts) {
-    const match = new RegExp(`^${name}:[^:]*:(\\d+):(\\d+):`, 'm').exec(passwd);
-    if (match) return { uid: Number(match[1]), gid: Number(match[2]) };
+    const account = await accountOf(name);
+    if (account) return account;
   }
   throw new OperatorError('TOOL_MISSING', `${product} refuses to run as root, and there is no account to run it as`, {
     hint: `Create the user ${accounts[0]}, or run this as an ordinary user.`,
   });
 }
 
+/** Those of a directory service are in no file: the system is asked. */
+async function accountOf(name: string): Promise<{ uid: number; gid: number } | undefined> {
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map((which) => runProgram({ name: 'id', command: 'id', args: [which, name] })),
+  );
+  if (uid?.exitCode !== 0 || gid?.exitCode !== 0) return undefined;
+  return { uid: Number(uid.stdout), gid: Number(gid.stdout) };
+}
+
 /** A port of 127.0.0.1 that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
+export async function freePort(): Promise<number> {
+  // for tests and the demonstration alone: a drill's server listens on a socket
+  const { default: getPort } = await import('get-port');
+  return getPort({ host: '127.0.0.1' });
 }
