@@ -1,5 +1,5 @@
 /** Who reads a hint: somebody with our Makefile, or somebody with the container alone. */
-type Place = 'make' | 'compose';
+export type Place = 'make' | 'compose';
 
 /** What an operator can be told to run, and how that is written in each place. */
 const COMMANDS = {
@@ -26,8 +26,12 @@ const COMMANDS = {
   up: { make: 'make up', compose: 'docker compose up --build --detach' },
 } as const satisfies Record<string, Record<Place, string>>;
 
-/** make gives each run a name of its own; in the image without one, hints name what works in every compose project. */
-const place: Place = process.argv[1]?.startsWith('/app/dist/') && !process.env.VERB_RUN ? 'compose' : 'make';
+let place: Place = 'make';
+
+/** Tells this module once, from the one place that a run begins at, where commands are typed here. */
+export function writeHintsFor(reader: Place): void {
+  place = reader;
+}
 
 /** The command as the reader of a hint can type it. */
 export function command(name: keyof typeof COMMANDS): string {

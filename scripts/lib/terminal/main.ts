@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXIT, type ExitCode, messageOf, OperatorError } from '../errors.ts';
+import { writeHintsFor } from './hints.ts';
 import { log, print, printJson } from './log.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -33,6 +34,10 @@ const SAME_SIGNAL_MS = 500;
 
 /** The one place that catches, prints and exits. */
 export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
+  // what make has set for this run; what the operator sets is read by config/environment.ts
+  const { VERB_RUN, VERB_ENDS_WITH_INPUT } = process.env;
+  // in the image without make, hints name what works in every compose project
+  writeHintsFor(process.argv[1]?.startsWith('/app/dist/') && !VERB_RUN ? 'compose' : 'make');
   const controller = new AbortController();
   let stoppedAt = 0;
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -52,7 +57,7 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
       controller.abort(new OperatorError('INTERRUPTED', `stopped by ${name}`, { hint: 'Nothing was left half done.' }));
     });
   }
-  endWithInput();
+  if (VERB_ENDS_WITH_INPUT === 'true') endWithInput();
   // the reader of our output may have gone, as head does
   process.stdout.on('error', () => {});
   try {
@@ -68,7 +73,6 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
  * connection that broke, sends no signal.
  */
 function endWithInput(): void {
-  if (process.env.VERB_ENDS_WITH_INPUT !== 'true') return;
   process.stdin.on('end', () => process.kill(process.pid, 'SIGHUP'));
   process.stdin.on('error', () => {});
   process.stdin.resume();
