@@ -4,16 +4,10 @@ import type { DatabaseSource } from '../../source.ts';
 import { QUERY_TIMEOUT_SECONDS, rehearseOn, SHOWN_ROWS } from '../database/rehearsal.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { withLeftOut } from './restore/made-later.ts';
-import {
-  type Connection,
-  connect,
-  errorName,
-  parseVersion,
-  quoteIdentifier,
-  serverMessage,
-} from './server/connection.ts';
+import { type Connection, connect, errorName, quoteIdentifier, serverMessage } from './server/connection.ts';
 import { countCode, displayName, listTables } from './server/contents.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
+import { parseVersion } from './server/version.ts';
 
 const EMPTY_SERVER_BYTES = 256 * 1024 * 1024;
 

@@ -4,10 +4,11 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { assertServerRoom } from '../../room.ts';
-import { type Connection, parseVersion } from '../server/connection.ts';
+import type { Connection } from '../server/connection.ts';
 import { displayName } from '../server/contents.ts';
 import { besideDatabases, sizeOf } from '../server/databases.ts';
 import { readDefiners } from '../server/facts.ts';
+import { parseVersion } from '../server/version.ts';
 
 /** A restore writes the tables, their redo log and what index builds spill, beside the live database. */
 const ROOM_FACTOR = 1.3;

@@ -4,6 +4,7 @@ import { containerHint } from '../../../machine/container.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { tlsAttempts } from '../../database/tls.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
+import { parseVersion, type ServerVersion } from './version.ts';
 
 /** A server that is gone does not say goodbye. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -29,61 +30,6 @@ export interface Connection {
   readonly isEncrypted: boolean;
   /** The server's id of this connection. */
   readonly id: number;
-}
-
-export interface ServerVersion {
-  /** `10.11.19`. */
-  readonly text: string;
-  /** 101119 for 10.11.19. */
-  readonly number: number;
-  readonly isMariaDb: boolean;
-}
-
-/** The version in what `SELECT VERSION()` or `--version` says. */
-export function parseVersion(said: string): ServerVersion {
-  // old clients are told that a MariaDB 10 is a 5.5.5
-  const match = /(\d+)\.(\d+)\.(\d+)/.exec(said.replace(/^5\.5\.5-/, ''));
-  const [, major, minor, patch] = (match ?? []).map(Number);
-  return {
-    text: match?.[0] ?? said,
-    number: (major ?? 0) * 10_000 + (minor ?? 0) * 100 + (patch ?? 0),
-    isMariaDb: /mariadb/i.test(said),
-  };
-}
-
-/** `10.11` of 101119. */
-export function seriesOf(number: number): string {
-  return `${Math.floor(number / 10_000)}.${Math.floor(number / 100) % 100}`;
-}
-
-/** What the client programs are told about the server; the password through their environment. */
-export function clientArguments(source: DatabaseSource, connection: Connection): string[] {
-  return [
-    // what the user of this machine has in ~/.my.cnf must not decide where a backup comes from
-    '--no-defaults',
-    ...(source.host.startsWith('/')
-      ? ['--protocol=socket', `--socket=${source.host}`]
-      : ['--protocol=tcp', `--host=${source.host}`, `--port=${source.port}`]),
-    `--user=${source.user}`,
-    '--default-character-set=utf8mb4',
-    ...tlsArguments(source, connection),
-  ];
-}
-
-export function clientEnvironment(source: DatabaseSource): Record<string, string> {
-  return source.password === undefined ? {} : { MYSQL_PWD: source.password };
-}
-
-function tlsArguments(source: DatabaseSource, connection: Connection): string[] {
-  if (!connection.isEncrypted) return ['--skip-ssl'];
-  const verifies = source.sslMode.startsWith('verify');
-  return [
-    '--ssl',
-    ...(source.sslRootCert === undefined ? [] : [`--ssl-ca=${source.sslRootCert}`]),
-    ...(source.sslCert === undefined ? [] : [`--ssl-cert=${source.sslCert}`]),
-    ...(source.sslKey === undefined ? [] : [`--ssl-key=${source.sslKey}`]),
-    verifies ? '--ssl-verify-server-cert' : '--skip-ssl-verify-server-cert',
-  ];
 }
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import { childEnvironment } from '../../../machine/child-environment.ts';
 import { versionOutput } from '../../database/program-version.ts';
-import { parseVersion, type ServerVersion, seriesOf } from './connection.ts';
+import { parseVersion, type ServerVersion } from './version.ts';
 
 /** Each program under its name and the one of older packages, with the Debian package that has it. */
 const PROGRAMS = {
@@ -67,5 +67,3 @@ export async function programFor(name: ProgramName): Promise<Program> {
 export function isOlder(program: Program, server: ServerVersion): boolean {
   return server.isMariaDb && Math.floor(program.version.number / 100) < Math.floor(server.number / 100);
 }
-
-export { seriesOf };
