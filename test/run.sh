@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # run.sh [quick | rest | all]: runs the tests that this machine can run, and says at the end what was left out and why.
-#   quick  everything but the files in test/long.txt: what `make test` runs
-#   rest   those files alone
+#   quick  everything but the files in test/long.txt, with the essential cases of matrices: what `make test` runs
+#   rest   those files, and those that have matrices with their other cases
 #   all    both
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 which=${1:-quick}
 results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+bundle=$(mktemp -d)
+trap 'rm -rf "$results" "$bundle"' EXIT
 
 # none of these paths has a space
 every=$(find test -name '*.test.ts' | sort)
 long=$(grep -v '^#' test/long.txt | sort)
 missing=$(comm -13 <(printf '%s\n' "$every") <(printf '%s\n' "$long"))
 [[ -z $missing ]] || { echo "test/long.txt names files that are not there: $missing" >&2; exit 2; }
+# see test/support/matrix.ts
+# shellcheck disable=SC2086 # words
+matrices=$(grep -l "support/matrix.ts'" $every)
 case $which in
-  quick) files=$(comm -23 <(printf '%s\n' "$every") <(printf '%s\n' "$long")) ;;
-  rest) files=$long ;;
+  quick) files=$(comm -23 <(printf '%s\n' "$every") <(printf '%s\n' "$long")) && export TEST_MATRICES=essential ;;
+  rest) files=$(sort -u <(printf '%s\n' "$long") <(printf '%s\n' "$matrices")) && export TEST_MATRICES=more ;;
   all) files=$every ;;
   *) echo "run.sh takes quick, rest or all, not $which" >&2; exit 2 ;;
 esac
@@ -27,6 +31,12 @@ timeout_ms=1500000
 concurrency=$(getconf _NPROCESSORS_ONLN)
 status=0
 started=$SECONDS
+
+# the verbs as the image has them, once for all files: see test/support/verbs.ts
+node --import tsx docker/backup/make-bundle.ts "$bundle"
+# a server of a test's may run as another user than the test
+chmod 755 "$bundle"
+export TEST_BUNDLE=$bundle
 
 part() {
   local name=$1 count=$2 code=0
@@ -56,7 +66,7 @@ echo "Inside the image:"
 sed -nE "s/^ *# ran inside the image: /  /p" "$results" | sort -u | grep . || echo "  nothing: no Docker engine"
 echo "Took $((SECONDS - started)) s. Left out:"
 sed -nE 's/^ *ok [0-9]+ - .* # SKIP ?(.*)$/  \1/p' "$results" | sort -u | grep . || echo '  nothing'
-[[ $which == all || $which == rest ]] || echo "  the $(grep -c . <<<"$long") files in test/long.txt, which are matrices and waits: make test-all"
+[[ $which == all || $which == rest ]] || echo "  the $(grep -c . <<<"$long") files in test/long.txt, which are matrices and waits, and all but the essential cases of $(grep -c . <<<"$matrices") others: make test-all"
 echo
 for each in tests suites pass fail cancelled skipped todo; do echo "# $each $(sum "$each")"; done
 if ((status)); then

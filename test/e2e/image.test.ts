@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../support/folders.ts';
 import { hasEngine } from '../support/garage.ts';
+import { cases } from '../support/matrix.ts';
 import { createStack, type Outcome, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
 
@@ -57,10 +58,10 @@ const BLOG: Database = {
 };
 
 /** Every engine that the image serves, each version of PostgreSQL in an image of its own. */
-const IMAGES = [
-  { version: '18', databases: [SHOP, BLOG], settings: { ...POSTGRES_SOURCE, ...MARIADB_SOURCE, ...FILES_SOURCE } },
-  { version: '17', databases: [SHOP], settings: POSTGRES_SOURCE },
-] as const;
+const IMAGES = cases<{ version: string; databases: readonly Database[]; settings: Readonly<Record<string, string>> }>(
+  [{ version: '18', databases: [SHOP, BLOG], settings: { ...POSTGRES_SOURCE, ...MARIADB_SOURCE, ...FILES_SOURCE } }],
+  [{ version: '17', databases: [SHOP], settings: POSTGRES_SOURCE }],
+);
 
 for (const { version, databases, settings } of IMAGES) {
   describe(`the image for PostgreSQL ${version} as it is shipped`, { skip, concurrency: false }, () => {

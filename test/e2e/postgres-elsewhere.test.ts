@@ -7,6 +7,7 @@ import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb } from '../support/verbs.ts';
 
@@ -55,7 +56,7 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     create table public.rows (id int, region text check (region = public.region()));
     insert into public.rows values (1, 'eu''s \own')`;
 
-  for (const format of ['sql', 'custom', 'folder']) {
+  for (const format of cases(['folder'], ['sql', 'custom'])) {
     test(`its own settings are in force meanwhile, and are what they were afterwards (${format})`, async () => {
       const { database, env } = await databaseOf(SCHEMA, SETTINGS);
       const words = async (name: string) =>
@@ -168,12 +169,19 @@ describe('a drill has a server like the source’s', { skip: noLocales }, () => 
       'create table "Bücher" (id int primary key, titel text)',
       `insert into "Bücher" values (1, 'Größe')`,
     );
-    for (const database of ['ceny', 'latin']) {
+    for (const [database, format] of cases(
+      [
+        ['ceny', 'sql'],
+        ['latin', 'folder'],
+      ],
+      [
+        ['ceny', 'folder'],
+        ['latin', 'sql'],
+      ],
+    ) as [string, string][]) {
       const folder = temporaryFolder();
-      for (const format of ['sql', 'folder']) {
-        await backUp({ ...env(database, folder), BACKUP_FORMAT: format });
-        await assertDrills(env(database, folder));
-      }
+      await backUp({ ...env(database, folder), BACKUP_FORMAT: format });
+      await assertDrills(env(database, folder));
     }
     // a server without these locales: nothing is loaded as other amounts, and what to do is said
     const folder = temporaryFolder();

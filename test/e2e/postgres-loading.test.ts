@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
+import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runVerb } from '../support/verbs.ts';
 
@@ -16,6 +17,13 @@ function drillFolder(): string {
 }
 
 const FORMATS = ['sql', 'custom', 'folder'] as const;
+
+/** One format is enough to see it; each is that of some test here. */
+const formats = (essential: (typeof FORMATS)[number]) =>
+  cases(
+    [essential],
+    FORMATS.filter((format) => format !== essential),
+  );
 
 /** A database made by these statements, and what a verb needs to know of it. */
 async function databaseOf(sql: string, more: Readonly<Record<string, string>> = {}) {
@@ -60,7 +68,7 @@ describe('what a server, a database or a role has set ends no run and changes no
     ]) {
       await postgres.sql('postgres', `alter database ${database} set ${setting}`);
     }
-    for (const format of FORMATS) {
+    for (const format of formats('folder')) {
       const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       assert.equal(backup.code, 0, backup.stderr);
       const restore = await runVerb('restore', ['latest', '--json'], env);
@@ -80,12 +88,14 @@ describe('what a server, a database or a role has set ends no run and changes no
 });
 
 describe('a backup that psql restores is restored', { skip: missing }, () => {
-  for (const format of FORMATS) {
+  for (const format of formats('sql')) {
     test(`with more large objects than one transaction has locks for (${format})`, async () => {
       const { database, env } = await databaseOf("select lo_from_bytea(0, 'x') from generate_series(1, 3000)");
       await assertRestores(database, env, format);
     });
+  }
 
+  for (const format of formats('custom')) {
     test(`with event triggers that note and refuse what is done (${format})`, async () => {
       const { database, env } = await databaseOf(`
         create table log (tag text); create table t (id int primary key); insert into t values (1);
@@ -98,7 +108,9 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
         create event trigger b on ddl_command_start when tag in ('REFRESH MATERIALIZED VIEW') execute function refuse()`);
       await assertRestores(database, env, format);
     });
+  }
 
+  for (const format of formats('folder')) {
     test(`with checks, a domain and a generated column that read another table (${format})`, async () => {
       const { database, env } = await databaseOf(`
         create table kinds (kind text primary key, filler text);
@@ -116,7 +128,9 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
         insert into most (id, kind) select n, '20' from generate_series(1, 3000) n`);
       await assertRestores(database, { ...env, BACKUP_JOBS: '4' }, format);
     });
+  }
 
+  for (const format of formats('sql')) {
     test(`with grants by somebody who was given the right to (${format})`, async () => {
       const { database, env } = await databaseOf(`
         create table customers (id int primary key, name text); insert into customers values (1, 'a');
@@ -174,7 +188,7 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
        create policy mine on invoices using (tenant = 1)`,
     );
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    for (const format of FORMATS) {
+    for (const format of formats('custom')) {
       const backup = await runVerb('backup', [], { ...env, BACKUP_FORMAT: format });
       assert.equal(backup.code, 0, backup.stderr);
       const restore = await runVerb('restore', ['latest'], { ...env, POSTGRES_USER: `${database}restore` });
@@ -199,7 +213,7 @@ describe('a dump that no load takes as it is', { skip: missing }, () => {
       create index on app.places (app.slug(name))`);
     await postgres.sql('postgres', `alter database ${database} set search_path = app, public`);
     await postgres.sql(database, "insert into app.places (id, name) values (1, 'A')");
-    for (const format of ['sql', 'folder']) {
+    for (const format of cases(['folder'], ['sql'])) {
       const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       assert.equal(backup.code, 0, backup.stderr);
       const key: string = backup.json.results[0].key;
@@ -218,7 +232,7 @@ describe('a dump that no load takes as it is', { skip: missing }, () => {
       create table customers (id int primary key);
       create table orders (id int primary key, customer int constraint orders_customer references customers);
       set session_replication_role = replica; insert into orders values (5000, 777)`);
-    for (const format of FORMATS) {
+    for (const format of formats('sql')) {
       const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       assert.equal(backup.code, 0, backup.stderr);
       const refused = await runVerb('restore', [backup.json.results[0].key, '--to', `${database}copy`], env);

@@ -4,6 +4,7 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
+import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { backUpAndLoad } from '../support/proof.ts';
 import { type Environment, runVerb } from '../support/verbs.ts';
@@ -134,7 +135,7 @@ const QUIETLY = 'set session_replication_role = replica; ';
 const OF_EACH_KIND = ['one letter of one row', 'where a sequence stands', 'a byte of a large object', 'a grant'];
 
 describe('the proof of content of a PostgreSQL restore', { skip: missing }, () => {
-  for (const format of ['sql', 'custom', 'folder']) {
+  for (const format of cases(['sql'], ['custom', 'folder'])) {
     test(`finds nothing in what is equal and names what is not, in the format ${format}`, async (t) => {
       const database = postgres.freshName();
       await postgres.create(database);

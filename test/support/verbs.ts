@@ -12,10 +12,9 @@ export { processesOfSession, type SessionProcess, until } from './sessions.ts';
 
 const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
-const BUNDLE = mkdtempSync(join(tmpdir(), 'verbs-test-'));
-await bundleVerbs(BUNDLE);
-// a server of a test's may run as another user than the test
-chmodSync(BUNDLE, 0o755);
+/** test/run.sh makes one for all files. */
+const { TEST_BUNDLE } = process.env;
+const BUNDLE = TEST_BUNDLE ?? (await makeBundle());
 
 /** No run of a test's takes so long; one that does has hung, and the test has to fail and not to wait forever. */
 const HUNG_AFTER_MS = 120_000;
@@ -23,9 +22,17 @@ const HUNG_AFTER_MS = 120_000;
 const started: number[] = [];
 // a test that failed half way has left its verb waiting for what never comes
 after(() => {
-  rmSync(BUNDLE, { recursive: true, force: true });
+  if (TEST_BUNDLE === undefined) rmSync(BUNDLE, { recursive: true, force: true });
   for (const session of started) signalSession(session, 'SIGKILL');
 });
+
+async function makeBundle(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'verbs-test-'));
+  await bundleVerbs(folder);
+  // a server of a test's may run as another user than the test
+  chmodSync(folder, 0o755);
+  return folder;
+}
 
 export type Verb =
   | 'backup'
