@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { encodeManifest } from '../../scripts/lib/repository/manifest.ts';
+import { encodeManifest } from '../../scripts/lib/repository/manifest-text.ts';
 import { dataKey, manifestKey, stemOf } from '../../scripts/lib/repository/object-key.ts';
 import { startS3Double } from '../../test/support/s3-double.ts';
 import type { Options } from './options.ts';

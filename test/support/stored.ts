@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { encodeManifest, type Manifest } from '../../scripts/lib/repository/manifest.ts';
+import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
+import { encodeManifest } from '../../scripts/lib/repository/manifest-text.ts';
 import { kindKey, manifestKey, stemOf } from '../../scripts/lib/repository/object-key.ts';
 import { place } from './folders.ts';
 

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { contentDrift, sizeDrift } from '../repository/drift.ts';
-import { dumpBytes, type Manifest } from '../repository/manifest.ts';
+import type { Manifest } from '../repository/manifest.ts';
+import { dumpBytes } from '../repository/manifest-text.ts';
 import type { Repository } from '../repository/repository.ts';
 import { log } from '../terminal/log.ts';
 

@@ -125,6 +125,7 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
   }
   setLogFormat(values.LOG_FORMAT);
   setTimeZone(values.TZ);
+  let rpoTargetMs = values.RPO_TARGET;
   const config = deepFreeze({
     values,
     sources: sources.map((source) =>
@@ -148,7 +149,11 @@ function resolveConfig(environment: Environment, originOf?: (name: string) => Or
       backup: { variable: 'BACKUP_TIMEOUT', ms: values.BACKUP_TIMEOUT },
       restore: { variable: 'RESTORE_TIMEOUT', ms: values.RESTORE_TIMEOUT },
     },
-    rpoTargetMs: values.RPO_TARGET ?? 2 * values.BACKUP_SCHEDULE.longestIntervalMs(),
+    get rpoTargetMs() {
+      // few verbs ask for it, and going through hundreds of runs takes longer than all else of the configuration
+      rpoTargetMs ??= 2 * values.BACKUP_SCHEDULE.longestIntervalMs();
+      return rpoTargetMs;
+    },
     retention,
     copies,
   });
@@ -197,7 +202,8 @@ function isInside(path: string | undefined, directory: string | undefined): bool
 function deepFreeze<T>(thing: T): T {
   if (typeof thing === 'object' && thing !== null && !Object.isFrozen(thing)) {
     Object.freeze(thing);
-    for (const part of Object.values(thing)) deepFreeze(part);
+    // what is worked out when it is asked for is not asked for here
+    for (const { value: part } of Object.values(Object.getOwnPropertyDescriptors(thing))) deepFreeze(part);
   }
   return thing;
 }

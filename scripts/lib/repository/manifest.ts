@@ -129,19 +129,8 @@ export type TableCount = z.infer<typeof tableSchema>;
 /** The document beside a backup that says what it is and that it was completed. */
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** The dump's own size as stored, without what lies beside it: what a listing shows as the backup's. */
-export function dumpBytes(manifest: Manifest): number {
-  return manifest.objects
-    .filter(({ name }) => !/\.globals\.sql\.gz(\.age)?$/.test(name))
-    .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
 /** The schema of `sealedDerived`, once it is opened. */
 export const derivedListSchema = z.array(derivedSchema);
-
-export function encodeManifest(manifest: Manifest): Buffer {
-  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
-}
 
 /** @throws OperatorError BACKUP_DAMAGED naming the key and the first thing that is wrong with it */
 export function parseManifest(key: string, bytes: Uint8Array): Manifest {

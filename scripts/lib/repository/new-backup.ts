@@ -5,7 +5,8 @@ import { readChain, startChain } from '../pipeline/chain.ts';
 import { encryptStages } from '../pipeline/codec.ts';
 import type { PutOptions, PutResult } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
-import { encodeManifest, type Manifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
+import { encodeManifest } from './manifest-text.ts';
 import {
   dataKey,
   extensionOf,

@@ -7,7 +7,7 @@ import type { Storage } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import type { Backup } from './catalog.ts';
-import { type Manifest, parseManifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { manifestKey, nameBesideManifest } from './object-key.ts';
 import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
@@ -46,6 +46,8 @@ export async function manifestFrom(
 ): Promise<Manifest> {
   const key = manifestKey(backup.stem);
   const text = stored.toString('utf8');
+  // the library that checks it takes a quarter of a verb's start, and most runs read no manifest
+  const { parseManifest } = await import('./manifest.ts');
   const manifest = parseManifest(
     key,
     isSealed(text) ? Buffer.from(await openText(text, key, encryption.identity, signal)) : stored,

@@ -12,7 +12,7 @@ import {
   type Selection,
   selectBackup,
 } from './catalog.ts';
-import { type DrillRecord, keepDrill, newestDrills, readDrill, type StoredDrill } from './drill-record.ts';
+import type { DrillRecord, StoredDrill } from './drill-record.ts';
 import type { Encryption } from './encryption.ts';
 import { hold, release, whyHeld } from './hold.ts';
 import { type Inventory, readInventory } from './inventory.ts';
@@ -25,7 +25,7 @@ import { earlierBackups, recentSources } from './recent.ts';
 import { removeBackups } from './remove.ts';
 import { requireIdentity } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
-import { keepVerified, readVerified, type VerifyRecord } from './verify-record.ts';
+import type { VerifyRecord } from './verify-record.ts';
 
 /** Which storage, where in it, and how what lies there is encrypted. */
 export interface RepositorySettings {
@@ -138,6 +138,10 @@ export async function openRepository(settings: RepositorySettings): Promise<Repo
   });
 }
 
+// the library that checks records takes a quarter of a verb's start: see read.ts
+const drillRecords = () => import('./drill-record.ts');
+const verifyRecords = () => import('./verify-record.ts');
+
 /** The repository on a storage that is open already. It closes it. */
 export function repositoryOn(shelf: Shelf): Repository {
   const { storage, prefix, encryption } = shelf;
@@ -170,11 +174,11 @@ export function repositoryOn(shelf: Shelf): Repository {
     removeLeftovers: (leftovers, signal) => removeLeftovers(storage, leftovers, signal),
     removeLeftoversOf: (of, signal) => removeLeftoversOf(shelf, of, signal),
     endUnfinishedUploads: (before, signal) => endUnfinishedUploads(shelf, before, signal),
-    newestDrills: (signal) => newestDrills(shelf, signal),
-    drill: (stored, signal) => readDrill(shelf, stored, signal),
-    keepDrill: (record, signal) => keepDrill(shelf, record, signal),
-    verified: (since, signal) => readVerified(shelf, since, signal),
-    keepVerified: (record, signal) => keepVerified(shelf, record, signal),
+    newestDrills: async (signal) => (await drillRecords()).newestDrills(shelf, signal),
+    drill: async (stored, signal) => (await drillRecords()).readDrill(shelf, stored, signal),
+    keepDrill: async (record, signal) => (await drillRecords()).keepDrill(shelf, record, signal),
+    verified: async (since, signal) => (await verifyRecords()).readVerified(shelf, since, signal),
+    keepVerified: async (record, signal) => (await verifyRecords()).keepVerified(shelf, record, signal),
     hold: (backup, why, signal) => hold(shelf, backup, why, signal),
     release: (backup, signal) => release(shelf, backup, signal),
     whyHeld: (backup, signal) => whyHeld(shelf, backup, signal),

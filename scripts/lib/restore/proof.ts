@@ -9,7 +9,7 @@ import { describeRow, keyFrom, keyValues, type RowDifference, surplus } from '..
 import { BUCKET_COUNT, type FoundRow, type ReadingOptions, type TableSum } from '../proof/reading.ts';
 import { witnessStage } from '../proof/witness.ts';
 import type { Backup } from '../repository/catalog.ts';
-import { derivedListSchema, type Manifest } from '../repository/manifest.ts';
+import type { DerivedSum, Manifest } from '../repository/manifest.ts';
 import { objectsOf } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openText } from '../repository/sealed-text.ts';
@@ -98,10 +98,12 @@ async function derivedOf(
   side: ProofSide,
 ): Promise<DerivedPair[]> {
   const sealed = manifest?.sealedDerived;
-  const expected =
-    sealed === undefined
-      ? (manifest?.derived ?? [])
-      : derivedListSchema.parse(JSON.parse(await openText(sealed, backup.key, repository.encryption.identity, signal)));
+  let expected: readonly DerivedSum[] = manifest?.derived ?? [];
+  if (sealed !== undefined) {
+    const { derivedListSchema } = await import('../repository/manifest.ts');
+    const text = await openText(sealed, backup.key, repository.encryption.identity, signal);
+    expected = derivedListSchema.parse(JSON.parse(text));
+  }
   if (expected.length === 0 || !side.derived) return [];
   const restored = new Map((await side.derived(expected)).map((sum) => [sum.table, sum]));
   return expected.map((one) => ({ expected: one, restored: restored.get(one.table) }));

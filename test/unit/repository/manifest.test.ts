@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dumpBytes, encodeManifest, type Manifest, parseManifest } from '../../../scripts/lib/repository/manifest.ts';
+import { type Manifest, parseManifest } from '../../../scripts/lib/repository/manifest.ts';
+import { dumpBytes, encodeManifest } from '../../../scripts/lib/repository/manifest-text.ts';
 
 const KEY = '2026/02/03/a_040506.json';
 const TIME = '2026-02-03T04:05:06.000Z';
