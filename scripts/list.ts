@@ -3,7 +3,6 @@ import { PRIMARY } from './lib/copy/stores.ts';
 import { readTogether } from './lib/copy/together.ts';
 import { sourceFilter } from './lib/engines/sources.ts';
 import { EXIT } from './lib/errors.ts';
-import { printTable, row } from './lib/list/text.ts';
 import type { Backup } from './lib/repository/catalog.ts';
 import { storedOrder } from './lib/repository/keys-of.ts';
 import { timeOf } from './lib/restore/request.ts';
@@ -40,6 +39,8 @@ await verb({
     const all = await together.backups(signal);
     const isMeant = sourceFilter(source, config.sources, all);
     const backups = all.filter((backup) => isMeant(backup.source));
+    // what measures the width of text takes a third of this verb's start
+    const { printTable, row } = await import('./lib/list/text.ts');
     const only = from ?? PRIMARY;
     const rows = backups.map((backup) => {
       const holders = together.holders(lastKeyOf(backup));
