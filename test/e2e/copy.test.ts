@@ -200,6 +200,32 @@ describe('copy', { concurrency: 2 }, () => {
     assertEqualFiles(primary, copy);
   });
 
+  test('takes bases and the log of servers along, in the order in which they are a log, unless wal=off', async () => {
+    const { primary, copy, env } = folders(...days('a', 1));
+    const chain = 'wal/db/20260101T000000Z-7446112233445566778';
+    const segment = (n: number) => `0000000100000000${String(n).padStart(8, '0')}`;
+    for (const [key, bytes] of [
+      [`${chain}/begun-first_16M`, ''],
+      [`${chain}/00000002.history`, '1 0/3000000 x'],
+      [`${chain}/${segment(1)}_20260101T000500Z.zst`, 'one'],
+      [`${chain}/${segment(2)}/00000000-00000100_20260101T000505Z.zst`, 'two'],
+      [`${chain}/${segment(2)}/00000100-00000100_20260101T001005Z`, ''],
+      ['base/2026/01/01/db_000001.tar.zst', 'files'],
+      ['base/2026/01/01/db_000001.json', '{}'],
+      // being taken: no base yet
+      ['base/2026/01/02/db_000001.tar.zst', 'files'],
+      ['wal/notes.txt', 'foreign'],
+    ] as const)
+      place(primary, key, bytes);
+    const off = await copyNow({ ...env, COPY_NAS: `${env.COPY_NAS}?wal=off` });
+    assert.deepEqual([off.json.copies[0].log, filesIn(copy).length], [null, 3]);
+    const { code, json, stderr } = await copyNow(env);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(json.copies[0].log, { bases: 1, objects: 5, bytes: 26 });
+    for (const name of ['base/2026/01/02/db_000001.tar.zst', 'wal/notes.txt']) rmSync(join(primary, name));
+    assertEqualFiles(primary, copy);
+  });
+
   test('names the variable of the copy for a wrong key', async () => {
     const { double } = await startStore();
     const { env } = folders(...days('a', 1));

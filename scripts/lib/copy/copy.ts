@@ -9,6 +9,7 @@ import type { RetentionPolicy } from '../repository/retention.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { heldBackups, noteHeld, tooLongAway } from './away.ts';
+import { copyLog, type LogCopied } from './log.ts';
 import { planCopy } from './plan.ts';
 import { isAway, type Store } from './stores.ts';
 import { backupItem, copyItem, type Route } from './transfer.ts';
@@ -33,6 +34,8 @@ export interface CopyResult {
   readonly failed: readonly { readonly key: string; readonly error: string }[];
   /** Objects of another size than in the store that it is a copy of. */
   readonly differing: readonly string[];
+  /** Of the log of servers; null where none belongs into it. */
+  readonly log: Omit<LogCopied, 'failed'> | null;
   readonly durationMs: number;
   readonly error?: string;
 }
@@ -81,7 +84,7 @@ async function copyTo(
 ): Promise<CopyResult> {
   const { to } = order;
   const started = Date.now();
-  const nothing = { name: to.name, copied: [], copiedBytes: 0, missing: 0, failed: [], differing: [] };
+  const nothing = { name: to.name, copied: [], copiedBytes: 0, missing: 0, failed: [], differing: [], log: null };
   const ended = (rest: Pick<CopyResult, 'ok' | 'isAway'> & Partial<CopyResult>): CopyResult => ({
     ...nothing,
     ...rest,
@@ -91,7 +94,16 @@ async function copyTo(
     const present = await to.repository.inventory(signal);
     assertPlausible(config, order, source, present);
     const result = await copyMissing(config, order, { source, present }, now, signal);
-    return ended({ ...result, isAway: false });
+    const ofLog = to.hasLog ? await copyLog(order.from, to, signal) : undefined;
+    if (!ofLog) return ended({ ...result, isAway: false });
+    const { failed, ...counts } = ofLog;
+    return ended({
+      ...result,
+      ok: result.ok && failed.length === 0,
+      failed: [...result.failed, ...failed],
+      log: counts,
+      isAway: false,
+    });
   } catch (error) {
     signal.throwIfAborted();
     const why = isAway(error) ? tooLongAway(config, to, now) : '';
@@ -127,7 +139,7 @@ async function copyMissing(
   { source, present }: { source: Inventory; present: Inventory },
   now: Date,
   signal: AbortSignal,
-): Promise<Omit<CopyResult, 'name' | 'durationMs' | 'isAway'>> {
+): Promise<Omit<CopyResult, 'name' | 'durationMs' | 'isAway' | 'log'>> {
   const unfinishedSince = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
   const { missing, differing, holds } = planCopy(source, present, { retention, now, unfinishedSince });
   for (const object of differing) log.error(`${object} has another size in ${to.name} than in ${from.name}`);

@@ -3,10 +3,13 @@ import { storedOrder } from './keys-of.ts';
 import { normalizePrefix } from './object-key.ts';
 import type { Shelf } from './shelf.ts';
 
+/** What the keys of backups begin with: a year. The log of servers, which may have objects by the hundred thousand, does not. */
+const CENTURIES = ['1', '2'];
+
 /** What is stored, told from one listing. Names are keys without the prefix: the same in every copy. */
 export interface Inventory {
   readonly backups: readonly StoredBackup[];
-  /** Of every object that is there, foreign ones too, in bytes. */
+  /** Of every object of a backup, and foreign ones beside them, in bytes. */
   readonly sizes: ReadonlyMap<string, number>;
 }
 
@@ -22,9 +25,11 @@ export async function readInventory({ storage, prefix }: Shelf, signal: AbortSig
   const start = normalizePrefix(prefix).length;
   const sizes = new Map<string, number>();
   const objects = [];
-  for await (const object of storage.list(normalizePrefix(prefix), { signal })) {
-    sizes.set(object.key.slice(start), object.sizeBytes);
-    objects.push(object);
+  for (const century of CENTURIES) {
+    for await (const object of storage.list(`${normalizePrefix(prefix)}${century}`, { signal })) {
+      sizes.set(object.key.slice(start), object.sizeBytes);
+      objects.push(object);
+    }
   }
   const backups = catalogOf(objects, prefix).map((backup) => ({
     name: backup.key.slice(start),
