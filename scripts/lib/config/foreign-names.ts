@@ -228,7 +228,7 @@ export function foreignName(name: string): ForeignName | undefined {
 
 /** Names with one of our prefixes that are no settings of the scripts: the compose file's, and those of its services. */
 export const EXCEPTIONS: readonly RegExp[] = [
-  /^(GARAGE|MARIADB|COMPOSE|OFELIA|DOCKER)_/,
+  /^(GARAGE|MARIADB|COMPOSE|OFELIA|DOCKER|RCLONE)_/,
   // what make passes on of its words
   /^COPY$/,
   /^(BACKUP_ENV_FILE|BACKUP_CONTAINER|BACKUP_IMAGE|POSTGRES_IMAGE|PROXIED_DOCKER_SOCKET|SECRETS_DIR)$/,
