@@ -7,13 +7,12 @@ import { expandSources } from '../engines/sources.ts';
 import { messageOf } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
-import { describeChanges } from '../repository/contents.ts';
-import { contentDrift, sizeDrift } from '../repository/drift.ts';
 import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../source.ts';
 import { command } from '../terminal/hints.ts';
 import { copyStatus, primaryStatus, type StoreStatus } from './copies.ts';
+import { drifts } from './drifts.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 import { protectionSentence } from './sentence.ts';
@@ -224,27 +223,6 @@ function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[
     );
   }
   return reasons;
-}
-
-async function drifts(repository: Repository, backups: readonly Backup[], signal: AbortSignal): Promise<string[]> {
-  const [last, previous] = backups;
-  if (!last) return [];
-  const size = sizeDrift(last, backups.slice(1));
-  try {
-    const [current, before] = await Promise.all([
-      repository.manifestOf(last, signal),
-      previous && repository.manifestOf(previous, signal),
-    ]);
-    return [
-      ...(size === undefined ? [] : [size]),
-      ...(current && before ? contentDrift(before, current) : []),
-      ...(current ? describeChanges(current) : []),
-      ...(current?.warnings ?? []),
-    ];
-  } catch (error) {
-    signal.throwIfAborted();
-    return [...(size === undefined ? [] : [size]), messageOf(error)];
-  }
 }
 
 /** Asks the server; one that does not answer is a warning here, for it is the next backup that will fail. */
