@@ -11,7 +11,7 @@ import { withLocalLock } from '../machine/local-lock.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
-import type { DrillRecord } from '../repository/drill-record.ts';
+import { type DrillRecord, drillOfServer } from '../repository/drill-record.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
@@ -29,6 +29,7 @@ import {
   tableRows,
 } from './findings.ts';
 import { checkInvariants, readInvariants } from './invariants.ts';
+import { drillServer } from './server.ts';
 
 /** Which backups to rehearse: one by key, or the latest of each source or of one. */
 export interface DrillRequest {
@@ -70,6 +71,16 @@ export async function drill(
             ),
           )
         : nothingToDrill(source.name, problem ?? 'there is no backup of it');
+      results.push({ ...record, record: await keep(config, repository, record) });
+      signal.throwIfAborted();
+    }
+    for (const server of request.wanted === undefined && request.source === undefined ? config.servers : []) {
+      const what = `the drill of ${server.name}`;
+      const record = await withLocalLock(directory, rehearsalLock(drillOfServer(server.name)), () =>
+        withTimeout(signal, config.limits.restore, what, (limited) =>
+          drillServer({ config, repository, server, directory, signal: limited }, signal),
+        ),
+      );
       results.push({ ...record, record: await keep(config, repository, record) });
       signal.throwIfAborted();
     }

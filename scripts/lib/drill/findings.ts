@@ -84,18 +84,28 @@ export function tableRows(manifest: Manifest | undefined, contents: Contents): D
 
 /** The record of a drill that had a backup to restore; says in the log how it went. */
 export function record(source: string, backup: Backup, startedAt: Date, found: Findings): DrillRecord {
+  return recordOf({ ...backup, source }, startedAt, found);
+}
+
+/** The record of a drill of anything: rpoMs is told from its createdAt. */
+export function recordOf(
+  of: { source: string; key: string | null; sizeBytes: number | null; createdAt: Date },
+  startedAt: Date,
+  found: Findings,
+): DrillRecord {
+  const { source } = of;
   const ok = found.checks.every((check) => check.ok);
   const { rtoMs, rawBytes } = found;
   const result: DrillRecord = {
     version: 1,
-    key: backup.key,
+    key: of.key,
     source,
     ok,
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    rpoMs: startedAt.getTime() - backup.createdAt.getTime(),
+    rpoMs: Math.max(0, startedAt.getTime() - of.createdAt.getTime()),
     rtoMs,
-    sizeBytes: backup.sizeBytes,
+    sizeBytes: of.sizeBytes,
     rawBytes,
     bytesPerSecond: rtoMs && rawBytes !== null ? Math.round((rawBytes / rtoMs) * 1_000) : null,
     tables: found.tables,

@@ -50,6 +50,9 @@ const sealedSchema = z.pick(recordSchema, { tables: true, checks: true, proof: t
 export type DrillRecord = z.infer<typeof recordSchema>;
 type StoredRecord = z.infer<typeof storedSchema>;
 
+/** What the drills of a server are kept under, beside those of sources: what it recovers is its log. */
+export const drillOfServer = (server: string): string => `server:${server}`;
+
 const FOLDER = 'drills/';
 
 /** The prefix under which every drill's record lies. */

@@ -81,6 +81,8 @@ const factsSchema = z.object({
   warnings: z.optional(z.array(z.string())),
   /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
   settings: z.optional(z.record(z.string(), z.string())),
+  /** The position in its server's log that the dumped state is, where it is one: see Snapshot. */
+  exactLsn: z.optional(z.string()),
   /** Which server it came from, as that tells itself from every other. */
   systemIdentifier: z.optional(z.string()),
   /** Of the source on its server's disk. */

@@ -175,7 +175,8 @@ export function folderPrefix(engine: string, parent: string | undefined, of: 'dr
 
 /** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
 export function removeLeftServers(parent: string): void {
-  removeFoldersLeft(parent, /^drill-[a-z]+-[A-Za-z0-9]{6}$/, 'a drill');
+  // drill-checks-… may be somebody's own: DRILL_DIR is the folder for everybody's temporary files unless it is said
+  removeFoldersLeft(parent, /^drill-(postgres|mariadb)-[A-Za-z0-9]{6}$/, 'a drill');
 }
 
 /** Removes the folders of servers that are named so, with what still runs in them. @param whose what messages call who left them */

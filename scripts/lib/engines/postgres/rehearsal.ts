@@ -168,7 +168,8 @@ async function checkIndexes(connection: Connection): Promise<Check> {
   }
 }
 
-async function runQuery(connection: Connection, sql: string): Promise<Record<string, unknown>[]> {
+/** Runs one query of the operator's, which may not write. @returns the first rows */
+export async function runQuery(connection: Connection, sql: string): Promise<Record<string, unknown>[]> {
   // the operator's query sees the database as the application does
   await connection.query('reset all');
   await connection.query(`set default_transaction_read_only = on; set statement_timeout = '${QUERY_TIMEOUT_SECONDS}s'`);

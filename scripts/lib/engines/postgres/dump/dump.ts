@@ -60,7 +60,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
       holder: connection.pid,
       letGo,
       createdAt: snapshot.time,
-      facts,
+      facts: snapshot.exactLsn === undefined ? facts : { ...facts, exactLsn: snapshot.exactLsn },
       globals: () => readGlobals(shared, dumped.database, facts.roles ?? []),
       close: async () => {
         await letGo();
