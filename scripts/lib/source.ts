@@ -33,6 +33,11 @@ export interface DatabaseSource extends AnySource {
   readonly sslRootCert?: string;
   readonly sslCert?: string;
   readonly sslKey?: string;
+  /**
+   * Of PostgreSQL: dumped part by part in short transactions of one snapshot, none of which holds every table. What is altered
+   * meanwhile is found out at the end.
+   */
+  readonly holdsNoTables?: true;
 }
 
 /** A folder or file to back up, and how. */

@@ -86,7 +86,13 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
         streams,
         jobs,
         ...(chosen === undefined ? {} : { chosen }),
-        contents: (dumpEnded) => withDerived(dumpEnded.then(contents), derived(dumpEnded)),
+        contents: (dumpEnded) => {
+          const counting = dumpEnded.then(async () => {
+            await fixed.assertUnaltered?.();
+            return contents();
+          });
+          return withDerived(counting, derived(dumpEnded));
+        },
       };
     }
     const passed = watchDump(pgRestore);

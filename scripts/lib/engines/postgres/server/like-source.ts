@@ -30,7 +30,7 @@ export async function likeSource(
   signal?: AbortSignal,
 ): Promise<LikeSource> {
   const there = manifest?.serverSettings ?? {};
-  const settings = [`max_locks_per_transaction=${locks(there)}`];
+  const settings = [`max_locks_per_transaction=${locks(there, manifest)}`];
   const notRehearsed: string[] = [];
   for (const name of READING) if (there[name] !== undefined) settings.push(`${name}=${there[name]}`);
 
@@ -58,11 +58,16 @@ export async function likeSource(
   return { settings, env: made === undefined ? {} : { LOCPATH: made.path }, notRehearsed };
 }
 
-/** As many as the source's server has in all, whatever number of sessions it shares them among. */
-function locks(there: Readonly<Record<string, string>>): number {
+/**
+ * As many as the source's server has in all, whatever number of sessions it shares them among; and room for the pg_dump that
+ * reads it all again, which locks each table and sequence.
+ */
+function locks(there: Readonly<Record<string, string>>, manifest: Manifest | undefined): number {
   const number = (name: string, otherwise: number) => Number(there[name] ?? otherwise);
   const sessions = number('max_connections', SESSIONS) + number('max_prepared_transactions', 0);
-  return Math.max(LOCKS, Math.ceil((number('max_locks_per_transaction', LOCKS) * sessions) / SESSIONS));
+  const asThere = number('max_locks_per_transaction', LOCKS) * sessions;
+  const toRead = ((manifest?.tables.length ?? 0) + (manifest?.sequences.length ?? 0)) * 1.5;
+  return Math.max(LOCKS, Math.ceil(Math.max(asThere, toRead) / SESSIONS));
 }
 
 function hasLibrary(program: Program, library: string): boolean {

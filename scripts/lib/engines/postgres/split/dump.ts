@@ -9,7 +9,7 @@ import { LAST_PART } from '../../../repository/object-key.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { DumpStream } from '../../engine.ts';
 import { assertComplete } from '../server/completion.ts';
-import { type Connection, conninfo, libpqEnvironment } from '../server/connection.ts';
+import { type Connection, conninfo, libpqEnvironment, quoteIdentifier } from '../server/connection.ts';
 import { countLargeObjects } from '../server/contents.ts';
 import { DUMP_METER } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
@@ -74,7 +74,8 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
   const largeObjects = await countLargeObjects(connection);
   const growth = source.compression.method === 'none' ? 2 : 1;
 
-  const streams: DumpStream[] = [sectionStream(dump, FIRST_PART, ['--section=pre-data'])];
+  const unread = source.holdsNoTables ? await sequencesUnread(connection) : [];
+  const streams: DumpStream[] = [sectionStream(dump, FIRST_PART, ['--section=pre-data', ...unread])];
   const nextPart = (what: string) => `${String(streams.length).padStart(4, '0')}-${what}`;
   if (largeObjects > 0) {
     const part = nextPart('large-objects');
@@ -110,11 +111,34 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
   }
   // a restore reads these statements as text, whatever the encoding of the rows is; some encodings have no way to UTF-8
   const asText = ['SQL_ASCII', 'MULE_INTERNAL'].includes(encoding) ? [] : ['--encoding=UTF8'];
-  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data', ...asText]));
+  streams.push(sectionStream(dump, LAST_PART, ['--section=post-data', ...unread, ...asText]));
   return {
     streams,
     contents: () => ({ tables: countRows(tables, streams), sequences, largeObjects }),
   };
+}
+
+/**
+ * What keeps pg_dump from reading, and locking, each sequence for parts that its place does not stand in. Materialized views
+ * are not to be among it: that they are to be refreshed counts as their data.
+ */
+async function sequencesUnread(connection: Connection): Promise<string[]> {
+  const rows = await connection.query<{ schema: string; sequence: string | null }>(
+    `select n.nspname as schema, s.relname as sequence from pg_namespace n
+       left join pg_class s on s.relnamespace = n.oid and s.relkind = 'S'
+         and exists (select from pg_class m where m.relnamespace = n.oid and m.relkind = 'm')
+     where n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+       and (s.oid is not null or not exists (select from pg_class m where m.relnamespace = n.oid and m.relkind = 'm'))`,
+  );
+  const all = rows.every(({ sequence }) => sequence === null);
+  const [any] = await connection.query<{ views: boolean }>(
+    "select exists (select from pg_class where relkind = 'm') as views",
+  );
+  if (all && any?.views === false) return ['--exclude-table-data=*.*'];
+  return rows.map(
+    ({ schema, sequence }) =>
+      `--exclude-table-data=${quoteIdentifier(schema)}.${sequence === null ? '*' : quoteIdentifier(sequence)}`,
+  );
 }
 
 /** A part of the dump that pg_dump writes. Large ones are large objects alone. */

@@ -37,6 +37,11 @@ export interface FixedState {
   readonly sequences: Contents['sequences'];
   /** Those of extensions, likewise. */
   readonly extensionSequences: Contents['sequences'];
+  /**
+   * To be called when all is dumped, for nobody was kept from altering a table.
+   * @throws SourceAltered when somebody did
+   */
+  readonly assertUnaltered?: () => Promise<void>;
 }
 
 /**
@@ -60,12 +65,16 @@ export async function fixTables(
     for (let attempts = 0; attempts < ATTEMPTS; ) {
       const snapshot = await exportSnapshot(connection);
       const tables = await listTables(connection);
-      const { isHeld, lockedBy } = await hold(connection, tables);
+      const { isHeld, lockedBy } = source.holdsNoTables ? FREE : await hold(connection, tables);
       if (lockedBy !== undefined && Date.now() > deadline) throw lockedError(source, lockedBy);
       if (lockedBy === undefined) {
         altered = await changedTables(now, tables);
         const read = isHeld && altered.length === 0 ? await readSequences(connection, now) : undefined;
-        if (read) return { snapshot, tables: await measureTables(connection, tables), ...read };
+        if (read) {
+          const fixed = { snapshot, tables: await measureTables(connection, tables), ...read };
+          if (!source.holdsNoTables) return fixed;
+          return { ...fixed, assertUnaltered: () => assertUnaltered(source, tables, signal) };
+        }
         attempts += 1;
       }
       await connection.query('rollback');
@@ -78,6 +87,24 @@ export async function fixTables(
     'DUMP_INCOMPLETE',
     `source ${source.name}: tables were altered each time the dump began, most recently ${altered.length > 0 ? altered.slice(0, 5).join(', ') : 'a sequence'}`,
     { hint: 'Wait until whatever does that has ended. Nothing was stored.' },
+  );
+}
+
+const FREE: Awaited<ReturnType<typeof hold>> = { isHeld: true };
+
+/** A table that was truncated or rewritten has no rows for a snapshot that is older. */
+async function assertUnaltered(
+  source: DatabaseSource,
+  tables: readonly SnapshotTable[],
+  signal: AbortSignal,
+): Promise<void> {
+  const now = await connect(source, source.database, signal);
+  const altered = await changedTables(now, tables).finally(() => now.close());
+  if (altered.length === 0) return;
+  throw new SourceAltered(
+    'DUMP_INCOMPLETE',
+    `source ${source.name}: tables were altered while they were dumped: ${altered.slice(0, 5).join(', ')}`,
+    { hint: 'Back up again. With a higher max_locks_per_transaction nobody could. Nothing was stored.' },
   );
 }
 

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { temporaryFolder } from '../support/folders.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { runVerb } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres(['max_locks_per_transaction=10', 'max_connections=20']);
+const TABLES = 1_500;
+
+describe('a database of more tables and sequences than its server has locks', { skip: missing }, () => {
+  test('is dumped part by part, rehearsed and restored, with materialized views', async () => {
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(
+      database,
+      `do $$ begin for i in 1..${TABLES} loop
+         execute format('create table t%s (id serial primary key, a text)', i);
+         execute format('insert into t%s (a) values (''x'')', i);
+         if i % 50 = 0 then commit; end if;
+       end loop; end $$`,
+    );
+    await postgres.sql(database, 'create materialized view counted as select count(*) as n from t1');
+    const DRILL_DIR = temporaryFolder();
+    chmodSync(DRILL_DIR, 0o755);
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), DRILL_DIR };
+    const backup = await runVerb('backup', ['--json'], env);
+    assert.equal(backup.code, 0, backup.stderr);
+    assert.match(backup.stderr, /dumped as a folder, part by part.*max_locks_per_transaction/);
+    const { key } = backup.json.results[0];
+    const drill = await runVerb('drill', [key], env);
+    assert.equal(drill.code, 0, drill.stderr);
+    assert.match(drill.stderr, /passed, equal: 1,500 tables, 1,500 rows/);
+    await postgres.sql(database, 'update t7 set a = null');
+    const restored = await runVerb('restore', [key], env);
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.deepEqual(await postgres.sql(database, 'select a, n from t7, counted'), [{ a: 'x', n: '1' }]);
+    assert.deepEqual(await postgres.sql(database, "select nextval('t9_id_seq')::int as n"), [{ n: 2 }]);
+  });
+});
