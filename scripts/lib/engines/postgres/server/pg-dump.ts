@@ -23,11 +23,12 @@ export function pgDumpStage(
     ]),
     env: libpqEnvironment(source, source.database),
     hints: [
+      // one without room for a lock names the statement too
+      ...PROGRAM_HINTS,
       [
         /LOCK TABLE|lock timeout/i,
         'Another session has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
       ],
-      ...PROGRAM_HINTS,
     ],
     words: programWords,
   };
