@@ -58,6 +58,7 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
     timezone: timeZone,
     paused: true,
   });
+  let longestMs: number | undefined;
   if (!cron.nextRun()) throw new Error('there is no such day: it would never run');
   return {
     text,
@@ -74,7 +75,10 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
       while (last && last > since && !cron.match(last)) [last] = cron.previousRuns(1, last);
       return last && last > since && last <= until ? last : undefined;
     },
-    longestIntervalMs: () => longestGapMs(cron),
+    longestIntervalMs: () => {
+      longestMs ??= longestGapMs(cron);
+      return longestMs;
+    },
   };
 }
 

@@ -34,7 +34,9 @@ export function primaryStore(config: Config, repository: Repository): Store {
     repository,
     retention: config.retention,
     ...factsOf(config.repository.storage),
-    rpoTargetMs: config.rpoTargetMs,
+    get rpoTargetMs() {
+      return config.rpoTargetMs;
+    },
     hasLog: true,
   };
 }
@@ -47,7 +49,6 @@ export async function openCopies(config: Config, names: readonly string[] = []):
 
 async function openCopy(config: Config, settings: CopySettings): Promise<Store> {
   const { COPY_SCHEDULE } = config.values;
-  const betweenMs = COPY_SCHEDULE === 'off' ? 0 : COPY_SCHEDULE.longestIntervalMs();
   return {
     name: settings.name,
     repository: await openRepository({
@@ -59,7 +60,11 @@ async function openCopy(config: Config, settings: CopySettings): Promise<Store> 
     }),
     retention: settings.retention,
     ...factsOf(settings.storage),
-    rpoTargetMs: settings.rpoTargetMs ?? config.rpoTargetMs + 2 * betweenMs,
+    // worked out when it is asked for: see config.ts
+    get rpoTargetMs() {
+      const betweenMs = COPY_SCHEDULE === 'off' ? 0 : COPY_SCHEDULE.longestIntervalMs();
+      return settings.rpoTargetMs ?? config.rpoTargetMs + 2 * betweenMs;
+    },
     hasLog: settings.hasLog,
   };
 }
