@@ -22,6 +22,7 @@ WORDS_OF_verify := FILE COPY ALL AS_OF
 WORDS_OF_hold := FILE WHY
 WORDS_OF_release := FILE
 WORDS_OF_test-faults := N SEED STORAGE CASE MINUTES
+WORDS_OF_test-schemas := APP ENGINE FORMAT SCHEMAS_CACHE
 WORDS_OF_test-all := REST
 SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOSE_% COPY_% DEMO_% DOCKER_% DRILL_% HEARTBEAT_% \
   LOG_FORMAT MAKE% MARIADB_% MOVED NODE_% NOTIFY_% OFELIA_% PAGE_% PATH PGSSL% PITR% POSTGRES_% PROXIED_% RESTORE_% RETENTION_% \
@@ -85,7 +86,7 @@ WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--withou
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark list-backups restore restore-undo cleanup \
-  cleanup-dry-run drill copy verify hold release status config notify-test keygen test test-all test-faults test-retention check reference bench engine
+  cleanup-dry-run drill copy verify hold release status config notify-test keygen test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -183,6 +184,14 @@ test-all: export REST := $(value REST)
 test-all: $(MODULES) ## All of them: every matrix, a selection of faults [REST=1: without what make test runs]
 	@scripts/make/prepare-host.sh || true
 	@test/run.sh $$(test -n "$$REST" && echo rest || echo all)
+
+test-schemas: export APP := $(value APP)
+test-schemas: export ENGINE := $(value ENGINE)
+test-schemas: export FORMAT := $(value FORMAT)
+test-schemas: export SCHEMAS_CACHE := $(value SCHEMAS_CACHE)
+test-schemas: $(MODULES) ## Databases of real applications, each through everything [APP=name] [ENGINE=postgres|mariadb] [FORMAT=sql|custom|folder]
+	@scripts/make/prepare-host.sh || true
+	@$(TSX) test/schemas/run.ts
 
 test-faults: export N := $(value N)
 test-faults: export SEED := $(value SEED)

@@ -53,7 +53,7 @@ part() {
   ((code == 0)) || status=1
 }
 
-for name in unit contract e2e faults; do
+for name in unit contract e2e schemas faults; do
   of=$(grep "^test/$name/" <<<"$files" || true)
   # shellcheck disable=SC2086 # words
   part "$name" "$(grep -c . <<<"$of" || true)" $of
