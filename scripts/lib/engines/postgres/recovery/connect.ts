@@ -2,7 +2,10 @@ import pg from 'pg';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 
 const ATTEMPT_MS = 5_000;
-/** A SQLSTATE, which has a digit as no code of the system's has: the server has spoken, and not to say that it is not ready yet: there is no such role, say, or it may not log in. */
+/**
+ * A SQLSTATE, which has a digit as no code of the system's has: the server has spoken, and not to say that it is not ready
+ * yet. There is no such role, say, or it may not log in.
+ */
 const isRefusal = (code = '') => /^(?=.*\d)[0-9A-Z]{5}$/.test(code) && code !== '57P03';
 
 /**
