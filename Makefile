@@ -86,7 +86,7 @@ WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--withou
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark list-backups restore restore-undo cleanup \
-  cleanup-dry-run drill copy verify hold release status config notify-test keygen test test-all test-schemas test-faults test-retention check reference bench engine
+  cleanup-dry-run drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -139,6 +139,15 @@ restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, X
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
+
+receive: ## Take the log of the servers (PITR) in the foreground; in Compose the service receiver does it
+	$(VERB) receive
+
+pitr-check: ## What a server lacks so that any moment can be restored, and the lines that mend it
+	$(VERB) pitr check
+
+pitr-off: ## Drop the replication slots by which logs are taken; what is stored stays
+	$(VERB) pitr off
 
 cleanup: ## Remove what the retention rules no longer keep [SOURCE=name]
 	$(VERB) cleanup $(SOURCE_OPTION)

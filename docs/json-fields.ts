@@ -1,9 +1,11 @@
 import type { BackupResult } from '../scripts/lib/backup/backup.ts';
 import type { ServerResult } from '../scripts/lib/base/all.ts';
+import type { LogCleanup } from '../scripts/lib/cleanup/log.ts';
 import type { copyRow as copyDecided, row as decided } from '../scripts/lib/cleanup/text.ts';
 import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
+import type { pitrRow } from '../scripts/lib/list/pitr.ts';
 import type { row as listed } from '../scripts/lib/list/text.ts';
 import type { MarkResult } from '../scripts/lib/moment/mark.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
@@ -77,6 +79,26 @@ export const JSON_FIELDS = {
     '[].held': 'Whether retention leaves it alone (`hold`).',
     '[].stores[]': 'The stores that have it: `primary`, and copies by their names.',
   } satisfies Fields<ReturnType<typeof listed>[]>,
+  'list --pitr --json': {
+    'servers[].server': 'A server whose log or bases are stored.',
+    'servers[].bases[].key': 'The manifest of a base.',
+    'servers[].bases[].startedAt': 'When it was begun, by the clock of the server.',
+    'servers[].bases[].endedAt': 'From when on it restores.',
+    'servers[].bases[].chain': 'The log that goes on from it; null for a base that restores its own end alone.',
+    'servers[].bases[].timeline': 'Its timeline.',
+    'servers[].bases[].startLsn': 'Where its replay begins.',
+    'servers[].bases[].endLsn': 'Where it is consistent.',
+    'servers[].bases[].sizeBytes': 'Bytes stored.',
+    'servers[].bases[].rawBytes': 'Bytes before compression.',
+    'servers[].recoverable[].from': 'Any second from here',
+    'servers[].recoverable[].to': 'to here can be restored.',
+    'servers[].gaps[].from': 'No moment between here',
+    'servers[].gaps[].to': 'and here can be restored.',
+    'servers[].gaps[].why': 'Why not.',
+    'servers[].marks[].name': 'A moment that was given a name.',
+    'servers[].marks[].at': 'When that was.',
+    'servers[].marks[].chain': 'The stretch of log that it lies in.',
+  } satisfies Fields<{ servers: ReturnType<typeof pitrRow>[] }>,
   'backup --json': {
     'results[].source': 'The source.',
     'results[].ok': 'Whether it was backed up.',
@@ -138,6 +160,16 @@ export const JSON_FIELDS = {
     'copies[].failed[].reason': 'Why not.',
     'copies[].failed[].isLocked': 'true when the store locks it for a time. Otherwise absent.',
     'copies[].skipped': 'Why it was not cleaned up, such as that it is away. Otherwise absent.',
+    'logs[].server': 'A server whose log is stored; none with `--source`.',
+    'logs[].since': 'Every moment from here on that could be restored still can; null when none could.',
+    'logs[].keep[].key': 'The manifest of a base that is kept.',
+    'logs[].keep[].endedAt': 'From when on it restores.',
+    'logs[].keep[].reason': 'Why it is kept.',
+    'logs[].remove[].key': 'The manifest of a base that was deleted, or would be in a dry run.',
+    'logs[].remove[].endedAt': 'From when on it restored.',
+    'logs[].remove[].reason': 'Why it was deleted.',
+    'logs[].logObjects': 'Objects of the log that were deleted, or would be.',
+    'logs[].logBytes': 'Their bytes.',
   } satisfies Fields<{
     dryRun: boolean;
     keep: readonly ReturnType<typeof decided>[];
@@ -145,6 +177,7 @@ export const JSON_FIELDS = {
     failed: readonly RemoveFailure[];
     databases: readonly { name: string; since: string }[];
     copies: readonly ReturnType<typeof copyDecided>[];
+    logs: readonly LogCleanup[];
   }>,
   'copy --json': {
     ok: 'Whether every copy has what it should have, or is away and not yet too late.',
@@ -342,7 +375,54 @@ export const JSON_FIELDS = {
     'copies[].storedBytes': 'Bytes stored, by all of them.',
     protection:
       'How many copies there are, on how many stores, and which an intruder with the keys of this machine could delete.',
+    'servers[].server': 'A server whose log is taken; none without `PITR`.',
+    'servers[].engine': '`postgres`.',
+    'servers[].ok': 'Whether its log is taken, stored and proved.',
+    'servers[].reasons[]': 'Why it is not.',
+    'servers[].warnings[]': 'What else an operator should know.',
+    'servers[].chain': 'The unbroken stretch of log that is being taken; null when there is none.',
+    'servers[].timeline': 'The timeline of its end.',
+    'servers[].systemIdentifier': 'The server, as it tells itself from every other.',
+    'servers[].receiver.active': 'Whether a receiver is connected now.',
+    'servers[].receiver.since': 'Since when.',
+    'servers[].receiver.state': 'As the server has it: `streaming`, `catchup`.',
+    'servers[].serverLsn': 'How far its log is flushed; null when it did not answer.',
+    'servers[].storedLsn': 'How far its log is stored.',
+    'servers[].lagBytes': 'What lies between the two.',
+    'servers[].exposedMs': 'For how long what is not stored has been waiting at most: what would be lost now.',
+    'servers[].coverage': 'Everything committed before this moment is stored.',
+    'servers[].lastStoredAt': 'The moment that the newest stored object tells.',
+    'servers[].slot.name': 'The replication slot; `slot` is null when there is none.',
+    'servers[].slot.walStatus': 'As the server has it: `reserved`, `extended`, `unreserved`, `lost`.',
+    'servers[].slot.retainedBytes': 'Log that the server keeps for it.',
+    'servers[].slot.safeWalSize':
+      'What may be written before the server removes log that is needed; null for no limit.',
+    'servers[].slot.limitBytes': 'How much may be kept before the slot is given up (`PITR_SLOT_LIMIT`).',
+    'servers[].recoverable[].from': 'Any second from here',
+    'servers[].recoverable[].to': 'to here can be restored.',
+    'servers[].gaps[].from': 'No moment between here',
+    'servers[].gaps[].to': 'and here can be restored.',
+    'servers[].gaps[].why': 'Why not.',
+    'servers[].lastBase.key': 'The newest base; `lastBase` is null when there is none.',
+    'servers[].lastBase.endedAt': 'From when on it restores.',
+    'servers[].lastBase.sizeBytes': 'Bytes stored.',
+    'servers[].basesStored': 'How many bases there are.',
+    'servers[].storedBytes': 'Bytes stored, by the log and the bases.',
+    'servers[].putsPerDay': 'Objects of the log in the last day.',
+    'servers[].lastDrill.key': 'The record of the newest drill of the log; `lastDrill` is null when there is none.',
+    'servers[].lastDrill.at': 'When it was.',
+    'servers[].lastDrill.ok': 'Whether it passed.',
+    'servers[].lastDrill.rtoMs': 'How long its restore took.',
   } satisfies Fields<Status>,
+  'pitr --json': {
+    ok: 'Whether every log can be taken, or every slot was dropped.',
+    'servers[].server': 'A server whose log is to be taken.',
+    'servers[].ok': '`check`: whether it can be taken.',
+    'servers[].findings[].kind': '`check`: `lacks` (nothing works without it) or `warns`.',
+    'servers[].findings[].what': 'What was found.',
+    'servers[].findings[].how': 'The lines that mend it.',
+    'servers[].slots': '`off`: how many slots were dropped.',
+  },
   'notify-test --json': {
     ok: 'Whether every notification was sent.',
     'results[].kind': 'The kind of target, such as `slack`.',

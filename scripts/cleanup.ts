@@ -13,7 +13,7 @@ const help = `
 cleanup  [--source NAME] [--dry-run] [--json]
 
 Deletes the backups that the retention policy (RETENTION_*) no longer keeps, each source separately, and says why
-each one is kept or deleted. Each copy (COPY_<NAME>) is cleaned up by its own rules. Drops the databases that restores replaced more than
+each one is kept or deleted, and the bases and log that no moment of PITR_WINDOW needs. Each copy (COPY_<NAME>) is cleaned up by its own rules. Drops the databases that restores replaced more than
 RESTORE_PROTECT_DAYS ago.
 
   --source NAME   only what is of one source
@@ -37,13 +37,14 @@ await verb({
       );
     const seen = () => withLocalNote(drillDirectory(config.values.DRILL_DIR), CLEANUP_NOTE, run);
     // a dry run notifies nobody
-    const { plan, failures, databases, copies } = dryRun
+    const { plan, failures, databases, copies, logs } = dryRun
       ? await run()
       : await reported(config.values, 'cleanup', { reportOf }, seen);
     if (json) {
       printJson({
         ...{ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases },
         copies: copies.map(copyRow),
+        logs,
       });
     } else {
       printPlan(plan.keep, plan.remove, failures, databases, dryRun);

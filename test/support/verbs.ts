@@ -52,7 +52,8 @@ export type Verb =
   | 'status'
   | 'keygen'
   | 'notify-test'
-  | 'config';
+  | 'config'
+  | 'pitr';
 export type Environment = Readonly<Record<string, string>>;
 
 export interface Outcome {
@@ -186,7 +187,11 @@ function ended(child: ChildProcess, stderr: () => string, words: readonly string
 
 /** A field that is printed and in no reference is one that its readers cannot rely on. */
 function assertDocumented(words: readonly string[], document: unknown): void {
-  const command = [words[0], ...(words.includes('--undo') ? ['--undo'] : [])].join(' ');
+  const command = [
+    words[0],
+    ...(words.includes('--undo') ? ['--undo'] : []),
+    ...(words.includes('--pitr') ? ['--pitr'] : []),
+  ].join(' ');
   const unknown = unknownFields(command, document);
   if (unknown.length > 0)
     throw new Error(

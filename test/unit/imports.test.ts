@@ -11,6 +11,7 @@ const ROOMS = [
   'verb',
   'drill',
   'restore',
+  'receive',
   'moment',
   'base',
   'backup',

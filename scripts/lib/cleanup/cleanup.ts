@@ -11,6 +11,7 @@ import type { RemoveFailure } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import { type CopyCleanup, cleanUpCopies } from './copies.ts';
 import { tellWhenFree } from './locked.ts';
+import { cleanUpLogs, type LogCleanup } from './log.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -22,6 +23,8 @@ export interface CleanupResult {
   readonly databases: readonly { readonly name: string; readonly since: string }[];
   /** Of each copy by its own retention. */
   readonly copies: readonly CopyCleanup[];
+  /** The bases and the log of servers; with a source, none. */
+  readonly logs: readonly LogCleanup[];
 }
 
 /**
@@ -47,6 +50,11 @@ export async function cleanUp(
   const plan = planRetention(backups, config.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
+  // by the window of the log, which knows no source
+  const logsOf = async (isDry: boolean) =>
+    options.source === undefined
+      ? cleanUpLogs(config, repository, { dryRun: isDry, now: options.now }, signal)
+      : { results: [], failures: [] };
   const { dryRun, now } = options;
   const ofCopies = () => cleanUpCopies(config, copies, catalog.backups, { dryRun, now, isMeant }, signal);
   if (dryRun) {
@@ -55,6 +63,7 @@ export async function cleanUp(
       dryRun: true,
       plan,
       failures: [],
+      logs: (await logsOf(true)).results,
       databases: await forEachServer(sources, signal, (engine, source) =>
         engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
       ),
@@ -69,8 +78,10 @@ export async function cleanUp(
   failures.push(...(await repository.removeLeftovers(dead, signal)));
   // by their age alone, whatever they belong to
   if (options.source === undefined) await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
+  const logs = await logsOf(false);
+  failures.push(...logs.failures);
   const databases = await forEachServer(sources, signal, (engine, source) => engine.dropKept(source, before, signal));
-  return { dryRun: false, plan, failures, databases, copies: await ofCopies() };
+  return { dryRun: false, plan, failures, databases, copies: await ofCopies(), logs: logs.results };
 }
 
 /** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */

@@ -63,6 +63,8 @@ export interface LogStore {
 
   /** Every chain, of one server or of all, told from the listing alone. */
   chains(of: { server?: string }, now: Date, signal: AbortSignal): Promise<ChainLog[]>;
+  /** The keys of a server's log, in no particular order; for who only wants to know whether there are any. */
+  anyOf(server: string, signal: AbortSignal): AsyncIterable<StoredObject>;
   /** The objects of one chain with their keys, for who restores from it or clears it up. */
   objects(of: OfChain, signal: AbortSignal): AsyncGenerator<{ key: string; sizeBytes: number; object: LogObject }>;
   /**
@@ -140,6 +142,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
 
     chains: ({ server }, now, signal) =>
       readChains(list(server === undefined ? logPrefix(prefix) : serverPrefix(prefix, server), signal), prefix, now),
+    anyOf: (server, signal) => list(serverPrefix(prefix, server), signal),
     objects: async function* (of, signal) {
       for await (const { key, sizeBytes } of list(chainPrefix(prefix, of), signal)) {
         const object = parseLogKey(prefix, key);

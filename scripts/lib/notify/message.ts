@@ -5,7 +5,17 @@ import { shownTimeInTable } from '../terminal/time.ts';
 
 /** What people are told about a run. */
 export interface Notice {
-  readonly verb: 'backup' | 'base' | 'restore' | 'cleanup' | 'drill' | 'copy' | 'verify' | 'status' | 'test';
+  readonly verb:
+    | 'backup'
+    | 'base'
+    | 'cleanup'
+    | 'copy'
+    | 'drill'
+    | 'receive'
+    | 'restore'
+    | 'status'
+    | 'test'
+    | 'verify';
   readonly outcome: Outcome;
   readonly items: readonly NoticeItem[];
   readonly at: Date;
@@ -53,6 +63,11 @@ const TITLES = {
     success: 'Backups read back',
     warning: 'Backups read back, with a warning',
     failure: 'Backups are damaged or unprotected',
+  },
+  receive: {
+    success: "A server's log is taken",
+    warning: "A server's log needs a look",
+    failure: "A server's log has a gap",
   },
   status: { success: 'Backups are in order', warning: 'Backups need a look', failure: 'Backups are stale or failing' },
   test: { success: 'Test notification', warning: 'Test notification', failure: 'Test notification' },

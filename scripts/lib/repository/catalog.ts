@@ -41,6 +41,9 @@ export interface Leftover {
   readonly keys: readonly string[];
 }
 
+/** With what the keys of backups begin: their years, also those of a clock that stood at 1970. */
+const CENTURIES = ['1', '2'];
+
 /**
  * Every backup under the prefix, the newest first, told from the listing alone. Whatever is not named like a backup
  * is left out. A listing that fails throws; it never returns a part.
@@ -56,7 +59,11 @@ export async function readCatalogAndLeftovers(
   signal: AbortSignal,
 ): Promise<{ backups: Backup[]; leftovers: Leftover[] }> {
   const found = newFindings();
-  for await (const object of storage.list(normalizePrefix(prefix), { signal })) sortIn(found, prefix, object);
+  // a server's log has objects by the hundred thousand beside the years
+  for (const years of CENTURIES) {
+    for await (const object of storage.list(`${normalizePrefix(prefix)}${years}`, { signal }))
+      sortIn(found, prefix, object);
+  }
   return { backups: assemble(found), leftovers: leftoversOf(found) };
 }
 

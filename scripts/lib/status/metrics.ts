@@ -1,4 +1,5 @@
 import type { StoreStatus } from './copies.ts';
+import type { ServerStatus } from './servers.ts';
 import type { SourceStatus, Status } from './status.ts';
 
 interface Metric<T> {
@@ -71,11 +72,38 @@ const STORE_METRICS: Readonly<Record<string, Metric<StoreStatus>>> = {
   },
 };
 
+/** Gauges of the log, each by server. */
+const LOG_METRICS: Readonly<Record<string, Metric<ServerStatus>>> = {
+  database_backup_log_ok: { help: 'Whether nothing of the log is stale or failing.', value: (s) => Number(s.ok) },
+  database_backup_wal_exposed_seconds: {
+    help: 'For how long what is not stored has been waiting at most.',
+    value: (s) => seconds(s.exposedMs),
+  },
+  database_backup_wal_lag_bytes: { help: 'Log that is not stored yet.', value: (s) => s.lagBytes },
+  database_backup_slot_retained_bytes: {
+    help: 'Log that the server keeps for the replication slot.',
+    value: (s) => s.slot?.retainedBytes,
+  },
+  database_backup_recoverable_seconds: {
+    help: 'How far back any moment can be restored without a gap.',
+    value: (s) => {
+      const last = s.recoverable.at(-1);
+      return last && (Date.parse(last.to) - Date.parse(last.from)) / 1_000;
+    },
+  },
+  database_backup_base_last_timestamp_seconds: {
+    help: 'When the last base ended.',
+    value: (s) => timestamp(s.lastBase?.endedAt),
+  },
+  database_backup_log_stored_bytes: { help: 'Stored size of the log and its bases.', value: (s) => s.storedBytes },
+};
+
 /** Prometheus' text exposition format. */
 export function statusMetrics(status: Status): string {
   return [
     ...gauges(METRICS, 'source', status.sources, ({ source }) => source),
     ...gauges(STORE_METRICS, 'store', [status.primary, ...status.copies], ({ name }) => name),
+    ...gauges(LOG_METRICS, 'server', status.servers, ({ server }) => server),
   ].join('\n');
 }
 

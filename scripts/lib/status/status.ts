@@ -16,6 +16,7 @@ import { drifts } from './drifts.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 import { protectionSentence } from './sentence.ts';
+import { readServers, type ServerStatus } from './servers.ts';
 
 /** How one source stands. */
 export interface SourceStatus {
@@ -56,6 +57,8 @@ export interface Status {
   readonly copies: readonly StoreStatus[];
   /** How many copies there are, on how many stores, and which an intruder with this machine's keys could delete. */
   readonly protection: string;
+  /** The servers whose log is taken. */
+  readonly servers: readonly ServerStatus[];
 }
 
 /**
@@ -89,14 +92,16 @@ export async function readStatus(
     ),
   );
   const jobs = readJobs(config, now);
+  const servers = await readServers({ config, repository, now, signal }, drills);
   const look = { config, now, signal };
   const ofPrimary = await primaryStatus(look, primary, inventory);
   const ofCopies = await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory)));
   return {
-    ok: [...sources, ...jobs, ofPrimary, ...ofCopies].every(({ ok }) => ok),
+    ok: [...sources, ...jobs, ...servers, ofPrimary, ...ofCopies].every(({ ok }) => ok),
     checkedAt: now.toISOString(),
     jobs,
     sources,
+    servers,
     primary: ofPrimary,
     copies: ofCopies,
     protection: protectionSentence(

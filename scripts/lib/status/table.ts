@@ -1,6 +1,7 @@
 import { formatBytes, formatDuration } from '../quantities.ts';
 import { tableOf, wrapped } from '../terminal/table.ts';
 import type { StoreStatus } from './copies.ts';
+import { serversTable } from './servers-table.ts';
 import type { SourceStatus, Status } from './status.ts';
 
 /** The table for people: 80 columns, readable without colour, what is wrong in words below it. */
@@ -22,7 +23,11 @@ export function statusTable(status: Status): string {
     ...warnings.flatMap((warning) => wrapped(`${name}: note: ${warning}`)),
   ]);
   const below = [...copyTable(status.copies), ...jobs, ...notes, ...ofStores, ...wrapped(status.protection)];
-  return [...tableOf([header, ...rows]), ...(below.length > 0 ? ['', ...below] : [])].join('\n');
+  return [
+    ...tableOf([header, ...rows]),
+    ...(below.length > 0 ? ['', ...below] : []),
+    ...(status.servers.length > 0 ? ['', ...serversTable(status.servers)] : []),
+  ].join('\n');
 }
 
 /** A line for each copy; none where there is none. */

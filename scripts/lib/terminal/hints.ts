@@ -12,6 +12,8 @@ const COMMANDS = {
   keygen: { make: 'make keygen', compose: 'docker compose exec backup keygen' },
   list: { make: 'make list-backups', compose: 'docker compose exec backup list' },
   logs: { make: 'make logs-backup', compose: 'docker compose logs backup ofelia' },
+  receive: { make: 'make receive', compose: 'docker compose up --detach receiver' },
+  receiverLogs: { make: 'docker compose logs receiver', compose: 'docker compose logs receiver' },
   restore: { make: 'make restore', compose: 'docker compose exec backup restore' },
   restoreKey: {
     make: 'make restore FILE=<key or latest>',

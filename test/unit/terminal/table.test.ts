@@ -50,7 +50,7 @@ test('the rows of status stay in their columns beside a source with wide charact
   };
   const sources = ['商店データベース', 'shop'].map((source) => ({ source, ...base }));
   const [, wide = '', narrow = ''] = statusTable({
-    ...{ ok: true, checkedAt: '', jobs: [], sources },
+    ...{ ok: true, checkedAt: '', jobs: [], servers: [], sources },
     ...{ primary: NO_STORE, copies: [], protection: '' },
   }).split('\n');
   assert.equal(

@@ -1,0 +1,120 @@
+import type { Config } from '../config/config.ts';
+import { baseManifestKey } from '../log/base-keys.ts';
+import { type KeyedObject, objectsToRemove, planLog } from '../log/log-retention.ts';
+import { type KnownBase, readServerLogs, type ServerLog } from '../log/server-log.ts';
+import { type LogStore, openLog, type StoredBase } from '../log/store.ts';
+import { formatBytes } from '../quantities.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { RemoveFailure } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
+import { shownTime } from '../terminal/time.ts';
+
+/** What came of one server's bases and log. */
+export interface LogCleanup {
+  readonly server: string;
+  /** Every moment from here on stays restorable, if it was; null while nothing is. */
+  readonly since: string | null;
+  readonly keep: readonly { key: string; endedAt: string; reason: string }[];
+  readonly remove: readonly { key: string; endedAt: string; reason: string }[];
+  /** Objects of the log that were deleted, or would be in a dry run, and their bytes. */
+  readonly logObjects: number;
+  readonly logBytes: number;
+}
+
+/**
+ * Removes the bases and the log that no moment of PITR_WINDOW needs: bases first, of each the manifest first, then log. A server whose
+ * bases cannot all be read keeps everything.
+ */
+export async function cleanUpLogs(
+  config: Config,
+  repository: Repository,
+  { dryRun, now }: { dryRun: boolean; now: Date },
+  signal: AbortSignal,
+): Promise<{ results: LogCleanup[]; failures: RemoveFailure[] }> {
+  const store = openLog(repository);
+  const failures: RemoveFailure[] = [];
+  const results: LogCleanup[] = [];
+  for (const of of await readServerLogs(store, now, signal)) {
+    if (of.unread[0]) {
+      log.warn(
+        `the bases and the log of ${of.server} are all kept, because a manifest cannot be read: ${of.unread[0].why}`,
+      );
+      continue;
+    }
+    results.push(await cleanUpServer({ store, of, config, dryRun, now, signal }, failures));
+  }
+  return { results, failures };
+}
+
+interface Order {
+  readonly store: LogStore;
+  readonly of: ServerLog;
+  readonly config: Config;
+  readonly dryRun: boolean;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+}
+
+async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<LogCleanup> {
+  const { store, of, config, dryRun, now, signal } = order;
+  const plan = planLog(of.reaches, of.chains, config.values.PITR_WINDOW);
+  const decided = (keep: boolean) =>
+    plan.bases
+      .filter((each) => each.keep === keep)
+      .map(({ base, reason }) => ({ key: baseManifestKey(base.stem), endedAt: base.endedAt, reason }));
+  const doomed = plan.bases.filter(({ keep }) => !keep).map(({ base }) => base);
+  const dead = of.unfinished.filter(
+    ({ createdAt }) => createdAt.getTime() < now.getTime() - config.values.BACKUP_TIMEOUT,
+  );
+  if (!dryRun) failures.push(...(await removeBases(store, doomed, dead, signal)));
+  // log that a base needs which could not be deleted stays with it
+  const isLeft = failures.length > 0;
+  let logObjects = 0;
+  let logBytes = 0;
+  for (const { chain, below } of isLeft ? [] : plan.chains) {
+    const objects: KeyedObject[] = [];
+    for await (const each of store.objects({ server: of.server, chain: chain.id.chain }, signal)) objects.push(each);
+    const gone = objectsToRemove(objects, { below, segmentBytes: chain.segmentBytes, now });
+    logObjects += gone.length;
+    logBytes += gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    if (!dryRun && gone.length > 0)
+      failures.push(
+        ...(await store.remove(
+          gone.map(({ key }) => key),
+          signal,
+        )),
+      );
+  }
+  if (logObjects > 0) {
+    log.info(
+      `${dryRun ? 'would delete' : 'deleted'} ${logObjects} objects of the log of ${of.server}, ${formatBytes(logBytes)}`,
+    );
+  }
+  if (plan.since)
+    log.info(`${of.server}: every moment since ${shownTime(plan.since)} that could be restored still can`);
+  return {
+    server: of.server,
+    since: plan.since?.toISOString() ?? null,
+    keep: decided(true),
+    remove: decided(false),
+    logObjects,
+    logBytes,
+  };
+}
+
+/** The manifests first: a base without one is none, whatever of it stays. */
+async function removeBases(
+  store: LogStore,
+  doomed: readonly KnownBase[],
+  dead: readonly StoredBase[],
+  signal: AbortSignal,
+): Promise<RemoveFailure[]> {
+  const failures = await store.remove(
+    doomed.map(({ stem }) => baseManifestKey(stem)),
+    signal,
+  );
+  const stays = new Set(failures.map(({ key }) => key));
+  const gone = [...doomed.filter(({ stem }) => !stays.has(baseManifestKey(stem))), ...dead];
+  const archives = gone.flatMap((base) => base.archives.map(({ key }) => key));
+  return [...failures, ...(archives.length > 0 ? await store.remove(archives, signal) : [])];
+}

@@ -1,0 +1,76 @@
+import type { BaseManifest } from './base-manifest.ts';
+import type { ChainLog, Run } from './catalog.ts';
+import { CAUSES } from './keys.ts';
+import { parseLsn } from './lsn.ts';
+
+/** What of a base decides how far it restores. */
+export type BaseFacts = Pick<BaseManifest, 'chain' | 'timeline' | 'startLsn' | 'endLsn' | 'endedAt'>;
+
+/** What a base and the log that goes on from it restore: every moment from the base's end to `to`. */
+export interface Reach<B extends BaseFacts = BaseFacts> {
+  readonly base: B;
+  readonly from: Date;
+  readonly to: Date;
+  /** The stretch of log that ends the reach; undefined for a base that restores its own end alone. */
+  readonly lastRun: Run | undefined;
+}
+
+export interface Range {
+  readonly from: Date;
+  readonly to: Date;
+}
+
+export interface Gap extends Range {
+  readonly why: string;
+}
+
+/** How far each base restores, by the log of its chain. Bases whose chain is not stored restore their own end. */
+export function reachesOf<B extends BaseFacts>(bases: readonly B[], chains: readonly ChainLog[]): Reach<B>[] {
+  return bases.map((base) => {
+    const chain = chains.find(({ id }) => id.chain === base.chain);
+    const lastRun = chain && followed(base, chain);
+    const from = new Date(base.endedAt);
+    // what the log covers is told a little late
+    return { base, from, to: lastRun && lastRun.at > from ? lastRun.at : from, lastRun };
+  });
+}
+
+/** The last run that the log leads to from a base, from one timeline to the next. */
+function followed(base: BaseFacts, { runs, segmentBytes }: ChainLog): Run | undefined {
+  const end = parseLsn(base.endLsn) ?? 0n;
+  let run = runs.find((each) => each.timeline === base.timeline && each.start <= end && end <= each.end);
+  for (;;) {
+    const here = run;
+    if (!here) return undefined;
+    // a timeline's first segment is stored from its beginning, before the place where the older one was left
+    const next = runs.find(
+      (each) =>
+        each.timeline > here.timeline && each.start <= here.end && here.end - each.start <= BigInt(segmentBytes),
+    );
+    if (!next) return here;
+    run = next;
+  }
+}
+
+/** The ranges of moments that can be restored, the oldest first, none touching the next. */
+export function rangesOf(reaches: readonly Reach[]): Range[] {
+  const ranges: { from: Date; to: Date; run: Run | undefined }[] = [];
+  for (const { from, to, lastRun: run } of [...reaches].sort((a, b) => a.from.getTime() - b.from.getTime())) {
+    const last = ranges.at(-1);
+    // of another chain, it is another history, however near in time
+    const goesOn = last !== undefined && run !== undefined && last.run === run;
+    if (goesOn) last.to = to > last.to ? to : last.to;
+    else ranges.push({ from, to, run });
+  }
+  return ranges.map(({ from, to }) => ({ from, to }));
+}
+
+/** The times between ranges, which nothing restores, and why not. */
+export function gapsOf(ranges: readonly Range[], chains: readonly ChainLog[]): Gap[] {
+  return ranges.slice(1).map((range, i) => {
+    const from = (ranges[i] as Range).to;
+    const begun = chains.findLast(({ id }) => id.begunAt > from && id.begunAt <= range.from);
+    const why = begun?.cause === undefined ? 'objects of the log are missing' : CAUSES[begun.cause];
+    return { from, to: range.from, why };
+  });
+}

@@ -1,0 +1,131 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { messageOf } from '../errors.ts';
+import { formatLsn, type Lsn, parseLsn } from '../log/lsn.ts';
+import { log } from '../terminal/log.ts';
+import { digest, type LastPart, type Part } from './cutter.ts';
+
+const lsn = z.string().check(z.refine((text) => parseLsn(text) !== undefined, 'is no position'));
+const schema = z.object({
+  version: z.literal(1),
+  chain: z.string(),
+  timeline: z.number(),
+  stored: lsn,
+  /** The moment that `stored` covers. */
+  at: z.iso.datetime(),
+  last: z.optional(z.object({ lsn, endLsn: lsn, sha256: z.string() })),
+  hasBase: z.boolean(),
+});
+
+/** What a receiver knows of its chain, beyond what the server's slot says. */
+export interface ReceiverState {
+  readonly chain: string;
+  readonly timeline: number;
+  readonly stored: Lsn;
+  readonly at: Date;
+  readonly last: LastPart | undefined;
+  readonly hasBase: boolean;
+}
+
+const pathIn = (directory: string, family: string) => join(directory, `receiver-${family.replaceAll('_', '')}.json`);
+
+/**
+ * What the last run noted. It is a cache: without it, or where it is not of this chain, the slot and the store tell as much as is needed.
+ * @param family by which the server's slots are named, see slotFamily
+ */
+export function readState(directory: string, family: string): ReceiverState | undefined {
+  try {
+    const { chain, timeline, stored, at, last, hasBase } = schema.parse(
+      JSON.parse(readFileSync(pathIn(directory, family), 'utf8')),
+    );
+    const place = (text: string) => parseLsn(text) as Lsn;
+    return {
+      chain,
+      timeline,
+      stored: place(stored),
+      at: new Date(at),
+      last: last && { lsn: place(last.lsn), endLsn: place(last.endLsn), sha256: last.sha256 },
+      hasBase,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+let isTold = false;
+
+/** Notes it for the next run. Never throws: it is said once when nothing can be written. */
+export function writeState(directory: string, family: string, state: ReceiverState): void {
+  const { chain, timeline, stored, at, last, hasBase } = state;
+  const document: z.infer<typeof schema> = {
+    version: 1,
+    chain,
+    timeline,
+    stored: formatLsn(stored),
+    at: at.toISOString(),
+    ...(last && { last: { lsn: formatLsn(last.lsn), endLsn: formatLsn(last.endLsn), sha256: last.sha256 } }),
+    hasBase,
+  };
+  const path = pathIn(directory, family);
+  try {
+    writeFileSync(`${path}.new`, JSON.stringify(document), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    if (!isTold)
+      log.warn(`${path} cannot be written, and without it less is known after a restart: ${messageOf(error)}`);
+    isTold = true;
+  }
+}
+
+const NOTED_EVERY_MS = 1_000;
+
+/** Keeps the state of one server's chain while it is taken. */
+export interface StateKeeper {
+  readonly state: ReceiverState | undefined;
+  /** Another chain, or the same one by another run. */
+  begin(state: ReceiverState): void;
+  /** A part is stored, and everything before it. */
+  stored(part: Part, at: Date, isLast: boolean): void;
+  baseTaken(): void;
+}
+
+/** Reads what the last run noted, and notes what this one does, once in a second at most. */
+export function keepState(directory: string, family: string): StateKeeper {
+  let state = readState(directory, family);
+  let newest: { part: Part; at: Date } | undefined;
+  let notedAt = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const set = (changed: ReceiverState | undefined) => {
+    if (!changed) return;
+    state = changed;
+    writeState(directory, family, changed);
+  };
+  const save = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    notedAt = Date.now();
+    if (!newest || !state) return;
+    const { lsn, endLsn, raw, timeline } = newest.part;
+    // what is read of it is not kept in memory for this
+    const last = { lsn, endLsn, sha256: digest(raw) };
+    set({ ...state, timeline, stored: endLsn, at: newest.at, last });
+    newest = undefined;
+  };
+  return {
+    get state() {
+      return state;
+    },
+    begin: (begun) => {
+      newest = undefined;
+      set(begun);
+    },
+    stored: (part, at, isLast) => {
+      newest = { part, at };
+      const dueMs = notedAt + NOTED_EVERY_MS - Date.now();
+      if (isLast || dueMs <= 0) save();
+      else timer ??= setTimeout(save, dueMs).unref();
+    },
+    baseTaken: () => set(state && { ...state, hasBase: true }),
+  };
+}

@@ -1,0 +1,124 @@
+import { standbyStatus } from '../engines/postgres/walsender/messages.ts';
+import type { SlotSight } from '../engines/postgres/walsender/slot-sight.ts';
+import type { WalStream } from '../engines/postgres/walsender/walsender.ts';
+import { messageOf } from '../errors.ts';
+import { formatLsn, offsetInSegment, segmentName } from '../log/lsn.ts';
+import { log } from '../terminal/log.ts';
+import type { SessionSettings, Stream } from './stream.ts';
+
+/** Long before wal_sender_timeout, whose default is a minute, and whatever the store does. */
+const STATUS_EVERY_MS = 10_000;
+const LOOK_EVERY_MS = 5_000;
+/** An idle server's log says nothing: an empty object then tells that there was nothing to say. */
+const HEARTBEAT_EVERY_MS = 300_000;
+
+/** The server keeps more log for our slot than it may. */
+export class SlotLimitPassed extends Error {
+  override readonly name = 'SlotLimitPassed';
+}
+
+/** What happens by the clock while the log is streamed. */
+export interface Timers {
+  /** Bytes have come: they are cut when their time comes. */
+  came(): void;
+  /** Cuts what waits. */
+  flush(): void;
+  /** Tells the server how far its log is stored. */
+  tell(): void;
+  stop(): void;
+  /** Never resolves. @throws SlotLimitPassed */
+  readonly failed: Promise<never>;
+}
+
+export function startTimers(stream: Stream, settings: SessionSettings, source: WalStream): Timers {
+  const { sender, cutter, coverage, pace, slot } = stream;
+  const { monitor, walSenderTimeoutMs, isSynchronous, slotLimitBytes, onSight } = settings;
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  // nobody may be waiting any more
+  failed.catch(() => {});
+  let cutTimer: NodeJS.Timeout | undefined;
+  let beatAt = Date.now();
+
+  const tell = () => source.send(standbyStatus(sender.stored, Date.now()));
+  const flush = () => {
+    clearTimeout(cutTimer);
+    cutTimer = undefined;
+    const part = cutter.cut();
+    if (part) sender.add(part, coverage.reached(part.endLsn));
+  };
+  const came = () => {
+    if (cutter.waiting === 0) {
+      clearTimeout(cutTimer);
+      cutTimer = undefined;
+    } else if (isSynchronous) {
+      if (sender.isIdle) flush();
+    } else {
+      cutTimer ??= setTimeout(() => {
+        pace.cut(Date.now());
+        flush();
+      }, pace.delayMs(Date.now()));
+    }
+  };
+  sender.onAdvance = () => {
+    beatAt = Date.now();
+    tell();
+    if (isSynchronous) came();
+  };
+
+  const beat = async (sight: SlotSight) => {
+    coverage.observe(sight.flushed, sight.at);
+    const isCurrent = sight.flushed === sender.stored && cutter.received === sender.stored;
+    if (!isCurrent || Date.now() - beatAt < HEARTBEAT_EVERY_MS) return;
+    beatAt = Date.now();
+    const at = coverage.reached(sender.stored);
+    const { server, store, signal } = settings;
+    const place = {
+      server: server.name,
+      chain: sender.chain.chain,
+      segment: segmentName(cutter.timeline, sender.stored, stream.segmentBytes),
+      start: offsetInSegment(sender.stored, stream.segmentBytes),
+      at,
+    };
+    await store.heartbeat(place, signal).catch((error: unknown) => {
+      log.warn(
+        `that the log of ${server.name} is complete up to ${formatLsn(sender.stored)} could not be stored: ${messageOf(error)}`,
+      );
+    });
+  };
+  let isLooking = false;
+  const look = async () => {
+    if (isLooking) return;
+    isLooking = true;
+    try {
+      const sight = await monitor.look(slot);
+      if (!sight) return;
+      onSight(sight);
+      if (sight.retainedBytes > slotLimitBytes) fail(new SlotLimitPassed(`${sight.retainedBytes}`));
+      await beat(sight);
+      // what broke while nothing came
+      await sender.room(settings.signal);
+    } catch (error) {
+      fail(error);
+    } finally {
+      isLooking = false;
+    }
+  };
+  const statusEvery = Math.min(STATUS_EVERY_MS, walSenderTimeoutMs > 0 ? walSenderTimeoutMs / 3 : STATUS_EVERY_MS);
+  const timers = [setInterval(tell, statusEvery), setInterval(() => void look(), LOOK_EVERY_MS)];
+  tell();
+
+  return {
+    came,
+    flush,
+    tell,
+    failed,
+    stop: () => {
+      sender.onAdvance = undefined;
+      clearTimeout(cutTimer);
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
+}

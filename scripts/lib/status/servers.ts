@@ -1,0 +1,173 @@
+import type { Config } from '../config/config.ts';
+import { asked } from '../engines/asking.ts';
+import { connect } from '../engines/postgres/server/connection.ts';
+import { findingsOf, readServerFacts } from '../engines/postgres/walsender/server-facts.ts';
+import { type SlotSight, slotSight } from '../engines/postgres/walsender/slot-sight.ts';
+import { messageOf } from '../errors.ts';
+import { slotFamily } from '../log/keys.ts';
+import { formatLsn } from '../log/lsn.ts';
+import { readServerLogs, type ServerLog } from '../log/server-log.ts';
+import { openLog } from '../log/store.ts';
+import type { StoredDrill } from '../repository/drill-record.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { LogServer } from '../source.ts';
+import { judgeLog, noteLog } from './judge-log.ts';
+
+/** How the log of one server stands. Positions are as PostgreSQL writes them; times are UTC, ISO 8601. */
+export interface ServerStatus {
+  readonly server: string;
+  readonly engine: 'postgres';
+  readonly ok: boolean;
+  readonly reasons: readonly string[];
+  readonly warnings: readonly string[];
+  readonly chain: string | null;
+  readonly timeline: number | null;
+  readonly systemIdentifier: string | null;
+  readonly receiver: { active: boolean; since: string | null; state: string | null };
+  readonly serverLsn: string | null;
+  readonly storedLsn: string | null;
+  readonly lagBytes: number | null;
+  readonly exposedMs: number | null;
+  readonly coverage: string | null;
+  readonly lastStoredAt: string | null;
+  readonly slot: {
+    name: string;
+    walStatus: string | null;
+    retainedBytes: number;
+    safeWalSize: number | null;
+    limitBytes: number;
+  } | null;
+  readonly recoverable: readonly { from: string; to: string }[];
+  readonly gaps: readonly { from: string; to: string; why: string }[];
+  readonly lastBase: { key: string; endedAt: string; sizeBytes: number } | null;
+  readonly basesStored: number;
+  readonly storedBytes: number;
+  readonly putsPerDay: number;
+  readonly lastDrill: { key: string; at: string; ok: boolean; rtoMs: number | null } | null;
+}
+
+/** How the log of every configured server stands; none without PITR. */
+export async function readServers(
+  { config, repository, now, signal }: { config: Config; repository: Repository; now: Date; signal: AbortSignal },
+  drills: ReadonlyMap<string, StoredDrill>,
+): Promise<ServerStatus[]> {
+  if (config.servers.length === 0) return [];
+  const store = openLog(repository);
+  const logs = await readServerLogs(store, now, signal);
+  return Promise.all(
+    config.servers.map(async (server) => {
+      const log = logs.find((each) => each.server === server.name);
+      const stored = drills.get(`server:${server.name}`);
+      const [seen, record] = await Promise.all([
+        look(config, server, slotFamily(store.prefix, server.name), signal),
+        stored && repository.drill(stored, signal),
+      ]);
+      const lastDrill = stored
+        ? { key: stored.key, at: stored.at.toISOString(), ok: record?.ok ?? false, rtoMs: record?.rtoMs ?? null }
+        : null;
+      return statusOf(config, server, { log, seen, lastDrill, now });
+    }),
+  );
+}
+
+/** What the server itself says; when it does not answer, why not. */
+export interface Seen {
+  readonly sight: SlotSight | undefined;
+  /** What it lacks, and what endangers it. */
+  readonly findings: readonly string[];
+  readonly problem: string | undefined;
+}
+
+async function look(config: Config, server: LogServer, family: string, signal: AbortSignal): Promise<Seen> {
+  try {
+    return await asked(signal, server.source, async (limited) => {
+      const connection = await connect(server.source, server.source.database, limited);
+      try {
+        const facts = await readServerFacts(connection);
+        const findings = findingsOf(facts, server.source, config.values.PITR_SYNCHRONOUS);
+        return {
+          sight: await slotSight(connection, family),
+          findings: findings.map(({ what, how }) => `${what}: ${how}`),
+          problem: undefined,
+        };
+      } finally {
+        await connection.close();
+      }
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    return { sight: undefined, findings: [], problem: messageOf(error) };
+  }
+}
+
+interface Found {
+  readonly log: ServerLog | undefined;
+  readonly seen: Seen;
+  readonly lastDrill: ServerStatus['lastDrill'];
+  readonly now: Date;
+}
+
+/** The document, from what was found. */
+export function statusOf(config: Config, server: LogServer, { log, seen, lastDrill, now }: Found): ServerStatus {
+  const { sight } = seen;
+  const chain = log?.chains.at(-1);
+  const run = chain?.runs.at(-1);
+  const storedLsn = sight?.restartLsn ?? run?.end;
+  const behind = sight && storedLsn !== undefined ? sight.flushed - storedLsn : undefined;
+  const lagBytes = behind === undefined ? null : Math.max(0, Number(behind));
+  // with nothing left to store, all that was committed until the server was asked is stored
+  const isCurrent = lagBytes === 0 && sight?.restartLsn !== undefined;
+  const coverage = isCurrent ? sight?.at : run?.at;
+  const exposedMs = isCurrent ? 0 : coverage ? Math.max(0, now.getTime() - coverage.getTime()) : null;
+  const lastBase = log?.bases[0];
+  const judged = { config, server, log, seen, lastDrill, now, lagBytes, exposedMs };
+  const reasons = judgeLog(judged);
+  const iso = ({ from, to }: { from: Date; to: Date }) => ({ from: from.toISOString(), to: to.toISOString() });
+  return {
+    server: server.name,
+    engine: server.engine,
+    ok: reasons.length === 0,
+    reasons,
+    warnings: noteLog(judged),
+    chain: chain?.id.chain ?? null,
+    timeline: run?.timeline ?? null,
+    systemIdentifier: chain?.id.systemIdentifier ?? null,
+    receiver: {
+      active: sight?.isActive ?? false,
+      since: sight?.activeSince?.toISOString() ?? null,
+      state: sight?.state ?? null,
+    },
+    serverLsn: sight ? formatLsn(sight.flushed) : null,
+    storedLsn: storedLsn === undefined ? null : formatLsn(storedLsn),
+    lagBytes,
+    exposedMs,
+    coverage: coverage?.toISOString() ?? null,
+    lastStoredAt: chain?.lastAt?.toISOString() ?? null,
+    slot: slotOf(sight, config.values.PITR_SLOT_LIMIT),
+    recoverable: (log?.ranges ?? []).map(iso),
+    gaps: (log?.gaps ?? []).map((gap) => ({ ...iso(gap), why: gap.why })),
+    lastBase: lastBase
+      ? { key: `${lastBase.stem}.json`, endedAt: lastBase.endedAt, sizeBytes: lastBase.sizeBytes }
+      : null,
+    basesStored: log?.bases.length ?? 0,
+    storedBytes: storedBytes(log),
+    putsPerDay: chain?.objectsOfDay ?? 0,
+    lastDrill,
+  };
+}
+
+function slotOf(sight: SlotSight | undefined, limitBytes: number): ServerStatus['slot'] {
+  if (sight?.slot === undefined) return null;
+  return {
+    name: sight.slot,
+    walStatus: sight.walStatus ?? null,
+    retainedBytes: sight.retainedBytes,
+    safeWalSize: sight.safeBytes ?? null,
+    limitBytes,
+  };
+}
+
+function storedBytes(log: ServerLog | undefined): number {
+  const chains = (log?.chains ?? []).reduce((sum, chain) => sum + chain.storedBytes, 0);
+  return (log?.bases ?? []).reduce((sum, base) => sum + base.sizeBytes, chains);
+}
