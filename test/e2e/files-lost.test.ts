@@ -50,3 +50,37 @@ test('what tar could not set, though it exits with 0, is told of', async () => {
   assert.equal(readFileSync(join(live, 'a'), 'utf8'), 'as it was');
   assert.match(stderr, /warn: tar says \d+ things? of what it extracted.*system\.odd/);
 });
+
+test('access lists and attributes come back, and are proved in a drill', { skip: hasAttributes() }, async () => {
+  const { live, env } = uploads();
+  writeFileSync(join(live, 'a'), '1');
+  mkdirSync(join(live, 'sub'));
+  execFileSync('setfattr', ['-n', 'user.note', '-v', 'it is "so"', join(live, 'a')]);
+  execFileSync('setfacl', ['-m', 'u:1234:r', join(live, 'a')]);
+  execFileSync('setfacl', ['-d', '-m', 'u:1234:rwx', join(live, 'sub')]);
+  const seen = () =>
+    execFileSync('getfattr', ['-d', '-m', '-', '--absolute-names', join(live, 'a'), join(live, 'sub')]).toString();
+  const before = seen();
+  assert.equal((await runVerb('backup', [], env)).code, 0);
+  const drill = await runVerb('drill', ['--json'], env);
+  assert.equal(drill.code, 0, drill.stderr);
+  assert.match(drill.stdout, /access lists \(\d+\),.*attributes user\.\* \(1\)/);
+  execFileSync('setfattr', ['-x', 'user.note', join(live, 'a')]);
+  execFileSync('setfacl', ['-b', join(live, 'a')]);
+  const restore = await runVerb('restore', ['latest'], env);
+  assert.equal(restore.code, 0, restore.stderr);
+  assert.equal(seen(), before);
+});
+
+/** Why not, where the file system of temporary folders or this machine has none. */
+function hasAttributes(): string | false {
+  const file = join(temporaryFolder(), 'f');
+  writeFileSync(file, '');
+  try {
+    execFileSync('setfattr', ['-n', 'user.x', '-v', 'y', file], { stdio: 'ignore' });
+    execFileSync('setfacl', ['-m', 'u:1234:r', file], { stdio: 'ignore' });
+    return false;
+  } catch {
+    return 'this file system has no attributes, or setfattr and setfacl are missing (apt-get install attr acl)';
+  }
+}

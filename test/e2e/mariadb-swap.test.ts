@@ -55,6 +55,8 @@ async function scene(): Promise<Scene> {
   const [next, old] = [besideName(live, 'restoring', at), besideName(live, 'previous', at)];
   await mariadb.create(live, 'empty');
   await mariadb.create(next, 'empty');
+  // as a restore makes it
+  await mariadb.sql(`alter database \`${next}\` comment 'compose-db-backup: restoring of "${live}" as "${next}"'`);
   await mariadb.sql(LIVE, undefined, live);
   await mariadb.sql(NEXT, undefined, next);
   const [source] = databasesOf(configure({ ...mariadb.env(live), BACKUP_DIR: '/nowhere', PATH: process.env.PATH }));
@@ -196,8 +198,9 @@ describe('a swap of MariaDB databases', { skip: missing, concurrency: 2 }, () =>
       query: async (sql, parameters) => {
         if (/^create database/i.test(sql) && !isMade) {
           isMade = true;
-          await mariadb.sql('create table since (x int); insert into since values (1)', undefined, live);
-          await mariadb.sql('create table strange (x int)', undefined, order.next);
+          // by sessions that are in neither: those that are would be ended
+          await mariadb.sql(`create table \`${live}\`.since (x int); insert into \`${live}\`.since values (1)`);
+          await mariadb.sql(`create table \`${order.next}\`.strange (x int)`);
         }
         return connection.query(sql, parameters);
       },

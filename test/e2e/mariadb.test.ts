@@ -185,7 +185,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
   test('name what a dump cannot hold, and who the restored code runs as but is missing', async () => {
     const { database, env } = await shop('empty');
     await mariadb.sql(
-      `create table old_style (x int) engine = MyISAM; create table history (x int) with system versioning;
+      `create table old_style (x int) engine = MyISAM;
        create table base (x int); create view broken as select * from base; drop table base;
        create definer = nobody@nowhere procedure p() select 1`,
       undefined,
@@ -193,7 +193,6 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     );
     const { stderr, manifest } = await backUp(env);
     assert.match(stderr, /are not transactional.*: old_style \(MyISAM\)/);
-    assert.match(stderr, /not their history: history/);
     assert.match(stderr, /are not in the dump, as they could not be restored: broken/);
     assert.deepEqual(
       manifest.roles.filter((role) => role.startsWith('nobody')),
@@ -209,8 +208,11 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     const before = await mariadb.dump(database);
     const other = quoteIdentifier(database);
     for (const [sql, message] of [
-      [`use ${other};\ndrop table tree;`, /not loaded: it changes to another database/],
-      [`CREATE DATABASE /*!32312 IF NOT EXISTS*/ ${other};`, /not loaded: it changes to another database/],
+      // the one that was dumped is the staging one here
+      [`CREATE DATABASE /*!32312 IF NOT EXISTS*/ ${other};\nUSE ${other};\ndrop table tree;`, /Unknown table/],
+      [`USE ${other};\nUSE \`elsewhere\`;`, /not loaded: it holds more than one database/],
+      [`DROP DATABASE ${other};\nDROP DATABASE elsewhere;`, /not loaded: it holds more than one database/],
+      [`use ${other}; drop table tree;`, /not loaded: it changes to another database/],
       [
         'create table one (x int);\ninsert into nowhere values (1);\ncreate table two (x int);',
         /nowhere' doesn't exist/,
@@ -230,6 +232,33 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       assert.deepEqual(await mariadb.beside(database), [database]);
     }
     assert.equal(await mariadb.dump(database), before);
+  });
+
+  test('made by another program, or with other options, are restored, or it is said what to do', async () => {
+    const { database, folder, env } = await shop();
+    const name = quoteIdentifier(database);
+    const end = '/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;\n';
+    const rows =
+      '/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;\ncreate table one (x int);\ninsert into one values (1);\n';
+    const restored = async (time: string, text: string) => {
+      place(folder, `2026/01/01/shop_${time}.sql`, text);
+      return runVerb('restore', [`2026/01/01/shop_${time}.sql`, '--to', `${database}_${time}`], env);
+    };
+    for (const [time, text] of [
+      [
+        '000001',
+        `CREATE DATABASE /*!32312 IF NOT EXISTS*/ ${name} /*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n\nUSE ${name};\n${rows}${end}`,
+      ],
+      ['000002', `${rows}${end}`],
+      ['000003', `${rows}\n-- Dump completed on 2026-01-01  0:00:00\r\n`],
+    ] as const) {
+      const { code, stderr } = await restored(time, text);
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(await mariadb.sql(`select x from \`${database}_${time}\`.one`), [{ x: 1 }]);
+    }
+    const unknown = await restored('000004', rows);
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /whether this dump is whole cannot be told.*\n.*echo '-- Dump completed'/);
   });
 
   test('restore beside the live database, into one that is not there or is empty', async () => {
@@ -254,7 +283,10 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
 
   test('list the databases of a server at each run, its own and kept ones left out', async () => {
     const { database, env } = await shop('empty');
-    await mariadb.sql(`create database \`${database}_previous_20260101000000\``);
+    const kept = `${database}_previous_20260101000000`;
+    await mariadb.sql(
+      `create database \`${kept}\` comment 'compose-db-backup: previous of "${database}" as "${kept}"'`,
+    );
     const { BACKUP_SOURCE_SHOP, ...rest } = env;
     const all = { ...rest, BACKUP_SOURCE_ALL: BACKUP_SOURCE_SHOP?.replace(/[^/]*$/, '*') ?? '' };
     const password = mariadb.password ? { BACKUP_SOURCE_ALL_PASSWORD: mariadb.password } : {};
@@ -262,13 +294,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     const { json } = await runVerb('status', ['--json'], environment);
     const names = json.sources.map(({ source }: { source: string }) => source);
     assert.ok(names.includes(`all.${database}`), names.join());
-    for (const name of [
-      'mysql',
-      'sys',
-      'information_schema',
-      'performance_schema',
-      `${database}_previous_20260101000000`,
-    ])
+    for (const name of ['mysql', 'sys', 'information_schema', 'performance_schema', kept])
       assert.ok(!names.includes(`all.${name}`), name);
   });
 });

@@ -13,6 +13,15 @@ const MORE = `
   create table proof_heap (token varchar(10));
   insert into proof_heap select seq from seq_1_to_20;
   create view proof_marks as select id, '😀' as mark from proof_rows;
+  create table proof_made (id int primary key, twice int as (id * 2) stored, hidden int invisible default 7, v int as (id + hidden) virtual);
+  insert into proof_made (id, hidden) select seq, seq % 5 from seq_1_to_50;
+  create table proof_old (id int primary key, v int) with system versioning;
+  insert into proof_old values (1, 1), (2, 2); update proof_old set v = v + 10;
+  create trigger proof_first before insert on proof_heap for each row set new.token = concat(new.token, 'a');
+  create trigger proof_second before insert on proof_heap for each row set new.token = concat(new.token, 'b');
+  create event proof_daily on schedule every 1 day starts '2026-01-01 00:00:00' ends '2037-01-01 00:00:00' do select 1;
+  create event proof_off on schedule every 1 day starts '2026-01-01 00:00:00' disable do select 1;
+  set sql_mode = 'PIPES_AS_CONCAT'; create function proof_mode() returns int deterministic return 1; set sql_mode = default;
   create sequence proof_numbers start with 100 increment by 7 nocache;
   select nextval(proof_numbers);`;
 
@@ -47,6 +56,46 @@ const FAULTS: Readonly<Record<string, { change: string; back: string; check?: st
     change: 'select nextval(proof_numbers)',
     back: 'alter sequence proof_numbers restart with 107',
     says: /^sequence proof_numbers: 114, 0, expected 107, 0$/,
+  },
+  'a row of a table that hides a column': {
+    change: 'update proof_made set hidden = 100 where id = 1',
+    back: 'update proof_made set hidden = 1 where id = 1',
+    says: /^table proof_made differs: id=1 differs in hidden, v$/,
+  },
+  'a former version of a row that never was': {
+    change: `set system_versioning_insert_history = 1; insert into proof_old (id, v, row_start, row_end) values (9, 9, '2000-01-01', '2001-01-01')`,
+    back: `delete history from proof_old before system_time '2010-01-01'`,
+    says: /^table proof_old differs \(5 rows, expected 4\): id=9 was not dumped$/,
+  },
+  'the order in which triggers fire': {
+    change: `drop trigger proof_first; create trigger proof_first before insert on proof_heap for each row follows proof_second set new.token = concat(new.token, 'a')`,
+    back: `drop trigger proof_first; create trigger proof_first before insert on proof_heap for each row precedes proof_second set new.token = concat(new.token, 'a')`,
+    check: 'definitions',
+    says: /^trigger proof_first: .*number 2.*; trigger proof_second: /,
+  },
+  'an event that does not run': {
+    change: 'alter event proof_daily disable',
+    back: 'alter event proof_daily disable on slave',
+    check: 'definitions',
+    says: /^event proof_daily: /,
+  },
+  'an event that runs and should not': {
+    change: 'alter event proof_off disable on slave',
+    back: 'alter event proof_off disable',
+    check: 'definitions',
+    says: /^event proof_off: /,
+  },
+  "a routine's sql_mode": {
+    change: `set sql_mode = ''; create or replace function proof_mode() returns int deterministic return 1`,
+    back: `set sql_mode = 'PIPES_AS_CONCAT'; create or replace function proof_mode() returns int deterministic return 1`,
+    check: 'definitions',
+    says: /^function proof_mode: -- sql_mode .*, expected -- sql_mode 'PIPES_AS_CONCAT'/,
+  },
+  "a view's definer": {
+    change: `create or replace definer = nobody@nowhere view proof_marks as select id, '😀' as mark from proof_rows`,
+    back: `create or replace view proof_marks as select id, '😀' as mark from proof_rows`,
+    check: 'definitions',
+    says: /^view proof_marks: .*nobody/,
   },
   'a default': {
     change: `alter table proof_rows alter text set default 'somebody'`,

@@ -19,6 +19,8 @@ type Row = any;
 export interface MariaDb {
   readonly host: string;
   readonly port: number;
+  /** Beside its data, of the test's own server. */
+  readonly socket: string | undefined;
   readonly user: string;
   readonly password: string | undefined;
   readonly version: string;
@@ -72,13 +74,14 @@ export async function startMariaDb(
 interface Place {
   readonly host: string;
   readonly port: number;
+  readonly socket?: string;
   readonly user: string;
   readonly password: string | undefined;
   readonly version?: string;
   stop(): Promise<void>;
 }
 
-function wrap({ host, port, user, password, version = 'unknown', stop }: Place): MariaDb {
+function wrap({ host, port, socket, user, password, version = 'unknown', stop }: Place): MariaDb {
   let names = 0;
   const connect = (database?: string, as = user, secret = password) =>
     createConnection({
@@ -117,6 +120,7 @@ function wrap({ host, port, user, password, version = 'unknown', stop }: Place):
   return {
     host,
     port,
+    socket,
     user,
     password,
     version,

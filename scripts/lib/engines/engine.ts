@@ -93,6 +93,8 @@ export interface ProofSide {
   leftOut?(): readonly { readonly kind: string; readonly name: string; readonly why: string }[];
   /** Why an object's definition is not as it was dumped, where that was asked for; the object as a dump calls it. */
   excused?(object: string): string | undefined;
+  /** Tables whose storage engine this server lacks, and which that is: they were made in another. Known once they are loaded. */
+  otherEngines?(): Readonly<Record<string, string>>;
   /** Roles that this server had before the restore made those that it lacked. */
   readonly rolesBefore?: readonly string[];
 }

@@ -17,23 +17,35 @@ export function labelOf(text) {
     /\b(TABLE|VIEW|TRIGGER|FUNCTION|PROCEDURE|PACKAGE BODY|PACKAGE|EVENT|SEQUENCE|DATABASE) (?:IF NOT EXISTS )?(`(?:[^`]|``)*`)/i.exec(
       plain,
     );
+  // its head is written anew, without backquotes
+  const trigger = /\btrigger (\S+) (?:before|after) /.exec(plain)?.[1];
+  if (trigger !== undefined) return `trigger ${shown(trigger)}`;
   return found ? `${found[1]?.toLowerCase()} ${shown((found[2] ?? '').slice(1, -1))}` : plain.slice(0, 60);
 }
 
+/** @param {string} text */
+export const isEvent = (text) => /^\/\*!50106 CREATE\*\/ .*EVENT\b/m.test(text);
+
 /**
  * A definition in the words that a second dump has: the staging database's name stands for the source's, a trigger's head is
- * made anew from its parts, events do not run in a staging database, and a rehearsal's server has no keys.
+ * made anew from its parts, events that run do not do so in a staging database, a rehearsal's server has neither keys nor
+ * the folders of the source, and a storage engine that the server lacks is the one that was dumped.
  * @param {string} text
- * @param {Readonly<Record<string, string>>} renamed
+ * @param {Pick<import('./reading.ts').ReadingOptions, 'renamed' | 'engines'>} options
  */
-export function canonical(text, renamed) {
+export function canonical(text, { renamed = {}, engines = {} }) {
   let result = text;
   for (const [from, to] of Object.entries(renamed))
     result = result.replaceAll(`\`${from.replaceAll('`', '``')}\``, `\`${to.replaceAll('`', '``')}\``);
+  const engine = engines[shown(/^CREATE TABLE `((?:[^`]|``)*)`/.exec(text)?.[1] ?? '')];
   return result
     .replaceAll(/(?<=\/\*!50003 )trigger .*?for each row\s+/gis, plainHead)
-    .replace(/(?<= ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b/, '')
-    .replaceAll(/^(\) ENGINE=.*)$/gm, (options) => options.replaceAll(/ `?ENCRYPT(?:ED|ION_KEY_ID)`?=\S+/gi, ''));
+    .replace(/(?<= ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON (?:SLAVE|REPLICA))\b/, ' ENABLE')
+    .replaceAll(/^(\) ENGINE=.*)$/gm, (options) =>
+      options
+        .replaceAll(/ `?ENCRYPT(?:ED|ION_KEY_ID)`?=\S+| (?:DATA|INDEX) DIRECTORY='[^']*'/gi, '')
+        .replace(/^\) ENGINE=\w+/, (own) => (engine === undefined ? own : `) ENGINE=${engine}`)),
+    );
 }
 
 /** @param {string} head */

@@ -1,11 +1,23 @@
 import { createHash } from 'node:crypto';
 import { Lines } from './lines.mjs';
-import { canonical, fieldsOf, labelOf, shown } from './mariadb-names.mjs';
+import { canonical, fieldsOf, isEvent, labelOf, shown } from './mariadb-names.mjs';
 import { Rows } from './rows.mjs';
 
 const OPENING = 40;
 const SHOWN_CHARACTERS = 400;
 const NAME = '`((?:[^`]|``)*)`';
+const CAPITAL_I = 73;
+const COLUMN = `(?:${NAME}|row_start|row_end)`;
+const NAMING = new RegExp(`^INSERT INTO ${NAME} \\(${COLUMN}(?:, ${COLUMN})*\\) VALUES (?=\\()`);
+
+/** @param {string} head INSERT INTO `table` (`column`, row_start, row_end) VALUES */
+const columnsIn = (head) =>
+  [...head.matchAll(new RegExp(`${NAME}|\\b(row_start|row_end)\\b`, 'g'))]
+    .slice(1)
+    .map(([, name, unquoted]) => name?.replaceAll('``', '`') ?? unquoted ?? '');
+
+/** @param {string} text with names in backquotes */
+const namesIn = (text) => [...text.matchAll(new RegExp(NAME, 'g'))].map(([, name = '']) => name.replaceAll('``', '`'));
 
 /**
  * @typedef {import('./reading.ts').ReadingOptions} ReadingOptions
@@ -32,7 +44,10 @@ export class MariaDbReader {
     ['sql_mode', ''],
     ['character_set_client', ''],
     ['collation_connection', ''],
+    ['time_zone', ''],
   ]);
+  /** How many triggers a table has had so far: they fire in this order. @type {Map<string, number>} */
+  #triggers = new Map();
   /** @type {string[]} */
   #statement = [];
   #rows;
@@ -63,7 +78,21 @@ export class MariaDbReader {
   /** @param {Buffer} line without its line break */
   #line(line) {
     if (this.#rows.table !== undefined && line[0] === OPENING) this.#rows.add(withoutComma(line));
-    else this.#text(line.toString('utf8'));
+    else if (this.#rows.table === undefined || !this.#namingRow(this.#rows.table, line))
+      this.#text(line.toString('utf8'));
+  }
+
+  /**
+   * Where a statement names its columns, its first row stands behind them.
+   * @param {string} table
+   * @param {Buffer} line
+   */
+  #namingRow(table, line) {
+    const head = line[0] === CAPITAL_I && NAMING.exec(line.toString('latin1'))?.[0];
+    if (!head) return false;
+    this.#rows.columns.set(table, columnsIn(Buffer.from(head, 'latin1').toString('utf8')));
+    this.#rows.add(withoutComma(line.subarray(head.length)));
+    return true;
   }
 
   /** @param {string} line */
@@ -93,7 +122,7 @@ export class MariaDbReader {
     }
     const inserted = new RegExp(`^INSERT INTO ${NAME} (?:\\((.*)\\) )?VALUES$`).exec(text);
     if (inserted) {
-      const columns = [...(inserted[2] ?? '').matchAll(new RegExp(NAME, 'g'))].map(([, name = '']) => name);
+      const columns = namesIn(inserted[2] ?? '');
       if (this.#rows.table !== undefined && columns.length > 0) this.#rows.columns.set(this.#rows.table, columns);
       return;
     }
@@ -101,9 +130,8 @@ export class MariaDbReader {
     if (setting !== '' && !value.startsWith('@')) this.#session.set(setting, value);
     if (IGNORED.test(text)) return;
     this.#noteKey(text);
-    const isCode = /^\/\*!\d+ CREATE/.test(text) || /^CREATE .*(FUNCTION|PROCEDURE|PACKAGE)\b/.test(text);
-    const context = isCode ? [...this.#session].map(([name, value]) => `-- ${name} ${value}`) : [];
-    const whole = [...context, canonical(text, this.#options.renamed ?? {})].join('\n');
+    const definition = canonical(text, this.#options);
+    const whole = [...this.#context(text, definition), definition].join('\n');
     const [, sequence, standsAt] = new RegExp(`SETVAL\\(${NAME}, ([^)]*)\\)`, 'i').exec(text) ?? [];
     this.#report({
       kind: 'statement',
@@ -112,6 +140,23 @@ export class MariaDbReader {
       hash: createHash('sha256').update(whole).digest('hex').slice(0, 32),
       text: whole.slice(0, SHOWN_CHARACTERS),
     });
+  }
+
+  /**
+   * What code keeps of its session, and its place among others.
+   * @param {string} text
+   * @param {string} definition
+   */
+  #context(text, definition) {
+    if (!/^\/\*!\d+ CREATE/.test(text) && !/^CREATE .*(FUNCTION|PROCEDURE|PACKAGE)\b/.test(text)) return [];
+    const context = [...this.#session].filter(([name]) => name !== 'time_zone' || isEvent(text));
+    const table = /\btrigger \S+ (?:before|after) .*? on (.*?) for each row/s.exec(definition)?.[1];
+    const place = (this.#triggers.get(table ?? '') ?? 0) + 1;
+    if (table !== undefined) this.#triggers.set(table, place);
+    return [
+      ...context.map(([name, value]) => `-- ${name} ${value}`),
+      ...(table === undefined ? [] : [`-- number ${place} of the triggers of its table`]),
+    ];
   }
 
   /**
@@ -126,7 +171,7 @@ export class MariaDbReader {
     const columns = lines.flatMap((line) => new RegExp(`^  ${NAME} `).exec(line)?.[1]?.replaceAll('``', '`') ?? []);
     this.#rows.columns.set(table, columns);
     const key = lines.map((line) => /^ {2}PRIMARY KEY \((.*)\)/.exec(line)?.[1]).find((found) => found !== undefined);
-    const names = [...(key ?? '').matchAll(new RegExp(NAME, 'g'))].map(([, name = '']) => name.replaceAll('``', '`'));
+    const names = namesIn(key ?? '');
     if (names.length > 0) this.#report({ kind: 'key', table, columns: names });
   }
 }
@@ -137,8 +182,8 @@ export class MariaDbReader {
  */
 const withoutComma = (line) => line.subarray(0, -1);
 
-const SESSION = /^\/\*!\d+ SET (sql_mode|character_set_client|collation_connection) += (.*?) \*\/ *$/;
+const SESSION = /^\/\*!\d+ SET (sql_mode|character_set_client|collation_connection|time_zone) += (.*?) \*\/ *$/;
 
 /** What sets up the session, and what makes room for what follows. */
 const IGNORED =
-  /^(\/\*M?!\d+ )?(SET |set |SELECT |select |DROP |\/\*!\d+ DROP |USE |commit$|ALTER TABLE `(?:[^`]|``)*` (DISABLE|ENABLE) KEYS)/;
+  /^(\/\*M?!\d+ )?(SET |set |SELECT |select |DROP |\/\*!\d+ DROP |USE |commit$|COMMIT$|ALTER TABLE `(?:[^`]|``)*` (DISABLE|ENABLE) KEYS)/;

@@ -69,7 +69,24 @@ export function compareTrees(expected: Contents, found: Contents): string[] {
     differences.push(
       `the digest of owners and special permissions is ${found.ownerDigest}, expected ${expected.ownerDigest}`,
     );
+  differences.push(...compareAttributes(expected, found));
   return differences;
+}
+
+/** What people call a kind of attributes. */
+export const attributesNamed = (kind: string): string => (kind === 'acl' ? 'access lists' : `attributes ${kind}.*`);
+
+/** Differences in access lists and extended attributes, of the kinds that could be set where it was restored. */
+function compareAttributes({ attributes }: Contents, found: Contents): string[] {
+  if (attributes === undefined || found.attributes === undefined) return [];
+  const kinds = new Set([...attributes, ...found.attributes].map(({ kind }) => kind));
+  return [...kinds].flatMap((kind) => {
+    const [before, now] = [attributes, found.attributes ?? []].map((of) => of.find((each) => each.kind === kind));
+    if (before?.digest === now?.digest) return [];
+    return [
+      `${attributesNamed(kind)}: ${now?.entries ?? 0}, expected ${before?.entries ?? 0}${before?.entries === now?.entries ? ', and they are others' : ''}`,
+    ];
+  });
 }
 
 /** `3 tables, 8500 rows` or `1200 files, 3.4 GiB`. */

@@ -34,6 +34,8 @@ const contentsSchema = z.object({
   sequences: z.array(sequenceSchema),
   largeObjects: z.optional(count),
   derived: z.optional(z.array(derivedSchema)),
+  /** Of its line in the dump, where a server limits what it takes at a time. */
+  longestRowBytes: z.optional(count),
   /** Views, triggers, routines and events, the number of each kind, where the engine counts them. */
   codeObjects: z.optional(z.record(z.string(), count)),
   /** A folder was backed up; false for a single file. */
@@ -48,6 +50,8 @@ const contentsSchema = z.object({
   ownerDigest: z.optional(sha256),
   /** `uid:gid`, and how much belongs to it; the hundred that own most. */
   owners: z.optional(z.array(z.object({ owner: z.string(), entries: count }))),
+  /** Access lists (acl) and extended attributes by namespace (user, security, trusted, system): how many, and their digest. */
+  attributes: z.optional(z.array(z.object({ kind: z.string(), entries: count, digest: sha256 }))),
   /** What changed, vanished or shrank while it was read: in the backup it is as it was at no one moment. */
   changed: z.optional(z.object({ total: count, names: z.array(z.string()) })),
 });
@@ -57,6 +61,8 @@ const factsSchema = z.object({
   clientVersion: z.string(),
   encoding: z.optional(z.string()),
   collation: z.optional(z.string()),
+  /** Of the database, where the dump leaves it out. */
+  comment: z.optional(z.string()),
   characterType: z.optional(z.string()),
   localeProvider: z.optional(z.string()),
   locale: z.optional(z.string()),

@@ -65,6 +65,29 @@ describe('the reader of dumps of MariaDB', () => {
     assert.deepEqual(compareDigests(read(dump), staged).differingStatements, []);
   });
 
+  test('where a statement names its columns, the row behind them is the first', () => {
+    const named = TABLE.replace(/INSERT .*$/, 'INSERT INTO `t` (`id`, `text`, row_start, row_end) VALUES ');
+    const text = `${named}(1,'a','2026','2038'),\n(2,'(','2026','2038');${END}`;
+    for (const chunkBytes of [1 << 20, 7]) {
+      const table = read(text, chunkBytes).tables.get('t');
+      assert.deepEqual([table?.rows, table?.columns], [2, ['id', 'text', 'row_start', 'row_end']]);
+    }
+    const other = read(text.replace("(1,'a'", "(1,'b'"));
+    assert.equal(compareDigests(read(text), other).differingTables.length, 1);
+  });
+
+  test('the order of triggers, and whether an event runs, belong to their definitions', () => {
+    const trigger = (name: string) =>
+      `DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER \`${name}\` BEFORE INSERT ON \`t\` FOR EACH ROW set @a = '${name}' */;;\nDELIMITER ;\n`;
+    const event = (status: string) =>
+      `DELIMITER ;;\n/*!50106 CREATE*/ /*!50106 EVENT \`e\` ON SCHEDULE EVERY 1 DAY STARTS '2026-01-01 00:00:00' ON COMPLETION NOT PRESERVE ${status} DO select 1 */ ;;\nDELIMITER ;\n`;
+    const differing = (a: string, b: string) =>
+      compareDigests(read(a), read(b)).differingStatements.map(({ object }) => object);
+    assert.deepEqual(differing(trigger('a') + trigger('b'), trigger('b') + trigger('a')), ['trigger a', 'trigger b']);
+    assert.deepEqual(differing(event('ENABLE'), event('DISABLE ON SLAVE')), []);
+    assert.deepEqual(differing(event('ENABLE'), event('DISABLE')), ['event e']);
+  });
+
   test('a row that is looked for comes with its values', () => {
     const key = [{ at: 0, value: '1' }];
     const [row] = read(dump, 1 << 20, { find: { table: 't', buckets: [], key } }).rows;

@@ -4,6 +4,7 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { assertRoom } from '../room.ts';
+import { attributesCheck } from './attributes.ts';
 import { maySetOwners } from './owners.ts';
 import { removeTree } from './restore.ts';
 
@@ -29,7 +30,7 @@ export async function rehearse(source: FilesSource, options: RehearsalOptions): 
   mkdirSync(live);
   return {
     source: { ...source, path: live },
-    inspect: async () => [ownersCheck(manifest), ...changesCheck(manifest)],
+    inspect: async () => [ownersCheck(manifest), attributesCheck(manifest), ...changesCheck(manifest)],
     stop: () => removeTree(folder),
   };
 }

@@ -9,6 +9,7 @@ import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
 import { pointOfNoReturn } from '../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../engine.ts';
+import { unsetKinds, withoutUnset } from './attributes.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';
 import {
@@ -143,7 +144,8 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
     },
     contents: async () => {
       warnOfWhatTarSaid(said, staging);
-      found = await readRestored(staging, manifest, report, signal);
+      const restored = await readRestored(staging, manifest, report, signal);
+      found = withoutUnset(restored, manifest, unsetKinds(manifest, said));
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files

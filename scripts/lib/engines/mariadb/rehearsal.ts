@@ -6,6 +6,7 @@ import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { withLeftOut } from './restore/made-later.ts';
 import { type Connection, connect, errorName, quoteIdentifier, serverMessage } from './server/connection.ts';
 import { countCode, displayName, listTables } from './server/contents.ts';
+import { readDefaults } from './server/facts.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
 import { parseVersion } from './server/version.ts';
 
@@ -38,6 +39,7 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
     connect: (place, staging) => connect(place, signal, staging),
     inspect: async (connection, staging) => [
       versionCheck(connection, manifest),
+      ...(await defaultsCheck(connection, staging, manifest)),
       await checkTables(connection, staging),
       await checkForeignKeys(connection, staging),
       await checkViews(connection, staging),
@@ -92,6 +94,21 @@ function versionCheck({ server }: Connection, manifest: Manifest | undefined): C
       ? `${server.text}, of the series that was dumped`
       : `dumped from ${manifest.serverVersion}, rehearsed on ${server.text}: this does not prove that the former accepts it`,
   };
+}
+
+/** What new tables and the parameters of routines are made with. */
+async function defaultsCheck(
+  connection: Connection,
+  staging: string,
+  manifest: Manifest | undefined,
+): Promise<Check[]> {
+  if (manifest?.encoding === undefined) return [];
+  const found = await readDefaults(connection, staging);
+  const [expected, restored] = [manifest, found].map((each) => `${each?.encoding}, ${each?.collation}`);
+  const ok = expected === restored;
+  return [
+    { name: 'character set of the database', ok, detail: ok ? `${restored}` : `${restored}, expected ${expected}` },
+  ];
 }
 
 async function checkTables(connection: Connection, staging: string): Promise<Check> {

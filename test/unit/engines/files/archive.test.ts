@@ -4,9 +4,12 @@ import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync, writeSync 
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { unsetKinds, withoutUnset } from '../../../../scripts/lib/engines/files/attributes.ts';
 import { ArchiveError, type Member, normalName } from '../../../../scripts/lib/engines/files/tar/tar-header.mjs';
 import { TarReader } from '../../../../scripts/lib/engines/files/tar/tar-reader.mjs';
 import { TreeDigest } from '../../../../scripts/lib/engines/files/tar/tree-digest.mjs';
+import { compareTrees } from '../../../../scripts/lib/repository/contents.ts';
+import type { Manifest } from '../../../../scripts/lib/repository/manifest.ts';
 import { temporaryFolder } from '../../../support/folders.ts';
 import { makeTree } from '../../../support/trees.ts';
 
@@ -167,5 +170,33 @@ describe('the digest of a tree', () => {
     const special = digestOfFolder(folder, '--mode=u+s');
     assert.equal(special.treeDigest, before.treeDigest);
     assert.notEqual(special.ownerDigest, before.ownerDigest);
+  });
+
+  test('has access lists and attributes in digests of their own, by kind: one that is lost or changed is named', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'f'), 'x');
+    const withAttributes = (...attributes: string[]) =>
+      digestOfFolder(folder, ...attributes.map((each) => `--pax-option=SCHILY.${each}`));
+    const before = withAttributes('xattr.user.note:=one', 'xattr.trusted.note:=two', 'acl.access:=user:7:r--');
+    assert.deepEqual(
+      before.attributes.map(({ kind, entries }) => `${kind} ${entries}`),
+      ['acl 2', 'trusted 2', 'user 2'],
+    );
+    const none = { tables: [], sequences: [] };
+    const compared = (after: typeof before) => compareTrees({ ...none, ...before }, { ...none, ...after });
+    assert.deepEqual(compared(before), []);
+    assert.deepEqual(
+      compared(withAttributes('xattr.user.note:=ONE', 'xattr.trusted.note:=two', 'acl.access:=user:7:r--')),
+      ['attributes user.*: 2, expected 2, and they are others'],
+    );
+    assert.deepEqual(compared(withAttributes('xattr.user.note:=one', 'xattr.trusted.note:=two')), [
+      'access lists: 0, expected 2',
+    ]);
+    // what could not be set is left out of the comparison, and told of
+    const manifest = { ...none, ...before } as unknown as Manifest;
+    const said = ["setxattrat: Cannot set 'trusted.note' extended attribute for file 'f': Operation not permitted"];
+    const without = withAttributes('xattr.user.note:=one', 'acl.access:=user:7:r--');
+    const found = withoutUnset({ ...none, ...without }, manifest, unsetKinds(manifest, said));
+    assert.deepEqual(compareTrees(manifest, found), []);
   });
 });

@@ -9,6 +9,8 @@ const PERMISSIONS = 0o777;
 const BLOCK = 4096;
 const ZEROS = Buffer.alloc(BLOCK);
 const OWNERS_KEPT = 100;
+/** tar's names of what is beside a file's bytes and permissions, with the kind that ours are compared by. */
+const ATTRIBUTE = /^SCHILY\.(?:(acl)\.(?:access|default)|xattr\.(user|security|trusted|system)\..*)$/s;
 
 /**
  * @typedef {object} TreeReport
@@ -17,6 +19,7 @@ const OWNERS_KEPT = 100;
  * @property {string} treeDigest
  * @property {string} ownerDigest
  * @property {{ owner: string, entries: number }[]} owners
+ * @property {{ kind: string, entries: number, digest: string }[]} attributes
  */
 
 /** Counts and digests what an archive holds. Its visitor of TarReader. */
@@ -28,6 +31,8 @@ export class TreeDigest {
   #fileBytes = 0;
   /** @type {Map<string, number>} */
   #owners = new Map();
+  /** Access lists and extended attributes, by kind: not everybody may restore each. @type {Map<string, { entries: number, hash: import('node:crypto').Hash }>} */
+  #attributes = new Map();
   /** @type {FileDigest | undefined} */
   #file;
 
@@ -44,7 +49,24 @@ export class TreeDigest {
       ? [type === '1' ? linkName.replace(/^\.\//, '') : linkName]
       : [mode & PERMISSIONS, mtime, device];
     this.#headers.update(fields(type, name, ...shown));
+    this.#noteAttributes(member);
     if (type === '0') this.#file = new FileDigest(member, this.#bytes);
+  }
+
+  /** @param {import('./tar-header.mjs').Member} member */
+  #noteAttributes({ name, type, extended }) {
+    // another name of what has them already
+    if (type === '1') return;
+    for (const key of [...extended.keys()].sort()) {
+      const [, acl, namespace] = ATTRIBUTE.exec(key) ?? [];
+      const kind = acl ?? namespace;
+      const value = extended.get(key);
+      if (kind === undefined || value === undefined) continue;
+      const of = this.#attributes.get(kind) ?? { entries: 0, hash: createHash('sha256') };
+      of.entries += 1;
+      of.hash.update(fields(name, key, value));
+      this.#attributes.set(kind, of);
+    }
   }
 
   /** @param {Buffer} chunk */
@@ -72,6 +94,9 @@ export class TreeDigest {
         .sort((a, b) => b[1] - a[1])
         .slice(0, OWNERS_KEPT)
         .map(([owner, entries]) => ({ owner, entries })),
+      attributes: [...this.#attributes]
+        .sort()
+        .map(([kind, { entries, hash }]) => ({ kind, entries, digest: hash.digest('hex') })),
     };
   }
 }

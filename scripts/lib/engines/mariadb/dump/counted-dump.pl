@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 
-use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20, LINE_KEPT => 1 << 12 };
+use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20, LINE_KEPT => 1 << 17 };
 
 my ($report, @command) = @ARGV;
 # a dump writes 4 KB at a time, which to a pipe costs as much as half of its own work
@@ -18,8 +18,11 @@ for my $name (qw(TERM INT HUP)) {
 # wider pipes mean fewer switches between the processes; where that is not allowed they stay as they are
 fcntl($_, F_SETPIPE_SZ, BLOCK) for $dump, *STDOUT;
 
+my $NAME = qr/`(?:[^`]|``)*`/;
+my $COLUMN = qr/(?:$NAME|row_start|row_end)/;
 my (%rows, $table, $in_code, $is_unknown);
 my $line = '';    # the beginning of a line that has not ended yet
+my ($length, $longest) = (0, 0);    # of that line so far, and of the longest of those that did not fit a block
 while (1) {
   my $read = sysread($dump, my $chunk, BLOCK);
   defined $read or die "reading: $!\n";
@@ -31,6 +34,11 @@ while (1) {
     $done += $written;
   }
   my $end = rindex($chunk, "\n") + 1;
+  if ($length > 0 || $end == 0) {
+    $length += $end == 0 ? $read : index($chunk, "\n");
+    $longest = $length if $length > $longest;
+  }
+  $length = $read - $end if $end > 0;
   if ($end == 0) {
     # of a row longer than a block only the beginning matters
     $line .= substr($chunk, 0, LINE_KEPT) if length($line) < LINE_KEPT;
@@ -48,7 +56,7 @@ unless (close $dump) {
 }
 open(my $file, '>', $report) or die "$report: $!\n";
 if ($is_unknown) { print $file "unknown\n" }
-else { print $file unpack('H*', $_), " $rows{$_}\n" for sort keys %rows; print $file "end\n" }
+else { print $file unpack('H*', $_), " $rows{$_}\n" for sort keys %rows; print $file "longest $longest\nend\n" }
 close($file) or die "$report: $!\n";
 
 # Takes whole lines.
@@ -90,7 +98,10 @@ sub count {
   $rows{$table} += ($_[0] =~ tr/\n//) - $others;
 }
 
-# A line that is no row must not have one in it.
+# A line that is no row must not have one in it, but for the first of a statement that names its columns.
 sub other {
-  $is_unknown = 1 if substr($_[0], $_[1], 6) eq 'INSERT' && substr($_[0], $_[1], LINE_KEPT) =~ /^[^\n]* VALUES \(/;
+  return unless substr($_[0], $_[1], 6) eq 'INSERT';
+  my $line = substr($_[0], $_[1], LINE_KEPT);
+  if ($line =~ /^INSERT INTO $NAME \($COLUMN(?:, $COLUMN)*\) VALUES \(/) { $rows{$table}++ }
+  elsif ($line =~ /^[^\n]* VALUES \(/) { $is_unknown = 1 }
 }

@@ -18,12 +18,16 @@ import { type Connection, connect } from '../server/connection.ts';
 import { countCode, displayName, readSequences } from '../server/contents.ts';
 import { asStored } from '../server/databases.ts';
 import { readFacts } from '../server/facts.ts';
+import { HISTORY_OPTION, readVersioned, whyWithoutHistory } from '../server/history.ts';
 import { takeLock } from '../server/locks.ts';
 import { isOlder, type Program, programFor } from '../server/programs.ts';
+import { putBackLeft } from '../server/raised.ts';
 import { assertDumpsAll } from '../server/session.ts';
 import { seriesOf } from '../server/version.ts';
 import { assertNotHalfSwapped } from '../swap/journal.ts';
+import { assertComplete } from './completion.ts';
 import { readGlobals } from './globals.ts';
+import { notRestorable, packetWarning } from './not-restorable.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
 
 const COUNTER = fileURLToPath(new URL('./counted-dump.pl', import.meta.url));
@@ -39,6 +43,7 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
   };
   try {
     assertDumpsAll(connection.variables);
+    await putBackLeft(connection);
     const source = await asStored(connection, given);
     const dumped = putAside === undefined ? source : { ...source, database: putAside };
     await assertExists(connection, dumped);
@@ -49,8 +54,16 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
     warnOfOtherVersion(program, connection);
     await assertSeesEverything(connection, dumped);
     await warnOfWhatIsLost(connection, dumped);
-    const facts = await readFacts(connection, dumped.database, program);
-    warnOfInvalidViews(source, facts.invalid ?? []);
+    const read = await readFacts(connection, dumped.database, program);
+    const versioned = await readVersioned(connection, dumped.database);
+    const why = whyWithoutHistory(connection, program, versioned);
+    const options = dumpOptions(versioned.all.length > 0 && why === undefined);
+    const warnings = await notRestorable(connection, dumped.database, {
+      invalid: read.invalid ?? [],
+      versioned: versioned.all,
+      why,
+    });
+    const facts = { ...read, warnings };
     const before = await readOutside(connection, dumped, facts.invalid);
     const patienceSeconds = await readPatience(connection);
     const createdAt = await serverTime(connection);
@@ -61,14 +74,19 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
       streams: [
         {
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-          stage: dumpStage(dumped, connection, program, report, facts.invalid ?? []),
+          stage: dumpStage(dumped, connection, program, { report, options, ignored: facts.invalid ?? [] }),
           verifyEnd: (tail) => assertComplete(tail),
         },
       ],
       jobs: 1,
-      explain: (error) => ofSlowReader(error, patienceSeconds),
-      contents: (dumpEnded) =>
-        dumpedContents(report, before, () => readOutside(connection, dumped, facts.invalid), dumpEnded),
+      explain: (error) => ofCharacterSet(ofSlowReader(error, patienceSeconds), connection),
+      contents: async (dumpEnded) => {
+        const readAfter = () => readOutside(connection, dumped, facts.invalid);
+        const contents = await dumpedContents(report, before, readAfter, dumpEnded);
+        const ofPacket = await packetWarning(connection, contents.longestRowBytes);
+        if (ofPacket !== undefined) warnings.push(ofPacket);
+        return contents;
+      },
       globals: () => readGlobals(connection, dumped.database),
       close: async () => {
         await secondPassed(createdAt, () => serverTime(connection), signal);
@@ -112,6 +130,16 @@ function ofSlowReader(error: unknown, patienceSeconds: number): unknown {
   });
 }
 
+/** mariadb-dump asks for names in the character set that such a server takes no notice of. */
+function ofCharacterSet(error: unknown, { variables }: Connection): unknown {
+  const own = variables.get('character_set_client') ?? 'utf8mb4';
+  if (!(error instanceof OperatorError) || own.startsWith('utf8') || !/mariadb-dump/.test(error.message)) return error;
+  return new OperatorError(error.code, error.message, {
+    hint: `The server gives every client ${own}, whatever it asks for (skip-character-set-client-handshake): names of tables and columns beyond it cannot be dumped. Take that out of its configuration.`,
+    cause: error,
+  });
+}
+
 async function assertExists(connection: Connection, source: DatabaseSource): Promise<void> {
   const rows = await connection.query('select 1 from information_schema.schemata where schema_name = ?', [
     source.database,
@@ -131,15 +159,8 @@ function warnOfOtherVersion(program: Program, { server }: Connection): void {
   );
 }
 
-function warnOfInvalidViews({ name }: DatabaseSource, views: readonly string[]): void {
-  if (views.length === 0) return;
-  log.warn(
-    `${name}: views that refer to what is not there are not in the dump, as they could not be restored: ${views.map(displayName).join(', ')}. Mend or drop them`,
-  );
-}
-
 /** What decides how a dump is worded: what is restored is dumped in the same words. */
-export const DUMP_OPTIONS = [
+const DUMP_OPTIONS = [
   '--single-transaction',
   '--quick',
   '--routines',
@@ -150,12 +171,17 @@ export const DUMP_OPTIONS = [
   '--max-allowed-packet=1G',
 ] as const;
 
+/** @param withHistory former versions of the rows of system-versioned tables too */
+export const dumpOptions = (withHistory: boolean): string[] => [
+  ...DUMP_OPTIONS,
+  ...(withHistory ? [HISTORY_OPTION] : []),
+];
+
 function dumpStage(
   source: DatabaseSource,
   connection: Connection,
   program: Program,
-  report: string,
-  ignored: readonly string[],
+  { report, options, ignored }: { report: string; options: readonly string[]; ignored: readonly string[] },
 ): Stage {
   return {
     name: NAME,
@@ -165,7 +191,7 @@ function dumpStage(
       report,
       program.path,
       ...clientArguments(source, connection),
-      ...DUMP_OPTIONS,
+      ...options,
       ...ignored.map((view) => `--ignore-table=${source.database}.${view}`),
       '--',
       source.database,
@@ -178,16 +204,6 @@ function dumpStage(
       ],
     ],
   };
-}
-
-/** @throws OperatorError DUMP_INCOMPLETE when a dump does not end as mariadb-dump ends one */
-export function assertComplete(tail: string): void {
-  if (/\n-- Dump completed(?: on [^\n]*)?\n$/.test(tail)) return;
-  throw new OperatorError(
-    'DUMP_INCOMPLETE',
-    "the dump does not end with mariadb-dump's completion marker: it is not whole",
-    { hint: "Nothing of it is used. Look at the database server's log for the time of the dump." },
-  );
 }
 
 /** What no transaction of the dump holds still: where sequences stand, and how much code there is. */
@@ -227,24 +243,25 @@ async function dumpedContents(
   // what was made or dropped meanwhile may or may not be in the dump
   const isSteady = isDeepStrictEqual(before.codeObjects, after.codeObjects);
   return {
-    tables: parseCounts(await readFile(report, 'utf8'), before.source),
+    ...parseCounts(await readFile(report, 'utf8'), before.source),
     sequences,
     ...(isSteady ? { codeObjects: before.codeObjects } : {}),
   };
 }
 
-function parseCounts(report: string, source: DatabaseSource): Contents['tables'] {
+function parseCounts(report: string, source: DatabaseSource): Pick<Contents, 'tables' | 'longestRowBytes'> {
   const lines = report.trimEnd().split('\n');
   if (lines.at(-1) !== 'end') {
     log.warn(
       `${source.name}: this mariadb-dump writes rows in a form that cannot be counted; the manifest has no counts`,
     );
-    return [];
+    return { tables: [] };
   }
-  return lines.slice(0, -1).map((line) => {
+  const tables = lines.slice(0, -2).map((line) => {
     const [name = '', rows] = line.split(' ');
     return { table: displayName(Buffer.from(name, 'hex').toString('utf8')), rows: Number(rows) };
   });
+  return { tables, longestRowBytes: Number(lines.at(-2)?.split(' ')[1]) };
 }
 
 /** The server's clock in milliseconds. */

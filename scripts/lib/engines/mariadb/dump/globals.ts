@@ -1,14 +1,14 @@
-import { messageOf } from '../../../errors.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
 import { readDefiners } from '../server/facts.ts';
 
-const BEGIN = '-- account ';
+/** Begins what is about one account. */
+export const BEGIN = '-- account ';
 
 /** What the server calls an account that it does not have, depending on the statement. */
 const NO_SUCH_ACCOUNT = ['ER_PASSWORD_NO_MATCH', 'ER_NONEXISTING_GRANT', 'ER_CANNOT_USER', 'ER_INVALID_ROLE'];
 
-interface Account {
+export interface Account {
   readonly user: string;
   readonly host: string;
 }
@@ -16,7 +16,7 @@ interface Account {
 const asSql = ({ user, host }: Account) =>
   host === '' ? quoteIdentifier(user) : `${quoteIdentifier(user)}@${quoteIdentifier(host)}`;
 
-/** Every account that is granted something on the database or that its code runs as, and the roles of those. */
+/** Every account that is granted something on the database, itself or through a role, or that its code runs as, and the roles of those. */
 async function concerned(connection: Connection, database: string): Promise<Account[]> {
   const rows = await connection.query<Account>(
     `select user, host from mysql.db where ? like db
@@ -29,7 +29,11 @@ async function concerned(connection: Connection, database: string): Promise<Acco
     const at = definer.lastIndexOf('@');
     return at < 0 ? { user: definer, host: '' } : { user: definer.slice(0, at), host: definer.slice(at + 1) };
   });
-  const all = new Map([...rows, ...definers].map((account) => [asSql(account), account]));
+  const members = await membersOf(
+    connection,
+    rows.filter(({ host }) => host === ''),
+  );
+  const all = new Map([...rows, ...members, ...definers].map((account) => [asSql(account), account]));
   for (const account of all.values()) {
     const roles = await connection.query<{ role: string }>(
       'select role from mysql.roles_mapping where user = ? and host = ?',
@@ -40,6 +44,21 @@ async function concerned(connection: Connection, database: string): Promise<Acco
   }
   // PUBLIC is there, and so is the one that came with the server
   return [...all.values()].filter(({ user, host }) => user !== '' && !(user === 'PUBLIC' && host === ''));
+}
+
+/** Who has what is granted on the database through a role, or through a role of a role. */
+async function membersOf(connection: Connection, roles: readonly Account[]): Promise<Account[]> {
+  const found = new Map<string, Account>();
+  const asked = [...roles];
+  for (const { user: role } of asked) {
+    const rows = await connection.query<Account>('select user, host from mysql.roles_mapping where role = ?', [role]);
+    for (const member of rows) {
+      if (found.has(asSql(member))) continue;
+      found.set(asSql(member), member);
+      if (member.host === '') asked.push(member);
+    }
+  }
+  return [...found.values()];
 }
 
 /**
@@ -73,7 +92,7 @@ export async function readGlobals(connection: Connection, database: string): Pro
   }
 }
 
-async function readAccount(connection: Connection, account: Account): Promise<string[]> {
+export async function readAccount(connection: Connection, account: Account): Promise<string[]> {
   const name = asSql(account);
   const made =
     account.host === ''
@@ -90,36 +109,4 @@ async function readAccount(connection: Connection, account: Account): Promise<st
     `${BEGIN}${name}`,
     ...[made ?? '', ...grants].map((text) => `${text.replace(/^CREATE (USER|ROLE) /, 'CREATE $1 IF NOT EXISTS ')};`),
   ];
-}
-
-/**
- * Makes the accounts that the server lacks. Those that it has are left as they are.
- * @returns the grants of those that were made, for when what they are about is there
- */
-export async function makeMissingAccounts(connection: Connection, globals: string): Promise<string[]> {
-  const made: string[] = [];
-  const failed: string[] = [];
-  const grants: string[] = [];
-  await connection.query("set session sql_mode = ''");
-  for (const block of globals.split(`\n${BEGIN}`).slice(1)) {
-    const [name = '', create = '', ...its] = block.trimEnd().split('\n');
-    try {
-      await connection.query(create.replace(/;$/, '').replace(' IF NOT EXISTS ', ' '));
-      made.push(name);
-      grants.push(...its.map((grant) => grant.replace(/;$/, '')));
-    } catch (error) {
-      // it is there
-      if (errorName(error) !== 'ER_CANNOT_USER') failed.push(name);
-    }
-  }
-  if (made.length > 0) log.info(`made accounts that the server lacked: ${made.join(', ')}`);
-  if (failed.length > 0) log.warn(`accounts of the backup that this user could not make: ${failed.join(', ')}`);
-  return grants;
-}
-
-/** What cannot be granted is told: the restore counts without it. */
-export async function giveGrants(connection: Connection, grants: readonly string[]): Promise<void> {
-  for (const grant of grants) {
-    await connection.query(grant).catch((error: unknown) => log.warn(`not granted: ${grant}: ${messageOf(error)}`));
-  }
 }

@@ -50,12 +50,4 @@ export async function warnOfWhatIsLost(connection: Connection, { name, database 
       `${name}: these tables are not transactional, and what is written to them during the dump may or may not be in it: ${named}. ALTER TABLE … ENGINE=InnoDB fixes that`,
     );
   }
-  const versioned = await connection.query<{ table: string }>(
-    "select table_name as `table` from information_schema.tables where table_schema = ? and table_type = 'SYSTEM VERSIONED' order by binary table_name",
-    [database],
-  );
-  if (versioned.length > 0) {
-    const named = versioned.map(({ table }) => displayName(table)).join(', ');
-    log.warn(`${name}: of system-versioned tables the current rows are in the dump, not their history: ${named}`);
-  }
 }

@@ -7,11 +7,12 @@
 #  - A sequence in a default is named with its database, and here it means the staging one. LOCK TABLES does not reach
 #    it: such a table is loaded without.
 #  - Views are made when all else is there: by whoever reads the file, which has them by line, hexadecimal: what it is, its
-#    name, character set, collation and text. Events are named there too: of those whose time is over the server makes none.
-#  - A rehearsal's server has no keys: tables are not encrypted there.
+#    name, character set, collation and text. Events are named there too: of those whose time is over the server makes none;
+#    and that former versions of rows are in the dump.
+#  - A rehearsal's server has no keys and none of the source's folders: tables are not encrypted there, and lie where all do.
 #  - mariadb-dump divides the account of an event at its first @, and means the last.
 #  - Events must not run in the staging database: those that would are made as on a replica.
-#  - What changes to another database is refused.
+#  - A dump of one database that makes it and changes to it means the staging one. Another one is refused.
 use strict;
 use warnings;
 
@@ -34,7 +35,7 @@ my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
 my $END_OF_DATA = "\nUNLOCK TABLES;";
 
 my ($buffer, $is_data, $code, $is_over) = ('', 0, undef, 0);
-my ($table, %has_sequence, $view, %view_session) = ('');
+my ($its_name, $table, %has_sequence, $view, %view_session, $has_history) = (undef, '');
 until ($is_over) {
   my $read = sysread(STDIN, $buffer, BLOCK, length $buffer);
   defined $read or die "reading: $!\n";
@@ -85,12 +86,32 @@ sub plain {
   my ($line) = @_;
   # a line of newer dumps that older clients take for a command
   return '' if $line =~ m{^/\*M?!999999\\- };
-  refuse("it changes to another database: $line") if $line =~ m{^\s*(?:USE\s|(?:/\*!\d+\s*)?(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b)}i;
+  return '' if names_database($line);
   if ($line =~ /^CREATE TABLE `((?:[^`]|``)*)` \(/) { $table = $1 }
   elsif ($line =~ /^  `/ && $line =~ s/(?<= DEFAULT |..DEFAULT.\()((?:nextval|lastval)\()`\Q$its\E`\./$1`$quoted`./i) { $has_sequence{$table} = 1 }
-  elsif ($purpose eq 'rehearses' && $line =~ /^\) ENGINE=/) { $line =~ s/ `?ENCRYPTED`?=\S+?(?=[ ;])| `?ENCRYPTION_KEY_ID`?=\d+//gi }
+  elsif ($line =~ /^\) ENGINE=(\w+)/) {
+    note(engine => $table, $1) unless $1 eq 'InnoDB';
+    $line =~ s/ `?ENCRYPTED`?=\S+?(?=[ ;])| `?ENCRYPTION_KEY_ID`?=\d+| (?:DATA|INDEX) DIRECTORY='[^']*'//gi if $purpose eq 'rehearses';
+  }
   elsif ($line =~ m{^/\*!50001 SET (character_set_client|collation_connection) += (\w+) \*/;}) { $view_session{$1} = $2 }
+  elsif ($line =~ m{^/\*M!\d+ SET \@old_system_versioning_insert_history=} && !$has_history++) { note('history') }
   return in_staging($line);
+}
+
+# Whether a line makes, drops or changes to a database. The one that it was dumped of is the staging one here, which is
+# there, and stays.
+sub names_database {
+  my ($line) = @_;
+  return 0 unless $line =~ m{^\s*(?:(USE)\b|(?:/\*!\d+\s*)?(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b)}i;
+  my ($name) = $line =~ m{^\s*USE\s+(`(?:[^`]|``)*`|[^\s;`]+)\s*;?\s*$}i ? $1
+    : $line =~ m{^\s*(?:/\*!\d+\s*)?(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b(?:\s|IF NOT EXISTS|IF EXISTS|/\*!\d+|\*/)*(`(?:[^`]|``)*`|\w+)[^;]*;\s*$}i ? $1
+    : refuse("it changes to another database: $line");
+  ($name = substr($name, 1, -1)) =~ s/``/`/g if $name =~ /^`/;
+  $its_name //= $name;
+  refuse("it holds more than one database, $its_name and $name: load the part between USE `$its_name` and the next USE alone") if $name ne $its_name;
+  # what names a table or a sequence with its database means that one
+  $its = $name =~ s/`/``/gr;
+  return 1;
 }
 
 # Takes what stands in comments of versions, over several lines.

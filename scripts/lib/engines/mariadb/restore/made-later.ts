@@ -33,20 +33,32 @@ const leftOutOf = new Map<string, readonly LeftOut[]>();
 /** What the restore into this database of this process left out, with a word. */
 export const leftOut = (staging: string): readonly LeftOut[] => leftOutOf.get(staging) ?? [];
 
+const withHistory = new Set<string>();
+
+/** Whether former versions of rows came with what was loaded into this database by this process. */
+export const cameWithHistory = (staging: string): boolean => withHistory.has(staging);
+
 const unquote = (quoted: string) => quoted.slice(1, -1).replaceAll('``', '`');
 
 interface Noted {
   readonly views: readonly CodeObject[];
   readonly events: readonly string[];
+  readonly hasHistory: boolean;
+  /** Of tables that are not InnoDB's. */
+  readonly engines: readonly { readonly table: string; readonly engine: string }[];
 }
 
 function read(path: string, dumped: string, staging: string): Noted {
   const views: CodeObject[] = [];
   const events: string[] = [];
+  const engines: { table: string; engine: string }[] = [];
+  let hasHistory = false;
   for (const line of existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []) {
     const [what, name = '', charset = '', collation = '', text = ''] = line
       .split(' ')
       .map((field) => Buffer.from(field, 'hex').toString('utf8'));
+    if (what === 'history') hasHistory = true;
+    if (what === 'engine') engines.push({ table: displayName(name.replaceAll('``', '`')), engine: charset });
     if (what === 'event') events.push(unquote(name));
     if (what !== 'view') continue;
     views.push({
@@ -58,7 +70,7 @@ function read(path: string, dumped: string, staging: string): Noted {
       collation: collation || 'utf8mb4_general_ci',
     });
   }
-  return { views, events };
+  return { views, events, hasHistory, engines };
 }
 
 /**
@@ -72,7 +84,9 @@ export async function makeLater(
   connection: Connection,
   { path, dumped, staging }: { path: string; dumped: string; staging: string },
 ): Promise<void> {
-  const { views, events } = read(path, dumped, staging);
+  const { views, events, hasHistory, engines } = read(path, dumped, staging);
+  await tellOfEngines(connection, staging, engines);
+  if (hasHistory) withHistory.add(staging);
   const others = (await listDatabases(connection)).filter((name) => name !== staging);
   const without: LeftOut[] = [];
   for (const { object, reason } of await createViews(connection, staging, views)) {
@@ -100,6 +114,25 @@ export async function makeLater(
     );
   }
   leftOutOf.set(staging, without);
+}
+
+const enginesOf = new Map<string, Readonly<Record<string, string>>>();
+
+/** The tables, as people write them, of a restore of this process whose storage engine the server lacks, and which that is. */
+export const otherEngines = (staging: string): Readonly<Record<string, string>> => enginesOf.get(staging) ?? {};
+
+/** A server makes a table whose storage engine it lacks in its default one, without an error. */
+async function tellOfEngines(connection: Connection, staging: string, engines: Noted['engines']): Promise<void> {
+  const rows = await connection.query<{ name: string }>(
+    "select engine as name from information_schema.engines where support in ('YES', 'DEFAULT')",
+  );
+  const supported = new Set(rows.map(({ name }) => name.toLowerCase()));
+  const others = engines.filter(({ engine }) => !supported.has(engine.toLowerCase()));
+  enginesOf.set(staging, Object.fromEntries(others.map(({ table, engine }) => [table, engine])));
+  if (others.length === 0) return;
+  log.warn(
+    `this server lacks the storage engines of some tables, and has made them in another: ${others.map(({ table, engine }) => `${table} (${engine})`).join(', ')}. INSTALL SONAME gives it the engine, ALTER TABLE … ENGINE the table`,
+  );
 }
 
 /** The databases, other than its own, whose tables a view names. */

@@ -1,12 +1,12 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
-import { DUMP_OPTIONS } from '../dump/dump.ts';
+import { dumpOptions } from '../dump/dump.ts';
 import { clientArguments, clientEnvironment } from '../server/client.ts';
 import type { Connection } from '../server/connection.ts';
 import { readInvalidViews } from '../server/facts.ts';
 import { programFor } from '../server/programs.ts';
-import { leftOut } from './made-later.ts';
+import { cameWithHistory, leftOut, otherEngines } from './made-later.ts';
 
 /** What the restored database is read with, once more. */
 export interface ProofParts {
@@ -24,6 +24,7 @@ export function proofSide({ connection, source, staging, dumped }: ProofParts): 
     serverVersion: connection.server.text,
     renamed: { [staging]: dumped },
     leftOut: () => leftOut(staging),
+    otherEngines: () => otherEngines(staging),
     through: async () => undefined,
     read: async () => {
       const program = await programFor('mariadb-dump');
@@ -33,7 +34,7 @@ export function proofSide({ connection, source, staging, dumped }: ProofParts): 
         name: 'mariadb-dump',
         ...inLargeWrites(program.path, [
           ...clientArguments(source, connection),
-          ...DUMP_OPTIONS,
+          ...dumpOptions(cameWithHistory(staging)),
           ...ignored.map((view) => `--ignore-table=${staging}.${view}`),
           '--',
           staging,

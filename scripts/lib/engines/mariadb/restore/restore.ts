@@ -1,25 +1,26 @@
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
-import { assertComplete } from '../dump/dump.ts';
-import { giveGrants, makeMissingAccounts } from '../dump/globals.ts';
+import { assertComplete, assertForeignComplete } from '../dump/completion.ts';
 import { clientArguments, clientEnvironment } from '../server/client.ts';
 import { listCode } from '../server/code-objects.ts';
 import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
-import { countContents, listTables } from '../server/contents.ts';
+import { countCode, countContents, listTables } from '../server/contents.ts';
 import { asStored, freeBesideName, listDatabases, storedName } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
 import { programFor } from '../server/programs.ts';
-import { raiseLimits } from '../server/raised.ts';
+import { makesFunctions, type Needs, raiseLimits } from '../server/raised.ts';
 import { LOADING, settingsFor } from '../server/session.ts';
 import { swapDatabases } from '../swap/swap.ts';
+import { type Accounts, giveGrants, makeMissingAccounts, rehearseAccounts } from './accounts.ts';
 import { withoutRows } from './client-words.ts';
 import { dropLeftovers } from './leftovers.ts';
-import { laterFile, makeLater, withLeftOut } from './made-later.ts';
+import { cameWithHistory, laterFile, makeLater, withLeftOut } from './made-later.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
 import { proofSide } from './proof-side.ts';
 import { assertEmpty, createStaging, discard } from './staging.ts';
@@ -42,24 +43,58 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
     await dropLeftovers(connection, place);
     const targetExists = (await listDatabases(connection)).includes(target);
     await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
-    const grants = globals === undefined ? [] : await makeMissingAccounts(connection, globals);
+    // those of a rehearsal are made when what they are granted is there
+    const isGiven = globals !== undefined && options.rehearses !== true;
+    const accounts = isGiven ? await makeMissingAccounts(connection, globals) : NONE;
     const dumped = manifest?.database ?? source.database;
-    putBack = await raiseLimits(connection, source);
-    const known = { putBack, connection, source, target, signal, dumped, rehearses: options.rehearses === true };
+    const liveCode = targetExists ? await countCode(connection, target) : {};
+    putBack = await raiseLimits(connection, source, needsOf(manifest, liveCode));
+    const comment = manifest?.comment ?? '';
+    const known = {
+      globals: options.rehearses === true ? globals : undefined,
+      definers: manifest?.roles ?? [],
+      hasManifest: manifest !== undefined,
+      comment,
+      putBack,
+      connection,
+      source,
+      target,
+      signal,
+      dumped,
+      rehearses: options.rehearses === true,
+    };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
-      return session({ ...known, staging: to, isForeign: true, swaps: false, grants: [] });
+      return session({ ...known, staging: to, isForeign: true, swaps: false, accounts: { ...accounts, grants: [] } });
     }
     const staging = await freeBesideName(connection, target, 'restoring');
-    await createStaging(connection, source, staging, to === undefined ? target : source.database, manifest);
+    const like = to === undefined ? target : source.database;
+    await createStaging(connection, source, { staging, target, like }, manifest);
     const swaps = to === undefined;
-    return session({ ...known, staging, isForeign: false, swaps, grants: swaps ? grants : [] });
+    return session({
+      ...known,
+      staging,
+      isForeign: false,
+      swaps,
+      accounts: swaps ? accounts : { ...accounts, grants: [] },
+    });
   } catch (error) {
     await putBack();
     await connection.close();
     throw error;
   }
 }
+
+/** Without a manifest nobody knows what a dump needs. What is replaced gets its code again where it is kept. */
+function needsOf(manifest: Manifest | undefined, liveCode: Readonly<Record<string, number>>): Needs {
+  const { longestRowBytes, codeObjects } = manifest ?? {};
+  return {
+    longestBytes: longestRowBytes,
+    makesFunctions: codeObjects === undefined || makesFunctions(codeObjects) || makesFunctions(liveCode),
+  };
+}
+
+const NONE: Accounts = { grants: [], ungiven: [] };
 
 interface SessionParts {
   /** Puts back what was widened for the load. */
@@ -72,15 +107,38 @@ interface SessionParts {
   /** The database that was dumped. */
   readonly dumped: string;
   readonly rehearses: boolean;
+  /** Ours wrote the dump, with the options that we know. */
+  readonly hasManifest: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
-  /** What is to be granted once the restored database is in place. */
-  readonly grants: readonly string[];
+  /** Of the database that was dumped. */
+  readonly comment: string;
+  /** What is to be granted once the restored database is in place, and what could not be given already. */
+  readonly accounts: Accounts;
+  /** Of a rehearsal, which makes accounts to see whether that can be done. */
+  readonly globals: string | undefined;
+  readonly definers: readonly string[];
   readonly signal: AbortSignal;
 }
 
 function session(parts: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, swaps, grants, signal, dumped, rehearses, putBack } = parts;
+  const {
+    connection,
+    source,
+    target,
+    staging,
+    isForeign,
+    swaps,
+    accounts,
+    globals,
+    definers,
+    signal,
+    dumped,
+    rehearses,
+    putBack,
+    comment,
+    hasManifest,
+  } = parts;
   const point = pointOfNoReturn();
   const later = laterFile();
   let making: Promise<void> | undefined;
@@ -98,7 +156,7 @@ function session(parts: SessionParts): RestoreSession {
           {
             into: await loadStage(source, connection, { staging, dumped, later: later.path, rehearses }),
             // the loading stage leaves out by itself what a server would not understand
-            verifyEnd: (tail) => assertComplete(tail),
+            verifyEnd: hasManifest ? assertComplete : assertForeignComplete,
           },
         ],
       },
@@ -106,13 +164,16 @@ function session(parts: SessionParts): RestoreSession {
     proof: proofSide({ connection, source, staging, dumped }),
     contents: async () => {
       await made();
-      const contents = await onConnection(source, signal, (own) => countContents(own, staging));
+      const contents = await onConnection(source, signal, (own) =>
+        countContents(own, staging, cameWithHistory(staging)),
+      );
       return { ...contents, codeObjects: withLeftOut(contents.codeObjects ?? {}, staging) };
     },
     prepare: async () => {
       await made();
       await onConnection(source, signal, (own) => prepare(own, staging, swaps));
-      return [];
+      if (globals === undefined) return accounts.ungiven;
+      return onConnection(source, signal, (own) => rehearseAccounts(own, globals, { dumped, staging, definers }));
     },
     commit: async () => {
       if (isForeign) {
@@ -124,15 +185,18 @@ function session(parts: SessionParts): RestoreSession {
           // looked for again: an application may have created it again in the meantime
           const isThere = swaps && (await listDatabases(connection)).includes(target);
           const name = isThere ? await freeBesideName(connection, target, 'previous') : null;
-          const order = { live: target, next: staging, old: name, runsEvents: swaps, undoes: false };
+          const order = { live: target, next: staging, old: name, comment, runsEvents: swaps, undoes: false };
           await swapDatabases(connection, source, order, signal);
           return name;
         },
         // a swap that could be taken back left no journal, and the staging database may go
         (error) => error instanceof OperatorError && error.code === 'RESTORE_FAILED',
       );
-      await giveGrants(connection, grants);
-      return { database: target, previousDatabase: old };
+      return {
+        database: target,
+        previousDatabase: old,
+        ungiven: await giveGrants(connection, accounts.grants, dumped),
+      };
     },
     discard: () => point.unlessPassed(() => discard(source, staging, isForeign)),
     close: async () => {

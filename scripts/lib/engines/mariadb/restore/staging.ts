@@ -7,23 +7,24 @@ import { type Connection, connect, errorName, quoteIdentifier } from '../server/
 import { listTables } from '../server/contents.ts';
 import { dropDatabase } from '../server/databases.ts';
 import { readDefaults } from '../server/facts.ts';
+import { markClause } from '../server/marks.ts';
 import { refused } from './preflight.ts';
 
-/** Made like the live database, or else like the dumped one. */
+/** Made like the dumped database, by which its code is read, or else like the live one. */
 export async function createStaging(
   connection: Connection,
   source: DatabaseSource,
-  staging: string,
-  like: string,
+  { staging, target, like }: { staging: string; target: string; like: string },
   manifest: Manifest | undefined,
 ): Promise<void> {
   const live = await readDefaults(connection, like);
-  const encoding = live?.encoding ?? manifest?.encoding;
-  const collation = live?.collation ?? manifest?.collation;
+  const encoding = manifest?.encoding ?? live?.encoding;
+  const collation = manifest?.collation ?? live?.collation;
   const parts = [
     `create database ${quoteIdentifier(staging)}`,
     encoding === undefined ? '' : `character set ${word(encoding)}`,
     collation === undefined ? '' : `collate ${word(collation)}`,
+    markClause(connection, { role: 'restoring', live: target, name: staging }),
   ];
   try {
     await connection.query(parts.join(' '));

@@ -2,9 +2,10 @@ import type { DatabaseSource } from '../../../source.ts';
 import type { UndoResult } from '../../engine.ts';
 import { nothingToUndo } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
+import { countCode } from '../server/contents.ts';
 import { asStored, besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
 import { takeLock } from '../server/locks.ts';
-import { raiseLimits } from '../server/raised.ts';
+import { makesFunctions, raiseLimits } from '../server/raised.ts';
 import { findUnfinished, type Unfinished } from '../swap/journal.ts';
 import { resumeSwap, swapDatabases } from '../swap/swap.ts';
 
@@ -31,10 +32,14 @@ export async function undoRestore(given: DatabaseSource, signal: AbortSignal): P
     if (completed?.plan.undoes) {
       return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
     }
-    const [previous] = await besideDatabases(connection, live, 'previous');
+    const beside = await besideDatabases(connection, live, 'previous');
+    // of one that does not say what it is nothing is lost by putting it in place
+    const previous = beside.find(({ isOurs }) => isOurs) ?? beside[0];
     if (!previous) throw nothingToUndo(live);
     const liveExists = (await listDatabases(connection)).includes(live);
-    putBack = await raiseLimits(connection, source);
+    // its rows are where they are; its code is made again
+    const code = { ...(await countCode(connection, previous.name)), ...(await countCode(connection, live)) };
+    putBack = await raiseLimits(connection, source, { longestBytes: 0, makesFunctions: makesFunctions(code) });
     const keptAs = await freeBesideName(connection, live, 'undone');
     await swapDatabases(
       connection,

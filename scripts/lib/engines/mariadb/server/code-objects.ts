@@ -1,6 +1,5 @@
-import { messageOf, OperatorError } from '../../../errors.ts';
-import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
-import { requalify } from './view-text.ts';
+import { OperatorError } from '../../../errors.ts';
+import { type Connection, quoteIdentifier } from './connection.ts';
 
 /** What has no rows of its own and cannot be renamed into another database: it is read, and created again there. */
 export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
@@ -14,6 +13,8 @@ export interface CodeObject {
   readonly charset: string;
   readonly collation: string;
   readonly timeZone?: string;
+  /** By which its parameters and variables without a character set of their own are read: not always the database's of now. */
+  readonly databaseCollation?: string;
   /** A view's: where it was read. */
   readonly database?: string;
   /** A trigger's. */
@@ -23,20 +24,34 @@ export interface CodeObject {
 }
 
 /** Stands for the table in a trigger's statement. No trigger can hold it. */
-const TABLE = '\0TABLE\0';
+export const TABLE = '\0TABLE\0';
 
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
 
-/** Everything of a database that is code, its triggers in the order in which they fire. */
-export async function readCode(connection: Connection, database: string): Promise<CodeObject[]> {
+/** Takes what could not be read, and why. */
+export type OnUnreadable = (what: string, error: unknown) => void;
+
+const mustBeReadable: OnUnreadable = (_, error) => {
+  throw error;
+};
+
+/**
+ * Everything of a database that is code, its triggers in the order in which they fire.
+ * @param onUnreadable without it, what cannot be read is an error
+ */
+export async function readCode(
+  connection: Connection,
+  database: string,
+  onUnreadable: OnUnreadable = mustBeReadable,
+): Promise<CodeObject[]> {
   // the server writes quotes as the session's mode wants them
   await connection.query(`set session sql_mode = '', session sql_quote_show_create = 1`);
   await connection.query(`use ${quoteIdentifier(database)}`);
   return [
-    ...(await readRoutines(connection, database)),
-    ...(await readViews(connection, database)),
+    ...(await readRoutines(connection, database, onUnreadable)),
+    ...(await readViews(connection, database, onUnreadable)),
     ...(await readTriggers(connection, database)),
-    ...(await readEvents(connection, database)),
+    ...(await readEvents(connection, database, onUnreadable)),
   ];
 }
 
@@ -51,9 +66,7 @@ function definition(
   shown: Shown,
   column: string,
   what: string,
-): Pick<CodeObject, 'sql' | 'charset' | 'collation'> & {
-  sqlMode: string;
-} {
+): Pick<CodeObject, 'sql' | 'sqlMode' | 'charset' | 'collation' | 'databaseCollation'> {
   const sql = shown[column];
   if (!sql) {
     throw new OperatorError('RESTORE_REFUSED', `the definition of ${what} may not be read by this user`, {
@@ -65,10 +78,15 @@ function definition(
     sqlMode: shown.sql_mode ?? '',
     charset: shown.character_set_client ?? 'utf8mb4',
     collation: shown.collation_connection ?? 'utf8mb4_general_ci',
+    ...(shown['Database Collation'] ? { databaseCollation: shown['Database Collation'] } : {}),
   };
 }
 
-async function readRoutines(connection: Connection, database: string): Promise<CodeObject[]> {
+async function readRoutines(
+  connection: Connection,
+  database: string,
+  onUnreadable: OnUnreadable,
+): Promise<CodeObject[]> {
   const rows = await connection.query<{ name: string; type: string }>(
     `select routine_name as name, routine_type as type from information_schema.routines where routine_schema = ?
      order by field(routine_type, 'PACKAGE', 'PACKAGE BODY', 'FUNCTION', 'PROCEDURE'), binary routine_name`,
@@ -78,21 +96,25 @@ async function readRoutines(connection: Connection, database: string): Promise<C
   for (const { name, type } of rows) {
     const kind = type.toLowerCase() as CodeKind;
     const column = `Create ${type.replace(/\w+/g, (word) => `${word[0]}${word.slice(1).toLowerCase()}`)}`;
-    const shown = await show(connection, type, qualified(database, name));
-    objects.push({ kind, name, ...definition(shown, column, `the ${kind} ${name}`) });
+    await show(connection, type, qualified(database, name))
+      .then((shown) => objects.push({ kind, name, ...definition(shown, column, `the ${kind} ${name}`) }))
+      .catch((error: unknown) => onUnreadable(`the ${kind} ${name}`, error));
   }
   return objects;
 }
 
-async function readViews(connection: Connection, database: string): Promise<CodeObject[]> {
+async function readViews(connection: Connection, database: string, onUnreadable: OnUnreadable): Promise<CodeObject[]> {
   const rows = await connection.query<{ name: string }>(
     'select table_name as name from information_schema.views where table_schema = ? order by binary table_name',
     [database],
   );
   const objects: CodeObject[] = [];
   for (const { name } of rows) {
-    const shown = await show(connection, 'view', qualified(database, name));
-    objects.push({ kind: 'view', name, database, ...definition(shown, 'Create View', `the view ${name}`) });
+    await show(connection, 'view', qualified(database, name))
+      .then((shown) =>
+        objects.push({ kind: 'view', name, database, ...definition(shown, 'Create View', `the view ${name}`) }),
+      )
+      .catch((error: unknown) => onUnreadable(`the view ${name}`, error));
   }
   return objects;
 }
@@ -104,7 +126,8 @@ async function readViews(connection: Connection, database: string): Promise<Code
 async function readTriggers(connection: Connection, database: string): Promise<CodeObject[]> {
   const rows = await connection.query<Record<string, string>>(
     `select trigger_name as name, event_object_table as \`table\`, action_timing as timing, event_manipulation as event,
-       action_statement as body, definer, sql_mode as mode, character_set_client as charset, collation_connection as collation
+       action_statement as body, definer, sql_mode as mode, character_set_client as charset, collation_connection as collation,
+       database_collation as of_database
      from information_schema.triggers where event_object_schema = ?
      order by binary event_object_table, action_timing, event_manipulation, action_order`,
     [database],
@@ -116,6 +139,7 @@ async function readTriggers(connection: Connection, database: string): Promise<C
     sqlMode: row.mode ?? '',
     charset: row.charset ?? 'utf8mb4',
     collation: row.collation ?? 'utf8mb4_general_ci',
+    ...(row.of_database ? { databaseCollation: row.of_database } : {}),
     table: row.table ?? '',
   }));
 }
@@ -129,103 +153,47 @@ function account(definer: string): string {
 }
 
 /** An event's status stands between its schedule and its body. SLAVESIDE is how a dump of a replica has what runs. */
-const EVENT_HEAD =
+export const EVENT_HEAD =
   /^(CREATE (?:DEFINER=(?:`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?|[^`\s]+) )?EVENT `(?:[^`]|``)*` ON SCHEDULE .*? ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE ON SLAVE|DISABLE)(?= )/s;
 
 const DIVIDED_ACCOUNT = /^(CREATE DEFINER=`(?:[^`]|``)*)`@`((?:[^`]|``)*)@([^`@]*`)/;
 
-async function readEvents(connection: Connection, database: string): Promise<CodeObject[]> {
+async function readEvents(connection: Connection, database: string, onUnreadable: OnUnreadable): Promise<CodeObject[]> {
   const rows = await connection.query<{ name: string; status: string; zone: string }>(
     'select event_name as name, status, time_zone as zone from information_schema.events where event_schema = ? order by binary event_name',
     [database],
   );
   const objects: CodeObject[] = [];
-  for (const { name, status, zone } of rows) {
-    const shown = await show(connection, 'event', qualified(database, name));
-    const read = definition(shown, 'Create Event', `the event ${name}`);
-    // the server divides the account at its first @, and means the last
-    const parts = { ...read, sql: read.sql.replace(DIVIDED_ACCOUNT, '$1@$2`@`$3') };
-    if (!EVENT_HEAD.test(parts.sql)) {
-      throw new OperatorError(
-        'RESTORE_REFUSED',
-        `the event ${name} has a form that is not known: ${parts.sql.slice(0, 200)}`,
-      );
-    }
-    objects.push({ kind: 'event', name, ...parts, timeZone: zone, runs: status !== 'DISABLED' });
+  for (const row of rows) {
+    await show(connection, 'event', qualified(database, row.name))
+      .then((shown) => objects.push(eventFrom(shown, row)))
+      .catch((error: unknown) => onUnreadable(`the event ${row.name}`, error));
   }
   return objects;
 }
 
-/**
- * Makes an object in a database, with the settings that it was made with.
- * @param options.table the table that a trigger is put on, if not its own
- * @param options.asleep make an event so that it does not run here
- * @param options.again it is there already, and is made in its own place
- */
-export async function createCode(
-  connection: Connection,
-  database: string,
-  object: CodeObject,
-  options: MakeOptions = {},
-): Promise<void> {
-  await connection.query(`use ${quoteIdentifier(database)}`);
-  await connection.query(
-    `set session sql_mode = ${quoteLiteral(object.sqlMode)}, character_set_client = ${object.charset}, collation_connection = ${object.collation}${
-      object.timeZone === undefined ? '' : `, time_zone = ${quoteLiteral(object.timeZone)}`
-    }`,
-  );
-  try {
-    const statement = statementFor(object, database, options);
-    await connection.query(options.again ? statement.replace(/^create /i, 'create or replace ') : statement);
-  } finally {
-    await connection.query("set session sql_mode = '', time_zone = '+00:00'").catch(() => {});
-    await connection.query('set names utf8mb4').catch(() => {});
+function eventFrom(shown: Shown, { name, status, zone }: { name: string; status: string; zone: string }): CodeObject {
+  const read = definition(shown, 'Create Event', `the event ${name}`);
+  // the server divides the account at its first @, and means the last
+  const parts = { ...read, sql: read.sql.replace(DIVIDED_ACCOUNT, '$1@$2`@`$3') };
+  if (!EVENT_HEAD.test(parts.sql)) {
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `the event ${name} has a form that is not known: ${parts.sql.slice(0, 200)}`,
+    );
   }
-}
-
-interface MakeOptions {
-  readonly table?: string;
-  readonly asleep?: boolean;
-  readonly again?: boolean;
-}
-
-function statementFor(
-  { kind, sql, table, runs, database: from }: CodeObject,
-  into: string,
-  options: MakeOptions,
-): string {
-  if (kind === 'view') return from === undefined ? sql : requalify(sql, from, into);
-  if (kind === 'trigger') return sql.replace(TABLE, () => quoteIdentifier(options.table ?? table ?? ''));
-  if (kind !== 'event') return sql;
-  const status = !runs ? 'DISABLE' : options.asleep ? 'DISABLE ON SLAVE' : 'ENABLE';
-  return sql.replace(EVENT_HEAD, (_, head: string) => `${head} ${status}`);
-}
-
-/** Creates objects that may need one another: one that fails is tried again after the others. Returns what stayed out. */
-export async function createAll(
-  connection: Connection,
-  database: string,
-  objects: readonly CodeObject[],
-): Promise<{ object: CodeObject; reason: string }[]> {
-  let left = [...objects];
-  for (;;) {
-    const failed: { object: CodeObject; reason: string }[] = [];
-    for (const object of left) {
-      try {
-        await createCode(connection, database, object);
-      } catch (error) {
-        failed.push({ object, reason: messageOf(error) });
-      }
-    }
-    if (failed.length === 0 || failed.length === left.length) return failed;
-    left = failed.map(({ object }) => object);
-  }
+  return { kind: 'event', name, ...parts, timeZone: zone, runs: status !== 'DISABLED' };
 }
 
 /** Removes everything of a kind from a database. */
 export async function dropCode(connection: Connection, database: string, kinds: readonly CodeKind[]): Promise<void> {
   for (const { kind, name } of await listCode(connection, database)) {
-    if (kinds.includes(kind)) await connection.query(`drop ${kind} if exists ${qualified(database, name)}`);
+    if (!kinds.includes(kind)) continue;
+    // the word is one in this mode alone, before MariaDB 11.4
+    const isPackage = kind.startsWith('package');
+    if (isPackage) await connection.query("set session sql_mode = 'ORACLE'");
+    await connection.query(`drop ${kind} if exists ${qualified(database, name)}`);
+    if (isPackage) await connection.query("set session sql_mode = ''");
   }
 }
 

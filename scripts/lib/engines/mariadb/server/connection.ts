@@ -107,6 +107,8 @@ async function wrap(
       throw queryError(source, error);
     }
   };
+  // before anything that takes time: some servers let a statement run for no longer than that takes them under load
+  await query('set session max_statement_time = 0').catch(() => {});
   const [row] = await query<{ version: string; id: number; most: string }>(
     'select version() as version, connection_id() as id, cast(@@sql_select_limit as char) as most',
   );

@@ -1,6 +1,7 @@
 import type { Contents } from '../../../repository/manifest.ts';
 import { listCode } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
+import { ALL_VERSIONS } from './history.ts';
 
 /** How many tables are counted in one statement. */
 const BATCH = 50;
@@ -16,34 +17,40 @@ export type TableKind = 'table' | 'sequence' | 'view';
 export async function listTables(
   connection: Connection,
   database: string,
-): Promise<{ name: string; kind: TableKind }[]> {
+): Promise<{ name: string; kind: TableKind; isVersioned: boolean }[]> {
   const rows = await connection.query<{ name: string; type: string }>(
     'select table_name as name, table_type as type from information_schema.tables where table_schema = ? order by binary table_name',
     [database],
   );
   const kinds: Readonly<Record<string, TableKind>> = { VIEW: 'view', SEQUENCE: 'sequence' };
   // SYSTEM VERSIONED is a table too
-  return rows.map(({ name, type }) => ({ name, kind: kinds[type] ?? 'table' }));
+  return rows.map(({ name, type }) => ({
+    name,
+    kind: kinds[type] ?? 'table',
+    isVersioned: type === 'SYSTEM VERSIONED',
+  }));
 }
 
 function batches<T>(items: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / BATCH) }, (_, i) => items.slice(i * BATCH, (i + 1) * BATCH));
 }
 
-/** Exact row counts of every table, as they are now. */
+/** Exact row counts of every table, as they are now; with history, of every version of a row. */
 async function countTables(
   connection: Connection,
   database: string,
-  names: readonly string[],
+  counted: readonly { name: string; isVersioned: boolean }[],
+  withHistory: boolean,
 ): Promise<Contents['tables']> {
   const tables: Contents['tables'] = [];
-  for (const batch of batches(names)) {
+  for (const batch of batches(counted)) {
     const counts = batch.map(
-      (name, i) => `select ${i} as i, count(*) as n from ${quoteIdentifier(database)}.${quoteIdentifier(name)}`,
+      ({ name, isVersioned }, i) =>
+        `select ${i} as i, count(*) as n from ${quoteIdentifier(database)}.${quoteIdentifier(name)}${withHistory && isVersioned ? ALL_VERSIONS : ''}`,
     );
     const rows = await connection.query<{ i: number; n: number }>(counts.join(' union all '));
     for (const { i, n } of rows.sort((a, b) => a.i - b.i))
-      tables.push({ table: displayName(batch[i] ?? ''), rows: Number(n) });
+      tables.push({ table: displayName(batch[i]?.name ?? ''), rows: Number(n) });
   }
   return tables;
 }
@@ -79,10 +86,10 @@ export async function countCode(
 }
 
 /** What is in a database now. */
-export async function countContents(connection: Connection, database: string): Promise<Contents> {
-  const names = (await listTables(connection, database)).filter(({ kind }) => kind === 'table').map(({ name }) => name);
+export async function countContents(connection: Connection, database: string, withHistory = false): Promise<Contents> {
+  const tables = (await listTables(connection, database)).filter(({ kind }) => kind === 'table');
   return {
-    tables: await countTables(connection, database, names),
+    tables: await countTables(connection, database, tables, withHistory),
     sequences: await readSequences(connection, database),
     codeObjects: await countCode(connection, database),
   };

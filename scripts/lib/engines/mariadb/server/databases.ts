@@ -1,19 +1,33 @@
 import type { DatabaseSource } from '../../../source.ts';
 import { besideName, isBeside, type Role, timeOfBeside } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
+import { isMarked, isRaisedNote, keepsComments, markedFor } from './marks.ts';
 
 const SYSTEM = ['information_schema', 'performance_schema', 'mysql', 'sys'];
 
 /** A waiting DDL statement keeps everybody else waiting behind it: it gives up in time. */
 export const LOCK_WAIT_SECONDS = 30;
 
+/** A database of the server, and what it says of itself. */
+export interface DatabaseRow {
+  readonly name: string;
+  /** Empty for none. */
+  readonly comment: string;
+}
+
 /** Every database of the server but its own. */
-export async function listDatabases(connection: Connection): Promise<string[]> {
-  const rows = await connection.query<{ name: string }>(
-    'select schema_name as name from information_schema.schemata order by binary schema_name',
+export async function readDatabases(connection: Connection): Promise<DatabaseRow[]> {
+  const comment = keepsComments(connection) ? 'schema_comment' : "''";
+  const rows = await connection.query<DatabaseRow>(
+    `select schema_name as name, ${comment} as comment from information_schema.schemata order by binary schema_name`,
   );
   // a folder among the data that is none of the server's, such as lost+found
-  return rows.map(({ name }) => name).filter((name) => !SYSTEM.includes(name) && !name.startsWith('#mysql50#'));
+  return rows.filter(({ name }) => !SYSTEM.includes(name) && !name.startsWith('#mysql50#'));
+}
+
+/** The names of all of them. */
+export async function listDatabases(connection: Connection): Promise<string[]> {
+  return (await readDatabases(connection)).map(({ name }) => name);
 }
 
 /**
@@ -38,22 +52,29 @@ export async function asStored(connection: Connection, source: DatabaseSource): 
   return database === source.database ? source : { ...source, database };
 }
 
-/** What is there to be backed up: not what restores made beside it. */
+/** What is there to be backed up: not what restores made beside it. A server without comments tells those by names alone. */
 export async function listOwn(connection: Connection): Promise<string[]> {
-  const all = await listDatabases(connection);
-  return all.filter((name) => !isBeside(name, all));
+  const rows = await readDatabases(connection);
+  const isOurs = ({ name, comment }: DatabaseRow) =>
+    keepsComments(connection)
+      ? markedFor(comment, name) !== undefined || isRaisedNote(comment)
+      : isBeside(
+          name,
+          rows.map((row) => row.name),
+        );
+  return rows.filter((row) => !isOurs(row)).map(({ name }) => name);
 }
 
-/** The databases that earlier restores left beside this one in a role, the newest first. */
+/** The databases beside this one that have the name of a role, the newest first: `isOurs` are those that say so themselves. */
 export async function besideDatabases(
   connection: Connection,
   database: string,
   role: Role,
-): Promise<{ name: string; since: Date }[]> {
-  return (await listDatabases(connection))
-    .flatMap((name) => {
+): Promise<{ name: string; since: Date; isOurs: boolean }[]> {
+  return (await readDatabases(connection))
+    .flatMap(({ name, comment }) => {
       const since = timeOfBeside(name, database, role);
-      return since === undefined ? [] : [{ name, since }];
+      return since === undefined ? [] : [{ name, since, isOurs: isMarked(comment, { live: database, name }) }];
     })
     .sort((a, b) => b.since.getTime() - a.since.getTime());
 }

@@ -1,5 +1,7 @@
 import type { SourceFacts } from '../../../repository/manifest.ts';
 import { type Connection, errorName, quoteIdentifier } from './connection.ts';
+import { readDatabases } from './databases.ts';
+import { markedFor } from './marks.ts';
 import type { Program } from './programs.ts';
 
 /** The accounts that views, routines, triggers and events run as: without the account, using them fails. */
@@ -65,6 +67,7 @@ const KEPT_SETTINGS = [
 
 export async function readFacts(connection: Connection, database: string, program: Program): Promise<SourceFacts> {
   const defaults = await readDefaults(connection, database);
+  const comment = (await readDatabases(connection)).find(({ name }) => name === database)?.comment ?? '';
   const [size] = await connection.query<{ bytes: string; table_bytes: string }>(
     `select cast(coalesce(sum(data_length + index_length), 0) as char) as bytes,
        cast(coalesce(sum(data_length), 0) as char) as table_bytes
@@ -75,6 +78,7 @@ export async function readFacts(connection: Connection, database: string, progra
     serverVersion: connection.server.text,
     clientVersion: program.version.text,
     ...defaults,
+    ...(comment === '' || markedFor(comment, database) !== undefined ? {} : { comment }),
     settings: Object.fromEntries(
       KEPT_SETTINGS.flatMap((name) => {
         const value = connection.variables.get(name);

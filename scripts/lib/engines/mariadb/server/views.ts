@@ -1,6 +1,7 @@
 import { messageOf } from '../../../errors.ts';
-import { type CodeObject, createCode } from './code-objects.ts';
+import type { CodeObject } from './code-objects.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
+import { createCode } from './make-code.ts';
 
 /**
  * Makes views that may need one another. One that reads another is made while that one is read as whoever makes them:

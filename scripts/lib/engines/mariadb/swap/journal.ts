@@ -32,10 +32,16 @@ export interface SwapPlan {
   readonly old: string | null;
   readonly defaults: DatabaseDefaults;
   readonly oldDefaults: DatabaseDefaults | null;
+  /** Of a live database that the swap makes; one that is there keeps its own. */
+  readonly comment?: string;
   readonly nextTables: readonly SwappedTable[];
   readonly liveTables: readonly SwappedTable[];
+  /** Those of them that the server cannot open. */
+  readonly broken?: readonly string[];
   readonly nextCode: readonly CodeObject[];
   readonly liveCode: readonly CodeObject[];
+  /** On single routines of the live database, as statements: they go with the routines. */
+  readonly routineGrants?: readonly string[];
   /** Events run where they are live, but not in a copy beside. */
   readonly runsEvents: boolean;
   readonly undoes: boolean;
@@ -63,12 +69,6 @@ export async function recordState(connection: Connection, plan: SwapPlan, state:
   await connection.query(`update ${tableOf(plan)} set state = ?`, [state]);
 }
 
-/** How far the swap has come, as it was last written down. */
-export async function readState(connection: Connection, plan: SwapPlan): Promise<SwapState | undefined> {
-  const [row] = await connection.query<{ state: SwapState }>(`select state from ${tableOf(plan)}`);
-  return row?.state;
-}
-
 export async function removeJournal(connection: Connection, plan: SwapPlan): Promise<void> {
   await connection.query(`drop table if exists ${tableOf(plan)}`);
 }
@@ -87,9 +87,12 @@ export async function findUnfinished(connection: Connection, live: string): Prom
       `select state, plan from ${tableOf({ next })}`,
     );
     // made, but nothing written: nothing was changed either
-    if (row) found.push({ state: row.state, plan: JSON.parse(row.plan) as SwapPlan });
+    if (!row) continue;
+    const plan = JSON.parse(row.plan) as SwapPlan;
+    // one that came here with a copy of the database that it was written in is not about this one
+    if (plan.live === live && plan.next === next) found.push({ state: row.state, plan });
   }
-  return found.filter(({ plan }) => plan.live === live);
+  return found;
 }
 
 /** @throws OperatorError RESTORE_REFUSED: what is live is half the one and half the other database */

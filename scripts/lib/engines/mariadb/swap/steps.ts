@@ -1,20 +1,16 @@
 import { messageOf, OperatorError } from '../../../errors.ts';
 import { log } from '../../../terminal/log.ts';
-import {
-  type CodeKind,
-  type CodeObject,
-  createAll,
-  createCode,
-  dropCode,
-  listCode,
-  readCode,
-} from '../server/code-objects.ts';
-import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
-import { displayName, listTables } from '../server/contents.ts';
-import { dropDatabase, LOCK_WAIT_SECONDS } from '../server/databases.ts';
+import { letBrokenMove, readBroken } from '../server/broken.ts';
+import { type CodeKind, type CodeObject, dropCode, listCode } from '../server/code-objects.ts';
+import { type Connection, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
+import { displayName } from '../server/contents.ts';
+import { LOCK_WAIT_SECONDS } from '../server/databases.ts';
+import { createAll, createCode } from '../server/make-code.ts';
 import { createViews } from '../server/views.ts';
-import { isJournal, readState, recordState, removeJournal, type SwapPlan, type SwapState } from './journal.ts';
+import { recordState, removeJournal, type SwapPlan, type SwapState } from './journal.ts';
+import { dropEmptied, dropMade, isMade, makeDatabase, tablesOf } from './made.ts';
 import { bindToOwn } from './rebind.ts';
+import { giveRoutineGrants } from './routine-grants.ts';
 
 const ROUTINES: readonly CodeKind[] = ['package', 'package body', 'function', 'procedure'];
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
@@ -41,6 +37,9 @@ export async function advance(
     await recordState(connection, plan, 'made');
   }
   if (from === 'begun' || from === 'made') {
+    // with a swap that is resumed, what was let go already is broken no more
+    if (plan.old !== null)
+      await letBrokenMove(connection, plan.live, await readBroken(connection, plan.live, plan.broken));
     await moveTables(connection, plan);
     await recordState(connection, plan, 'moved');
   }
@@ -57,61 +56,6 @@ export async function advance(
   await isLive();
   await furnishOld(connection, plan);
   await dropEmptied(connection, plan);
-}
-
-/** Databases that a swap of this process has made, should it come to taking them back. */
-const made = new WeakSet<SwapPlan>();
-
-/**
- * Makes the database that was not there when the plan was made.
- * @throws OperatorError RESTORE_REFUSED when somebody else has made it since, and put something into it
- */
-async function makeDatabase(connection: Connection, plan: SwapPlan): Promise<void> {
-  const { live, old } = plan;
-  const [name, defaults] = old === null ? [live, plan.defaults] : [old, plan.oldDefaults ?? plan.defaults];
-  try {
-    await connection.query(
-      `create database ${quoteIdentifier(name)} character set ${defaults.encoding} collate ${defaults.collation}`,
-    );
-    made.add(plan);
-  } catch (error) {
-    if (errorName(error) !== 'ER_DB_CREATE_EXISTS') throw error;
-    // made by a swap that broke off, or by an application that looked for its database: nothing is in it
-    if (await isEmpty(connection, name)) return;
-    throw new OperatorError('RESTORE_REFUSED', `${name} was made by somebody else while the backup was loaded`, {
-      hint: 'Stop what makes it, and restore again: what is in it now will then be kept. Nothing of it was touched.',
-      cause: error,
-    });
-  }
-}
-
-async function isEmpty(connection: Connection, database: string): Promise<boolean> {
-  const tables = await listTables(connection, database);
-  return tables.length === 0 && (await listCode(connection, database)).length === 0;
-}
-
-/** What was emptied goes, unless there is something in it that the swap did not leave there. The live database is whole. */
-async function dropEmptied(connection: Connection, plan: SwapPlan): Promise<void> {
-  const strange = [...(await tablesOf(connection, plan.next))].filter((name) => !isJournal(name));
-  if (strange.length > 0) {
-    await removeJournal(connection, plan);
-    log.warn(
-      `${plan.next} stays, for these tables in it are none of the swap's: ${strange.map(displayName).join(', ')}`,
-    );
-    return;
-  }
-  try {
-    await dropDatabase(connection, plan.next);
-  } catch (error) {
-    await removeJournal(connection, plan);
-    log.warn(`${plan.next}, which is of no more use, could not be dropped: ${messageOf(error)}`);
-  }
-}
-
-async function tablesOf(connection: Connection, database: string): Promise<Set<string>> {
-  return new Set(
-    (await listTables(connection, database)).filter(({ kind }) => kind !== 'view').map(({ name }) => name),
-  );
 }
 
 type Rename = readonly [fromDatabase: string, from: string, toDatabase: string, to: string];
@@ -198,6 +142,7 @@ async function furnishLive(connection: Connection, plan: SwapPlan, isResumed: bo
   await dropCode(connection, live, ROUTINES);
   for (const routine of nextCode.filter(({ kind }) => ROUTINES.includes(kind)))
     await createCode(connection, live, routine);
+  await giveRoutineGrants(connection, plan.routineGrants);
   // show the restored tables that have triggers
   await rename(
     connection,
@@ -215,9 +160,11 @@ async function furnishLive(connection: Connection, plan: SwapPlan, isResumed: bo
     if (!isResumed) throw new OperatorError('RESTORE_FAILED', message);
     log.warn(message);
   }
-  // set what new tables are made with
+  // set what new tables are made with, and take the mark off a database that was made for this
+  const comment =
+    plan.old === null && (await isMade(connection, plan)) ? ` comment ${quoteLiteral(plan.comment ?? '')}` : '';
   await connection.query(
-    `alter database ${quoteIdentifier(live)} character set ${plan.defaults.encoding} collate ${plan.defaults.collation}`,
+    `alter database ${quoteIdentifier(live)} character set ${plan.defaults.encoding} collate ${plan.defaults.collation}${comment}`,
   );
   // start the events
   await dropCode(connection, live, ['event']);
@@ -226,8 +173,10 @@ async function furnishLive(connection: Connection, plan: SwapPlan, isResumed: bo
 }
 
 /** The replaced database keeps its code too. What of it was broken before must not stop the restore that mends it. */
-async function furnishOld(connection: Connection, { old, liveCode }: SwapPlan): Promise<void> {
+async function furnishOld(connection: Connection, { old, liveCode, oldDefaults }: SwapPlan): Promise<void> {
   if (old === null) return;
+  // one that was interrupted while it made code of another collation
+  if (oldDefaults) await connection.query(`alter database ${quoteIdentifier(old)} collate ${oldDefaults.collation}`);
   // give the replaced database its code
   await dropCode(connection, old, ['event', 'trigger', 'view', ...ROUTINES]);
   const rest = liveCode.filter(({ kind }) => kind === 'event' || kind === 'trigger');
@@ -267,7 +216,7 @@ export async function takeBack(connection: Connection, plan: SwapPlan): Promise<
       connection,
       hidden.map(({ of, at }): Rename => [live, at, live, of]),
     );
-    const there = new Set((await readCode(connection, live)).map(({ kind, name }) => `${kind} ${name}`));
+    const there = new Set((await listCode(connection, live)).map(({ kind, name }) => `${kind} ${name}`));
     const isGone = ({ kind, name }: CodeObject) => !there.has(`${kind} ${name}`);
     await createViews(
       connection,
@@ -282,9 +231,7 @@ export async function takeBack(connection: Connection, plan: SwapPlan): Promise<
       plan.nextCode,
       plan.nextTables.flatMap(({ name, hidden: has }) => (has === undefined ? [] : [{ of: name, at: name }])),
     );
-    const into = old ?? live;
-    const isOurs = made.has(plan) || (await readState(connection, plan)) === 'made';
-    if (isOurs && (await isEmpty(connection, into))) await dropDatabase(connection, into);
+    await dropMade(connection, plan);
     await removeJournal(connection, plan);
     return true;
   } catch (error) {

@@ -3,10 +3,12 @@ import { messageOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
-import { type CodeObject, createCode, readCode } from '../server/code-objects.ts';
+import { readBroken } from '../server/broken.ts';
+import { type CodeObject, readCode } from '../server/code-objects.ts';
 import { type Connection, connect, errorName } from '../server/connection.ts';
 import { displayName, listTables } from '../server/contents.ts';
 import { readDefaults } from '../server/facts.ts';
+import { createCode } from '../server/make-code.ts';
 import { createViews } from '../server/views.ts';
 import {
   isJournal,
@@ -17,6 +19,7 @@ import {
   writeJournal,
 } from './journal.ts';
 import { clientsOf, keepOthersOut } from './other-clients.ts';
+import { readRoutineGrants } from './routine-grants.ts';
 import { advance, takeBack } from './steps.ts';
 
 /** For how many times CONNECT_TIMEOUT a swap that was told to stop may continue to its end. */
@@ -27,6 +30,8 @@ export interface SwapOrder {
   readonly next: string;
   /** The new name of what is live now; null when nothing is. */
   readonly old: string | null;
+  /** Of a live database that has to be made. */
+  readonly comment?: string;
   readonly runsEvents: boolean;
   readonly undoes: boolean;
 }
@@ -97,10 +102,14 @@ async function complete(
 /** Reads both sides and writes down what is to happen to each thing. */
 async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapPlan> {
   const { live, next, old } = order;
-  const defaults = await readDefaults(connection, next);
+  // those of what is replaced carry over; an undo brings its own back
+  const defaults = await readDefaults(connection, old === null || order.undoes ? next : live);
   if (!defaults) throw new OperatorError('RESTORE_FAILED', `the database ${next} is gone`);
   const nextCode = await readCode(connection, next);
-  const liveCode = old === null ? [] : await readCode(connection, live);
+  // what of the live side is broken must not hold the restored side back
+  const tell = (what: string, error: unknown) =>
+    log.warn(`${what} of ${live} cannot be read, and is not kept with what is replaced: ${messageOf(error)}`);
+  const liveCode = old === null ? [] : await readCode(connection, live, tell);
   const digits = /\d+$/.exec(next)?.[0] ?? '';
   return {
     version: 1,
@@ -108,9 +117,11 @@ async function planSwap(connection: Connection, order: SwapOrder): Promise<SwapP
     defaults,
     oldDefaults: old === null ? null : ((await readDefaults(connection, live)) ?? null),
     nextTables: await swappedTables(connection, next, nextCode, `_swap${digits}_new`),
+    broken: old === null ? [] : (await readBroken(connection, live)).map(({ name }) => name),
     liveTables: old === null ? [] : await swappedTables(connection, live, liveCode, `_swap${digits}_old`),
     nextCode,
     liveCode,
+    routineGrants: await readRoutineGrants(connection, live),
   };
 }
 
