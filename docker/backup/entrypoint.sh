@@ -39,6 +39,11 @@ attended() {
 
 trap stop TERM INT
 
+# from now on jobs are waited for, also while the configuration is checked: see scripts/lib/machine/job-notes.ts. What an
+# earlier start has left says nothing of this one.
+rm -rf /tmp/jobs /tmp/configuration-is-valid
+mkdir -m 777 /tmp/jobs && touch /tmp/jobs/since
+
 if attended node --enable-source-maps /app/dist/check-config.mjs --await-jobs; then
   # a stack that was down for days comes up first; whether its backups are recent is asked in five minutes
   echo 0 >/tmp/health

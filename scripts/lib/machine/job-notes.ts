@@ -65,7 +65,8 @@ export function awaitJobs(schedules: readonly (readonly [JobName, string])[], ke
     addToHistory(historyOf(job), 'waits', schedule);
     open(historyOf(job), 0o666);
   }
-  writeFileSync(join(FOLDER, 'since'), '');
+  // since it began: what ran while the configuration was checked counts
+  writeFileSync(join(FOLDER, 'since'), '', { flag: 'a' });
 }
 
 /** Notes that a job is under way until `work` ends, where somebody waits for that. What cannot be written is no reason to fail. */
