@@ -63,8 +63,10 @@ async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<L
       .filter((each) => each.keep === keep)
       .map(({ base, reason }) => ({ key: baseManifestKey(base.stem), endedAt: base.endedAt, reason }));
   const doomed = plan.bases.filter(({ keep }) => !keep).map(({ base }) => base);
+  // where nothing else tells that a log was taken, what is named alike may be somebody else's
+  const isOurs = of.chains.length > 0 || of.bases.length > 0;
   const dead = of.unfinished.filter(
-    ({ createdAt }) => createdAt.getTime() < now.getTime() - config.values.BACKUP_TIMEOUT,
+    ({ createdAt }) => isOurs && createdAt.getTime() < now.getTime() - config.values.BACKUP_TIMEOUT,
   );
   if (!dryRun) failures.push(...(await removeBases(store, doomed, dead, signal)));
   // log that a base needs which could not be deleted stays with it

@@ -59,12 +59,23 @@ export async function readCatalogAndLeftovers(
   signal: AbortSignal,
 ): Promise<{ backups: Backup[]; leftovers: Leftover[] }> {
   const found = newFindings();
-  // a server's log has objects by the hundred thousand beside the years
-  for (const years of CENTURIES) {
-    for await (const object of storage.list(`${normalizePrefix(prefix)}${years}`, { signal }))
-      sortIn(found, prefix, object);
-  }
+  for await (const object of objectsOfYears(storage, prefix, signal)) sortIn(found, prefix, object);
   return { backups: assemble(found), leftovers: leftoversOf(found) };
+}
+
+/** Every object below a year: of backups, and not of a server's log, which has them by the hundred thousand. */
+export async function* objectsOfYears(
+  storage: Storage,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<StoredObject> {
+  for (const century of CENTURIES) {
+    const asked = `${normalizePrefix(prefix)}${century}`;
+    for await (const object of storage.list(asked, { signal })) {
+      // a store that answers with more than it was asked for would have each of them twice
+      if (object.key.startsWith(asked)) yield object;
+    }
+  }
 }
 
 /** The backups among these objects, the newest first. */

@@ -1,10 +1,7 @@
-import { type Backup, catalogOf } from './catalog.ts';
+import { type Backup, catalogOf, objectsOfYears } from './catalog.ts';
 import { storedOrder } from './keys-of.ts';
 import { normalizePrefix } from './object-key.ts';
 import type { Shelf } from './shelf.ts';
-
-/** What the keys of backups begin with: a year. The log of servers, which may have objects by the hundred thousand, does not. */
-const CENTURIES = ['1', '2'];
 
 /** What is stored, told from one listing. Names are keys without the prefix: the same in every copy. */
 export interface Inventory {
@@ -25,11 +22,9 @@ export async function readInventory({ storage, prefix }: Shelf, signal: AbortSig
   const start = normalizePrefix(prefix).length;
   const sizes = new Map<string, number>();
   const objects = [];
-  for (const century of CENTURIES) {
-    for await (const object of storage.list(`${normalizePrefix(prefix)}${century}`, { signal })) {
-      sizes.set(object.key.slice(start), object.sizeBytes);
-      objects.push(object);
-    }
+  for await (const object of objectsOfYears(storage, prefix, signal)) {
+    sizes.set(object.key.slice(start), object.sizeBytes);
+    objects.push(object);
   }
   const backups = catalogOf(objects, prefix).map((backup) => ({
     name: backup.key.slice(start),
