@@ -453,6 +453,7 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
         'content',
         'definitions',
         'server version',
+        'character set of the database',
         'CHECK TABLE',
         'foreign keys',
         'views',

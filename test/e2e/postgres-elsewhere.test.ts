@@ -137,7 +137,12 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
 describe('a drill has a server like the source’s', { skip: noLocales }, () => {
   test('with its money, its locale and its locks, and reads a database that is not UTF-8', async () => {
     setChildEnvironment(process.env);
-    const like = { collation: 'pl_PL.UTF-8', serverSettings: { lc_monetary: 'de_DE.UTF-8' } } as unknown as Manifest;
+    const like = {
+      collation: 'pl_PL.UTF-8',
+      serverSettings: { lc_monetary: 'de_DE.UTF-8' },
+      tables: [],
+      sequences: [],
+    } as unknown as Manifest;
     const server = await startThrowawayServer({ tcp: true, like, settings: ['max_locks_per_transaction=256'] });
     after(() => server.stop());
     const run = async (database: string, ...statements: string[]) => {
