@@ -27,7 +27,7 @@ that nobody else reaches, and one database is dumped from there into the staging
   --at TIME       without a key, that very moment: every commit up to it, and none after (ISO 8601, UTC unless it says otherwise;
                   fractions of a second count). With latest: the newest backup at or before it
   --mark NAME     the moment that was named by the verb mark
-  --xid N         with this transaction as the last one that is in (the verb commits shows them)
+  --xid N         with this transaction as the last one that is in
   --lsn POSITION  with everything that ends at or before this position of the log
   --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
   --from NAME     read from this copy (COPY_<NAME>) alone, or from primary alone; by default each object comes from the
