@@ -162,7 +162,9 @@ describe('a drill has a server like the source’s', { skip: noLocales }, () => 
     await run(
       'postgres',
       "create database ceny template template0 lc_collate 'pl_PL.UTF-8' lc_ctype 'pl_PL.UTF-8'",
-      "create database latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C'",
+      'create role "jürgen"',
+      "create database latin template template0 encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' owner \"jürgen\"",
+      "comment on database latin is 'für Bücher'",
     );
     await run(
       'ceny',
@@ -173,6 +175,8 @@ describe('a drill has a server like the source’s', { skip: noLocales }, () => 
       'latin',
       'create table "Bücher" (id int primary key, titel text)',
       `insert into "Bücher" values (1, 'Größe')`,
+      // its bytes in LATIN1 are UTF-8, of another word
+      'create table "BÃ¼cher" (id int primary key)',
     );
     for (const [database, format] of cases(
       [

@@ -26,7 +26,8 @@ const STANDARD = {
 };
 
 /**
- * Reads text that is written in an encoding of PostgreSQL's; one that nobody here knows as single bytes.
+ * What reads text that is written in an encoding of PostgreSQL's; undefined for one that nobody here knows, and for SQL_ASCII,
+ * which is none.
  * @param {string} encoding as in `SET client_encoding`
  */
 export function decoderOf(encoding) {
@@ -40,7 +41,7 @@ export function decoderOf(encoding) {
   try {
     return new TextDecoder(label);
   } catch {
-    return new TextDecoder('iso-8859-1');
+    return undefined;
   }
 }
 

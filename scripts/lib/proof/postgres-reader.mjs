@@ -31,7 +31,11 @@ export class PostgresReader {
     0,
   );
   #statements = new Statements((text) => this.#statement(text));
-  #decoder = decoderOf('LATIN1');
+  /**
+   * Undefined where the dump does not say how its text is written, or cannot.
+   * @type {ReturnType<typeof decoderOf>}
+   */
+  #decoder;
   #label = '';
   #tablespace = '';
   #accessMethod = '';
@@ -84,11 +88,13 @@ export class PostgresReader {
   }
 
   /**
-   * Definitions come in the encoding of their dump, of which a folder has two.
+   * Definitions come in the encoding of their dump, of which a folder has two. Bytes of another encoding may happen to be
+   * UTF-8: where the dump says what they are, that counts.
    * @param {Buffer} line
    */
   #asUtf8(line) {
-    return isUtf8(line) ? line : Buffer.from(this.#decoder.decode(line), 'utf8');
+    if (this.#decoder === undefined) return isUtf8(line) ? line : Buffer.from(line.toString('latin1'), 'utf8');
+    return this.#decoder.encoding === 'utf-8' ? line : Buffer.from(this.#decoder.decode(line), 'utf8');
   }
 
   /** @param {string} line */

@@ -7,12 +7,12 @@ import { BUCKET_COUNT, type ReadingOptions } from '../../../scripts/lib/proof/re
 import { BUCKETS, LONG_ROW_BYTES } from '../../../scripts/lib/proof/row-sums.mjs';
 
 /** What is read of a dump that comes in chunks of so many bytes. */
-function read(dump: string, chunkBytes = 1 << 20, options: Partial<ReadingOptions> = {}): DigestBuilder {
+function read(dump: string | Buffer, chunkBytes = 1 << 20, options: Partial<ReadingOptions> = {}): DigestBuilder {
   const digest = new DigestBuilder();
   const reader = new PostgresReader({ dialect: 'postgres', ...options }, (line) => {
     digest.take(`PROOF ${JSON.stringify(line)}`);
   });
-  const bytes = Buffer.from(dump);
+  const bytes = Buffer.from(dump as string);
   for (let at = 0; at < bytes.length; at += chunkBytes) reader.feed(bytes.subarray(at, at + chunkBytes));
   reader.end();
   return digest;
@@ -34,6 +34,15 @@ describe('the reader of dumps of PostgreSQL', () => {
     'SELECT pg_catalog.setval(\'public."S"\', 7, true);',
     '',
   ].join('\n');
+
+  test('text is what the dump says it is, also where its bytes happen to be UTF-8', () => {
+    const written = `SET client_encoding = 'LATIN1';\n${copy('public."BÃ¼cher" (id)', '1')}`;
+    const said = written.replace('LATIN1', 'UTF8');
+    const names = (digest: DigestBuilder) => [...digest.tables.values()].map(({ name }) => name);
+    assert.deepEqual(names(read(Buffer.from(written, 'latin1'))), ['public."BÃ¼cher"']);
+    assert.deepEqual(names(read(said)), ['public."BÃ¼cher"']);
+    assert.deepEqual(names(read(said.replace('UTF8', 'SQL_ASCII'))), ['public."BÃ¼cher"']);
+  });
 
   test('a right that somebody else granted is another right', () => {
     const grant = 'GRANT SELECT ON TABLE public.t TO r2;\n';

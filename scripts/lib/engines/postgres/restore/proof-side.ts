@@ -2,6 +2,7 @@ import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
+import { sharedNames } from '../dump/facts.ts';
 import { readGlobals } from '../dump/globals.ts';
 import { type Connection, connect, conninfo, libpqEnvironment } from '../server/connection.ts';
 import { derivedOfRestored } from '../server/derived.ts';
@@ -58,7 +59,12 @@ export function proofSide({
     globals: async () => {
       const own = await connect(source, staging, signal);
       try {
-        return await readGlobals(own, staging, manifest?.roles ?? []);
+        const shared = await sharedNames(own, { ...source, database: staging }, signal);
+        try {
+          return await readGlobals(shared, staging, manifest?.roles ?? []);
+        } finally {
+          if (shared !== own) await shared.close();
+        }
       } finally {
         await own.close();
       }
