@@ -88,11 +88,24 @@ export async function versionsAt(
     // of one second, what the store lists first is the newer one
     if (known === undefined || version.at > known.at) newest.set(version.key, version);
   }
+  // where nothing is called so, what else there is tells
+  if (newest.size === 0) keepsVersions ||= await hasVersions(context, signal);
   if (!keepsVersions) throw noVersions(context);
   return [...newest.values()]
     .filter(({ isMarker }) => !isMarker)
     .map(({ key, sizeBytes, id }) => ({ key, sizeBytes, id }))
     .sort((a, b) => compareKeys(a.key, b.key));
+}
+
+/** Whether one of the first objects of the bucket has a version of its own. */
+async function hasVersions(context: S3Context, signal: AbortSignal | undefined): Promise<boolean> {
+  let looked = 0;
+  for await (const { id } of versions(context, '', signal)) {
+    if (id !== 'null') return true;
+    looked += 1;
+    if (looked === 1_000) break;
+  }
+  return false;
 }
 
 /** See Storage.rewritten. Versions of one content are one that a lost answer made us store twice. */
