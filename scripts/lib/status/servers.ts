@@ -12,6 +12,7 @@ import type { StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { LogServer } from '../source.ts';
 import { judgeLog, noteLog } from './judge-log.ts';
+import { onceStored } from './once-stored.ts';
 
 /** How the log of one server stands. Positions are as PostgreSQL writes them; times are UTC, ISO 8601. */
 export interface ServerStatus {
@@ -59,7 +60,7 @@ export async function readServers(
       const log = logs.find((each) => each.server === server.name);
       const stored = drills.get(`server:${server.name}`);
       const [seen, record] = await Promise.all([
-        look(config, server, slotFamily(store.prefix, server.name), signal),
+        look(config, server, slotFamily(store.prefix, server.name), isOld(config, log, now), signal),
         stored && repository.drill(stored, signal),
       ]);
       const lastDrill = stored
@@ -78,15 +79,29 @@ export interface Seen {
   readonly problem: string | undefined;
 }
 
-async function look(config: Config, server: LogServer, family: string, signal: AbortSignal): Promise<Seen> {
+/** Whether the newest that is stored is older than may wait: of a server that writes nothing it always is, between heartbeats. */
+function isOld(config: Config, log: ServerLog | undefined, now: Date): boolean {
+  const coverage = log?.chains.at(-1)?.runs.at(-1)?.at;
+  return coverage !== undefined && now.getTime() - coverage.getTime() > config.values.PITR_RPO_TARGET;
+}
+
+/** @param isPatient whether what has just been written gets the time that it takes to be stored */
+async function look(
+  config: Config,
+  server: LogServer,
+  family: string,
+  isPatient: boolean,
+  signal: AbortSignal,
+): Promise<Seen> {
   try {
     return await asked(signal, server.source, async (limited) => {
       const connection = await connect(server.source, server.source.database, limited);
       try {
         const facts = await readServerFacts(connection);
         const findings = findingsOf(facts, server.source, config.values.PITR_SYNCHRONOUS);
+        const first = await slotSight(connection, family);
         return {
-          sight: await slotSight(connection, family),
+          sight: isPatient ? await onceStored(first, () => slotSight(connection, family), limited) : first,
           findings: findings.map(({ what, how }) => `${what}: ${how}`),
           problem: undefined,
         };
