@@ -42,7 +42,7 @@ export interface DoubleOptions {
   /** What listings are ordered by; the key when unset. */
   listedBy?: (key: string) => string;
   /** What the key may do; everything when unset. */
-  allow?: readonly Operation[];
+  allow?: readonly Operation[] | undefined;
   /** Whether If-None-Match on a write is honoured, ignored, or answered with NotImplemented. */
   conditional?: 'honoured' | 'ignored' | 'refused';
   /** Answers a request for a part of an object with all of it. */
