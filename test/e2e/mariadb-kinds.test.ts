@@ -175,4 +175,19 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     await does('restore', 'latest');
     assert.deepEqual(await all(), before);
   });
+
+  test('a FLOAT, of which a dump has six digits, is told of at the backup; one with decimals of its own is not', async () => {
+    const { database, does } = await made(
+      `create table held (id int primary key, f float, d double, fixed float(7,2), made float as (f * 2) virtual);
+       create view seen as select f from held; insert into held (id, f, d, fixed) values (1, 123456.789, 123456.789, 12345.67)`,
+    );
+    const values = () => mariadb.sql(`select f * 1e0 as f, d, fixed from ${database}.held`);
+    const [before] = await values();
+    const told = await does('backup');
+    assert.match(told, /of a FLOAT mariadb-dump writes six digits[^\n]*: held\.f\. ALTER TABLE/);
+    await does('restore', 'latest');
+    const [after] = await values();
+    assert.notEqual(after.f, before.f, 'the warning is true');
+    assert.deepEqual([after.d, after.fixed], [before.d, before.fixed]);
+  });
 });

@@ -20,6 +20,7 @@ export async function notRestorable(
   }: { invalid: readonly string[]; versioned: readonly string[]; why?: string | undefined },
 ): Promise<string[]> {
   const unsafe = await unsafeFunctions(connection, database);
+  const rounded = await roundedColumns(connection, database);
   const named = (names: readonly string[]) => names.map(displayName).join(', ');
   return [
     ...(invalidViews.length > 0
@@ -30,12 +31,32 @@ export async function notRestorable(
     ...(why !== undefined && versioned.length > 0
       ? [`of system-versioned tables the current rows are in the dump, not their history: ${named(versioned)} (${why})`]
       : []),
+    ...(rounded.length > 0
+      ? [
+          `of a FLOAT mariadb-dump writes six digits, and a value with more of them comes back rounded (123456.789 as 123457): ${rounded.join(', ')}. ALTER TABLE … MODIFY … DOUBLE ends that`,
+        ]
+      : []),
     ...(unsafe.length > 0
       ? [
           `with its binary log this server takes no functions such as ${named(unsafe)}: a restore sets log_bin_trust_function_creators = ON for its time, for which its user needs SUPER. DETERMINISTIC or READS SQL DATA in their definitions ends that`,
         ]
       : []),
   ];
+}
+
+/**
+ * Columns whose text has fewer digits than they hold: FLT_DIG of C, while a FLOAT needs nine to be read back as it was. One
+ * with decimals of its own is stored rounded to them.
+ */
+async function roundedColumns({ query }: Connection, database: string): Promise<string[]> {
+  const rows = await query<{ table: string; column: string }>(
+    `select c.table_name as \`table\`, c.column_name as \`column\` from information_schema.columns c
+     join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name
+     where c.table_schema = ? and c.data_type = 'float' and c.numeric_scale is null and t.table_type <> 'VIEW'
+       and coalesce(c.is_generated, 'NEVER') = 'NEVER' order by binary c.table_name, c.ordinal_position`,
+    [database],
+  );
+  return rows.map(({ table, column }) => `${displayName(table)}.${displayName(column)}`);
 }
 
 /** With a binary log a server takes no function that may write, or answers otherwise each time, unless it is told to trust. */
