@@ -72,7 +72,16 @@ for each in tests suites pass fail cancelled skipped todo; do echo "# $each $(su
 if ((status)); then
   echo
   echo 'What failed:'
-  grep -E '^ *not ok ' "$results" | grep -v '# TODO' | sed -E 's/^ *not ok [0-9]+ - /  /' | sort -u
+  # with the first line of each error: whoever has only the end of this output has that of a before-hook too
+  awk '
+    /^ *not ok / { failed = !/# TODO/; if (failed) { sub(/^ *not ok [0-9]+ - /, "  "); print } }
+    failed && /^ *error: / {
+      sub(/^ *error: /, "")
+      if ($0 ~ /^[|]-/ && (getline > 0)) sub(/^ */, "")
+      if ($0 !~ /subtests? failed|before its parent/) print "    " $0
+      failed = 0
+    }
+  ' "$results"
 fi
 echo
 echo "$(sum pass) passed, $(($(sum fail) + $(sum cancelled))) failed, $(sum skipped) skipped"

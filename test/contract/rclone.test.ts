@@ -34,8 +34,8 @@ describe('rclone that is killed in the middle of an upload', { skip }, () => {
   after(() => rclone?.stop());
 
   test('leaves nothing that is listed as an object, and what it leaves is found', async () => {
-    const storage = openS3({ ...rclone.settings, silenceMs: 5_000, retryDelayMs: 10 });
-    await storage.put('2026/01/01/a_000000.sql.gz', generated(100, 10));
+    const killed = openS3({ ...rclone.settings, silenceMs: 5_000, retryDelayMs: 10 });
+    await killed.put('2026/01/01/a_000000.sql.gz', generated(100, 10));
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;
@@ -45,13 +45,14 @@ describe('rclone that is killed in the middle of an upload', { skip }, () => {
       await released;
       yield* generated(16 * MIB, MIB);
     }
-    const put = storage.put('2026/01/02/a_000000.sql.gz', body());
+    const put = killed.put('2026/01/02/a_000000.sql.gz', body());
     put.catch(() => {});
     await until('a part has arrived', async () => ((await rclone.files()).length > 1 ? true : undefined));
     await rclone.kill();
     release();
     await assert.rejects(put);
-    await rclone.restart();
+    killed.close();
+    const storage = openS3(await rclone.restart());
     assert.deepEqual(await keysOf(storage, '2026/'), ['2026/01/01/a_000000.sql.gz']);
     const left = (await rclone.files()).filter((name) => !name.endsWith('01/01/a_000000.sql.gz'));
     assert.equal(left.length, 1);

@@ -15,7 +15,8 @@ export interface Rclone {
   files(): Promise<string[]>;
   /** As a machine that loses power: its next start serves the same files. */
   kill(): Promise<void>;
-  restart(): Promise<void>;
+  /** @returns its settings from now on: Docker gives it another port */
+  restart(): Promise<Rclone['settings']>;
   stop(): Promise<void>;
 }
 
@@ -27,33 +28,30 @@ export async function startRclone(): Promise<Rclone> {
   const stop = async () => {
     await run('docker', ['rm', '--force', '--volumes', name]);
   };
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
   await run('docker', [
-    ...['run', '--detach', '--name', name, '--publish', `127.0.0.1:${port}:8080`],
+    ...['run', '--detach', '--name', name, '--publish', '127.0.0.1::8080'],
     ...['--env', 'RCLONE_CONFIG_DISK_TYPE=local', IMAGE],
     ...['serve', 's3', '--addr', ':8080', '--auth-key', `${accessKey},${secretKey}`, 'disk:/data'],
   ]);
-  const settings = {
-    endpoint: `http://127.0.0.1:${port}`,
-    region: 'us-east-1',
-    bucket: 'backups',
-    accessKey,
-    secretKey,
-  };
-  const client = new S3Client({
-    ...{ endpoint: settings.endpoint, region: settings.region, forcePathStyle: true, maxAttempts: 1 },
-    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-  });
-  const makeBucket = () =>
-    ready(() =>
+  /** Waits until it answers, and for its bucket. */
+  async function reached(): Promise<Rclone['settings']> {
+    const { stdout } = await run('docker', ['port', name, '8080/tcp']);
+    const endpoint = `http://127.0.0.1:${stdout.trim().split(':').at(-1)}`;
+    const region = 'us-east-1';
+    const client = new S3Client({
+      ...{ endpoint, region, forcePathStyle: true, maxAttempts: 1 },
+      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+    });
+    await ready(() =>
       client.send(new CreateBucketCommand({ Bucket: 'backups' })).catch((error: { name: string }) => {
         if (!/BucketAlready/.test(error.name)) throw error;
       }),
-    );
+    ).finally(() => client.destroy());
+    return { endpoint, region, bucket: 'backups', accessKey, secretKey };
+  }
   try {
-    await makeBucket();
     return {
-      settings,
+      settings: await reached(),
       async files() {
         const { stdout } = await run('docker', ['exec', name, 'find', '/data', '-type', 'f']);
         return stdout
@@ -67,12 +65,9 @@ export async function startRclone(): Promise<Rclone> {
       },
       async restart() {
         await run('docker', ['start', name]);
-        await makeBucket();
+        return reached();
       },
-      async stop() {
-        client.destroy();
-        await stop();
-      },
+      stop,
     };
   } catch (error) {
     await stop();
