@@ -294,7 +294,7 @@ export const JSON_FIELDS = {
     ok: 'Whether every source, store and job is ok.',
     checkedAt: 'When this was found.',
     'jobs[].job':
-      '`backup`, `cleanup`, `drill`, `copy` or `verify`: the scheduled jobs of this container; none elsewhere.',
+      '`backup`, `cleanup`, `drill`, `base`, `copy` or `verify`: the scheduled jobs of this container; none elsewhere.',
     'jobs[].ok': 'Whether it was started when it was due.',
     'jobs[].missedAt': 'When it was due and was not started; null when all is well.',
     'jobs[].lastSeen': 'When it last began or ended in this container; null when it did not.',

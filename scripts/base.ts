@@ -19,6 +19,7 @@ being taken.`;
 
 await verb({
   help,
+  job: 'base',
   options: {},
   allowPositionals: true,
   isHeavy: true,

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 /**
  * What became of the runs of one job, a line each, in a file that outlives the container where its folder is a volume:
@@ -22,14 +22,16 @@ export interface JobRun {
   readonly exitCode?: number;
 }
 
+export type JobEvent = 'waits' | 'began' | 'ended';
+
 /** A file that has grown to that is cut to its newest half. A run is about 70 bytes: one every minute fills a day and more. */
 const MAX_BYTES = 256 * 1024;
 
 /** Adds a line. @throws what the file system says */
-export function addToHistory(path: string, event: 'waits' | 'began' | 'ended', words: string): void {
+export function addToHistory(path: string, event: JobEvent, words: string, at = new Date()): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > MAX_BYTES) shorten(path);
   // root and the container's user take turns
-  appendFileSync(path, `${new Date().toISOString()} ${event} ${words}\n`, { mode: 0o666 });
+  appendFileSync(path, `${at.toISOString()} ${event} ${words}\n`, { mode: 0o666 });
 }
 
 /** What the files tell together; nothing where there are none. Lines that cannot be read are passed over. */
@@ -50,6 +52,23 @@ export function readHistory(...paths: string[]): JobHistory {
     }
   }
   return { waits, runs };
+}
+
+/** Moves what a file tells to the end of another; nothing where there is none. What cannot be moved stays. */
+export function moveHistory(from: string, to: string): void {
+  // a run that is under way may add to it: from now on to another file
+  const moving = `${from}.${process.pid}`;
+  try {
+    renameSync(from, moving);
+  } catch {
+    return;
+  }
+  try {
+    appendFileSync(to, readFileSync(moving), { mode: 0o666 });
+    rmSync(moving);
+  } catch {
+    renameSync(moving, from);
+  }
 }
 
 function linesOf(path: string): string[] {

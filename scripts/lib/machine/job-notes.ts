@@ -1,10 +1,10 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type ExitCode, OperatorError } from '../errors.ts';
-import { addToHistory, type JobHistory, readHistory } from './job-history.ts';
+import { addToHistory, type JobEvent, type JobHistory, moveHistory, readHistory } from './job-history.ts';
 
 /** What a schedule starts in the backup container. */
-export type JobName = 'backup' | 'cleanup' | 'drill' | 'copy' | 'verify';
+export type JobName = 'backup' | 'cleanup' | 'drill' | 'base' | 'copy' | 'verify';
 
 /**
  * Made by the container's entrypoint when it begins to wait for jobs, as is `since` in it. Where it is not, as on a host or in
@@ -16,7 +16,7 @@ const HISTORIES = join(FOLDER, 'history');
 /** Why this container's jobs are not to run, in words. */
 const REFUSED = join(FOLDER, 'refused');
 const historyOf = (job: JobName) => join(HISTORIES, job);
-/** What the other place has no room for. */
+/** What was noted before the other place was known, or when it had no room. */
 const inMemory = (job: JobName) => join(FOLDER, job);
 
 /** What is known of a job of this container. */
@@ -62,6 +62,8 @@ export function awaitJobs(schedules: readonly (readonly [JobName, string])[], ke
     }
   }
   for (const [job, schedule] of schedules) {
+    // what ran while the configuration was checked would be gone with this container
+    moveHistory(inMemory(job), historyOf(job));
     addToHistory(historyOf(job), 'waits', schedule);
     open(historyOf(job), 0o666);
   }
@@ -71,14 +73,16 @@ export function awaitJobs(schedules: readonly (readonly [JobName, string])[], ke
 
 /** Notes that a job is under way until `work` ends, where somebody waits for that. What cannot be written is no reason to fail. */
 export async function withJobNote(job: JobName | undefined, work: () => Promise<ExitCode>): Promise<ExitCode> {
-  if (job === undefined || !existsSync(FOLDER)) return work();
+  if (job === undefined) return work();
+  const began = new Date();
+  const isAwaited = existsSync(FOLDER);
   const refused = whyRefused();
   if (refused !== undefined) {
     throw new OperatorError('CONFIG', `this container runs no ${job}: ${refused}`, {
       hint: 'Start the stack with make up, which tells Ofelia so, or write them so in .env.',
     });
   }
-  note(job, 'began', `${process.pid}`);
+  if (isAwaited) note(job, 'began', `${process.pid}`, began);
   let code: ExitCode = EXIT.failed;
   try {
     code = await work();
@@ -87,7 +91,9 @@ export async function withJobNote(job: JobName | undefined, work: () => Promise<
     if (error instanceof OperatorError) code = error.exitCode;
     throw error;
   } finally {
-    note(job, 'ended', `${process.pid} ${code}`);
+    // it may have been faster than the container that starts
+    if (!isAwaited && existsSync(FOLDER)) note(job, 'began', `${process.pid}`, began);
+    if (existsSync(FOLDER)) note(job, 'ended', `${process.pid} ${code}`);
   }
 }
 
@@ -116,10 +122,10 @@ function whyRefused(): string | undefined {
   }
 }
 
-function note(job: JobName, event: 'began' | 'ended', words: string): void {
+function note(job: JobName, event: JobEvent, words: string, at = new Date()): void {
   for (const path of [historyOf(job), inMemory(job)]) {
     try {
-      addToHistory(path, event, words);
+      addToHistory(path, event, words, at);
       return;
     } catch {}
   }
@@ -140,7 +146,8 @@ function open(path: string, mode: number): void {
 /** The number may be another process's by now, which is not that verb. */
 function isProcess(pid: string, job: JobName): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(job);
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return words.some((word) => word.endsWith(`/${job}.mjs`) || word.endsWith(`/${job}.ts`));
   } catch {
     return false;
   }

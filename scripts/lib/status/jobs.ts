@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Schedule } from '../config/schedule.ts';
+import { EXIT } from '../errors.ts';
 import type { JobRun } from '../machine/job-history.ts';
 import { type JobName, type JobNote, readJobNote } from '../machine/job-notes.ts';
 import { command } from '../terminal/hints.ts';
@@ -63,18 +64,25 @@ function missedNote(job: JobName, times: readonly Date[]): string[] {
 function failedNote(job: JobName, runs: readonly JobRun[]): string[] {
   const last = runs.at(-1);
   if (!last) return [];
-  const how = last.exitCode === undefined ? 'was ended before it was done' : `failed with exit code ${last.exitCode}`;
+  const how = howItEnded(last);
   const earlier = runs.length === 1 ? '' : `, as ${runs.length - 1} before it`;
   return [`${job} ${how} at ${shownTime(last.ended ?? last.began)}${earlier}: ${command('logs')} says why`];
 }
 
-function schedulesOf({ values, copies }: Config): [JobName, Schedule | 'off'][] {
+function howItEnded({ exitCode }: JobRun): string {
+  if (exitCode === undefined) return 'was ended before it was done';
+  if (exitCode === EXIT.locked) return 'was not done, since another run held its lock,';
+  return `failed with exit code ${exitCode}`;
+}
+
+function schedulesOf({ values, copies, servers }: Config): [JobName, Schedule | 'off'][] {
   // where nothing is copied or locked, nobody need have told Ofelia of these
   const isVerified = copies.length > 0 || values.S3_LOCK !== undefined;
   return [
     ['backup', values.BACKUP_SCHEDULE],
     ['cleanup', values.CLEANUP_SCHEDULE],
     ['drill', values.DRILL_SCHEDULE],
+    ['base', servers.length > 0 ? values.BASE_SCHEDULE : 'off'],
     ['copy', copies.length > 0 ? values.COPY_SCHEDULE : 'off'],
     ['verify', isVerified ? values.VERIFY_SCHEDULE : 'off'],
   ];

@@ -1,4 +1,5 @@
 import { parseSchedule, type Schedule } from '../config/schedule.ts';
+import { EXIT } from '../errors.ts';
 import type { JobHistory, JobRun } from '../machine/job-history.ts';
 
 /** A job that begins later than that after it was due was not begun. */
@@ -18,9 +19,10 @@ const MOST_DAYS_MS = 8 * 24 * 3_600_000;
  * @param isRunning whether the last run without an end is under way, and was not killed
  */
 export function missedRuns(history: JobHistory, isRunning: boolean, now: Date, timeZone: string): Date[] {
-  const busy = history.runs.map((run, i) => ({
+  const underWay = isRunning ? runUnderWay(history) : undefined;
+  const busy = history.runs.map((run) => ({
     from: run.began.getTime(),
-    to: (run.ended ?? (isRunning && i === history.runs.length - 1 ? now : run.began)).getTime(),
+    to: (run.ended ?? (run === underWay ? now : run.began)).getTime(),
   }));
   return history.waits.flatMap(({ from, schedule: text }, i) => {
     const schedule = readable(text, timeZone);
@@ -33,18 +35,23 @@ export function missedRuns(history: JobHistory, isRunning: boolean, now: Date, t
   });
 }
 
-/** The runs of the same days that did not end well, the oldest first: failed, or ended from outside. */
+/** The runs of the same days that did not end well, the oldest first: failed, ended from outside, or kept from it by a lock. */
 export function failedRuns(history: JobHistory, isRunning: boolean, now: Date): JobRun[] {
   const since = now.getTime() - MOST_DAYS_MS;
-  return history.runs.filter(
-    ({ began, exitCode }, i) =>
-      began.getTime() >= since &&
-      (exitCode === undefined ? !(isRunning && i === history.runs.length - 1) : exitCode !== 0 && exitCode !== LOCKED),
-  );
+  const underWay = isRunning ? runUnderWay(history) : undefined;
+  const worked = history.runs.filter((run) => run.exitCode === EXIT.done || run === underWay);
+  return history.runs.filter((run) => {
+    if (run.began.getTime() < since || worked.includes(run)) return false;
+    if (run.exitCode !== EXIT.locked) return true;
+    // what held the lock was none of these runs, or did not do the work either
+    return !worked.some(({ began, ended }) => began <= run.began && run.began <= (ended ?? now));
+  });
 }
 
-/** Another run did the work. */
-const LOCKED = 4;
+/** Another may have begun since, and found its lock. */
+function runUnderWay({ runs }: JobHistory): JobRun | undefined {
+  return runs.findLast(({ ended }) => ended === undefined);
+}
 
 interface Busy {
   readonly from: number;

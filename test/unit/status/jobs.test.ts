@@ -49,6 +49,27 @@ describe('a scheduled job', () => {
     assert.match(reasons?.[0] ?? '', /^backup does not run in this container: BACKUP_SCHEDULE/);
   });
 
+  test('that a lock kept from its work is told of as that', () => {
+    const began = at('02:00:00');
+    const runs = [{ began, pid: '7', ended: at('02:00:01'), exitCode: 4 }];
+    const { ok, notes } = backup('0 * * * *', { ...seen('02:00:01'), history: { waits: [], runs } }, '02:30:00') ?? {};
+    assert.equal(ok, true);
+    assert.match(notes?.[0] ?? '', /^backup was not done, since another run held its lock, at 2026-03-04T02:00:01Z: /);
+  });
+
+  test('of bases is waited for where the log of a server is taken', () => {
+    const jobs = (environment: Record<string, string>) =>
+      readJobs(configure(environment), at('09:00:00'), () => waiting).map(({ job, ok }) => [job, ok]);
+    assert.deepEqual(
+      jobs({ PITR: 'true', CLEANUP_SCHEDULE: 'off', DRILL_SCHEDULE: 'off' }).filter(([job]) => job === 'base'),
+      [['base', false]],
+    );
+    assert.deepEqual(
+      jobs({}).filter(([job]) => job === 'base'),
+      [],
+    );
+  });
+
   test('is nobody’s business where no container waits for it, or when it is off', () => {
     assert.equal(backup('0 2 * * *', undefined, '09:00:00'), undefined);
   });

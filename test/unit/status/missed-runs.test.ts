@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { addToHistory, type JobHistory, readHistory } from '../../../scripts/lib/machine/job-history.ts';
+import { addToHistory, type JobHistory, moveHistory, readHistory } from '../../../scripts/lib/machine/job-history.ts';
 import { failedRuns, missedRuns } from '../../../scripts/lib/status/missed-runs.ts';
 import { temporaryFolder } from '../../support/folders.ts';
 
@@ -91,19 +91,38 @@ describe('runs that were due and are missing', () => {
   });
 });
 
-test('runs that failed or were killed are told of, not those that another run made needless', () => {
-  const history = historyOf(
-    '02:00:30 waits 0 * * * * *',
-    ...run('02:01:00', '02:01:03', 1),
-    ...run('02:02:00', '02:02:01', 4),
-    '02:03:00 began 9',
-    ...run('02:04:00', '02:04:01'),
-    '02:05:00 began 11',
-  );
-  const failed = (isRunning: boolean) =>
-    failedRuns(history, isRunning, at('02:06:00')).map(({ began }) => began.toISOString().slice(11, 19));
-  assert.deepEqual(failed(true), ['02:01:00', '02:03:00']);
-  assert.deepEqual(failed(false), ['02:01:00', '02:03:00', '02:05:00']);
+describe('runs that were begun and did not do their work', () => {
+  const failed = (history: JobHistory, isRunning: boolean, now = '02:06:00') =>
+    failedRuns(history, isRunning, at(now)).map(({ began }) => began.toISOString().slice(11, 19));
+
+  test('are those that failed or were killed', () => {
+    const history = historyOf(
+      '02:00:30 waits 0 * * * * *',
+      ...run('02:01:00', '02:01:03', 1),
+      '02:03:00 began 9',
+      ...run('02:04:00', '02:04:01'),
+      '02:05:00 began 11',
+    );
+    assert.deepEqual(failed(history, true), ['02:01:00', '02:03:00']);
+    assert.deepEqual(failed(history, false), ['02:01:00', '02:03:00', '02:05:00']);
+  });
+
+  test('are not those that found another at work, which ended well or still runs', () => {
+    const meanwhile = [...run('02:02:00', '02:02:01', 4), ...run('02:03:00', '02:03:01', 4)];
+    const ended = historyOf('02:00:30 waits 0 * * * * *', '02:01:00 began 9', ...meanwhile, '02:03:30 ended 9 0');
+    assert.deepEqual(failed(ended, false), []);
+    const underWay = historyOf('02:00:30 waits 0 * * * * *', '02:01:00 began 9', ...meanwhile);
+    assert.deepEqual(failed(underWay, true), []);
+    assert.deepEqual(missed('02:04:30', underWay, true), []);
+  });
+
+  test('are also those that a lock kept from it, when who held it did not do it either', () => {
+    const kept = run('02:02:00', '02:02:01', 4);
+    const elsewhere = historyOf('02:00:30 waits 0 * * * * *', ...run('02:01:00', '02:01:05'), ...kept);
+    assert.deepEqual(failed(elsewhere, false), ['02:02:00']);
+    const alas = historyOf('02:00:30 waits 0 * * * * *', '02:01:00 began 9', ...kept, '02:02:30 ended 9 1');
+    assert.deepEqual(failed(alas, false), ['02:01:00', '02:02:00']);
+  });
 });
 
 test('a history is told by two files together, where a disk had no room for a while', () => {
@@ -119,6 +138,19 @@ test('a history is told by two files together, where a disk had no room for a wh
       ['9', undefined],
     ],
   );
+});
+
+test('what was noted in memory is moved to where it outlives the container, or stays where there is no room', () => {
+  const [kept, inMemory] = ['kept', 'in-memory'].map((name) => join(temporaryFolder(), name)) as [string, string];
+  moveHistory(inMemory, kept);
+  assert.equal(existsSync(kept), false, 'nothing was noted');
+  addToHistory(inMemory, 'began', '7', at('02:01:00'));
+  moveHistory(inMemory, join(kept, 'is a file', 'in no folder'));
+  assert.match(readFileSync(inMemory, 'utf8'), /02:01:00.000Z began 7/);
+  addToHistory(kept, 'waits', '@hourly', at('02:00:00'));
+  moveHistory(inMemory, kept);
+  assert.equal(existsSync(inMemory), false);
+  assert.match(readFileSync(kept, 'utf8'), /02:00:00.000Z waits @hourly\n.*02:01:00.000Z began 7\n$/);
 });
 
 test('a history that has grown long is cut, and still knows its schedule', () => {
