@@ -1,8 +1,9 @@
 #!/usr/bin/env tsx
-import { readFileSync } from 'node:fs';
 import { takeBase } from './lib/base/base.ts';
-import { EXIT, OperatorError } from './lib/errors.ts';
-import { HEALTH_FILE, type Health, receive } from './lib/receive/receive.ts';
+import { loadResolved } from './lib/config/config.ts';
+import { EXIT, messageOf, OperatorError } from './lib/errors.ts';
+import { readReceiverHealth } from './lib/receive/health.ts';
+import { receive } from './lib/receive/receive.ts';
 import { print } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
@@ -11,14 +12,12 @@ receive  [--health]
 
 Takes the log (WAL) of every server that PITR or PITR_SERVER_* names, as it is written, and stores it: then any moment can
 be restored. Runs until it is told to end (SIGTERM, Ctrl-C), and stores what has come before it does. It tells a server that its
-log is stored only when the store has answered; until then the server keeps it. In Compose it is the service receiver.
+log is stored only when the store has answered; until then the server keeps it. In Compose it is the service receiver; with no
+server to take the log of, that waits, and says what to set.
 
   --health   only whether the receiver that runs in this container does its work, for its health check
 
 Exit codes: 0 told to end, 1 failed, 2 wrong usage or configuration, 3 not healthy, 4 another receiver takes this log.`;
-
-/** The receiver writes it every few seconds. */
-const STALE_MS = 30_000;
 
 if (process.argv.includes('--health')) process.exitCode = health();
 else {
@@ -42,15 +41,12 @@ else {
 }
 
 function health(): number {
-  let found: Health;
+  let reasons: readonly string[];
   try {
-    found = JSON.parse(readFileSync(HEALTH_FILE, 'utf8')) as Health;
-  } catch {
-    print('the receiver has not begun yet');
-    return EXIT.stale;
+    reasons = readReceiverHealth(loadResolved().config, new Date());
+  } catch (error) {
+    reasons = [messageOf(error)];
   }
-  const isStale = Date.now() - Date.parse(found.at) > STALE_MS;
-  const reasons = isStale ? ['the receiver hangs, or has ended'] : found.reasons;
   for (const reason of reasons) print(reason);
   return reasons.length === 0 ? EXIT.done : EXIT.stale;
 }

@@ -76,7 +76,8 @@ export function configure(environment: Environment): Config {
   return resolveConfig(environment).config;
 }
 
-function resolveConfig(environment: Environment, originOf?: (name: string) => Origin): Resolved {
+/** As loadResolved, from a given environment. @throws OperatorError CONFIG */
+export function resolveConfig(environment: Environment, originOf?: (name: string) => Origin): Resolved {
   setChildEnvironment(environment);
   const problems: string[] = [];
   const settings = resolveSettings(environment, problems, originOf);

@@ -19,8 +19,8 @@ export function readServers(
   const servers = namedServers(env, of.defaults, problems, warnings);
   const databases = of.sources.filter((source): source is DatabaseSource => source.engine === 'postgres');
   if (of.isOn && databases.length === 0 && servers.length === 0) {
-    problems.push(
-      'PITR: there is no PostgreSQL source whose server could be meant; name it: PITR_SERVER_<NAME>=postgres://user@host:5432',
+    warnings.push(
+      "PITR is on, and no source is PostgreSQL: no server's log is taken; name one by PITR_SERVER_<NAME>=postgres://user@host:5432, or set PITR=false",
     );
   }
   for (const source of of.isOn ? databases : []) {

@@ -5,6 +5,12 @@ export function isInContainer(): boolean {
   return existsSync('/.dockerenv') || existsSync('/run/.containerenv');
 }
 
+/** Whether this is what a container was started for, and what a policy such as `restart: always` starts again; no command of exec. */
+export function isOwnCommandOfContainer(): boolean {
+  // with init: true the first process is its parent; that of a command of exec is outside
+  return isInContainer() && (process.pid === 1 || process.ppid === 1);
+}
+
 /**
  * What to do when nothing answers at an address that means another machine inside a container than it does outside;
  * undefined for any other address.

@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
 import { CAUSES } from '../log/keys.ts';
 import { openLog } from '../log/store.ts';
+import { isOwnCommandOfContainer } from '../machine/container.ts';
 import { drillDirectory } from '../machine/run-notes.ts';
 import { notify } from '../notify/notify.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -10,23 +11,16 @@ import type { LogServer } from '../source.ts';
 import { log, logTail } from '../terminal/log.ts';
 import { shownTime } from '../terminal/time.ts';
 import { keepBase, type TakeBase } from './first-base.ts';
+import { tellHealth } from './health.ts';
 import { type Doing, receiveServer } from './receive-server.ts';
 
-/** Where the receiver of a container says how it does, for the container's health check. */
-export const HEALTH_FILE = '/tmp/receiver.json';
-const HEALTH_EVERY_MS = 5_000;
 /** A connection that is lost is made again within this; a store that fails is waited for as long before it counts. */
 const UNHEALTHY_AFTER_MS = 120_000;
-
-export interface Health {
-  readonly at: string;
-  readonly reasons: readonly string[];
-}
 
 /**
  * Takes the log of every configured server until the signal aborts.
  * @param takeBase takes a base of a server that the chain's log goes on from
- * @throws OperatorError CONFIG when there is no server; what receiveServer throws, for the first server that cannot be received
+ * @throws OperatorError CONFIG when there is no server, and this is no container that would be started again for ever; what receiveServer throws, for the first server that cannot be received
  */
 export async function receive(
   config: Config,
@@ -35,11 +29,7 @@ export async function receive(
   signal: AbortSignal,
 ): Promise<void> {
   const { servers, values } = config;
-  if (servers.length === 0) {
-    throw new OperatorError('CONFIG', 'there is no server whose log is to be taken', {
-      hint: 'Set PITR=true, or PITR_SERVER_<NAME>; without them this container is not needed (COMPOSE_PROFILES).',
-    });
-  }
+  if (servers.length === 0) return idle(config, signal);
   if (repository.encryption.recipients.length === 0 && config.repository.storage.kind === 's3') {
     log.info(
       'the log holds every database of the server, and every password as the server keeps it; BACKUP_AGE_RECIPIENTS would encrypt it',
@@ -51,7 +41,8 @@ export async function receive(
   const doings = servers.map(
     (): Doing => ({ state: 'connecting', seenAt: undefined, failingSince: undefined, reason: undefined }),
   );
-  const stopHealth = tellHealth(servers, doings);
+  const startedAt = Date.now();
+  const stopHealth = tellHealth(config, () => reasonsOf(servers, doings, startedAt));
   const bases: Promise<void>[] = [];
   try {
     await Promise.all(
@@ -107,17 +98,22 @@ export async function receive(
   log.info('the receiver has ended; what had come is stored');
 }
 
-function tellHealth(servers: readonly LogServer[], doings: readonly Doing[]): () => void {
-  const startedAt = Date.now();
-  const write = () => {
-    const health: Health = { at: new Date().toISOString(), reasons: reasonsOf(servers, doings, startedAt) };
-    try {
-      writeFileSync(HEALTH_FILE, JSON.stringify(health));
-    } catch {}
-  };
-  write();
-  const timer = setInterval(write, HEALTH_EVERY_MS);
-  return () => clearInterval(timer);
+/**
+ * A receiver that has nothing to do. As the command of a container it stays, and is well: nothing is wrong that another start
+ * would mend.
+ */
+async function idle(config: Config, signal: AbortSignal): Promise<void> {
+  const what = config.values.PITR
+    ? 'PITR is on, and no source is PostgreSQL'
+    : 'PITR is off, and there is no PITR_SERVER_<NAME>';
+  const hint =
+    'To take one, set PITR=true in .env, or PITR_SERVER_<NAME> to its URL; else take the profile pitr out of COMPOSE_PROFILES. Slots that an earlier receiver has left on a server are dropped by pitr off (make pitr-off).';
+  if (!isOwnCommandOfContainer())
+    throw new OperatorError('CONFIG', `there is no server whose log is to be taken: ${what}`, { hint });
+  log.info(`there is no server whose log is to be taken: ${what}. ${hint} Until then this container has nothing to do`);
+  const stopHealth = tellHealth(config, () => []);
+  if (!signal.aborted) await once(signal, 'abort');
+  stopHealth();
 }
 
 function reasonsOf(servers: readonly LogServer[], doings: readonly Doing[], startedAt: number): string[] {

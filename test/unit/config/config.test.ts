@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { configure } from '../../../scripts/lib/config/config.ts';
+import { configure, resolveConfig } from '../../../scripts/lib/config/config.ts';
 import { OperatorError } from '../../../scripts/lib/errors.ts';
 import { placeOf } from '../../../scripts/lib/source.ts';
 import { redact } from '../../../scripts/lib/terminal/log.ts';
@@ -340,6 +340,14 @@ describe('the servers whose log is taken', () => {
       ],
     );
   });
+  test('none where no source is PostgreSQL: of that it is told, since MariaDB and folders are backed up all the same', () => {
+    const { config, settings } = resolveConfig({ PITR: 'true', BACKUP_SOURCE_D: 'mariadb://v@m/d' });
+    assert.deepEqual(config.servers, []);
+    assert.match(
+      settings.warnings.join('\n'),
+      /PITR is on, and no source is PostgreSQL.*PITR_SERVER_<NAME>.*PITR=false/,
+    );
+  });
   test('one that is named has a role of its own, and is not taken twice', () => {
     assert.deepEqual(
       serversOf({
@@ -364,7 +372,6 @@ describe('the servers whose log is taken', () => {
         /PITR_SERVER_B: is the same server as PITR_SERVER_A/,
       ],
       [{ PITR_SERVER_A_PASSWORD: 'x' }, /PITR_SERVER_A_PASSWORD is set, but PITR_SERVER_A is not/],
-      [{ PITR: 'true', BACKUP_SOURCE_E: 'file:///data/e' }, /PITR: there is no PostgreSQL source/],
       [{ PITR_INTERVAL: '100d' }, /PITR_INTERVAL "100d": wants a duration from 1s to 1h/],
       [{ PITR_SLOT_LIMIT: '1M' }, /PITR_SLOT_LIMIT "1M": wants bytes such as 500M or 10G, at least 64M/],
     ];
