@@ -28,9 +28,14 @@ SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOS
   LOG_FORMAT MAKE% MARIADB_% MOVED NODE_% NOTIFY_% OFELIA_% PAGE_% PATH PGSSL% PITR% POSTGRES_% PROXIED_% RESTORE_% RETENTION_% \
   RPO_% RTO_% S3_% SECRETS_% SHELL TZ VERIFY_% -%
 unknown_to = $(filter-out $(WORDS_OF_$(1)) $(SETTINGS),$(TYPED))
+# One without a value was to restrict something, and a shell has put nothing there: TO=$NAME, of a NAME that is not set. Flags may be so.
+FLAGS := ALL COMPARE OTHER_SERVER OWN_SEARCH_PATH REST WITHOUT_BROKEN
+empty_of = $(strip $(foreach name,$(filter-out $(FLAGS),$(filter $(WORDS_OF_$(1)),$(TYPED))),$(if $(value $(name)),,$(name))))
 ifneq ($(GOAL),bench)
 $(foreach goal,$(filter-out node_modules/%,$(MAKECMDGOALS)),$(if $(call unknown_to,$(goal)),\
   $(error make $(goal) takes no $(call unknown_to,$(goal)): nothing was done. make help shows what each target takes)))
+$(foreach goal,$(MAKECMDGOALS),$(if $(call empty_of,$(goal)),\
+  $(error make $(goal): $(call empty_of,$(goal)) has no value: nothing was done. Leave it out, or say which)))
 endif
 
 # What the user typed reaches a recipe through the environment and as "$$FILE", and nowhere else: as a make variable it

@@ -46,7 +46,7 @@ options=()
 hand_over_settings() {
   local name path
   for name in $(shell_settings); do
-    if [[ $name == *_FILE && $name != S3_CA_FILE ]]; then
+    if [[ $name == *_FILE && $name != S3_CA_FILE && -n ${!name} ]]; then
       # a file of this machine, which the container does not see
       path=${!name}
       [ -r "$path" ] || stop_with "$name: $path cannot be read"

@@ -1,17 +1,17 @@
 #!/bin/bash
 # Sourced by the scripts beside it: settings of this project that stand in the shell's environment, or behind make.
 
-# The names of such settings, one a line. Those of Compose itself are none, nor is what make passes on of its words.
-shell_settings() {
-  awk 'BEGIN {
-    for (name in ENVIRON)
-      # whole names where others use the beginning by right
-      if (name ~ /^(BACKUP|CLEANUP|COPY|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3|VERIFY)_[A-Z0-9_]+$/ ||
-          name ~ /^(PITR(_[A-Z0-9_]+)?|BASE_(SCHEDULE|COMPRESSION))$/ ||
-          name ~ /^POSTGRES_(VERSION|HOST|PORT|DB|DATABASE|USER|PASSWORD)(_FILE)?$/ ||
-          name ~ /^(PGSSL(MODE|ROOTCERT|CERT|KEY)|LOG_FORMAT|TZ|(BLOCKING|CONNECT|LOCK|STORAGE)_TIMEOUT)$/)
-        if (name != "BACKUP_ENV_FILE" && ENVIRON[name] != "") print name
-  }' | sort
+# The names of such settings, one a line, also of those that are set to nothing.
+shell_settings() { awk 'BEGIN { for (name in ENVIRON) print name }' | only_settings; }
+
+# Of names, one a line, those of settings; not those of Compose itself, nor of what make passes on of its words. Whole names where
+# others use the beginning by right.
+only_settings() {
+  grep -E -e '^(BACKUP|CLEANUP|COPY|DRILL|HEARTBEAT|NOTIFY|RESTORE|RETENTION|RPO|RTO|S3|VERIFY)_[A-Z0-9_]+$' \
+    -e '^(PITR(_[A-Z0-9_]+)?|BASE_(SCHEDULE|COMPRESSION))$' \
+    -e '^POSTGRES_(VERSION|HOST|PORT|DB|DATABASE|USER|PASSWORD)(_FILE)?$' \
+    -e '^(PGSSL(MODE|ROOTCERT|CERT|KEY)|LOG_FORMAT|TZ|(BLOCKING|CONNECT|LOCK|STORAGE)_TIMEOUT)$' |
+    sed '/^BACKUP_ENV_FILE$/d' | sort -u
 }
 
 # Ends the script for a setting of the shell that `docker compose up` would not hand to the container: the services get what
@@ -35,6 +35,8 @@ refuse_lost_settings() { # CONFIG
     }
     {
       if (($0 in given) && (plain(given[$0]) == ENVIRON[$0] || given[$0] ~ /^[|>]/)) next
+      # nothing is what such a one is without the shell
+      if (ENVIRON[$0] == "" && !($0 in given)) next
       # its value comes from a file, by an override of somebody who wants it so
       if (given[$0] == "\"\"" && ($0 "_FILE") in given) next
       print
@@ -43,6 +45,20 @@ refuse_lost_settings() { # CONFIG
   # shellcheck disable=SC2086 # one word a line
   stop_with "Set in this shell, and not on its way into the container: $(printf '%s ' $lost)" \
     'Write it into .env, from where the container gets all of its settings, or unset it here.'
+}
+
+# Ends the script for a setting in one of the files that Compose itself reads (COMPOSE_ENV_FILES), when the container reads another.
+refuse_settings_of_other_files() { # CONFIG FILE…
+  local config=$1 env_file file lost
+  shift
+  env_file=$(sed -nE "s/^      COMPOSE_READ: [\"']?([^\"']*)[\"']?\$/\1/p" <<<"$config" | head -n 1)
+  for file in "$@"; do
+    [ -f "$file" ] && [ "$(readlink -f "$file")" != "$(readlink -f "$env_file")" ] || continue
+    lost=$(sed -nE 's/^[[:space:]]*(export[[:space:]]+)?([A-Z][A-Z0-9_]*)[[:space:]]*=.*/\2/p' "$file" | only_settings |
+      while IFS= read -r name; do grep -qE "^      $name:" <<<"$config" || printf '%s ' "$name"; done)
+    [ -z "$lost" ] || stop_with "Set in $file, which Compose reads, and not on its way into the container, which is given $env_file: $lost" \
+      "Write them into $env_file; or into $file, with BACKUP_ENV_FILE=$file."
+  done
 }
 
 # Ends the script for a value of an env file into which Compose would put something else than what stands there: a $ of a

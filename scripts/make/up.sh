@@ -30,7 +30,7 @@ settle_configuration() {
   done <<<"$said"
 }
 
-[ -f .env ] || [ -n "${BACKUP_ENV_FILE:-}" ] || stop_with 'There is no .env yet: cp .env.example .env, then change the secrets in it.'
+[ -f .env ] || [ -n "${BACKUP_ENV_FILE:-}${COMPOSE_ENV_FILES:-}" ] || stop_with 'There is no .env yet: cp .env.example .env, then change the secrets in it.'
 need_stack_tools
 IFS=, read -r -a env_files <<<"${BACKUP_ENV_FILE:-.env},${COMPOSE_ENV_FILES:-}"
 refuse_replaced_values "${env_files[@]}"
@@ -39,6 +39,8 @@ config=$(compose_config)
 project=$(sed -n 's/^name: //p' <<<"$config" | head -n 1)
 need_own_stack "$project"
 refuse_lost_settings "$config"
+IFS=, read -r -a compose_files <<<"${COMPOSE_ENV_FILES:-}"
+refuse_settings_of_other_files "$config" ${compose_files[@]+"${compose_files[@]}"}
 need_readable_mounts
 
 remember_stack "$project"

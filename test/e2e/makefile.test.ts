@@ -256,6 +256,18 @@ describe('what the user types after make', { skip }, () => {
       assert.match(outcome.stderr, /takes no [A-Z]+: nothing was done/);
       assert.equal(outcome.stdout, '');
     }
+    for (const words of [
+      'cleanup SOURCE=',
+      'restore FILE=latest TO=',
+      'drill FILE=',
+      'restore FILE=latest FROM= SOURCE=x',
+    ]) {
+      const outcome = make(ENGINE, words.split(' '));
+      assert.equal(outcome.status, 2, words);
+      assert.match(outcome.stderr, /has no value: nothing was done/, 'what a shell has put nothing into');
+      assert.equal(outcome.stdout, '');
+    }
+    assert.equal(make(ENGINE, ['verify', 'ALL=', 'S3_PREFIX=']).status, 0, 'flags and settings may be empty');
     const words = (...typed: string[]) => make(ENGINE, typed).words.slice(4);
     assert.deepEqual(words('cleanup', 'SOURCE=shop'), ['cleanup', '--source=shop']);
     assert.deepEqual(words('cleanup-dry-run', 'SOURCE=shop'), ['cleanup', '--dry-run', '--source=shop']);

@@ -82,6 +82,39 @@ test('make knows every variable where it stands in the shell, and nothing of oth
     env: { ...env, PATH: process.env.PATH },
   });
   assert.deepEqual(found.trim().split('\n').sort(), names.sort());
+  const empty = execFileSync('bash', ['-c', '. "$0"; shell_settings', script], {
+    encoding: 'utf8',
+    env: { S3_PREFIX: '', PATH: process.env.PATH },
+  });
+  assert.equal(empty, 'S3_PREFIX\n', 'also that it is to be empty');
+});
+
+test('a setting in a file that Compose alone reads ends make up, unless Compose hands it on', () => {
+  const settings = fileURLToPath(new URL('../../scripts/make/settings.sh', import.meta.url));
+  const docker = fileURLToPath(new URL('../../scripts/make/docker.sh', import.meta.url));
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, '.env'), 'BACKUP_SOURCE_SHOP=postgres://u@h/shop\n');
+  writeFileSync(join(folder, 'prod.env'), "S3_PREFIX='p'\nexport BACKUP_SOURCE_BLOG=x\nOTHER=1\n");
+  const config = (read: string, more = '') =>
+    `services:\n  backup:\n    environment:\n      COMPOSE_READ: ${read}\n      S3_PREFIX: p\n${more}`;
+  const said = (of: string, ...files: string[]) =>
+    spawnSync(
+      'bash',
+      ['--norc', '-c', '. "$0"; . "$1"; shift; refuse_settings_of_other_files "$@"', docker, settings, of, ...files],
+      {
+        encoding: 'utf8',
+        cwd: folder,
+        env: { PATH: process.env.PATH, BACKUP_DIR: 'of the shell' },
+      },
+    ).stderr;
+  assert.match(
+    said(config('.env'), '.env', 'prod.env'),
+    /Set in prod\.env, which Compose reads, .* given \.env: BACKUP_SOURCE_BLOG $/m,
+  );
+  assert.equal(said(config('prod.env'), '.env', 'prod.env').includes('BACKUP_SOURCE_SHOP'), true);
+  assert.equal(said(config('prod.env'), 'prod.env'), '');
+  assert.equal(said(config('.env', '      BACKUP_SOURCE_BLOG: x\n'), 'prod.env'), '');
+  assert.equal(said(config('.env')), '');
 });
 
 test('a value of .env into which Compose would put something else ends make up, and is named by its line', () => {
