@@ -72,13 +72,14 @@ export interface Stack {
 /**
  * @param options.secretFiles secrets come from files, by docker-compose.secrets.yml; those of Garage, which can read
  *   no files, stay in .env
+ * @param options.services more services, as in a compose file
  */
-export function createStack(base: Settings, options: { secretFiles?: Settings } = {}): Stack {
+export function createStack(base: Settings, options: { secretFiles?: Settings; services?: string } = {}): Stack {
   const project = `stack-test-${randomBytes(5).toString('hex')}`;
   const folder = mkdtempSync(join(tmpdir(), 'stack-test-'));
   const envFile = join(folder, '.env');
   const overrideFile = join(folder, 'docker-compose.override.yml');
-  writeFileSync(overrideFile, OVERRIDE);
+  writeFileSync(overrideFile, OVERRIDE + (options.services ?? ''));
   const keys = {
     S3_ACCESS_KEY: `GK${randomBytes(12).toString('hex')}`,
     S3_SECRET_KEY: randomBytes(32).toString('hex'),
