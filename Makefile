@@ -55,7 +55,8 @@ override LSN := $(value LSN)
 override NAME := $(value NAME)
 export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME
 
-SHELL := /bin/bash
+# by PATH, as the scripts find it: not every system has it in /bin
+SHELL := bash
 MODULES := node_modules/.package-lock.json
 # not the command tsx: it ends what it started within 60 ms of a Ctrl-C
 TSX := node --import tsx

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Sees that Ofelia has taken every job of the backup container, and that it may start them: its own words and its own way.
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Sourced by the scripts beside it: what this machine's Docker is fit for, and whose stack it runs.
 
 # the first Compose that reads env_file as docker-compose.yml has it

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # down.sh [OPTION…]: stops this folder's stack and no other. With options of `docker compose down` such as --volumes it
 # removes what they say, and asks before, where there is somebody to ask.
 set -eu

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Before a `docker compose up` that waits for healthy containers: of a backup container that is unhealthy because its backups are
 # not recent, that is forgotten for five minutes, as when it starts. What is done about it must not fail because of it.
 set -eu

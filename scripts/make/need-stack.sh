@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Ends with a sentence, and 1, unless this machine has an engine and a Compose for a stack.
 set -eu
 cd "$(dirname "$0")/../.."

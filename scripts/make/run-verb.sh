@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # run-verb.sh VERB [ARGUMENT…]: runs a verb where it belongs. With a Docker engine that is the backup container of the
 # running stack, without Docker this machine.
 set -eu

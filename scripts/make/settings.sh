@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Sourced by the scripts beside it: settings of this project that stand in the shell's environment, or behind make.
 
 # The names of such settings, one a line, also of those that are set to nothing.

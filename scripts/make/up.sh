@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Starts the stack, or puts a changed .env into effect, once nothing speaks against it; and sees that it does its work.
 set -eu
 cd "$(dirname "$0")/../.."

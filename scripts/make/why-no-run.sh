@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # After a status that is not well: what the host can see of Ofelia, which the backup container cannot.
 set -eu
 cd "$(dirname "$0")/../.."

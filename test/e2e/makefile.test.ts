@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -283,6 +283,14 @@ test('make from another folder says how, and does nothing', { skip }, () => {
   });
   assert.equal(status, 2);
   assert.match(stderr, /make -C FOLDER TARGET/);
+});
+
+test('make and its scripts find bash by PATH, as on systems that have none in /bin', () => {
+  assert.match(readFileSync(join(PROJECT, 'Makefile'), 'utf8'), /^SHELL := bash$/m);
+  for (const name of readdirSync(join(PROJECT, 'scripts/make')).filter((each) => each.endsWith('.sh'))) {
+    const [first] = readFileSync(join(PROJECT, 'scripts/make', name), 'utf8').split('\n', 1);
+    assert.match(first ?? '', /^#!(\/usr\/bin\/env bash|\/bin\/sh)$/, name);
+  }
 });
 
 test('make help, the default, lists every target', { skip }, () => {
