@@ -1,18 +1,30 @@
 import type { DatabaseSource } from '../../../source.ts';
+import { addressKept } from '../../database/address.ts';
 import type { Connection } from './connection.ts';
 
-/** What the client programs are told about the server; the password through their environment. */
-export function clientArguments(source: DatabaseSource, connection: Connection): string[] {
+/**
+ * What the client programs are told about the server; the password through their environment.
+ * @param place another way to it than the straight one, TLS included
+ */
+export function clientArguments(source: DatabaseSource, connection: Connection, place?: readonly string[]): string[] {
+  const straight = () => [
+    ...(source.host.startsWith('/')
+      ? ['--protocol=socket', `--socket=${source.host}`]
+      : ['--protocol=tcp', `--host=${hostOf(source, connection)}`, `--port=${source.port}`]),
+    ...tlsArguments(source, connection),
+  ];
   return [
     // what the user of this machine has in ~/.my.cnf must not decide where a backup comes from
     '--no-defaults',
-    ...(source.host.startsWith('/')
-      ? ['--protocol=socket', `--socket=${source.host}`]
-      : ['--protocol=tcp', `--host=${source.host}`, `--port=${source.port}`]),
     `--user=${source.user}`,
     '--default-character-set=utf8mb4',
-    ...tlsArguments(source, connection),
+    ...(place ?? straight()),
   ];
+}
+
+/** The address that our own sessions came to; where a name is verified, the name is what tells the server from others. */
+function hostOf({ host, sslMode }: DatabaseSource, { isEncrypted }: Connection): string {
+  return isEncrypted && sslMode.startsWith('verify') ? host : (addressKept(host) ?? host);
 }
 
 /** The password is on no command line. */

@@ -2,7 +2,8 @@ import { type Connection as Client, createConnection } from 'mariadb';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import { containerHint } from '../../../machine/container.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import { tlsAttempts } from '../../database/tls.ts';
+import { keepTo } from '../../database/address.ts';
+import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
 import { parseVersion, type ServerVersion } from './version.ts';
 
@@ -42,10 +43,15 @@ export interface Connection {
 export async function connect(source: DatabaseSource, signal: AbortSignal, database?: string): Promise<Connection> {
   signal.throwIfAborted();
   let lastError: unknown;
-  for (const ssl of tlsAttempts(source)) {
+  const attempts = await connectionAttempts(source).catch((error: unknown) => {
+    throw connectError(source, error);
+  });
+  for (const { address, ssl } of attempts) {
     try {
       const client = await createConnection({
-        ...(source.host.startsWith('/') ? { socketPath: source.host } : { host: source.host, port: source.port }),
+        ...(source.host.startsWith('/')
+          ? { socketPath: source.host }
+          : { host: address ?? source.host, port: source.port }),
         user: source.user,
         ...(source.password === undefined ? {} : { password: source.password }),
         ...(database === undefined ? {} : { database }),
@@ -58,10 +64,12 @@ export async function connect(source: DatabaseSource, signal: AbortSignal, datab
         dateStrings: true,
         logParam: false,
       });
+      keepTo(source.host, address);
       return await wrap(client, source, ssl !== false, signal);
     } catch (error) {
+      signal.throwIfAborted();
       lastError = error;
-      if (codeOf(error) !== 'ER_SERVER_SSL_DISABLED') break;
+      if (!isWorthAnother(error)) break;
     }
   }
   throw connectError(source, lastError);

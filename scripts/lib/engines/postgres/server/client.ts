@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { DatabaseSource } from '../../../source.ts';
-import type { Attempt } from './attempts.ts';
+import type { Attempt } from '../../database/attempts.ts';
 
 /** By which the server knows every session of ours, the programs' too. */
 export const APPLICATION_NAME = 'compose-db-backup';

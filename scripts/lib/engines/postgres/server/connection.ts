@@ -3,7 +3,7 @@ import Cursor from 'pg-cursor';
 import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
-import { connectionAttempts, isWorthAnother } from './attempts.ts';
+import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
 import { APPLICATION_NAME, clientOf, cut, end, KEEPALIVE_IDLE_SECONDS } from './client.ts';
 import { connectError, queryError } from './connection-errors.ts';
 import { assertOwnSession } from './own-session.ts';

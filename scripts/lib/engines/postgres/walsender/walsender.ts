@@ -3,7 +3,7 @@ import { OperatorError } from '../../../errors.ts';
 import { formatLsn, type Lsn, parseLsn, timelineText } from '../../../log/lsn.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { keepTo } from '../../database/address.ts';
-import { connectionAttempts, isWorthAnother } from '../server/attempts.ts';
+import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
 import { clientOf, cut, end } from '../server/client.ts';
 import { connectError, queryError } from '../server/connection-errors.ts';
 import { type BaseMessage, type BaseOptions, baseCommand, readBase } from './base-backup.ts';

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { codeOf, messageOf } from '../../../errors.ts';
-import type { DatabaseSource } from '../../../source.ts';
-import { addressesOf } from '../../database/address.ts';
-import { type TlsOptions, tlsAttempts } from '../../database/tls.ts';
+import { codeOf, messageOf } from '../../errors.ts';
+import type { DatabaseSource } from '../../source.ts';
+import { addressesOf } from './address.ts';
+import { type TlsOptions, tlsAttempts } from './tls.ts';
 
 /** One way to a server. */
 export interface Attempt {
@@ -32,5 +32,9 @@ const UNREACHED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDR
 
 /** Nobody was there, or nobody who speaks TLS: another address, or the way without, may do. */
 export function isWorthAnother(error: unknown): boolean {
-  return UNREACHED.has(codeOf(error) ?? '') || /does not support SSL|^timeout expired/.test(messageOf(error));
+  const codes = [codeOf(error), codeOf((error as Error | undefined)?.cause)];
+  return (
+    codes.some((code) => UNREACHED.has(code ?? '') || code === 'ER_SERVER_SSL_DISABLED') ||
+    /does not support SSL|^timeout expired/.test(messageOf(error))
+  );
 }
