@@ -12,6 +12,12 @@ const { mariadb, missing } = await startMariaDb([
   '--innodb-force-primary-key=ON',
 ]);
 
+/** And one whose own letters are few, and that gives every client these. */
+const { mariadb: latin } = await startMariaDb([
+  '--skip-character-set-client-handshake',
+  '--character-set-server=latin1',
+]);
+
 const DATA = `set names utf8mb4;
 create table \`Größe\` (id int primary key, note varchar(200), key (note)) charset utf8mb4;
 insert into \`Größe\` select seq, concat('é🎉 ', md5(seq), repeat('x', 60)) from seq_1_to_50000;
@@ -68,17 +74,23 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
     ['sql_select_limit', '100'],
     ['system_versioning_asof', "'2020-01-01 00:00:00'"],
   ] as const) {
-    test(`a backup that ${variable} would make a part of the database is refused, by its name`, async () => {
-      const { env } = await shop();
+    test(`a backup is whole all the same, though ${variable} leaves rows out for everybody else`, async () => {
+      const { database, env } = await shop();
+      await mariadb.script(
+        database,
+        'create table old (id int primary key, v int) with system versioning; insert into old values (1, 1); update old set v = 2',
+      );
+      const before = await mariadb.dump(database);
       await mariadb.sql(`set global ${variable} = ${value}`);
       try {
-        const backup = await runVerb('backup', [], env);
-        assert.equal(backup.code, 1);
-        assert.match(backup.stderr, new RegExp(`${variable}.*leave rows out`));
-        assert.match(backup.stderr, new RegExp(`SET GLOBAL ${variable} = DEFAULT`));
+        for (const [verb, ...words] of [['backup'], ['drill'], ['restore', 'latest']] as const) {
+          const { code, stderr } = await runVerb(verb, words, env);
+          assert.equal(code, 0, stderr);
+        }
       } finally {
         await mariadb.sql(`set global ${variable} = default`);
       }
+      assert.equal(await mariadb.dump(database), before);
     });
   }
 
@@ -99,5 +111,36 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
       { n: 10_000_000 },
     ]);
     assert.equal(await limit(), before);
+  });
+
+  test('names and letters beyond what the server gives every client come back', async () => {
+    const database = latin.freshName();
+    await latin.sql(`create database ${database} character set utf8mb4`);
+    await latin.script(
+      database,
+      "set names utf8mb4; create table `漢字 Größe` (`naïve` text, id int primary key) charset utf8mb4; insert into `漢字 Größe` values ('🎉 é', 1); create view `ž` as select '🎉' as x; create procedure `ł`() select 'ü🎉'",
+    );
+    const found = async () => {
+      const connection = await latin.connect(database);
+      await connection.query('set names utf8mb4');
+      const tables = await connection.query('show tables');
+      const rows = await connection.query(
+        'select hex(`naïve`) as letters, (select hex(x) from `ž`) as x from `漢字 Größe`',
+      );
+      const code = await connection.query(
+        'select hex(routine_definition) as body, routine_name from information_schema.routines where routine_schema = database()',
+      );
+      await connection.end();
+      return [tables, rows, code];
+    };
+    const before = await found();
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o755);
+    const env = { ...latin.env(database), BACKUP_DIR: folder, DRILL_DIR: folder };
+    for (const [verb, ...words] of [['backup'], ['drill'], ['restore', 'latest', '--compare']] as const) {
+      const { code, stderr } = await runVerb(verb, words, env);
+      assert.equal(code, 0, stderr);
+    }
+    assert.deepEqual(await found(), before);
   });
 });

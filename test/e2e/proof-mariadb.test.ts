@@ -22,6 +22,7 @@ const MORE = `
   create event proof_daily on schedule every 1 day starts '2026-01-01 00:00:00' ends '2037-01-01 00:00:00' do select 1;
   create event proof_off on schedule every 1 day starts '2026-01-01 00:00:00' disable do select 1;
   set sql_mode = 'PIPES_AS_CONCAT'; create function proof_mode() returns int deterministic return 1; set sql_mode = default;
+  create table proof_float (id int primary key, f float); insert into proof_float values (1, 123456.789), (2, 0.1);
   create sequence proof_numbers start with 100 increment by 7 nocache;
   select nextval(proof_numbers);`;
 
@@ -51,6 +52,11 @@ const FAULTS: Readonly<Record<string, { change: string; back: string; check?: st
     change: `update proof_long set text = concat(text, '.') where id = 2`,
     back: `update proof_long set text = left(text, length(text) - 1) where id = 2`,
     says: /^table proof_long differs: row 2 of the dump is missing or changed$/,
+  },
+  'the seventh digit of a FLOAT': {
+    change: 'update proof_float set f = 123456.797 where id = 1',
+    back: 'update proof_float set f = 123456.789 where id = 1',
+    says: /^table proof_float differs: id=1 differs in f$/,
   },
   'where a sequence stands': {
     change: 'select nextval(proof_numbers)',

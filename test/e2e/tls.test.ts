@@ -100,6 +100,8 @@ describe('TLS to MariaDB', { skip: missingMariadb }, () => {
   test('verify-ca with the authority backs up and restores, for an account that demands TLS', async () => {
     const database = mariadb.freshName();
     await mariadb.create(database);
+    // read through a relay, which has to speak TLS too
+    await mariadb.script(database, 'create table measured (f float); insert into measured values (123456.789)');
     await mariadb.sql(`create user tls@'%' identified by 'secret of the test' require ssl`);
     await mariadb.sql(`grant all on *.* to tls@'%'`);
     const url = mariadb.env(database).BACKUP_SOURCE_SHOP ?? '';
@@ -114,6 +116,9 @@ describe('TLS to MariaDB', { skip: missingMariadb }, () => {
     assert.equal(backup.code, 0, backup.stderr);
     const restored = await runVerb('restore', ['latest', '--json'], good);
     assert.equal(restored.code, 0, restored.stderr);
+    assert.deepEqual(await mariadb.sql(`select cast(f as double) as f from ${database}.measured`), [
+      { f: 123456.7890625 },
+    ]);
 
     for (const bad of ['sslmode=disable', `sslmode=verify-ca&sslrootcert=${foreign.authority}`]) {
       assert.equal((await runVerb('backup', [], env(bad))).code, 1, bad);

@@ -154,8 +154,8 @@ const MARIADB_SCHEMA = (state: State) => `
   insert into items select seq, concat(md5(concat(seq, '${SEEDS[state]}')), md5(seq * ${SEEDS[state]})), if(seq % 3 > 0, concat('ü', seq), null)
     from seq_1_to_${state === 'big' ? BIG_ROWS : ROWS};
   ${state === 'big' ? 'insert into items select seq + 1000000, repeat(md5(seq), 64), null from seq_1_to_6000;' : ''}
-  create table parts (id int auto_increment primary key, item int not null, weight decimal(10, 3), foreign key (item) references items (id));
-  insert into parts (item, weight) select 1 + seq % 1000, seq / 7 from seq_1_to_2000;
+  create table parts (id int auto_increment primary key, item int not null, weight decimal(10, 3), share float, foreign key (item) references items (id));
+  insert into parts (item, weight, share) select 1 + seq % 1000, seq / 7, seq / 7 from seq_1_to_2000;
   create view noted as select id, note from items where note is not null;
   create function twice(n int) returns int deterministic return 2 * n;
   create trigger items_checked before insert on items for each row set new.note = coalesce(new.note, 'none');

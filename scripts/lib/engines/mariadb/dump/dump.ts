@@ -13,7 +13,7 @@ import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
-import { clientArguments, clientEnvironment } from '../server/client.ts';
+import { clientEnvironment } from '../server/client.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { countCode, displayName, readSequences } from '../server/contents.ts';
 import { asStored } from '../server/databases.ts';
@@ -22,7 +22,7 @@ import { HISTORY_OPTION, readVersioned, whyWithoutHistory } from '../server/hist
 import { takeLock } from '../server/locks.ts';
 import { isOlder, type Program, programFor } from '../server/programs.ts';
 import { putBackLeft } from '../server/raised.ts';
-import { assertDumpsAll } from '../server/session.ts';
+import { asRead, type Reading, readingOf } from '../server/relay.ts';
 import { seriesOf } from '../server/version.ts';
 import { assertNotHalfSwapped } from '../swap/journal.ts';
 import { assertComplete } from './completion.ts';
@@ -42,7 +42,6 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
     await connection.close();
   };
   try {
-    assertDumpsAll(connection.variables);
     await putBackLeft(connection);
     const source = await asStored(connection, given);
     const dumped = putAside === undefined ? source : { ...source, database: putAside };
@@ -58,10 +57,12 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
     const versioned = await readVersioned(connection, dumped.database);
     const why = whyWithoutHistory(connection, program, versioned);
     const options = dumpOptions(versioned.all.length > 0 && why === undefined);
+    const reading = await readingOf(connection, dumped, folder);
     const warnings = await notRestorable(connection, dumped.database, {
       invalid: read.invalid ?? [],
       versioned: versioned.all,
       why,
+      rounded: reading.rounded,
     });
     const facts = { ...read, warnings };
     const before = await readOutside(connection, dumped, facts.invalid);
@@ -74,12 +75,16 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
       streams: [
         {
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-          stage: dumpStage(dumped, connection, program, { report, options, ignored: facts.invalid ?? [] }),
+          stage: dumpStage(reading, program, {
+            report,
+            options,
+            ignored: facts.invalid ?? [],
+          }),
           verifyEnd: (tail) => assertComplete(tail),
         },
       ],
       jobs: 1,
-      explain: (error) => ofCharacterSet(ofSlowReader(error, patienceSeconds), connection),
+      explain: (error) => ofSlowReader(error, patienceSeconds),
       contents: async (dumpEnded) => {
         const readAfter = () => readOutside(connection, dumped, facts.invalid);
         const contents = await dumpedContents(report, before, readAfter, dumpEnded);
@@ -130,16 +135,6 @@ function ofSlowReader(error: unknown, patienceSeconds: number): unknown {
   });
 }
 
-/** mariadb-dump asks for names in the character set that such a server takes no notice of. */
-function ofCharacterSet(error: unknown, { variables }: Connection): unknown {
-  const own = variables.get('character_set_client') ?? 'utf8mb4';
-  if (!(error instanceof OperatorError) || own.startsWith('utf8') || !/mariadb-dump/.test(error.message)) return error;
-  return new OperatorError(error.code, error.message, {
-    hint: `The server gives every client ${own}, whatever it asks for (skip-character-set-client-handshake): names of tables and columns beyond it cannot be dumped. Take that out of its configuration.`,
-    cause: error,
-  });
-}
-
 async function assertExists(connection: Connection, source: DatabaseSource): Promise<void> {
   const rows = await connection.query('select 1 from information_schema.schemata where schema_name = ?', [
     source.database,
@@ -178,24 +173,26 @@ export const dumpOptions = (withHistory: boolean): string[] => [
 ];
 
 function dumpStage(
-  source: DatabaseSource,
-  connection: Connection,
+  reading: Reading,
   program: Program,
   { report, options, ignored }: { report: string; options: readonly string[]; ignored: readonly string[] },
 ): Stage {
+  const { source } = reading;
   return {
     name: NAME,
-    command: 'perl',
-    args: [
-      COUNTER,
-      report,
-      program.path,
-      ...clientArguments(source, connection),
-      ...options,
-      ...ignored.map((view) => `--ignore-table=${source.database}.${view}`),
-      '--',
-      source.database,
-    ],
+    ...asRead(reading, (place) => ({
+      command: 'perl',
+      args: [
+        COUNTER,
+        report,
+        program.path,
+        ...place,
+        ...options,
+        ...ignored.map((view) => `--ignore-table=${source.database}.${view}`),
+        '--',
+        source.database,
+      ],
+    })),
     env: clientEnvironment(source),
     hints: [
       [

@@ -9,6 +9,7 @@ import { packetFor } from '../server/raised.ts';
  *
  * @param facts.invalid views that refer to what is not there
  * @param facts.versioned tables whose former rows are not in the dump, and why
+ * @param facts.rounded columns of which the dump has six digits
  */
 export async function notRestorable(
   connection: Connection,
@@ -17,10 +18,15 @@ export async function notRestorable(
     invalid: invalidViews,
     versioned,
     why,
-  }: { invalid: readonly string[]; versioned: readonly string[]; why?: string | undefined },
+    rounded,
+  }: {
+    invalid: readonly string[];
+    versioned: readonly string[];
+    why?: string | undefined;
+    rounded: readonly string[];
+  },
 ): Promise<string[]> {
   const unsafe = await unsafeFunctions(connection, database);
-  const rounded = await roundedColumns(connection, database);
   const named = (names: readonly string[]) => names.map(displayName).join(', ');
   return [
     ...(invalidViews.length > 0
@@ -33,7 +39,7 @@ export async function notRestorable(
       : []),
     ...(rounded.length > 0
       ? [
-          `of a FLOAT mariadb-dump writes six digits, and a value with more of them comes back rounded (123456.789 as 123457): ${rounded.join(', ')}. ALTER TABLE … MODIFY … DOUBLE ends that`,
+          `of a FLOAT mariadb-dump writes six digits, and a value with more of them comes back rounded (123456.789 as 123457): ${rounded.join(', ')}. They are read exactly where the connection is verified by an authority: ?sslrootcert= names it`,
         ]
       : []),
     ...(unsafe.length > 0
@@ -42,21 +48,6 @@ export async function notRestorable(
         ]
       : []),
   ];
-}
-
-/**
- * Columns whose text has fewer digits than they hold: FLT_DIG of C, while a FLOAT needs nine to be read back as it was. One
- * with decimals of its own is stored rounded to them.
- */
-async function roundedColumns({ query }: Connection, database: string): Promise<string[]> {
-  const rows = await query<{ table: string; column: string }>(
-    `select c.table_name as \`table\`, c.column_name as \`column\` from information_schema.columns c
-     join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name
-     where c.table_schema = ? and c.data_type = 'float' and c.numeric_scale is null and t.table_type <> 'VIEW'
-       and coalesce(c.is_generated, 'NEVER') = 'NEVER' order by binary c.table_name, c.ordinal_position`,
-    [database],
-  );
-  return rows.map(({ table, column }) => `${displayName(table)}.${displayName(column)}`);
 }
 
 /** With a binary log a server takes no function that may write, or answers otherwise each time, unless it is told to trust. */

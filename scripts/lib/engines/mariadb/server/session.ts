@@ -1,5 +1,3 @@
-import { OperatorError } from '../../../errors.ts';
-
 /**
  * What a session of ours relies on and a server's configuration, or its init_connect, may have set otherwise. Names as
  * MariaDB knows them; those that a server does not have are left out. sql_log_bin is the administrator's.
@@ -75,23 +73,22 @@ export function assignments(variables: Variables, more: Readonly<Record<string, 
     .map(([name, value]) => `session ${name} = ${value}`);
 }
 
-/**
- * mariadb-dump cannot be told to set these, and its dump would be a part of the database, or one of another day.
- * @throws OperatorError SOURCE_CONNECT naming the variable
- */
-export function assertDumpsAll(variables: Variables): void {
-  const limit = variables.get('sql_select_limit');
-  const asOf = variables.get('system_versioning_asof');
-  const wrong =
-    limit !== undefined && limit !== SETTINGS.sql_select_limit
-      ? `sql_select_limit = ${limit}`
-      : asOf !== undefined && asOf !== 'DEFAULT'
-        ? `system_versioning_asof = '${asOf}'`
-        : undefined;
-  if (wrong === undefined) return;
-  throw new OperatorError(
-    'SOURCE_CONNECT',
-    `the server gives every session ${wrong}: mariadb-dump would leave rows out without saying so`,
-    { hint: `SET GLOBAL ${wrong.split(' ')[0]} = DEFAULT, there and in its configuration or init_connect.` },
-  );
+/** What mariadb-dump is given by the server and does not set by itself, and would leave rows or letters out for. */
+const OF_READING = [
+  'character_set_client',
+  'character_set_results',
+  'character_set_connection',
+  'sql_select_limit',
+  'system_versioning_asof',
+] as const;
+
+/** The statement that gives a mariadb-dump's session these; undefined when the server gives it them. */
+export function settingsForReading(variables: Variables): string | undefined {
+  const isGiven = (name: string) => {
+    const given = variables.get(name);
+    return given === undefined || given.toLowerCase() === SETTINGS[name];
+  };
+  if (OF_READING.every(isGiven)) return undefined;
+  const wanted = OF_READING.filter((name) => variables.has(name));
+  return `SET ${wanted.map((name) => `SESSION ${name} = ${SETTINGS[name]}`).join(', ')}`;
 }
