@@ -65,3 +65,30 @@ export function fieldsOf(row) {
     .map(([, value = '']) => value)
     .slice(0, -1);
 }
+
+const VALUE = String.raw`(?:'(?:[^'\\]|\\.|'')*'|[^',])*`;
+/** For servers before MariaDB 11.5, and for the others. */
+const LAST_MOMENTS = ['2038-01-19 03:14:07.999999', '2106-02-07 06:28:15.999999'];
+
+/**
+ * What puts the same word for the end of a row that has not ended, whichever moment a server writes for it.
+ * @param {readonly string[]} columns of the rows
+ * @param {string} column in which they end
+ * @param {string | undefined} openEnd see ReadingOptions
+ * @returns {((row: Buffer) => Buffer) | undefined} undefined when there is no such column
+ */
+export function openEnded(columns, column, openEnd) {
+  const place = columns.indexOf(column);
+  if (place < 0) return undefined;
+  const ends = (openEnd === undefined ? LAST_MOMENTS : [openEnd]).map((end) => `'${end}'`);
+  if (place === columns.length - 1)
+    return (row) => {
+      const end = ends.find((each) => row.subarray(-each.length - 1).equals(Buffer.from(`${each})`)));
+      return end === undefined ? row : Buffer.concat([row.subarray(0, -end.length - 1), Buffer.from("'open')")]);
+    };
+  const pattern = new RegExp(`^(\\((?:${VALUE},){${place}})(?:${ends.join('|')})(?=[,)])`, 's');
+  return (row) =>
+    ends.some((end) => row.includes(end))
+      ? Buffer.from(row.toString('latin1').replace(pattern, "$1'open'"), 'latin1')
+      : row;
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Lines } from './lines.mjs';
-import { canonical, fieldsOf, isEvent, labelOf, shown } from './mariadb-names.mjs';
+import { canonical, fieldsOf, isEvent, labelOf, openEnded, shown } from './mariadb-names.mjs';
 import { Rows } from './rows.mjs';
 
 const OPENING = 40;
@@ -32,13 +32,20 @@ export class MariaDbReader {
   #lines = new Lines(
     {
       line: (line) => this.#line(line),
-      mayCome: ([first]) => this.#rows.table !== undefined && first === OPENING && !this.#rows.areLookedForByKey,
+      mayCome: ([first]) =>
+        this.#rows.table !== undefined && first === OPENING && !this.#rows.areLookedForByKey && !this.#openEnded,
       part: (part) => this.#rows.addPart(part),
       lastPart: (part) => this.#rows.endParts(withoutComma(part)),
     },
     1,
   );
   #isInCode = false;
+  /** The column in which rows of a table end, where it is not hidden. @type {Map<string, string>} */
+  #rowEnds = new Map();
+  /** Whether the rows that follow come with their history. */
+  #isHistoric = false;
+  /** @type {((row: Buffer) => Buffer) | undefined} */
+  #openEnded;
   /** What code keeps of the session that made it. */
   #session = new Map([
     ['sql_mode', ''],
@@ -77,7 +84,7 @@ export class MariaDbReader {
 
   /** @param {Buffer} line without its line break */
   #line(line) {
-    if (this.#rows.table !== undefined && line[0] === OPENING) this.#rows.add(withoutComma(line));
+    if (this.#rows.table !== undefined && line[0] === OPENING) this.#add(withoutComma(line));
     else if (this.#rows.table === undefined || !this.#namingRow(this.#rows.table, line))
       this.#text(line.toString('utf8'));
   }
@@ -91,8 +98,24 @@ export class MariaDbReader {
     const head = line[0] === CAPITAL_I && NAMING.exec(line.toString('latin1'))?.[0];
     if (!head) return false;
     this.#rows.columns.set(table, columnsIn(Buffer.from(head, 'latin1').toString('utf8')));
-    this.#rows.add(withoutComma(line.subarray(head.length)));
+    this.#noteEnd(table);
+    this.#add(withoutComma(line.subarray(head.length)));
     return true;
+  }
+
+  /** @param {Buffer} row */
+  #add(row) {
+    this.#rows.add(this.#openEnded ? this.#openEnded(row) : row);
+  }
+
+  /**
+   * Of rows with their history, where they end.
+   * @param {string} table
+   */
+  #noteEnd(table) {
+    if (!this.#isHistoric) return;
+    const columns = this.#rows.columns.get(table) ?? [];
+    this.#openEnded = openEnded(columns, this.#rowEnds.get(table) ?? 'row_end', this.#options.openEnd);
   }
 
   /** @param {string} line */
@@ -114,10 +137,13 @@ export class MariaDbReader {
     const locked = new RegExp(`^LOCK TABLES ${NAME} WRITE$`).exec(text)?.[1];
     if (locked !== undefined) {
       this.#rows.begin(shown(locked));
+      this.#noteEnd(shown(locked));
       return;
     }
     if (text === 'UNLOCK TABLES') {
       this.#rows.end();
+      this.#isHistoric = false;
+      this.#openEnded = undefined;
       return;
     }
     const inserted = new RegExp(`^INSERT INTO ${NAME} (?:\\((.*)\\) )?VALUES$`).exec(text);
@@ -126,6 +152,7 @@ export class MariaDbReader {
       if (this.#rows.table !== undefined && columns.length > 0) this.#rows.columns.set(this.#rows.table, columns);
       return;
     }
+    if (HISTORIC.test(text)) this.#isHistoric = true;
     const [, setting = '', value = ''] = SESSION.exec(text) ?? [];
     if (setting !== '' && !value.startsWith('@')) this.#session.set(setting, value);
     if (IGNORED.test(text)) return;
@@ -171,6 +198,9 @@ export class MariaDbReader {
     const columns = lines.flatMap((line) => new RegExp(`^  ${NAME} `).exec(line)?.[1]?.replaceAll('``', '`') ?? []);
     this.#rows.columns.set(table, columns);
     const key = lines.map((line) => /^ {2}PRIMARY KEY \((.*)\)/.exec(line)?.[1]).find((found) => found !== undefined);
+    const end = lines.find((line) => / GENERATED ALWAYS AS ROW END\b/.test(line));
+    const rowEnd = new RegExp(`^  ${NAME} `).exec(end ?? '')?.[1]?.replaceAll('``', '`');
+    if (rowEnd !== undefined) this.#rowEnds.set(table, rowEnd);
     const names = namesIn(key ?? '');
     if (names.length > 0) this.#report({ kind: 'key', table, columns: names });
   }
@@ -183,6 +213,8 @@ export class MariaDbReader {
 const withoutComma = (line) => line.subarray(0, -1);
 
 const SESSION = /^\/\*!\d+ SET (sql_mode|character_set_client|collation_connection|time_zone) += (.*?) \*\/ *$/;
+
+const HISTORIC = /^\/\*M!\d+ SET @old_system_versioning_insert_history=/;
 
 /** What sets up the session, and what makes room for what follows. */
 const IGNORED =

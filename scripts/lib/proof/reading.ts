@@ -10,6 +10,8 @@ export interface ReadingOptions {
   readonly through?: Readonly<Record<string, string>>;
   /** Names that stand for others: the staging database is the source's. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** When a row with its history ends, on this server, that has not ended; without it, on any. */
+  readonly openEnd?: string;
   /** Tables that the server made in another storage engine than theirs, which it lacks, and theirs. */
   readonly engines?: Readonly<Record<string, string>>;
   /** Hands on rows of one table: those of these buckets, or with `key` those whose fields are these. */

@@ -63,6 +63,7 @@ export async function beginProof(order: ProofOrder): Promise<Proof | undefined> 
         dialect: side.dialect,
         columns: Object.fromEntries([...expected.tables].map(([name, { columns }]) => [name, columns])),
         ...(side.renamed ? { renamed: side.renamed } : {}),
+        ...(side.openEnd === undefined ? {} : { openEnd: side.openEnd }),
         ...(side.otherEngines ? { engines: side.otherEngines() } : {}),
       };
       const restored = await readRestored(side, reading, order.signal);

@@ -76,6 +76,21 @@ describe('the reader of dumps of MariaDB', () => {
     assert.equal(compareDigests(read(text), other).differingTables.length, 1);
   });
 
+  test('a row that has not ended is the same where the last moment is another, and one of the past is not', () => {
+    const [old, now] = ['2038-01-19 03:14:07.999999', '2106-02-07 06:28:15.999999'];
+    const before = '/*M!101100 SET @old_system_versioning_insert_history=@@session.x */;\n';
+    const hidden = (end: string) =>
+      `${before}${TABLE.replace(/INSERT .*$/, 'INSERT INTO `t` (`id`, `text`, row_start, row_end) VALUES ')}(1,'${old}','2026','${end}'),\n(2,'x','2026','2026');${END}`;
+    const own = (end: string) =>
+      `${before}${TABLE.replace("`text` varchar(9) DEFAULT 'a;b'", '`e` timestamp(6) GENERATED ALWAYS AS ROW END,\n  `text` text')}\n(1,'${end}','a,\\'${old}'),\n(2,'2026','x');${END}`;
+    for (const dump of [hidden, own]) {
+      const differing = (restored: string, openEnd: string) =>
+        compareDigests(read(dump(old)), read(dump(restored), 1 << 20, { openEnd })).differingTables.length;
+      assert.deepEqual([differing(now, now), differing(old, old)], [0, 0]);
+      assert.deepEqual([differing(old, now), differing('2026', now)], [1, 1]);
+    }
+  });
+
   test('the order of triggers, and whether an event runs, belong to their definitions', () => {
     const trigger = (name: string) =>
       `DELIMITER ;;\n/*!50003 CREATE*/ /*!50003 TRIGGER \`${name}\` BEFORE INSERT ON \`t\` FOR EACH ROW set @a = '${name}' */;;\nDELIMITER ;\n`;

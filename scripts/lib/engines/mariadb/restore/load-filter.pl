@@ -1,7 +1,9 @@
 #!/usr/bin/env perl
 # Hands a dump on to the mariadb client that loads it into a staging database, and sees to it that it touches nothing
 # else: arguments are the staging database, the one that was dumped, a file for what is made afterwards, `rehearses` or
-# `restores`, and the command. Data passes as it is.
+# `restores`, when a row ends that has not ended, a file for code or nothing, and the command. Data passes as it is, but for:
+#  - Of rows with their history, one that has not ended has for its end the last moment of the server that was dumped. Where
+#    this server's is another one, it would be a row of the past.
 #  - A trigger is named with its database where its author wrote it so; here it means the staging one.
 #  - ALTER DATABASE around routines with another collation means the staging database too.
 #  - A sequence in a default is named with its database, and here it means the staging one. LOCK TABLES does not reach
@@ -12,15 +14,19 @@
 #  - A rehearsal's server has no keys and none of the source's folders: tables are not encrypted there, and lie where all do.
 #  - mariadb-dump divides the account of an event at its first @, and means the last.
 #  - Events must not run in the staging database: those that would are made as on a replica.
+#  - Triggers, routines and events go to the file for code, where there is one: whoever reads it goes on without one that
+#    cannot be made.
 #  - A dump of one database that makes it and changes to it means the staging one. Another one is refused.
 use strict;
 use warnings;
 
 use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20 };
 
-my ($staging, $dumped, $later, $purpose, @command) = @ARGV;
+my ($staging, $dumped, $later, $purpose, $open_end, $apart, @command) = @ARGV;
 my ($quoted, $its) = map { s/`/``/gr } $staging, $dumped;
 open(my $report, '>', $later) or die "$later: $!\n";
+my $code_file;
+if ($apart ne '') { open($code_file, '>', $apart) or die "$apart: $!\n" }
 my $pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
 for my $name (qw(TERM INT HUP)) {
   # a process that was stopped takes the end only once it goes on
@@ -33,22 +39,25 @@ fcntl($_, F_SETPIPE_SZ, BLOCK) for *STDIN, $out;
 my $word = qr/(?:`(?:[^`]|``)*`|[^\s.`(\/]+)/;
 my $space = qr{(?:\s|/\*(?!!).*?\*/|--\s[^\n]*\n|\#[^\n]*\n)}s;
 my $END_OF_DATA = "\nUNLOCK TABLES;";
+my $LAST_MOMENT = qr/'(?:2038-01-19 03:14:07|2106-02-07 06:28:15)\.999999'/;
 
 my ($buffer, $is_data, $code, $is_over) = ('', 0, undef, 0);
 my ($its_name, $table, %has_sequence, $view, %view_session, $has_history) = (undef, '');
+my (%columns, %row_end, $is_historic, $open);
 until ($is_over) {
   my $read = sysread(STDIN, $buffer, BLOCK, length $buffer);
   defined $read or die "reading: $!\n";
   $is_over = $read == 0;
   1 while take();
 }
-put($code) if defined $code;
+put_code($code) if defined $code;
 put($buffer) if $buffer ne '';
 finish();
 
 # Takes what can be taken from the buffer; false when that is nothing.
 sub take {
   if ($is_data) {
+    return historic() if $is_historic;
     my $end = index($buffer, $END_OF_DATA);
     if ($end >= 0) {
       put(substr($buffer, 0, $end + 1, ''));
@@ -64,7 +73,7 @@ sub take {
   my $line = substr($buffer, 0, $end + 1, '');
   if (defined $code) {
     $code .= $line;
-    if ($line eq "DELIMITER ;\n") { put(code($code)); undef $code }
+    if ($line eq "DELIMITER ;\n") { put_code(code($code)); undef $code }
   }
   elsif ($line =~ /^LOCK TABLES `((?:[^`]|``)*)`/) {
     # the line break stays: the data may be none
@@ -82,20 +91,83 @@ sub take {
   return 1;
 }
 
+# Takes the whole lines of rows with their history.
+sub historic {
+  my $last = rindex($buffer, "\n");
+  return 0 if $last < 0;
+  my $lines = substr($buffer, 0, $last + 1, '');
+  my ($taken, $at) = ('', 0);
+  while ($is_historic && $at < length $lines) {
+    my $next = 1 + index($lines, "\n", $at);
+    my $line = substr($lines, $at, $next - $at);
+    ($is_data, $is_historic) = (0, 0) if $line =~ /^UNLOCK TABLES;/;
+    $taken .= $is_historic ? open_ended($line) : $line;
+    $at = $next;
+  }
+  put($taken);
+  $buffer = substr($lines, $at) . $buffer;
+  return 1;
+}
+
+sub open_ended {
+  my ($line) = @_;
+  my $head = '';
+  if ($line =~ /^INSERT INTO `(?:[^`]|``)*` (?:\((.*?)\) )?VALUES[ \n]/s) {
+    my ($listed, $end) = ($1, $+[0]);
+    my $names = defined $listed ? [$listed =~ /(`(?:[^`]|``)*`|row_start|row_end)/g] : $columns{$table};
+    my $name = $row_end{$table} // 'row_end';
+    ($open) = grep { $names->[$_] eq $name } 0 .. $#$names;
+    $head = substr($line, 0, $end, '');
+  }
+  if (defined $open && $line =~ $LAST_MOMENT) {
+    pos($line) = 1;
+    pass_value($line) for 1 .. $open;
+    $line =~ s/\G$LAST_MOMENT(?=[,)])/'$open_end'/;
+  }
+  return $head . $line;
+}
+
+# Leaves off behind the next value of a row and its comma. Step by step, as the repetitions of an expression have a limit.
+sub pass_value {
+  until ($_[0] =~ /\G,/gc) {
+    next if $_[0] =~ /\G[^',]+/gc;
+    $_[0] =~ /\G'/gc or return;
+    1 while $_[0] =~ /\G(?:[^'\\]+|\\.|'')/gcs;
+    $_[0] =~ /\G'/gc;
+  }
+}
+
 sub plain {
   my ($line) = @_;
   # a line of newer dumps that older clients take for a command
   return '' if $line =~ m{^/\*M?!999999\\- };
   return '' if names_database($line);
-  if ($line =~ /^CREATE TABLE `((?:[^`]|``)*)` \(/) { $table = $1 }
-  elsif ($line =~ /^  `/ && $line =~ s/(?<= DEFAULT |..DEFAULT.\()((?:nextval|lastval)\()`\Q$its\E`\./$1`$quoted`./i) { $has_sequence{$table} = 1 }
+  if ($line =~ /^CREATE TABLE `((?:[^`]|``)*)` \(/) { $table = $1; $columns{$table} = [] }
+  elsif ($line =~ /^  (`(?:[^`]|``)*`) /) {
+    my $name = $1;
+    push @{ $columns{$table} }, $name;
+    $row_end{$table} = $name if $line =~ / GENERATED ALWAYS AS ROW END\b/;
+    $has_sequence{$table} = 1 if $line =~ s/(?<= DEFAULT |..DEFAULT.\()((?:nextval|lastval)\()`\Q$its\E`\./$1`$quoted`./i;
+  }
   elsif ($line =~ /^\) ENGINE=(\w+)/) {
     note(engine => $table, $1) unless $1 eq 'InnoDB';
     $line =~ s/ `?ENCRYPTED`?=\S+?(?=[ ;])| `?ENCRYPTION_KEY_ID`?=\d+| (?:DATA|INDEX) DIRECTORY='[^']*'//gi if $purpose eq 'rehearses';
   }
   elsif ($line =~ m{^/\*!50001 SET (character_set_client|collation_connection) += (\w+) \*/;}) { $view_session{$1} = $2 }
-  elsif ($line =~ m{^/\*M!\d+ SET \@old_system_versioning_insert_history=} && !$has_history++) { note('history') }
-  return in_staging($line);
+  elsif ($line =~ m{^/\*M!\d+ SET \@old_system_versioning_insert_history=}) {
+    note('history') unless $has_history++;
+    $is_historic = 1;
+  }
+  $line = in_staging($line);
+  return $line unless $code_file;
+  # what code is made under is set for it and for all else
+  print $code_file $line if $line =~ m{^(?:/\*!\d+ )?(?:SET|ALTER DATABASE)\b};
+  return $line =~ m{^(?:/\*!50003 DROP|ALTER DATABASE)\b} ? '' : $line;
+}
+
+sub put_code {
+  if ($code_file) { print $code_file @_ }
+  else { put(@_) }
 }
 
 # Whether a line makes, drops or changes to a database. The one that it was dumped of is the staging one here, which is
@@ -176,6 +248,7 @@ sub put {
 sub finish {
   my ($is_early) = @_;
   close $report or die "$later: $!\n";
+  if ($code_file) { close $code_file or die "$apart: $!\n" }
   close $out;
   kill $? & 127, $$ if $? & 127;
   exit($? >> 8 || ($is_early ? 1 : 0));

@@ -36,3 +36,12 @@ export function whyWithoutHistory(
   if (byTransaction.length > 0) return `mariadb-dump has no history by transaction, as of ${byTransaction.join(', ')}`;
   return undefined;
 }
+
+/** When a row ends that has not ended: the last moment that a server knows, which MariaDB 11.5 moved (MDEV-32188). */
+const LAST_MOMENTS = ['2106-02-07 06:28:15.999999', '2038-01-19 03:14:07.999999'] as const;
+
+/** As a dump has it, in UTC. */
+export async function readOpenEnd({ query }: Connection): Promise<string> {
+  const [row] = await query<{ knows: number | null }>("select unix_timestamp('2106-02-07 06:28:15') > 0 as knows");
+  return row?.knows ? LAST_MOMENTS[0] : LAST_MOMENTS[1];
+}
