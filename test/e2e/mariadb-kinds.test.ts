@@ -176,18 +176,65 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     assert.deepEqual(await all(), before);
   });
 
-  test('a FLOAT, of which a dump has six digits, is told of at the backup; one with decimals of its own is not', async () => {
+  test('a FLOAT comes back to its last bit, with and without a key, and with its history', async () => {
+    const numbers = `select ceil(seq / 2), (rand(seq) - 0.5) * pow(10, cast(seq as signed) % 76 - 37) from seq_1_to_2000
+      union all values (0, 123456.789), (0, 0.1), (0, -0e0), (0, 1e-45), (0, 3.4028234e38), (0, 16777217), (0, null)`;
     const { database, does } = await made(
-      `create table held (id int primary key, f float, d double, fixed float(7,2), made float as (f * 2) virtual);
-       create view seen as select f from held; insert into held (id, f, d, fixed) values (1, 123456.789, 123456.789, 12345.67)`,
+      `create table keyed (n int auto_increment primary key, id int, f float not null default 0.1, d double, fixed float(7,2), made float as (f / 7) virtual, kept float as (f / 3) persistent, key (f));
+       insert into keyed (id, f, d, fixed) select a, coalesce(b, 0), b, round(rand(a) * 99999, 2) from (select 1 a, 1e0 b union all ${numbers}) x;
+       create table loose (id int, \`a \`\`b FROM x\` float, z float unsigned zerofill); insert into loose (id, \`a \`\`b FROM x\`, z) select *, 1234567 from (${numbers}) x;
+       create table old (id int primary key, f float) with system versioning; insert into old values (1, 123456.789); update old set f = 123456.797;
+       create view seen as select f from keyed`,
     );
-    const values = () => mariadb.sql(`select f * 1e0 as f, d, fixed from ${database}.held`);
-    const [before] = await values();
-    const told = await does('backup');
-    assert.match(told, /of a FLOAT mariadb-dump writes six digits[^\n]*: held\.f\. ALTER TABLE/);
-    await does('restore', 'latest');
-    const [after] = await values();
-    assert.notEqual(after.f, before.f, 'the warning is true');
-    assert.deepEqual([after.d, after.fixed], [before.d, before.fixed]);
+    const values = async () => [
+      await mariadb.sql(
+        `select id, cast(f as double) as f, d, fixed, cast(made as double) as made, cast(kept as double) as kept from ${database}.keyed order by n`,
+      ),
+      await mariadb.sql(
+        `select id, cast(\`a \`\`b FROM x\` as double) as f, cast(z as double) as z from ${database}.loose order by id, f`,
+      ),
+      await mariadb.sql(`select cast(f as double) as f from ${database}.old for system_time all order by f`),
+    ];
+    const before = await values();
+    assert.deepEqual(before[2], [{ f: 123456.7890625 }, { f: 123456.796875 }]);
+    assert.doesNotMatch(await does('backup'), /FLOAT/);
+    await does('drill');
+    await does('restore', 'latest', '--compare');
+    assert.deepEqual(await values(), before);
+  });
+
+  test('a trigger of a column that is gone, and rows that no constraint would let in, keep nobody from the data tonight', async () => {
+    const { database, env, does } = await made(
+      `create table parents (id int primary key); create table t (id int primary key, gone int, extra json, parent int, n int, constraint mine foreign key (parent) references parents (id), constraint positive check (n > 0));
+       create trigger good after insert on t for each row set @a = 1;
+       create function f() returns int deterministic return 1; create view v as select f() as one; create event e on schedule every 1 day starts '2026-01-01' do select 1;
+       set foreign_key_checks = 0, check_constraint_checks = 0; insert into parents values (1);
+       insert into t (id, extra, parent, n) values (1, '{}', 1, 1), (2, 'no json', 99, -5), (3, null, null, -6);
+       create trigger broken before insert on t for each row set new.gone = 1; alter table t drop column gone`,
+    );
+    const rows = () => mariadb.sql(`select id, cast(extra as char) as extra, parent, n from ${database}.t order by id`);
+    const before = await rows();
+    await does('backup');
+    const refused = await runVerb('restore', ['latest'], env);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /gone.*next: [^\n]*--without-broken/s);
+    await mariadb.sql(`drop trigger ${database}.broken; delete from ${database}.t`);
+    const restored = await runVerb('restore', ['latest', '--without-broken', '--compare', '--json'], env);
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.deepEqual(await rows(), before);
+    const told = restored.json.missing.join('\n');
+    assert.match(told, /^the trigger broken is left out: Unknown column/m);
+    assert.match(told, /^the CHECK extra of table t holds for rows from now on alone: 1 row does not hold to it/m);
+    assert.match(told, /^the CHECK positive of table t [^\n]*2 rows/m);
+    assert.match(told, /^the foreign key mine of table t [^\n]*1 row/m);
+    assert.equal(restored.json.missing.length, 4, told);
+    const code = await mariadb.sql(
+      'select trigger_name as name from information_schema.triggers where trigger_schema = ? union select routine_name from information_schema.routines where routine_schema = ? union select event_name from information_schema.events where event_schema = ? union select table_name from information_schema.views where table_schema = ? order by 1',
+      [database, database, database, database],
+    );
+    assert.deepEqual(
+      code.map(({ name }) => name),
+      ['e', 'f', 'good', 'v'],
+    );
   });
 });

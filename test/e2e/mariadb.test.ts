@@ -486,7 +486,10 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
       ['foreign keys', 'a.sql', 'b.sql', 'c.sql', 'd.sql', 'e.sql'],
       JSON.stringify(failed),
     );
-    assert.match(failed[0].detail, /rows that refer to nothing: orders \(orders_customer\), orders \(orders_ibfk_1\)/);
+    assert.match(
+      failed[0].detail,
+      /rows that refer to nothing: orders \(orders_customer, \d+ rows?\), orders \(orders_ibfk_1, \d+ rows?\)/,
+    );
     assert.match(failed[2].detail, /tries to write/);
   });
 });

@@ -79,6 +79,8 @@ export interface ProofSide {
   readonly dialect: Dialect;
   /** Names that stand in a dump of what was restored where others stood in the backup. */
   readonly renamed?: Readonly<Record<string, string>>;
+  /** See ReadingOptions.openEnd. */
+  readonly openEnd?: string;
   /** Makes text of a dump in this format; undefined when it is text already. */
   through(format: string): Promise<Stage | undefined>;
   /** Writes what is in the staging place, as a dump of it would be. */
@@ -198,7 +200,7 @@ export interface RestoreOptions {
   readonly ownSearchPath?: boolean;
   /**
    * Go on without a constraint that rows of the dump break, and without an index, a view or a function that its own names or
-   * rows do not let be made. Never without rows. An engine that loads such a dump anyway has nothing to do for it.
+   * rows do not let be made. Never without rows.
    */
   readonly withoutBroken?: boolean;
   readonly signal: AbortSignal;

@@ -8,6 +8,7 @@ import { type Connection, connect, errorName, quoteIdentifier, serverMessage } f
 import { countCode, displayName, listTables } from './server/contents.ts';
 import { readDefaults } from './server/facts.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
+import { readOrphans, readUnheldChecks } from './server/unheld.ts';
 import { parseVersion } from './server/version.ts';
 
 const EMPTY_SERVER_BYTES = 256 * 1024 * 1024;
@@ -42,6 +43,7 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
       ...(await defaultsCheck(connection, staging, manifest)),
       await checkTables(connection, staging),
       await checkForeignKeys(connection, staging),
+      ...(await checkChecks(connection, staging)),
       await checkViews(connection, staging),
       await checkCode(connection, staging, manifest),
     ],
@@ -132,37 +134,23 @@ async function checkTables(connection: Connection, staging: string): Promise<Che
 /** A load leaves foreign keys unchecked: rows that refer to nothing are looked for here. */
 async function checkForeignKeys(connection: Connection, staging: string): Promise<Check> {
   const name = 'foreign keys';
-  const columns = await connection.query<{ table: string; key: string; own: string; parent: string; their: string }>(
-    `select table_name as \`table\`, constraint_name as \`key\`, column_name as own,
-       referenced_table_name as parent, referenced_column_name as their
-     from information_schema.key_column_usage
-     where table_schema = ? and referenced_table_schema = ? and referenced_table_name is not null
-     order by binary table_name, binary constraint_name, ordinal_position`,
-    [staging, staging],
-  );
-  const keys = new Map<string, typeof columns>();
-  for (const column of columns) {
-    const id = JSON.stringify([column.table, column.key]);
-    keys.set(id, [...(keys.get(id) ?? []), column]);
-  }
-  const broken: string[] = [];
-  for (const parts of keys.values()) {
-    const [first] = parts;
-    if (!first) continue;
-    const pairs = parts.map(({ own, their }) => `p.${quoteIdentifier(their)} = c.${quoteIdentifier(own)}`);
-    const present = parts.map(({ own }) => `c.${quoteIdentifier(own)} is not null`);
-    const rows = await connection.query(
-      `select 1 from ${quoteIdentifier(first.table)} c where ${present.join(' and ')}
-       and not exists (select 1 from ${quoteIdentifier(first.parent)} p where ${pairs.join(' and ')}) limit 1`,
-    );
-    if (rows.length > 0) broken.push(`${displayName(first.table)} (${first.key})`);
-  }
-  return {
-    name,
-    ok: broken.length === 0,
-    detail: broken.length > 0 ? `rows that refer to nothing: ${broken.join(', ')}` : `${keys.size} hold for every row`,
-  };
+  const { keys, unheld } = await readOrphans(connection, staging);
+  const broken = unheld.map((each) => `${each.table} (${each.name}, ${counted(each.rows)})`).join(', ');
+  const ok = unheld.length === 0;
+  return { name, ok, detail: ok ? `${keys} hold for every row` : `rows that refer to nothing: ${broken}` };
 }
+
+/** A row that a CHECK would not take is the source's own: the rows are compared with those of the dump. */
+async function checkChecks(connection: Connection, staging: string): Promise<Check[]> {
+  const unheld = await readUnheldChecks(connection, staging);
+  if (unheld.length === 0) return [];
+  const broken = unheld.map((each) => `${each.table} (${each.name}, ${counted(each.rows)})`).join(', ');
+  return [
+    { name: 'CHECK constraints', ok: true, detail: `rows that they would not let in, as they were dumped: ${broken}` },
+  ];
+}
+
+const counted = (rows: number) => `${rows} ${rows === 1 ? 'row' : 'rows'}`;
 
 async function checkViews(connection: Connection, staging: string): Promise<Check> {
   const name = 'views';

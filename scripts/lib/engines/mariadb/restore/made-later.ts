@@ -13,12 +13,18 @@ import { createViews } from '../server/views.ts';
 /** Where the load filter writes down what is made when all else has been loaded. */
 export interface Later {
   readonly path: string;
+  /** For code that is made apart. */
+  readonly code: string;
   remove(): void;
 }
 
 export function laterFile(): Later {
   const folder = mkdtempSync(join(tmpdir(), 'mariadb-load-'));
-  return { path: join(folder, 'later'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    path: join(folder, 'later'),
+    code: join(folder, 'code'),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
 /** An object that a restore could not make for a reason that is none of the backup's. */
@@ -73,6 +79,15 @@ function read(path: string, dumped: string, staging: string): Noted {
   return { views, events, hasHistory, engines };
 }
 
+/** What is made of which dump, and where. */
+export interface LaterOrder {
+  readonly path: string;
+  readonly dumped: string;
+  readonly staging: string;
+  /** Takes what its own definition does not let be made; without it, such a thing is an error. */
+  readonly broken?: LeftOut[] | undefined;
+}
+
 /**
  * Makes the views of a dump once its tables and functions are there, and sees which events the server did not make.
  * A view of another database's tables that are not there is left out with a word: that database may be restored after
@@ -80,10 +95,7 @@ function read(path: string, dumped: string, staging: string): Noted {
  *
  * @throws OperatorError RESTORE_FAILED naming a view that cannot be made though all that it needs should be there
  */
-export async function makeLater(
-  connection: Connection,
-  { path, dumped, staging }: { path: string; dumped: string; staging: string },
-): Promise<void> {
+export async function makeLater(connection: Connection, { path, dumped, staging, broken }: LaterOrder): Promise<void> {
   const { views, events, hasHistory, engines } = read(path, dumped, staging);
   await tellOfEngines(connection, staging, engines);
   if (hasHistory) withHistory.add(staging);
@@ -93,8 +105,14 @@ export async function makeLater(
     const elsewhere = foreignTables(object.sql, staging);
     const isOwn =
       elsewhere.length === 0 && !views.some(({ name }) => object.sql.includes(`\`${name}\``) && name !== object.name);
+    if (isOwn && broken) {
+      broken.push({ kind: 'view', name: object.name, why: reason });
+      continue;
+    }
     if (isOwn)
-      throw new OperatorError('RESTORE_FAILED', `the view ${displayName(object.name)} could not be made: ${reason}`);
+      throw new OperatorError('RESTORE_FAILED', `the view ${displayName(object.name)} could not be made: ${reason}`, {
+        hint: 'Mend or drop it at the source and back up again. For the data tonight: restore with --without-broken, which goes on without it and says so.',
+      });
     const absent = [...new Set(elsewhere)].filter((name) => !others.includes(name));
     const why =
       elsewhere.length > 0 ? 'the view reads another database, which is not there' : 'the view reads what is not there';
@@ -106,14 +124,15 @@ export async function makeLater(
   const there = new Set(
     (await listCode(connection, staging)).filter(({ kind }) => kind === 'event').map(({ name }) => name),
   );
-  const over = events.filter((name) => !there.has(name));
+  const isBroken = (name: string) => broken?.some((each) => each.kind === 'event' && each.name === name);
+  const over = events.filter((name) => !there.has(name) && !isBroken(name));
   if (over.length > 0) {
     without.push(...over.map((name) => ({ kind: 'event', name, why: 'the time of the event is over' }) as const));
     log.warn(
       `events whose time is over are left out, as the server makes none such: ${over.map(displayName).join(', ')}`,
     );
   }
-  leftOutOf.set(staging, without);
+  leftOutOf.set(staging, [...without, ...(broken ?? [])]);
 }
 
 const enginesOf = new Map<string, Readonly<Record<string, string>>>();

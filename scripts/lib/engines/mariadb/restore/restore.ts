@@ -1,32 +1,29 @@
-import { fileURLToPath } from 'node:url';
+import { dirname } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
-import type { Stage } from '../../../pipeline/chain.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete, assertForeignComplete } from '../dump/completion.ts';
-import { clientArguments, clientEnvironment } from '../server/client.ts';
 import { listCode } from '../server/code-objects.ts';
 import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
-import { countCode, countContents, listTables } from '../server/contents.ts';
+import { countCode, countContents, displayName, listTables } from '../server/contents.ts';
 import { asStored, freeBesideName, listDatabases, storedName } from '../server/databases.ts';
+import { readOpenEnd } from '../server/history.ts';
 import { takeLock } from '../server/locks.ts';
-import { programFor } from '../server/programs.ts';
 import { makesFunctions, type Needs, raiseLimits } from '../server/raised.ts';
-import { LOADING, settingsFor } from '../server/session.ts';
+import { describeUnheld, readOrphans, readUnheldChecks, type Unheld } from '../server/unheld.ts';
 import { swapDatabases } from '../swap/swap.ts';
 import { type Accounts, giveGrants, makeMissingAccounts, rehearseAccounts } from './accounts.ts';
-import { withoutRows } from './client-words.ts';
+import { makeCodeApart } from './code-apart.ts';
 import { dropLeftovers } from './leftovers.ts';
-import { cameWithHistory, laterFile, makeLater, withLeftOut } from './made-later.ts';
+import { clientStage, type LoadPlan, loadStage } from './load-stage.ts';
+import { cameWithHistory, type LeftOut, laterFile, makeLater, withLeftOut } from './made-later.ts';
 import { assertRestorable, warnOfMissingDefiners } from './preflight.ts';
 import { proofSide } from './proof-side.ts';
 import { assertEmpty, createStaging, discard } from './staging.ts';
 import { completeUnfinished } from './undo.ts';
-
-const FILTER = fileURLToPath(new URL('./load-filter.pl', import.meta.url));
 
 /** See Engine.beginRestore. */
 export async function beginRestore(given: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
@@ -50,7 +47,9 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
     const liveCode = targetExists ? await countCode(connection, target) : {};
     putBack = await raiseLimits(connection, source, needsOf(manifest, liveCode));
     const comment = manifest?.comment ?? '';
+    const openEnd = await readOpenEnd(connection);
     const known = {
+      openEnd,
       globals: options.rehearses === true ? globals : undefined,
       definers: manifest?.roles ?? [],
       hasManifest: manifest !== undefined,
@@ -62,6 +61,7 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
       signal,
       dumped,
       rehearses: options.rehearses === true,
+      broken: options.withoutBroken ? [] : undefined,
     };
     if (to !== undefined && targetExists) {
       await assertEmpty(connection, to);
@@ -107,6 +107,10 @@ interface SessionParts {
   /** The database that was dumped. */
   readonly dumped: string;
   readonly rehearses: boolean;
+  /** Takes what could not be made, where it was asked to go on without. */
+  readonly broken: LeftOut[] | undefined;
+  /** When a row of this server's ends that has not ended. */
+  readonly openEnd: string;
   /** Ours wrote the dump, with the options that we know. */
   readonly hasManifest: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
@@ -138,12 +142,22 @@ function session(parts: SessionParts): RestoreSession {
     putBack,
     comment,
     hasManifest,
+    openEnd,
+    broken,
   } = parts;
   const point = pointOfNoReturn();
   const later = laterFile();
   let making: Promise<void> | undefined;
+  const unheld: Unheld[] = [];
+  const order: LoadPlan = { staging, dumped, later, rehearses, openEnd, isApart: broken !== undefined };
+  const make = async (own: Connection) => {
+    const client = await clientStage(source, connection, order, ['--force']);
+    broken?.push(...(await makeCodeApart(later.code, client, signal)));
+    await makeLater(own, { path: later.path, dumped, staging, broken });
+    if (broken) unheld.push(...(await readUnheldChecks(own, staging)), ...(await readOrphans(own, staging)).unheld);
+  };
   const made = () => {
-    making ??= onConnection(source, signal, (own) => makeLater(own, { path: later.path, dumped, staging }));
+    making ??= onConnection(source, signal, make);
     return making;
   };
   return {
@@ -154,14 +168,18 @@ function session(parts: SessionParts): RestoreSession {
         jobs: 1,
         loads: [
           {
-            into: await loadStage(source, connection, { staging, dumped, later: later.path, rehearses }),
+            into: await loadStage(source, connection, order),
             // the loading stage leaves out by itself what a server would not understand
             verifyEnd: hasManifest ? assertComplete : assertForeignComplete,
           },
         ],
       },
     ],
-    proof: proofSide({ connection, source, staging, dumped }),
+    proof: proofSide({ connection, source, staging, dumped, openEnd, folder: dirname(later.path) }),
+    missing: () => [
+      ...(broken ?? []).map(({ kind, name, why }) => `the ${kind} ${displayName(name)} is left out: ${why}`),
+      ...unheld.map(describeUnheld),
+    ],
     contents: async () => {
       await made();
       const contents = await onConnection(source, signal, (own) =>
@@ -229,40 +247,4 @@ async function prepare(connection: Connection, staging: string, swaps: boolean):
       `events do not run in a copy beside the live database: ${events.map(({ name }) => name).join(', ')}. ALTER EVENT … ENABLE starts them`,
     );
   }
-}
-
-interface LoadPlan {
-  readonly staging: string;
-  readonly dumped: string;
-  readonly later: string;
-  readonly rehearses: boolean;
-}
-
-async function loadStage(
-  source: DatabaseSource,
-  connection: Connection,
-  { staging, dumped, later, rehearses }: LoadPlan,
-): Promise<Stage> {
-  const program = await programFor('mariadb');
-  return {
-    name: 'mariadb',
-    command: 'perl',
-    args: [
-      FILTER,
-      staging,
-      dumped,
-      later,
-      rehearses ? 'rehearses' : 'restores',
-      program.path,
-      ...clientArguments(source, connection),
-      '--batch',
-      // the dump is data: none of it is a command for the client, whose \! would be the shell
-      '--binary-mode',
-      '--max-allowed-packet=1G',
-      `--init-command=${settingsFor(connection.variables, LOADING)}`,
-      `--database=${staging}`,
-    ],
-    env: clientEnvironment(source),
-    onLine: withoutRows(),
-  };
 }
