@@ -206,11 +206,11 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
   test('a trigger of a column that is gone, and rows that no constraint would let in, keep nobody from the data tonight', async () => {
     const { database, env, does } = await made(
       `create table parents (id int primary key); create table t (id int primary key, gone int, extra json, parent int, n int, constraint mine foreign key (parent) references parents (id), constraint positive check (n > 0));
-       create trigger good after insert on t for each row set @a = 1;
+       create trigger good after insert on t for each row set @a = 1; create trigger other before insert on t for each row set @b = 1;
        create function f() returns int deterministic return 1; create view v as select f() as one; create event e on schedule every 1 day starts '2026-01-01' do select 1;
        set foreign_key_checks = 0, check_constraint_checks = 0; insert into parents values (1);
        insert into t (id, extra, parent, n) values (1, '{}', 1, 1), (2, 'no json', 99, -5), (3, null, null, -6);
-       create trigger broken before insert on t for each row set new.gone = 1; alter table t drop column gone`,
+       create trigger broken before insert on t for each row precedes other set new.gone = 1; alter table t drop column gone`,
     );
     const rows = () => mariadb.sql(`select id, cast(extra as char) as extra, parent, n from ${database}.t order by id`);
     const before = await rows();
@@ -234,7 +234,7 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     );
     assert.deepEqual(
       code.map(({ name }) => name),
-      ['e', 'f', 'good', 'v'],
+      ['e', 'f', 'good', 'other', 'v'],
     );
   });
 });

@@ -132,6 +132,27 @@ describe('a restore', { skip: missing }, () => {
   });
 });
 
+test('a database whose table an XA transaction holds, which no session does, is left alone, and it is named', {
+  skip: missing,
+}, async () => {
+  const { database, env } = await rental();
+  await backUp(env);
+  const holder = await mariadb.connect(database);
+  await holder.query(
+    "xa start 'left_alone'; update film set title = title limit 1; xa end 'left_alone'; xa prepare 'left_alone'",
+  );
+  await holder.end();
+  try {
+    const restore = await runVerb('restore', ['latest', '--json'], env);
+    assert.equal(restore.code, 1, restore.stderr);
+    assert.match(restore.json.error.message, /could not be swapped: XA transactions are prepared.*: left_alone$/);
+    assert.match(restore.json.error.hint, /XA COMMIT or XA ROLLBACK/);
+  } finally {
+    await mariadb.sql("xa rollback 'left_alone'");
+  }
+  assert.equal((await runVerb('restore', ['latest'], env)).code, 0);
+});
+
 describe('a dump', { skip: missing }, () => {
   test('that the storage lets stand still for longer than the server waits fails, and says which setting it is', async () => {
     const { mariadb: impatient } = await startMariaDb(['--net-write-timeout=1']);

@@ -114,7 +114,7 @@ export interface RestoreSession {
   plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Undefined where the contents prove everything, as the digest of a tree does. */
   readonly proof?: ProofSide;
-  /** Sentences about what was left out, as RestoreOptions.withoutBroken asks for; known once all is loaded. */
+  /** Sentences about what was left out, as RestoreOptions.withoutBroken asks for; known once the place is ready for use. */
   missing?(): readonly string[];
   /** Counts what has been restored. */
   contents(): Promise<Contents>;

@@ -53,7 +53,7 @@ export class MariaDbReader {
     ['collation_connection', ''],
     ['time_zone', ''],
   ]);
-  /** How many triggers a table has had so far: they fire in this order. @type {Map<string, number>} */
+  /** How many triggers a moment of a table has had so far: they fire in this order. @type {Map<string, number>} */
   #triggers = new Map();
   /** @type {string[]} */
   #statement = [];
@@ -177,12 +177,13 @@ export class MariaDbReader {
   #context(text, definition) {
     if (!/^\/\*!\d+ CREATE/.test(text) && !/^CREATE .*(FUNCTION|PROCEDURE|PACKAGE)\b/.test(text)) return [];
     const context = [...this.#session].filter(([name]) => name !== 'time_zone' || isEvent(text));
-    const table = /\btrigger \S+ (?:before|after) .*? on (.*?) for each row/s.exec(definition)?.[1];
+    const [, moment, on] = /\btrigger \S+ ((?:before|after) .*?) on (.*?) for each row/s.exec(definition) ?? [];
+    const table = on === undefined ? undefined : `${moment} on ${on}`;
     const place = (this.#triggers.get(table ?? '') ?? 0) + 1;
     if (table !== undefined) this.#triggers.set(table, place);
     return [
       ...context.map(([name, value]) => `-- ${name} ${value}`),
-      ...(table === undefined ? [] : [`-- number ${place} of the triggers of its table`]),
+      ...(table === undefined ? [] : [`-- number ${place} of the triggers of its table and moment`]),
     ];
   }
 

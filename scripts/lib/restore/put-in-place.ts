@@ -149,9 +149,9 @@ async function fill(
   const order = { repository: reader, backup, manifest, session, globals: undefined, signal };
   const proof = compare ? await beginProof(order) : undefined;
   await load({ repository: reader, backup, manifest, session, witness: proof?.witness, signal });
+  const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
   const missing = session.missing?.() ?? [];
   for (const sentence of missing) log.warn(sentence);
-  const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
   if (manifest) assertSame(compareContents({ ...manifest, ...(await told?.()) }, contents));
   if (proof) await assertEqual(proof);
   return { contents, ungiven, missing };

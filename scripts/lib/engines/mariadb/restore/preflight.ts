@@ -9,6 +9,7 @@ import { displayName } from '../server/contents.ts';
 import { besideDatabases, sizeOf } from '../server/databases.ts';
 import { readDefiners } from '../server/facts.ts';
 import { parseVersion } from '../server/version.ts';
+import { readPrepared } from '../swap/other-clients.ts';
 
 /** A restore writes the tables, their redo log and what index builds spill, beside the live database. */
 const ROOM_FACTOR = 1.3;
@@ -89,11 +90,10 @@ async function assertRoom(connection: Connection, manifest: Manifest | undefined
 
 /** A prepared XA transaction holds its tables without any session that could be ended, of whichever database. */
 async function tellOfPrepared(connection: Connection): Promise<void> {
-  const rows = await connection.query<{ data: string | Buffer }>('xa recover').catch(() => []);
-  if (rows.length === 0) return;
-  const named = rows.map(({ data }) => String(data)).join(', ');
+  const prepared = await readPrepared(connection);
+  if (prepared.length === 0) return;
   log.warn(
-    `XA transactions are prepared and hold their tables: ${named}. If they are of this database, the swap will wait for them in vain: XA COMMIT or XA ROLLBACK ends each`,
+    `XA transactions are prepared and hold their tables: ${prepared.join(', ')}. If they are of this database, the swap will wait for them in vain: XA COMMIT or XA ROLLBACK ends each`,
   );
 }
 

@@ -52,3 +52,9 @@ export function keepOthersOut(
     },
   };
 }
+
+/** The names of XA transactions that are prepared, of whichever database; none for a user who may not see them. */
+export async function readPrepared({ query }: Connection): Promise<string[]> {
+  const rows = await query<{ data: string | Buffer }>('xa recover').catch(() => []);
+  return rows.map(({ data }) => String(data));
+}

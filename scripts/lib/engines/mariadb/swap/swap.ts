@@ -18,7 +18,7 @@ import {
   type Unfinished,
   writeJournal,
 } from './journal.ts';
-import { clientsOf, keepOthersOut } from './other-clients.ts';
+import { clientsOf, keepOthersOut, readPrepared } from './other-clients.ts';
 import { readRoutineGrants } from './routine-grants.ts';
 import { advance, takeBack } from './steps.ts';
 
@@ -171,6 +171,16 @@ async function explain(helper: Connection, { live }: SwapPlan, error: unknown): 
   if (errorName(error) !== 'ER_LOCK_WAIT_TIMEOUT') return error;
   const clients = await clientsOf(helper, [live], helper.id).catch(() => []);
   const named = [...new Set(clients.map(({ user }) => user))].join(', ');
+  const prepared = await readPrepared(helper);
+  if (prepared.length > 0)
+    return new OperatorError(
+      'RESTORE_REFUSED',
+      `${live} could not be swapped: XA transactions are prepared, and hold their tables: ${prepared.join(', ')}`,
+      {
+        hint: 'XA COMMIT or XA ROLLBACK ends each; then restore again. The live database is as it was.',
+        cause: error,
+      },
+    );
   return new OperatorError('RESTORE_REFUSED', `${live} could not be swapped: it is in use by ${named || 'others'}`, {
     hint: 'Stop these clients, or give the restoring user CONNECTION ADMIN (before MariaDB 10.5: SUPER) and PROCESS, and restore again. The live database is as it was.',
     cause: error,
