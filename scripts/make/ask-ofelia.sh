@@ -50,6 +50,17 @@ for job in $jobs; do
     "${said:-  nothing}" "$(which_socket)"
 done
 
+# Ofelia goes by the label, status by the variable: an override may have changed one of them alone.
+given=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$backup")
+while IFS='=' read -r job label; do
+  name=$(tr '[:lower:]' '[:upper:]' <<<"$job")_SCHEDULE
+  value=$(sed -n "s/^$name=//p" <<<"$given" | tail -n 1)
+  [ -z "$value" ] || [ "$value" = "$label" ] ||
+    stop_with "Ofelia starts the job $job by its label, at $label, and status expects it by $name, at $value." \
+      "Set $name in .env, from where both are taken, and take the label ofelia.job-exec.$job.schedule out of the override."
+done < <(docker inspect --format '{{range $name, $value := .Config.Labels}}{{$name}}={{$value}}{{println}}{{end}}' "$backup" |
+  sed -nE 's/^ofelia\.job-exec\.([a-z]+)\.schedule=(.*)/\1=\2/p')
+
 # By the socket itself it may do all. Through a proxy, a command that does nothing is asked for as Ofelia asks.
 host=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$ofelia" | sed -n 's|^DOCKER_HOST=tcp:|http:|p')
 [ -n "$host" ] || exit 0

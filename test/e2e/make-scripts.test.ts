@@ -144,6 +144,20 @@ describe('make up asks Ofelia', () => {
     }
   });
 
+  test('and fails when an override has given it another schedule than status expects', () => {
+    const registered = said('New job registered "backup" - "backup" - "@hourly"');
+    const given = (schedule: string) =>
+      `'inspect --format {{range .Config.Env'*) printf 'TZ=UTC\nBACKUP_SCHEDULE=${schedule}\nDRILL_SCHEDULE=off\n';;`;
+    const other = clone(`${registered}\n${given('@every 15m')}`).run('ask-ofelia.sh');
+    assert.equal(other.status, 1);
+    assert.match(
+      other.stderr,
+      /starts the job backup by its label, at @hourly, and status expects it .* at @every 15m/,
+    );
+    const same = clone(`${registered}\n${given('@hourly')}`).run('ask-ofelia.sh');
+    assert.equal(same.status, 0, same.stderr);
+  });
+
   test('and says that nobody can tell where its log cannot be read', () => {
     const { status, stderr } = clone(said('', 'none')).run('ask-ofelia.sh');
     assert.equal(status, 0, stderr);
