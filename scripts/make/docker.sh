@@ -59,10 +59,17 @@ need_stack_tools() {
   need_compose
 }
 
+# What to do about words of Compose that do not say it.
+way_out_of() { # WORDS
+  case $1 in
+    *'project name'*) echo "Name the stack in .env, where its folder's name does not do: COMPOSE_PROJECT_NAME=shop" ;;
+  esac
+}
+
 # The configuration as Compose reads it, with everything of .env and the shell; ends the script with its words when it cannot.
 compose_config() {
   local said
-  said=$(docker compose config "$@" 2>&1) || stop_with "$said" "Compose cannot read this stack's configuration; its words are above."
+  said=$(docker compose config "$@" 2>&1) || stop_with "$said" "Compose cannot read this stack's configuration; its words are above." "$(way_out_of "$said")"
   printf '%s\n' "$said"
 }
 

@@ -21,7 +21,7 @@ find_container() {
   local said
   if ! said=$(docker compose ps --quiet --status running backup 2>&1); then
     need_compose
-    stop_with "$said" "Compose cannot tell whether the backup container runs; its words are above."
+    stop_with "$said" "Compose cannot tell whether the backup container runs; its words are above." "$(way_out_of "$said")"
   fi
   container=$(printf '%s\n' "$said" | grep -E '^[0-9a-f]{12,}$' | head -n 1 || true)
   [ -n "$container" ] || ! docker compose ps --quiet --status paused backup 2>/dev/null | grep -q . ||

@@ -71,6 +71,15 @@ test('what the containers could not read is named before anything is started', (
   assert.doesNotMatch(asked(), /^compose.* up\b/m);
 });
 
+test('a folder of which Compose can make no name for the stack is told how to give it one', () => {
+  const refuses = `info*) echo 28.0.0;;\n'compose version'*) echo 2.40.3;;\ncompose*) echo 'project name must not be empty' >&2; exit 1;;`;
+  for (const [script, ...args] of [['up.sh'], ['down.sh'], ['run-verb.sh', 'backup']] as const) {
+    const { status, stderr } = clone(refuses).run(script, args);
+    assert.equal(status, 1, script);
+    assert.match(stderr, /project name must not be empty\n.*\n.*COMPOSE_PROJECT_NAME=shop/, script);
+  }
+});
+
 test('a stack that does not come up on the engine of another machine says what is missing there', () => {
   const docker = (host: string) =>
     `'compose ps'*) echo 0a;;\n'inspect'*) echo exited;;\n'context inspect'*) echo ${host};;`;
