@@ -15,10 +15,20 @@ engine_answers() {
   command -v docker >/dev/null 2>&1 || return 1
   local said
   said=$(docker info --format '{{.ServerVersion}}' 2>&1) && return 0
+  case ${DOCKER_HOST:-} in
+    ssh://* | tcp://*) stop_with "No Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(last_line "$said")" ;;
+    '')
+      [ -z "${DOCKER_CONTEXT:-}" ] || stop_with "No Docker engine answers in the context that DOCKER_CONTEXT names, $DOCKER_CONTEXT: $(last_line "$said")" \
+        'The contexts that there are: docker context ls'
+      ;;
+  esac
   case $said in
     *[Pp]'ermission denied'*)
       stop_with "Docker is here, and refuses you: $(last_line "$said")" \
         'Use sudo, or let root add you to the group docker (usermod -aG docker NAME; log in again): that group is root on this machine.'
+      ;;
+    *'context not found'*)
+      stop_with "Docker is here, and its context is not: $(last_line "$said")" 'The contexts that there are: docker context ls; then docker context use NAME.'
       ;;
     '' | *[Cc]'annot connect'* | *'failed to connect'* | *'error during connect'* | *'no such file'* | *'daemon running'*)
       [ -z "${DOCKER_HOST:-}" ] || stop_with "No Docker engine answers at DOCKER_HOST=$DOCKER_HOST: $(last_line "$said")"

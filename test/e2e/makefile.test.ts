@@ -222,6 +222,37 @@ describe('what the user types after make', { skip }, () => {
     assert.equal(make(down, ['restore', 'FILE=latest']).status, 0, 'a client without an engine is no Docker');
   });
 
+  test('does not reach this machine when another engine was named, and that does not answer', () => {
+    for (const [env, words, says] of [
+      [
+        { DOCKER_CONTEXT: 'prod' },
+        'context "prod": context not found: open /x/meta.json: no such file',
+        /DOCKER_CONTEXT names, prod: context "prod".*\n.*docker context ls/,
+      ],
+      [
+        {},
+        'context "prod": context not found: open /x/meta.json: no such file',
+        /its context is not: .*\n.*docker context use/,
+      ],
+      [
+        { DOCKER_HOST: 'ssh://me@server' },
+        'me@server: Permission denied (publickey).',
+        /at DOCKER_HOST=ssh:\/\/me@server: me@server: Permission denied/,
+      ],
+      [
+        { DOCKER_HOST: 'tcp://server:2376' },
+        'Cannot connect to the Docker daemon',
+        /at DOCKER_HOST=tcp:\/\/server:2376: Cannot connect/,
+      ],
+    ] as const) {
+      const outcome = make(docker(`*) echo '${words}' >&2; exit 1;;`), ['restore', 'FILE=latest'], env);
+      assert.equal(outcome.status, 2, words);
+      assert.match(outcome.stderr, says);
+      assert.doesNotMatch(outcome.stderr, /group docker|systemctl/);
+      assert.equal(outcome.stdout, '');
+    }
+  });
+
   test('settings of the shell go into the container by their names, and files by what they hold', () => {
     const secret = join(folder, 'identity');
     writeFileSync(secret, 'AGE-SECRET-KEY-1X\n');
