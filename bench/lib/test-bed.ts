@@ -9,7 +9,8 @@ import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
-import { hasEngine, startGarage } from '../../test/support/garage.ts';
+import { hasEngine } from '../../test/support/container.ts';
+import { startGarage } from '../../test/support/garage.ts';
 import { type Command, type Measurement, measure } from './measure.ts';
 
 export const PROJECT = resolve(import.meta.dirname, '../..');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import { generated, keysOf } from '../support/bytes.ts';
-import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
+import { hasEngine } from '../support/container.ts';
+import { type Garage, startGarage } from '../support/garage.ts';
 import { storageContract } from './storage.ts';
 
 const skip = hasEngine() ? false : 'no Docker engine: Garage left out';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
-import { hasEngine } from '../support/garage.ts';
+import { hasEngine } from '../support/container.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
+import { untilNextSecond } from '../support/sessions.ts';
 import { storageContract } from './storage.ts';
 
 const skip = hasEngine() ? false : 'no Docker engine: MinIO left out';
@@ -98,9 +98,9 @@ describe('object lock and versions on MinIO', { skip }, () => {
     const storage = openS3(await minio.bucket(bucket));
     for (const key of ['a/kept', 'a/deleted', 'a/over b+ü']) await storage.put(key, generated(50, 10));
     const before = await collect(await storage.get('a/over b+ü'));
-    await sleep(1_100);
+    await untilNextSecond();
     const time = new Date();
-    await sleep(1_100);
+    await untilNextSecond();
     await minio.client.send(new DeleteObjectCommand({ Bucket: bucket, Key: 'a/deleted' }));
     await minio.client.send(new PutObjectCommand({ Bucket: bucket, Key: 'a/over b+ü', Body: 'ransom' }));
     await storage.put('a/later', generated(5, 5));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import { generated, keysOf } from '../support/bytes.ts';
-import { hasEngine } from '../support/garage.ts';
+import { hasEngine } from '../support/container.ts';
 import { type Rclone, startRclone } from '../support/rclone.ts';
 import { until } from '../support/sessions.ts';
 import { storageContract } from './storage.ts';

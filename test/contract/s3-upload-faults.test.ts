@@ -5,6 +5,7 @@ import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
 import { type S3Double, startS3Double } from '../support/s3-double.ts';
 import type { Operation } from '../support/s3-double-requests.ts';
+import { until } from '../support/sessions.ts';
 
 const MIB = 1024 * 1024;
 
@@ -226,7 +227,10 @@ test('is ended within seconds while the store hangs', async () => {
   double.breaking('PutObject', 'hang', 1, Infinity);
   const abort = new AbortController();
   const small = storage.put('a/b', generated(5, 5), { signal: abort.signal });
-  setTimeout(() => abort.abort(reason), 100);
+  // it is awaited below
+  small.catch(() => {});
+  await until('it hangs', () => double.count('PutObject') > 0 || undefined);
+  abort.abort(reason);
   await assert.rejects(small, (thrown) => thrown === reason);
 });
 

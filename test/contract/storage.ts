@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Storage, StoredObject } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
+import { until } from '../support/sessions.ts';
 
 const MIB = 1024 * 1024;
 
@@ -211,12 +212,14 @@ export function storageContract(
       const released = new Promise<void>((resolve) => {
         release = resolve;
       });
+      let isTaken = false;
       async function* body() {
         yield* generated(40 * MIB, MIB);
+        isTaken = true;
         await released;
       }
       const put = storage.put('running/a', body());
-      await sleep(300);
+      await until('all but the end is taken', () => isTaken || undefined);
       assert.deepEqual(await storage.removeUnfinished('running/', new Date(Date.now() - 3_600_000)), []);
       release();
       await put;

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { filesIn, handMadeDump, place, temporaryFolder } from '../support/folders.ts';
 import { PASSWORD_ROLE, startPostgres } from '../support/postgres.ts';
 import { startStore } from '../support/stores.ts';
-import { runVerb, startVerb } from '../support/verbs.ts';
+import { done, runVerb, startVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -96,7 +96,7 @@ describe('an S3 storage that cannot be used fails every verb and names what to c
     const database = postgres.freshName();
     await postgres.create(database);
     const env = { ...postgres.env(database), ...storeEnv };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     const list = await runVerb('list', [], env);
     assert.equal(list.code, 1);
     assert.match(list.stderr, /S3_ACCESS_KEY/);
@@ -179,8 +179,7 @@ describe('FILE', { skip: missing, concurrency: 2 }, () => {
       assert.deepEqual(outcome.json.error.code, 'NO_SUCH_BACKUP');
       assert.match(outcome.json.error.hint, /make backup/);
     }
-    const list = await runVerb('list', [], env);
-    assert.equal(list.code, 0);
+    const list = await done('list', [], env);
     assert.equal(list.stdout, '');
     assert.match(list.stderr, /no backups in .* yet; take one with: make backup/);
     assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
@@ -224,10 +223,9 @@ describe('secrets', { skip: missing, concurrency: 3 }, () => {
           assert.ok(!shown.includes(form), shown);
         }
       }
-      const restore = await runVerb('restore', ['latest', '--source', database], env, {
+      const restore = await done('restore', ['latest', '--source', database], env, {
         dotenv: `POSTGRES_PASSWORD_FILE=${file}`,
       });
-      assert.equal(restore.code, 0, restore.stderr);
       assert.ok(!(restore.stdout + restore.stderr).includes(secret));
       assert.ok(filesIn(BACKUP_DIR ?? '').length > 0);
     });

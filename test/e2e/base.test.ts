@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { lockKey } from '../../scripts/lib/engines/postgres/server/locks.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { filesUnder, recoverStored, WITH_LOG } from '../support/recovery.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG);
 const folder = mkdtempSync(join(tmpdir(), 'base-test-'));
@@ -28,12 +28,11 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
   });
 
   test('with its manifest last, its log inside, and recovered from alone', async () => {
-    const done = await runVerb('base', ['--json'], env());
-    assert.equal(done.code, 0, done.stderr);
-    const [result] = done.json.results;
+    const taken = await done('base', ['--json'], env());
+    const [result] = taken.json.results;
     assert.equal(result.ok, true);
     assert.equal(result.chain, null);
-    assert.match(done.stderr, /restores its own end alone/);
+    assert.match(taken.stderr, /restores its own end alone/);
     const names = filesUnder(store);
     assert.equal(names.length, 2, names.join(' '));
     const manifest = JSON.parse(readFileSync(join(store, result.key), 'utf8'));
@@ -65,9 +64,8 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
     await postgres.sql('postgres', `create tablespace two location '${places[1]}'`);
     await postgres.sql(database, 'create table in_one tablespace one as select generate_series(1, 1000) n');
     await postgres.sql(database, 'create table in_two tablespace two as select generate_series(1, 10) n');
-    const done = await runVerb('base', ['--json'], env());
-    assert.equal(done.code, 0, done.stderr);
-    const [{ key }] = done.json.results;
+    const taken = await done('base', ['--json'], env());
+    const [{ key }] = taken.json.results;
     assert.deepEqual(
       readdirSync(join(store, key.replace('.json', '')))
         .map((name) => name.replace(/^\d+/, '<oid>'))
@@ -98,8 +96,7 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
   });
 
   test('without PITR there is nothing to take, and a server that is not configured is named', async () => {
-    const off = await runVerb('base', [], { ...env(), PITR: 'false' });
-    assert.equal(off.code, 0, off.stderr);
+    const off = await done('base', [], { ...env(), PITR: 'false' });
     assert.match(off.stdout, /no server's log is taken: PITR is off/);
     const wrong = await runVerb('base', ['nowhere'], env());
     assert.equal(wrong.code, 2);

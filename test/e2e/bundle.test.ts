@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb, type Verb } from '../support/verbs.ts';
+import { done, runVerb, type Verb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -37,8 +37,7 @@ describe('the bundle that the image runs', () => {
     const contents = await postgres.contents(database);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
     const run = async (verb: Verb, args: readonly string[]) => {
-      const outcome = await runVerb(verb, [...args, '--json'], env);
-      assert.equal(outcome.code, 0, outcome.stderr);
+      const outcome = await done(verb, [...args, '--json'], env);
       return outcome.json;
     };
     const { key } = (await run('backup', [])).results[0];

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import type { DoubleOptions } from '../support/s3-double-requests.ts';
 import { startStore } from '../support/stores.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 // what is kept and what goes does not depend on a source that can be reached
 const NO_SOURCE = { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: '1' };
@@ -44,8 +44,7 @@ describe('cleanup', { concurrency: 2 }, () => {
     const [a, b] = [days('a', 4), days('b', 3)];
     const lonely = '2020/02/29/c_235959.dump';
     const { folder, env } = storeOf([...a, ...b, [lonely]].flat());
-    const outcome = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE, RETENTION_KEEP_LAST: '2' });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('cleanup', ['--json'], { ...env, ...KEEP_ONE, RETENTION_KEEP_LAST: '2' });
     const { json } = outcome;
     assert.deepEqual(Object.keys(json).slice(0, 3), ['dryRun', 'keep', 'remove']);
     assert.equal(json.dryRun, false);
@@ -63,8 +62,7 @@ describe('cleanup', { concurrency: 2 }, () => {
   test('touches only what is of the source that was named, and refuses a name that nothing has', async () => {
     const [a, b] = [days('a', 3), days('b', 3)];
     const { folder, env } = storeOf([...a, ...b].flat());
-    const outcome = await runVerb('cleanup', ['--source=a', '--json'], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('cleanup', ['--source=a', '--json'], { ...env, ...KEEP_ONE });
     assert.deepEqual(filesIn(folder), [a[2] ?? [], ...b].flat().sort());
     assert.deepEqual([...new Set(outcome.json.keep.map(({ source }: { source: string }) => source))], ['a']);
     for (const verb of ['cleanup', 'list'] as const) {
@@ -90,8 +88,7 @@ describe('cleanup', { concurrency: 2 }, () => {
     test(`deletes nothing with ${how}, and says what it would delete`, async () => {
       const keys = days('a', 4).flat();
       const { double, env } = await doubleOf(keys);
-      const outcome = await runVerb('cleanup', [...args, '--json'], { ...env, ...KEEP_ONE, ...more });
-      assert.equal(outcome.code, 0, outcome.stderr);
+      const outcome = await done('cleanup', [...args, '--json'], { ...env, ...KEEP_ONE, ...more });
       assert.equal(outcome.json.dryRun, true);
       assert.equal(outcome.json.remove.length, 3);
       assert.deepEqual([...double.objects.keys()], keys);
@@ -113,8 +110,7 @@ describe('cleanup', { concurrency: 2 }, () => {
   test('never goes below RETENTION_MIN_BACKUPS, for each source', async () => {
     const [a, b] = [days('a', 5), days('b', 2)];
     const { folder, env } = storeOf([...a, ...b].flat());
-    const outcome = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE, RETENTION_MIN_BACKUPS: '3' });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    await done('cleanup', ['--json'], { ...env, ...KEEP_ONE, RETENTION_MIN_BACKUPS: '3' });
     assert.deepEqual(filesIn(folder), [...a.slice(2), ...b].flat().sort());
   });
 
@@ -150,8 +146,7 @@ describe('cleanup', { concurrency: 2 }, () => {
     const safety = (daysAgo: number) => ['sql.gz', 'json', 'pre-restore'].map((end) => `${stem(daysAgo)}.${end}`);
     const ordinary = [1, 2, 3].map((daysAgo) => [`${stem(daysAgo)}.sql.gz`, `${stem(daysAgo)}.json`]);
     const { folder, env } = storeOf([...ordinary.flat(), ...safety(6.9), ...safety(7.1)]);
-    const outcome = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    await done('cleanup', ['--json'], { ...env, ...KEEP_ONE });
     assert.deepEqual(filesIn(folder), [...(ordinary[0] ?? []), ...safety(6.9)].sort());
   });
 
@@ -182,7 +177,7 @@ describe('cleanup', { concurrency: 2 }, () => {
     );
     // the next one finishes the work
     double.change({ fault: () => undefined });
-    assert.equal((await runVerb('cleanup', [], { ...env, ...KEEP_ONE })).code, 0);
+    await done('cleanup', [], { ...env, ...KEEP_ONE });
     assert.deepEqual([...double.objects.keys()], keys[3]);
   });
 
@@ -200,23 +195,20 @@ describe('cleanup', { concurrency: 2 }, () => {
     const keys = days('a', 4);
     const protectedDay = keys[0] ?? [];
     const { double, env } = await doubleOf(keys.flat(), { locked: (key) => protectedDay.includes(key) });
-    const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('cleanup', [], { ...env, ...KEEP_ONE });
     assert.match(outcome.stderr, /1 objects are locked in the storage and are kept until the lock expires/);
     assert.match(outcome.stdout, /NOT deleted {2}\S+ {2}\(AccessDenied: .*object lock/);
     assert.match(outcome.stdout, /\n1 kept, 2 deleted, 1 NOT deleted\n$/);
     assert.deepEqual([...double.objects.keys()].sort(), [...protectedDay, ...(keys[3] ?? [])].sort());
     double.change({ locked: () => false });
-    const later = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE });
-    assert.equal(later.code, 0, later.stderr);
+    const later = await done('cleanup', ['--json'], { ...env, ...KEEP_ONE });
     assert.deepEqual(later.json.failed, []);
     assert.deepEqual([...double.objects.keys()], keys[3]);
   });
 
   test('says that a bucket with versions frees no room', async () => {
     const { env } = await doubleOf(days('a', 4).flat(), { versioned: true });
-    const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('cleanup', [], { ...env, ...KEEP_ONE });
     assert.equal(outcome.stderr.match(/keeps versions: what was deleted is hidden/g)?.length, 1);
     const again = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
     assert.doesNotMatch(again.stderr, /keeps versions/);
@@ -253,10 +245,9 @@ describe('cleanup', { concurrency: 2 }, () => {
     const key = '2026/01/01/a_120000.sql.gz';
     double.uploads.set('old', { key, initiated: new Date(Date.now() - 7 * 3_600_000), parts: new Map() });
     double.uploads.set('young', { key, initiated: new Date(Date.now() - 5 * 3_600_000), parts: new Map() });
-    assert.equal((await runVerb('cleanup', ['--dry-run'], env)).code, 0);
+    await done('cleanup', ['--dry-run'], env);
     assert.equal(double.uploads.size, 2);
-    const outcome = await runVerb('cleanup', [], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('cleanup', [], env);
     assert.match(outcome.stderr, /ended 1 uploads/);
     assert.deepEqual([...double.uploads.keys()], ['young']);
   });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 interface Document {
   readonly variables: readonly { name: string; value: string | null; secret: boolean; origin: string; where: string }[];
@@ -14,7 +14,7 @@ describe('config', () => {
   test('shows what is in force and whence each value comes, without a secret', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'key'), 'canary-in-file\n');
-    const { code, json, stdout, stderr } = await runVerb(
+    const { json, stdout, stderr } = await done(
       'config',
       ['--json'],
       {
@@ -29,7 +29,6 @@ describe('config', () => {
           "\uFEFF# of the application\r\nexport RETENTION_KEEP_DAILY=9\r\nBACKUP_SOURCE_A='postgres://u:canary-in-url@h/d?schema=public'\r\nBACKUP_SOURCE_B=file:///data\r\n",
       },
     );
-    assert.equal(code, 0, stderr);
     assert.doesNotMatch(stdout + stderr, /canary/);
     const { variables, sources } = json as Document;
     const of = (name: string) => variables.find((each) => each.name === name) ?? assert.fail(name);
@@ -86,8 +85,7 @@ describe('config', () => {
       PGOPTIONS: '-c x=y',
       LANG: 'de_DE.UTF-8',
     };
-    const { code, stderr } = await runVerb('list', [], env);
-    assert.equal(code, 0, stderr);
+    const { stderr } = await done('list', [], env);
     assert.equal(stderr.match(/BACKUP_FOO/g)?.length, 1, stderr);
   });
 

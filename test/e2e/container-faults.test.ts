@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { hasEngine } from '../support/garage.ts';
+import { hasEngine } from '../support/container.ts';
 import { getObject, listUnfinished } from '../support/s3-by-hand.ts';
 import { createStack, type Outcome, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';

@@ -3,7 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn, place, temporaryFolder } from '../support/folders.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb, type Verb } from '../support/verbs.ts';
 
 /** A folder to back up, a primary store, a copy, both folders, and what leads the verbs to them. */
 function stack() {
@@ -14,11 +14,7 @@ function stack() {
     ...{ BACKUP_SOURCE_DATA: `file://${data}`, DRILL_DIR: temporaryFolder(), RETENTION_KEEP_LAST: 'unlimited' },
     ...{ BACKUP_DIR: primary, COPY_NAS: `file://${copy}` },
   };
-  const run = async (verb: Parameters<typeof runVerb>[0], ...args: string[]) => {
-    const outcome = await runVerb(verb, args, env);
-    assert.equal(outcome.code, 0, `${verb}: ${outcome.stderr}`);
-    return outcome;
-  };
+  const run = (verb: Verb, ...args: string[]) => done(verb, args, env);
   return { data, primary, copy, env, run };
 }
 
@@ -68,11 +64,10 @@ test('a drill comes round to each copy, and its record lies there', async () => 
   const second = temporaryFolder();
   await run('backup');
   const both = { ...env, COPY_TAPE: `file://${second}` };
-  assert.equal((await runVerb('copy', [], both)).code, 0);
+  await done('copy', [], both);
   const turns: string[][] = [];
   for (let n = 0; n < 2; n += 1) {
-    const { json, code, stderr } = await runVerb('drill', ['--json'], both);
-    assert.equal(code, 0, stderr);
+    const { json } = await done('drill', ['--json'], both);
     turns.push(json.results.map(({ store }: { store: string }) => store));
   }
   assert.deepEqual(turns, [
@@ -105,8 +100,7 @@ test('a held backup outlives retention in every store, until it is released', as
   ]);
   const few = { ...env, RETENTION_KEEP_LAST: '1', RETENTION_KEEP_HOURLY: '0', RETENTION_KEEP_DAILY: '0' };
   const rules = { ...few, RETENTION_KEEP_WEEKLY: '0', RETENTION_KEEP_MONTHLY: '0', RETENTION_KEEP_YEARLY: '0' };
-  const cleaned = await runVerb('cleanup', ['--json'], rules);
-  assert.equal(cleaned.code, 0, cleaned.stderr);
+  const cleaned = await done('cleanup', ['--json'], rules);
   for (const of of [cleaned.json, cleaned.json.copies[0]]) {
     assert.deepEqual(
       of.remove.map(({ key }: { key: string }) => key),

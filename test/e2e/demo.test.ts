@@ -9,8 +9,8 @@ import { fingerprint } from '../../demo/lib/fingerprint.ts';
 import { DATABASE } from '../../demo/lib/place.ts';
 import { tellStory } from '../../demo/lib/story.ts';
 import { loadDemoSettings } from '../../scripts/lib/config/config.ts';
+import { hasEngine } from '../support/container.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
-import { hasEngine } from '../support/garage.ts';
 import { until } from '../support/verbs.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../demo/demo.ts', import.meta.url));

@@ -7,7 +7,15 @@ import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { forge } from '../support/forge.ts';
 import { startHttpReceiver } from '../support/notify-receivers.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { type Environment, type Outcome, processesOfSession, runVerb, startVerb, until } from '../support/verbs.ts';
+import {
+  done,
+  type Environment,
+  type Outcome,
+  processesOfSession,
+  runVerb,
+  startVerb,
+  until,
+} from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -26,8 +34,7 @@ async function backedUp(more: Environment = {}) {
     DRILL_CHECKS: '/nonexistent',
     ...more,
   };
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
+  const backup = await done('backup', ['--json'], env);
   return { database, folder, drillDir, env, key: backup.json.results[0].key as string };
 }
 
@@ -44,8 +51,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
   test('proves a good backup, times it, records it, and leaves nothing but the record', async () => {
     const { database, folder, drillDir, env, key } = await backedUp();
     const before = await postgres.fingerprint(database);
-    const drill = await runVerb('drill', ['--json'], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', ['--json'], env);
     const [result] = drill.json.results;
     assert.equal(result.key, key);
     assert.equal(result.source, database);
@@ -146,8 +152,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
     place(checks, 'fine.sql', 'select * from orders where net < 0;\n');
     place(checks, `${database}/own.sql`, 'select 1 where false -- only for this source');
     place(checks, 'another-source/not-run.sql', 'select 1');
-    const good = await runVerb('drill', ['--json'], env);
-    assert.equal(good.code, 0, good.stdout);
+    const good = await done('drill', ['--json'], env);
     const names = good.json.results[0].checks.map((check: { name: string }) => check.name);
     assert.ok(names.includes('fine.sql') && names.includes(`${database}/own.sql`));
     assert.ok(!names.includes('off.sql') && !names.some((name: string) => name.includes('not-run')));
@@ -203,8 +208,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
         : undefined,
     );
     rmSync(join(env.DRILL_CHECKS ?? '', 'slow.sql'));
-    const next = await runVerb('drill', ['--json'], env);
-    assert.equal(next.code, 0, next.stderr);
+    await done('drill', ['--json'], env);
   });
 
   test('that is interrupted stops its server and exits 1', async () => {
@@ -222,8 +226,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
   test('of a source without a backup fails; of a backup without a manifest restores what there is', async () => {
     const { folder, env, key } = await backedUp();
     rmSync(join(folder, key.replace('.sql.gz', '.json')));
-    const bare = await runVerb('drill', ['--json'], env);
-    assert.equal(bare.code, 0, bare.stderr);
+    await done('drill', ['--json'], env);
     rmSync(join(folder, key));
     const none = failedCheck(await runVerb('drill', ['--json'], env));
     assert.match(none.detail, /no backup/);
@@ -239,12 +242,11 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
     assert.match(request?.body ?? '', /does not restore/);
     await receiver.close();
     const hanging = await startHttpReceiver('hang');
-    const backup = await runVerb('backup', ['--json'], {
+    const backup = await done('backup', ['--json'], {
       ...env,
       NOTIFY_URL: `http://${hanging.host}/hook`,
       NOTIFY_ON: 'always',
     });
-    assert.equal(backup.code, 0, backup.stderr);
     assert.match(backup.stderr, /could not notify webhook/);
     await hanging.close();
   });
@@ -253,9 +255,8 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
 describe('status', { skip: missing, concurrency: 2 }, () => {
   test('is green after a backup and a drill, and 3 once the backup is older than its target', async (t) => {
     const { database, env, key } = await backedUp();
-    assert.equal((await runVerb('drill', [], env)).code, 0);
-    const green = await runVerb('status', ['--json'], env);
-    assert.equal(green.code, 0, green.stdout);
+    await done('drill', [], env);
+    const green = await done('status', ['--json'], env);
     const [source] = green.json.sources;
     assert.equal(source.source, database);
     assert.equal(source.lastBackup.key, key);
@@ -279,7 +280,7 @@ describe('status', { skip: missing, concurrency: 2 }, () => {
     if (promtool.error)
       t.diagnostic('left out: promtool is not installed, so the metrics’ names were not checked by it');
     else assert.equal(promtool.status, 0, promtool.stderr);
-    assert.equal((await runVerb('status', ['--health'], env)).code, 0);
+    await done('status', ['--health'], env);
     assert.equal((await runVerb('status', ['--health'], { ...env, RPO_TARGET: '1s' })).code, 3);
   });
 
@@ -301,8 +302,7 @@ describe('status', { skip: missing, concurrency: 2 }, () => {
   test('tells of a database whose largest table was emptied, which is backed up all the same', async () => {
     const { database, env } = await backedUp();
     await postgres.sql(database, 'truncate orders; update customers set profile = default');
-    const backup = await runVerb('backup', ['--json'], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    const backup = await done('backup', ['--json'], env);
     assert.match(backup.json.results[0].warnings.join(), /table public\.orders is empty \(490 rows before\)/);
     const status = await runVerb('status', ['--json'], env);
     assert.match(status.json.sources[0].warnings.join(), /table public\.orders is empty \(490 rows before\)/);
@@ -313,12 +313,12 @@ describe('status', { skip: missing, concurrency: 2 }, () => {
 
   test('shows what restores keep, which cleanup drops in time and never earlier', async () => {
     const { database, env } = await backedUp();
-    assert.equal((await runVerb('restore', ['latest'], env)).code, 0);
+    await done('restore', ['latest'], env);
     const status = await runVerb('status', ['--json'], env);
     const [kept] = status.json.sources[0].keptDatabases;
     assert.match(kept.name, new RegExp(`^${database}_previous_\\d{14}$`));
     assert.ok(kept.sizeBytes > 1e6);
-    assert.equal((await runVerb('cleanup', [], env)).code, 0);
+    await done('cleanup', [], env);
     assert.ok((await postgres.beside(database)).includes(kept.name));
     const dropped = await runVerb('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual(

@@ -3,16 +3,16 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { backUp } from '../support/backups.ts';
 import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { PASSWORD_ROLE, startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
 /** What `keygen` makes, as an operator keeps it: the identity in a file. */
 async function keyPair(): Promise<{ recipient: string; file: string }> {
-  const { code, json, stderr } = await runVerb('keygen', ['--json'], { BACKUP_DIR: '/nowhere' });
-  assert.equal(code, 0, stderr);
+  const { json } = await done('keygen', ['--json'], { BACKUP_DIR: '/nowhere' });
   return { recipient: json.recipient, file: place(temporaryFolder(), 'age-identity.txt', `${json.identity}\n`) };
 }
 
@@ -22,12 +22,6 @@ async function scene(more: Record<string, string>) {
   const folder = temporaryFolder();
   const env: Record<string, string> = { ...postgres.env(database), BACKUP_DIR: folder, ...more };
   return { database, folder, env };
-}
-
-async function backUp(env: Record<string, string>): Promise<string> {
-  const { code, json, stderr } = await runVerb('backup', ['--json'], env);
-  assert.equal(code, 0, stderr);
-  return json.results[0].key;
 }
 
 const sh = (script: string, env: Record<string, string> = {}) =>
@@ -42,7 +36,7 @@ describe('an encrypted backup', { skip: missing, concurrency: 2 }, () => {
       `create role ${database}owner; create table theirs as select 1 as a; alter table theirs owner to ${database}owner`,
     );
     const before = await postgres.contents(database);
-    const path = join(folder, await backUp(env));
+    const path = join(folder, (await backUp(env)).key);
     await postgres.sql('postgres', `drop database "${database}"`);
     await postgres.sql('postgres', `drop role ${database}owner`);
     const copy = `${database}by_hand`;
@@ -69,8 +63,7 @@ describe('an encrypted backup', { skip: missing, concurrency: 2 }, () => {
     await backUp(env);
     for (const identity of [file, ssh]) {
       await postgres.sql(database, 'delete from customers');
-      const restore = await runVerb('restore', ['latest'], { ...env, BACKUP_AGE_IDENTITY_FILE: identity });
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', ['latest'], { ...env, BACKUP_AGE_IDENTITY_FILE: identity });
       assert.deepEqual(await postgres.contents(database), before);
     }
   });
@@ -78,10 +71,10 @@ describe('an encrypted backup', { skip: missing, concurrency: 2 }, () => {
   test('with BACKUP_MANIFEST_PRIVATE shows no name of a table to who has the storage, and is listed without the identity', async () => {
     const { recipient, file } = await keyPair();
     const { folder, env } = await scene({ BACKUP_AGE_RECIPIENTS: recipient });
-    const open = await backUp(env);
+    const { key: open } = await backUp(env);
     assert.match(readFileSync(join(folder, open.replace('.sql.gz.age', '.json')), 'utf8'), /customers/);
     const hidden = await scene({ BACKUP_AGE_RECIPIENTS: recipient, BACKUP_MANIFEST_PRIVATE: 'true' });
-    const key = await backUp(hidden.env);
+    const { key } = await backUp(hidden.env);
     for (const name of filesIn(hidden.folder)) {
       const text = readFileSync(join(hidden.folder, name), 'latin1');
       assert.doesNotMatch(text, /customers|rows|sha256/, name);
@@ -91,8 +84,7 @@ describe('an encrypted backup', { skip: missing, concurrency: 2 }, () => {
     assert.deepEqual([list.json[0].key, list.json[0].manifest], [key, true]);
     const cleanup = await runVerb('cleanup', ['--dry-run', '--json'], hidden.env);
     assert.equal(cleanup.json.keep.length, 1);
-    const restore = await runVerb('restore', ['latest', '--json'], { ...hidden.env, BACKUP_AGE_IDENTITY_FILE: file });
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], { ...hidden.env, BACKUP_AGE_IDENTITY_FILE: file });
     assert.doesNotMatch(restore.stderr, /no manifest/);
   });
 
@@ -132,8 +124,7 @@ test('roles of a backup whose user may not read password hashes come back withou
   await postgres.sql('postgres', `drop database "${database}"`);
   await postgres.sql('postgres', `drop role ${role}`);
   await postgres.sql('postgres', `alter role ${there} connection limit 3`);
-  const restore = await runVerb('restore', ['latest'], env);
-  assert.equal(restore.code, 0, restore.stderr);
+  const restore = await done('restore', ['latest'], env);
   assert.match(restore.stderr, new RegExp(`made the roles that the server lacked: ${role}`));
   assert.match(restore.stderr, new RegExp(`these roles may not log in: ${role}\\. .*ALTER ROLE`));
   const roles = await postgres.sql(

@@ -1,26 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { ageKeyPair, backUp } from '../support/backups.ts';
 import { ENGINES, type Scene, type Wrong } from '../support/engines-under-test.ts';
 import { filesIn, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
-import { type Outcome, type Running, runVerb, startVerb } from '../support/verbs.ts';
-
-function assertDone(outcome: Outcome): Outcome {
-  assert.equal(outcome.code, 0, outcome.stderr);
-  return outcome;
-}
-
-async function backUp(env: Record<string, string>): Promise<string> {
-  return assertDone(await runVerb('backup', ['--json'], env)).json.results[0].key;
-}
-
-function keyPair(): { identity: string; recipient: string } {
-  const text = execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  const identity = /AGE-SECRET-KEY-\w+/.exec(text)?.[0] ?? '';
-  return { identity, recipient: /age1\w+/.exec(text)?.[0] ?? '' };
-}
+import { done, type Running, runVerb, startVerb } from '../support/verbs.ts';
 
 const UNREACHABLE: Record<Wrong, RegExp> = {
   'a wrong password': /The user or the password is wrong.*(POSTGRES_PASSWORD|BACKUP_SOURCE_SHOP_PASSWORD)/,
@@ -168,7 +153,8 @@ for (const [engine, start] of Object.entries(ENGINES)) {
     assert.equal(second.json.results[0].ok, false);
     assert.match(second.json.results[0].error, /another backup of it is running/);
     await held.release();
-    assertDone(await first.outcome);
+    const { code, stderr } = await first.outcome;
+    assert.equal(code, 0, stderr);
     assert.equal(manifestsIn(scene.folder).length, 1);
   });
 
@@ -177,7 +163,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
       test(Object.values(how).join(' '), async () => {
         const scene = await it.scene();
         const env = { ...scene.env, ...how };
-        const key = await backUp(env);
+        const { key } = await backUp(env);
         const path = join(scene.folder, key);
         const whole = readFileSync(path);
         const before = await scene.state();
@@ -205,7 +191,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
         }
         writeFileSync(path, whole);
         writeFileSync(manifest, document);
-        assertDone(await runVerb('restore', [key], env));
+        await done('restore', [key], env);
       });
     }
   });
@@ -213,7 +199,13 @@ for (const [engine, start] of Object.entries(ENGINES)) {
   describe(`${engine}: encryption`, options, () => {
     test('to a recipient that is no key is a wrong configuration, and nothing is touched', async () => {
       const scene = await it.scene();
-      for (const recipients of ['age1tooshort', 'ssh-dss AAAA', keyPair().identity, ',', `${keyPair().recipient},x`]) {
+      for (const recipients of [
+        'age1tooshort',
+        'ssh-dss AAAA',
+        ageKeyPair().identity,
+        ',',
+        `${ageKeyPair().recipient},x`,
+      ]) {
         const outcome = await runVerb('backup', [], { ...scene.env, BACKUP_AGE_RECIPIENTS: recipients });
         assert.equal(outcome.code, 2, outcome.stderr);
         assert.match(outcome.stderr, /BACKUP_AGE_RECIPIENTS: /);
@@ -223,22 +215,25 @@ for (const [engine, start] of Object.entries(ENGINES)) {
 
     test('wants an identity to restore and to drill: none, and a wrong one, are said so; the live one stays', async () => {
       const scene = await it.scene();
-      const { identity, recipient } = keyPair();
+      const { identity, recipient } = ageKeyPair();
       const env = { ...scene.env, BACKUP_AGE_RECIPIENTS: recipient, DRILL_DIR: temporaryFolder() };
       chmodSync(env.DRILL_DIR, 0o755);
-      const key = await backUp(env);
+      const { key } = await backUp(env);
       assert.match(key, /\.age$/);
       await scene.change();
       const before = await scene.state();
       const none = await runVerb('restore', ['latest', '--json'], env);
       assert.equal(none.code, 2, none.stderr);
       assert.match(none.json.error.message, /is encrypted, and BACKUP_AGE_IDENTITY is not set/);
-      const wrong = await runVerb('restore', ['latest', '--json'], { ...env, BACKUP_AGE_IDENTITY: keyPair().identity });
+      const wrong = await runVerb('restore', ['latest', '--json'], {
+        ...env,
+        BACKUP_AGE_IDENTITY: ageKeyPair().identity,
+      });
       assert.equal(wrong.code, 1, wrong.stderr);
       assert.match(wrong.json.error.message, /does not open .*: it was encrypted to other keys/);
       for (const [other, said] of [
         [{}, /BACKUP_AGE_IDENTITY is not set/],
-        [{ BACKUP_AGE_IDENTITY: keyPair().identity }, /encrypted to other keys/],
+        [{ BACKUP_AGE_IDENTITY: ageKeyPair().identity }, /encrypted to other keys/],
       ] as const) {
         const drill = await runVerb('drill', ['--json'], { ...env, ...other });
         assert.equal(drill.code, 1, drill.stderr);
@@ -247,8 +242,8 @@ for (const [engine, start] of Object.entries(ENGINES)) {
       assert.deepEqual(await scene.state(), before);
       const file = place(temporaryFolder(), 'identity', `# a comment\n${identity}\n`);
       const right = { ...env, BACKUP_AGE_IDENTITY_FILE: file };
-      assertDone(await runVerb('drill', [], right));
-      assertDone(await runVerb('restore', ['latest'], right));
+      await done('drill', [], right);
+      await done('restore', ['latest'], right);
       assert.notDeepEqual(await scene.state(), before);
     });
   });
@@ -260,7 +255,7 @@ for (const [engine, start] of Object.entries(ENGINES)) {
         const scene = await it.scene({ name });
         const env = { ...scene.env, ...it.kinds[i % it.kinds.length]?.env };
         const original = await scene.state();
-        const key = await backUp(env);
+        const { key } = await backUp(env);
         assert.match(key, /^\d{4}\/\d\d\/\d\d\/[A-Za-z0-9._%-]+_\d{6}\.[a-z.]+$/);
         const { json } = await runVerb('list', ['--json'], env);
         assert.deepEqual(
@@ -270,9 +265,9 @@ for (const [engine, start] of Object.entries(ENGINES)) {
         await scene.change();
         const changed = await scene.state();
         assert.notDeepEqual(changed, original);
-        assertDone(await runVerb('restore', [key, '--json'], env));
+        await done('restore', [key, '--json'], env);
         assert.deepEqual(contentOf(await scene.state()), contentOf(original));
-        assertDone(await runVerb('restore', ['--undo'], env));
+        await done('restore', ['--undo'], env);
         assert.deepEqual(contentOf(await scene.state()), contentOf(changed));
         assert.ok(!readdirSync('.').includes('pwned'));
       });

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(['max_locks_per_transaction=10', 'max_connections=20']);
 const TABLES = 450;
@@ -24,16 +24,13 @@ describe('a database of more tables and sequences than its server has locks', { 
     const DRILL_DIR = temporaryFolder();
     chmodSync(DRILL_DIR, 0o755);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), DRILL_DIR };
-    const backup = await runVerb('backup', ['--json'], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    const backup = await done('backup', ['--json'], env);
     assert.match(backup.stderr, /dumped as a folder, part by part.*max_locks_per_transaction/);
     const { key } = backup.json.results[0];
-    const drill = await runVerb('drill', [key], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', [key], env);
     assert.match(drill.stderr, /passed, equal: 450 tables, 450 rows/);
     await postgres.sql(database, 'update t7 set a = null');
-    const restored = await runVerb('restore', [key], env);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', [key], env);
     assert.deepEqual(await postgres.sql(database, 'select a, n from t7, counted'), [{ a: 'x', n: '1' }]);
     assert.deepEqual(await postgres.sql(database, "select nextval('t9_id_seq')::int as n"), [{ n: 2 }]);
   });

@@ -16,11 +16,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
+import { ageKeyPair, backUp } from '../support/backups.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { bytesOnDisk, isRoot, lookInto, makeTree } from '../support/trees.ts';
-import { type Running, runVerb, type SessionProcess, startVerb, until } from '../support/verbs.ts';
+import { done, type Running, runVerb, type SessionProcess, startVerb, until, untilStill } from '../support/verbs.ts';
 
 const UNPRIVILEGED = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 /** Mounts the folder onto itself, as a container has it, for the command that follows. */
@@ -68,10 +68,12 @@ function heldCompressor(env: Record<string, string>) {
   );
   return {
     env: { ...env, PATH: `${folder}:${process.env.PATH}` },
-    reached: async () => {
+    /** Of the tar before it. */
+    reached: async (tar: SessionProcess) => {
       await until('the compressor runs', () => existsSync(begun) || undefined);
-      // until the pipes before it are full
-      await sleep(1_000);
+      const written = () => Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${tar.pid}/io`, 'utf8'))?.[1]);
+      await until('tar writes', () => written() > 0 || undefined);
+      await untilStill('the pipes fill', written);
     },
     release: () => writeFileSync(go, ''),
   };
@@ -83,16 +85,6 @@ const withoutRoot = (listing: string) =>
     .split('\n')
     .filter((line) => !line.startsWith('|d|'))
     .join('\n');
-
-async function backUp(env: Record<string, string>) {
-  const { code, json, stderr } = await runVerb('backup', ['--json'], env);
-  assert.equal(code, 0, stderr);
-  const [{ key, changed }] = json.results;
-  const manifest = JSON.parse(
-    readFileSync(join(env.BACKUP_DIR ?? '', key.replace(/\.tar.*$/, '.json')), 'utf8'),
-  ) as Manifest;
-  return { key: key as string, changed, manifest, stderr };
-}
 
 /** Rewrites what was stored, and the manifest so that size and digest fit: damage that only a restore brings to light. */
 function forge(backups: string, key: string, bytes: Uint8Array): void {
@@ -124,8 +116,7 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
       rmSync(join(live, 'random'));
       appendFileSync(join(live, '-rf'), 'more');
       writeFileSync(join(live, 'stray'), '');
-      const { code, json, stderr } = await runVerb('restore', ['latest', '--json'], env);
-      assert.equal(code, 0, stderr);
+      const { json } = await done('restore', ['latest', '--json'], env);
       assert.equal(lookInto(live), before);
       assert.deepEqual([json.database, json.files, json.fileBytes], [live, manifest.files, manifest.fileBytes]);
       assert.ok(bytesOnDisk(join(live, 'sparse')) < 1_000_000, 'holes stay holes');
@@ -153,10 +144,8 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
     await backUp(env);
     writeFileSync(join(live, 'later'), 'x');
     const later = lookInto(live);
-    const restored = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restored.code, 0, restored.stderr);
-    const undo = await runVerb('restore', ['--undo', '--json'], env);
-    assert.equal(undo.code, 0, undo.stderr);
+    const restored = await done('restore', ['latest', '--json'], env);
+    const undo = await done('restore', ['--undo', '--json'], env);
     assert.equal(undo.json.restoredFrom, restored.json.previousDatabase);
     assert.equal(lookInto(live), later);
     const nothing = await runVerb('restore', ['--undo', '--json'], env);
@@ -167,8 +156,7 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
       status.json.sources[0].keptDatabases.map(({ name, role }: { name: string; role: string }) => [name, role]),
       [[undo.json.keptAs, 'undone']],
     );
-    const cleanup = await runVerb('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    await done('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual(readdirSync(data), ['uploads']);
   });
 
@@ -183,14 +171,11 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
       assert.deepEqual([manifest.isFolder, manifest.files, manifest.fileBytes], [false, 1, 7]);
       rmSync(key);
       writeFileSync(key, 'wrong');
-      const { code, json, stderr } = await runVerb('restore', ['latest', '--json'], of);
-      assert.equal(code, 0, stderr);
+      const { json } = await done('restore', ['latest', '--json'], of);
       assert.equal(execFileSync('stat', ['--format=%a %s', key], { encoding: 'utf8' }), '400 7\n');
       assert.equal(readFileSync(json.previousDatabase, 'utf8'), 'wrong');
-      const drill = await runVerb('drill', ['--json'], of);
-      assert.equal(drill.code, 0, drill.stderr);
-      const undo = await runVerb('restore', ['--undo'], of);
-      assert.equal(undo.code, 0, undo.stderr);
+      await done('drill', ['--json'], of);
+      await done('restore', ['--undo'], of);
       assert.equal(readFileSync(key, 'utf8'), 'wrong');
       rmSync(key);
       writeFileSync(key, 'secret\n', { mode: 0o400 });
@@ -206,7 +191,7 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
     const { manifest, stderr } = await backUp(env);
     assert.deepEqual([manifest.files, manifest.fileBytes], [0, 0]);
     assert.match(stderr, /there are no files in it \(1 before\)/);
-    assert.equal((await runVerb('restore', ['latest'], env)).code, 0);
+    await done('restore', ['latest'], env);
     assert.deepEqual(readdirSync(live), []);
   });
 
@@ -217,8 +202,7 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
     const before = lookInto(live);
     mkdirSync(join(data, 'empty'));
     for (const to of ['look', join(data, 'elsewhere'), join(data, 'empty')]) {
-      const { code, json, stderr } = await runVerb('restore', ['latest', '--to', to, '--json'], env);
-      assert.equal(code, 0, stderr);
+      const { json } = await done('restore', ['latest', '--to', to, '--json'], env);
       assert.equal(json.previousDatabase, null);
       assert.equal(lookInto(json.database), before);
     }
@@ -241,22 +225,20 @@ describe('a backup of a folder and its restore', { concurrency: 2 }, () => {
   test('work encrypted: age, zstd and tar restore it by hand too', async () => {
     const { live, backups, env } = uploads();
     makeTree(live);
-    const identity = execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    const recipient = /age1\w+/.exec(identity)?.[0] ?? '';
+    const { identity, recipient } = ageKeyPair();
     const { key } = await backUp({ ...env, BACKUP_AGE_RECIPIENTS: recipient });
     assert.match(key, /\.tar\.zst\.age$/);
     const before = lookInto(live);
     rmSync(join(live, 'random'));
-    const restored = await runVerb('restore', ['latest'], {
+    await done('restore', ['latest'], {
       ...env,
       BACKUP_AGE_RECIPIENTS: recipient,
       BACKUP_AGE_IDENTITY: identity,
     });
-    assert.equal(restored.code, 0, restored.stderr);
     assert.equal(lookInto(live), before);
     const other = temporaryFolder();
     const keyFile = join(temporaryFolder(), 'identity');
-    writeFileSync(keyFile, identity);
+    writeFileSync(keyFile, `${identity}\n`);
     execFileSync('bash', ['-c', `age -d -i "$2" "$0" | zstd -d | tar -xp -C "$1"`, join(backups, key), other, keyFile]);
     assert.equal(lookInto(other), before);
   });
@@ -269,16 +251,14 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     writeFileSync(log, Buffer.alloc(20_000_000, 'x'));
     const held = heldCompressor(env);
     const running = startVerb('backup', ['--json'], held.env);
-    await tarOf(running, '--create');
-    await held.reached();
+    await held.reached(await tarOf(running, '--create'));
     appendFileSync(log, 'more\n');
     held.release();
     const { code, json, stderr } = await running.outcome;
     assert.equal(code, 0, stderr);
     assert.deepEqual(json.results[0].changed, { total: 1, names: ['./growing.log'] });
     assert.match(stderr, /uploads: changed while they were read.*growing\.log/);
-    const restore = await runVerb('restore', ['latest'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest'], env);
     assert.match(restore.stderr, /changed while they were read.*growing\.log/);
     const status = await runVerb('status', ['--json'], env);
     assert.match(status.json.sources[0].warnings.join(' '), /changed while they were read.*growing\.log/);
@@ -290,8 +270,7 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     for (let i = 0; i < 100; i += 1) writeFileSync(join(live, `f${i}`), 'x');
     const held = heldCompressor(env);
     const running = startVerb('backup', ['--json'], held.env);
-    await tarOf(running, '--create');
-    await held.reached();
+    await held.reached(await tarOf(running, '--create'));
     // the names are known by now, and the first file is being read
     truncateSync(join(live, 'a'), 10_000_000);
     for (let i = 10; i < 100; i += 1) rmSync(join(live, `f${i}`));
@@ -301,8 +280,7 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     const { changed } = json.results[0];
     assert.ok(changed.total >= 91 && changed.names.length === 20, JSON.stringify(changed));
     assert.ok(changed.names.includes('./a') && changed.names.includes('./f10'), JSON.stringify(changed));
-    const restore = await runVerb('restore', ['latest'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', ['latest'], env);
     assert.deepEqual(readdirSync(live).length, 11);
   });
 
@@ -384,9 +362,9 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     for (const kill of ['SIGKILL', 'SIGTERM', 'tar'] as const) {
       const held = heldCompressor(env);
       const running = startVerb('backup', ['--json'], held.env);
-      const { pid } = await tarOf(running, '--create');
-      await held.reached();
-      if (kill === 'tar') process.kill(pid, 'SIGKILL');
+      const tar = await tarOf(running, '--create');
+      await held.reached(tar);
+      if (kill === 'tar') process.kill(tar.pid, 'SIGKILL');
       else running.signal(kill);
       held.release();
       const outcome = await running.outcome;
@@ -413,7 +391,7 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     assert.match(second.json.results[0].error, /another backup of it is running/);
     process.kill(tar.pid, 'SIGCONT');
     assert.equal((await first.outcome).code, 0);
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     const keys = (await runVerb('list', ['--json'], env)).json.map(({ key }: { key: string }) => key);
     assert.equal(new Set(keys).size, 2);
   });
@@ -491,8 +469,7 @@ describe('a restore of a folder', { concurrency: 2 }, () => {
       const left = format === 'ustar' ? ['--exclude=./dddd*', '--exclude=./xxxx*'] : [];
       const key = `2026/01/02/uploads_00000${i}.tar.gz`;
       execFileSync('tar', [`--format=${format}`, ...sparse, ...left, '-C', by, '-czf', join(backups, key), '.']);
-      const { code, stderr } = await runVerb('restore', [key], env);
-      assert.equal(code, 0, stderr);
+      const { stderr } = await done('restore', [key], env);
       assert.match(stderr, /has no manifest/);
       if (format !== 'ustar') assert.equal(lookInto(live), lookInto(by));
     }
@@ -516,8 +493,7 @@ describe('a restore of a folder', { concurrency: 2 }, () => {
     await until('all its processes have gone', () => (running.processes().length === 0 ? true : undefined));
     assert.equal(readFileSync(join(live, 'large'), 'utf8'), 'changed');
     assert.equal(readdirSync(data).length, 2);
-    const next = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(next.code, 0, next.stderr);
+    const next = await done('restore', ['latest', '--json'], env);
     assert.deepEqual(
       readdirSync(data)
         .map((name) => join(data, name))
@@ -534,10 +510,9 @@ describe('a restore of a folder', { concurrency: 2 }, () => {
     const before = lookInto(live, { owners: false });
     chmodSync(data, 0o777);
     execFileSync('chmod', ['-R', 'a+rwX', backups]);
-    const { code, json, stderr } = await runVerb('restore', ['latest', '--to', 'mine', '--json'], env, {
+    const { json, stderr } = await done('restore', ['latest', '--to', 'mine', '--json'], env, {
       through: UNPRIVILEGED,
     });
-    assert.equal(code, 0, stderr);
     assert.match(stderr, /owners could not be set.*0:0 \(\d+\).*65534:65534/);
     assert.equal(lookInto(json.database, { owners: false }), before);
   });
@@ -558,27 +533,22 @@ describe('a folder that is a mount point of its own', { skip: !isRoot && 'wants 
     const { data, live, env } = uploads();
     makeTree(live);
     const through = mounted(live);
-    const taken = await runVerb('backup', [], env, { through });
-    assert.equal(taken.code, 0, taken.stderr);
+    await done('backup', [], env, { through });
     const before = lookInto(live);
     writeFileSync(join(live, 'stray'), 'x');
     rmSync(join(live, 'random'));
     const changed = lookInto(live);
-    const { code, json, stderr } = await runVerb('restore', ['latest', '--json'], env, { through });
-    assert.equal(code, 0, stderr);
+    const { json, stderr } = await done('restore', ['latest', '--json'], env, { through });
     assert.equal(lookInto(live), before);
     assert.match(json.previousDatabase, /uploads\/\.compose-db-backup\/previous_\d{14}$/);
     assert.match(json.safetyBackup, /\.tar\.zst$/, stderr);
     // what is kept in it is no part of a backup of it
-    const again = await runVerb('backup', ['--json'], env, { through });
-    assert.equal(again.code, 0, again.stderr);
+    await done('backup', ['--json'], env, { through });
     const drill = await runVerb('drill', ['--json'], env);
     assert.equal(drill.json.results[0].ok, true, drill.stderr);
-    const undo = await runVerb('restore', ['--undo', '--json'], env, { through });
-    assert.equal(undo.code, 0, undo.stderr);
+    await done('restore', ['--undo', '--json'], env, { through });
     assert.equal(withoutRoot(lookInto(live)), withoutRoot(changed));
-    const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' }, { through });
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    await done('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' }, { through });
     assert.deepEqual(readdirSync(join(live, '.compose-db-backup')), []);
     assert.deepEqual(readdirSync(data), ['uploads']);
   });
@@ -587,8 +557,7 @@ describe('a folder that is a mount point of its own', { skip: !isRoot && 'wants 
     const { live, env } = uploads();
     makeTree(live);
     const through = mounted(live, 'ro');
-    const taken = await runVerb('backup', [], env, { through });
-    assert.equal(taken.code, 0, taken.stderr);
+    await done('backup', [], env, { through });
     const before = lookInto(live);
     const { code, json } = await runVerb('restore', ['latest', '--json'], env, { through });
     assert.equal(code, 1);
@@ -638,8 +607,7 @@ describe('a drill of a folder', () => {
     const directory = temporaryFolder();
     mkdirSync(join(directory, 'files-drill-killed'));
     renameSync(live, `${live}-gone`);
-    const { code, json, stderr } = await runVerb('drill', ['--json'], { ...env, DRILL_DIR: directory });
-    assert.equal(code, 0, stderr);
+    const { json } = await done('drill', ['--json'], { ...env, DRILL_DIR: directory });
     const [result] = json.results;
     const check = result.checks.find(({ name }: { name: string }) => name === 'files');
     assert.match(check.detail, new RegExp(`^${manifest.files} files, .*digest as dumped$`));

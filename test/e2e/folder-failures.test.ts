@@ -6,7 +6,7 @@ import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { DoubleRequest } from '../support/s3-double-requests.ts';
 import { startStore } from '../support/stores.ts';
-import { type Running, runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, type Running, runVerb, startVerb, until, untilNextSecond } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -132,8 +132,7 @@ describe('a folder backup and those who alter tables', { skip: missing, concurre
     assert.equal((await running.outcome).code, 0);
     await postgres.sql(database, "set lock_timeout = '5s'; drop table orders cascade");
     const copy = `${database}copy`;
-    const restore = await runVerb('restore', ['latest', '--to', copy, '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', ['latest', '--to', copy, '--json'], env);
     assert.equal((await postgres.contents(copy))['public.orders']?.length, 490);
   });
 
@@ -160,8 +159,7 @@ describe('a folder backup and those who alter tables', { skip: missing, concurre
     assert.match(stderr, /dumped as one object, not as a folder: .*(public\.)?orders/);
     const { key } = json.results[0];
     assert.match(key, /\.sql$/);
-    const restore = await runVerb('restore', [key, '--to', `${database}copy`, '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', [key, '--to', `${database}copy`, '--json'], env);
   });
 
   test('a table that is locked before it begins is named after LOCK_TIMEOUT, with none held meanwhile', async () => {
@@ -195,9 +193,8 @@ describe('a run that was killed leaves a folder that', { skip: missing }, () => 
     await held.release();
     assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
     // in the same second it would have the same key, and would refuse to overwrite what is there
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
-    const next = await runVerb('backup', [], env);
-    assert.equal(next.code, 0, next.stderr);
+    await untilNextSecond();
+    await done('backup', [], env);
     const folders = new Set(filesIn(folder).map((name) => name.split('/').slice(0, 4).join('/').replace(/\..*/, '')));
     assert.equal(folders.size, 1, `${[...folders]}`);
   });
@@ -216,8 +213,7 @@ describe('a run that was killed leaves a folder that', { skip: missing }, () => 
     const database = postgres.freshName();
     await postgres.create(database, 'empty');
     const env = { ...postgres.env(database), BACKUP_DIR: folder };
-    const cleanup = await runVerb('cleanup', ['--json'], env);
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    const cleanup = await done('cleanup', ['--json'], env);
     assert.match(cleanup.stderr, new RegExp(`deleting what killed runs left unfinished: ${dead}/`));
     assert.deepEqual(
       filesIn(folder),
@@ -236,8 +232,7 @@ describe('a restore of a folder fails, and leaves the live database as it was', 
     const database = await bigDatabase(more);
     const folder = temporaryFolder();
     const env = { ...postgres.env(database), ...FOLDER, BACKUP_DIR: folder };
-    const backup = await runVerb('backup', ['--json'], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    const backup = await done('backup', ['--json'], env);
     const { key } = backup.json.results[0];
     const parts = filesIn(join(folder, key));
     return { database, env, folder, key, parts, path: (part: string) => join(folder, key, part) };

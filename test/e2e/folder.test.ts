@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { ageKeyPair, backUp } from '../support/backups.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { cases } from '../support/matrix.ts';
 import { contentsOf, startPostgres } from '../support/postgres.ts';
-import { runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(['max_locks_per_transaction=1024']);
 
@@ -29,23 +30,12 @@ async function databaseOf(sql: string, more: Readonly<Record<string, string>> = 
   return { database, env };
 }
 
-async function backUp(env: Readonly<Record<string, string>>): Promise<string> {
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
-  return backup.json.results[0].key;
-}
-
 /** Restores beside the live database, and asserts that nothing differs: neither a definition nor a row. */
 async function assertRestores(database: string, env: Readonly<Record<string, string>>, key: string): Promise<void> {
   const copy = `${database}copy`;
-  const restore = await runVerb('restore', [key, '--to', copy, '--json'], env);
-  assert.equal(restore.code, 0, restore.stderr);
+  await done('restore', [key, '--to', copy, '--json'], env);
   assert.equal(await postgres.dump(copy), await postgres.dump(database));
   assert.deepEqual(await postgres.contents(copy), await postgres.contents(database));
-}
-
-function manifestOf(folder: string, key: string) {
-  return JSON.parse(readFileSync(join(folder, `${key.replace(/(\/|\.sql\.gz|\.dump)$/, '')}.json`), 'utf8'));
 }
 
 describe('a database comes back as it was', { skip: missing, concurrency: 2 }, () => {
@@ -72,7 +62,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
     for (const format of FORMATS) {
       test(`one ${what} (${format})`, async () => {
         const { database, env } = await databaseOf(sql, { BACKUP_FORMAT: format });
-        await assertRestores(database, env, await backUp(env));
+        await assertRestores(database, env, (await backUp(env)).key);
       });
     }
   }
@@ -89,11 +79,10 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
          insert into by_colour select (enum_range(null::colour))[1 + n % 5], n from generate_series(1, 100) n`,
         { BACKUP_FORMAT: format },
       );
-      const key = await backUp(env);
-      assert.deepEqual(manifestOf(env.BACKUP_DIR ?? '', key).tables, [{ table: 'public.by_colour', rows: 100 }]);
+      const { key, manifest } = await backUp(env);
+      assert.deepEqual(manifest.tables, [{ table: 'public.by_colour', rows: 100 }]);
       const copy = `${database}copy`;
-      const restore = await runVerb('restore', [key, '--to', copy, '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', [key, '--to', copy, '--json'], env);
       const rows = 'select c::text, n from by_colour order by n';
       assert.deepEqual(await postgres.sql(copy, rows), await postgres.sql(database, rows));
     });
@@ -101,7 +90,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
 
   test('one with 2,000 tables', async () => {
     const { database, env } = await databaseOf(tables(2_000));
-    await assertRestores(database, env, await backUp(env));
+    await assertRestores(database, env, (await backUp(env)).key);
   });
 
   test('one of which a single table is nine tenths: it is cut, and its rows are counted whole', async () => {
@@ -112,7 +101,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
        insert into huge select n, repeat(md5(n::text), 60) from generate_series(1, 60000) n;
        delete from huge where id % 7 = 0`,
     );
-    const key = await backUp(env);
+    const { key, manifest } = await backUp(env);
     const files = filesIn(join(env.BACKUP_DIR ?? '', key)).filter((name) => name.includes('-data.'));
     const holding = files.filter((name) =>
       execFileSync('gunzip', ['-c', join(env.BACKUP_DIR ?? '', key, name)], {
@@ -121,14 +110,12 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
       }).includes('"huge"'),
     );
     assert.ok(holding.length >= 3, `${holding}`);
-    const { tables: counted } = manifestOf(env.BACKUP_DIR ?? '', key);
-    assert.deepEqual(counted, [
+    assert.deepEqual(manifest.tables, [
       { table: 'public.huge', rows: 60_000 - Math.floor(60_000 / 7) },
       { table: 'public.small', rows: 10_000 },
     ]);
     const copy = `${database}copy`;
-    const restore = await runVerb('restore', [key, '--to', copy, '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', [key, '--to', copy, '--json'], env);
     assert.deepEqual(await postgres.contents(copy), await postgres.contents(database));
   });
 
@@ -145,7 +132,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
        update pg_extension set extconfig = array['a_setting'::regclass, 'kinds'::regclass]::oid[],
          extcondition = array['', 'where not builtin'] where extname = 'hstore'`,
     );
-    const key = await backUp(env);
+    const { key, manifest } = await backUp(env);
     const data = filesIn(join(env.BACKUP_DIR ?? '', key))
       .filter((name) => name.includes('-data.'))
       .map((name) => execFileSync('gunzip', ['-c', join(env.BACKUP_DIR ?? '', key, name)], { encoding: 'utf8' }))
@@ -153,7 +140,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
     assert.match(data, /COPY "public"."kinds" \("id", "builtin"\) FROM stdin;\n2\tf\n\\\.\n/);
     assert.match(data, /COPY "public"."a_setting" \("kind", "text"\) FROM stdin;\n2\tx\n\\\.\n/);
     assert.ok(data.indexOf('"kinds"') < data.indexOf('"a_setting"'), 'what is referred to comes first');
-    assert.deepEqual(manifestOf(env.BACKUP_DIR ?? '', key).tables, []);
+    assert.deepEqual(manifest.tables, []);
   });
 
   test('one in another encoding, whose names are not ASCII', async () => {
@@ -166,7 +153,7 @@ describe('a database comes back as it was', { skip: missing, concurrency: 2 }, (
       BACKUP_DIR: temporaryFolder(),
       BACKUP_FORMAT: 'folder',
     };
-    await assertRestores(latin, env, await backUp(env));
+    await assertRestores(latin, env, (await backUp(env)).key);
   });
 });
 
@@ -188,7 +175,7 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
         BACKUP_JOBS: '2',
         BACKUP_COMPRESSION: compression,
       };
-      const key = await backUp(env);
+      const { key } = await backUp(env);
       const psql = `psql --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null --host=${postgres.host} --port=${postgres.port} --username=${postgres.user} ${other}`;
       const said = execFileSync('bash', ['-o', 'pipefail', '-c', `cat $(ls) | ${command} | ${psql} 2>&1`], {
         cwd: join(env.BACKUP_DIR, key),
@@ -205,14 +192,13 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
     await postgres.create(database);
     const folder = temporaryFolder();
     const env = { ...postgres.env(database), BACKUP_DIR: folder, BACKUP_FORMAT: 'folder', BACKUP_JOBS: '2' };
-    const key = await backUp(env);
+    const { key, manifest } = await backUp(env);
     const name = basename(key);
     const day = key.slice(0, -name.length - 1);
     const objects = ['0000-pre-data', '0001-large-objects', '0002-data', '0003-data', '9999-post-data'].map(
       (part) => `${name}/${part}.sql.gz`,
     );
     assert.deepEqual(filesIn(join(folder, day)), [...objects, `${name}.globals.sql.gz`, `${name}.json`].sort());
-    const manifest = manifestOf(folder, key);
     assert.equal(manifest.format, 'folder');
     assert.deepEqual(
       manifest.objects.map((object: { name: string }) => object.name),
@@ -232,25 +218,23 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
     await postgres.create(database);
     const folder = temporaryFolder();
     const env = { ...postgres.env(database), BACKUP_DIR: folder, BACKUP_FORMAT: 'folder', BACKUP_JOBS: '2' };
-    const key = await backUp(env);
+    const { key } = await backUp(env);
     const before = await postgres.contents(database);
     await postgres.sql(database, 'delete from orders; drop table vehicles cascade');
-    const restore = await runVerb('restore', [key.slice(0, -1), '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', [key.slice(0, -1), '--json'], env);
     assert.equal(restore.json.key, key);
     assert.deepEqual(await postgres.contents(database), before);
     assert.match(restore.json.safetyBackup, /\/$/);
-    assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
+    await done('restore', ['--undo'], env);
     assert.deepEqual((await postgres.contents(database))['public.orders'], []);
 
     // one drill at a time in a folder, which the server's account has to be able to enter
     const room = temporaryFolder();
     chmodSync(room, 0o755);
-    const drill = await runVerb('drill', [key, '--json'], { ...env, DRILL_DIR: room });
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', [key, '--json'], { ...env, DRILL_DIR: room });
     assert.equal(drill.json.ok, true);
 
-    const newer = await backUp(env);
+    const { key: newer } = await backUp(env);
     const keepOne = {
       ...env,
       RETENTION_KEEP_LAST: '1',
@@ -260,8 +244,7 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
       RETENTION_KEEP_MONTHLY: '0',
       RETENTION_KEEP_YEARLY: '0',
     };
-    const cleanup = await runVerb('cleanup', ['--json'], keepOne);
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    const cleanup = await done('cleanup', ['--json'], keepOne);
     assert.deepEqual(
       cleanup.json.remove.map((removed: { key: string }) => removed.key),
       [key],
@@ -276,16 +259,14 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
 
   test('is encrypted object by object, and restored with the identity alone', async () => {
     const { database, env } = await databaseOf('create table t as select generate_series(1, 1000) n');
-    const identity = execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    const recipient = /public key: (\S+)/.exec(identity)?.[1] ?? '';
-    const secret = /AGE-SECRET-KEY-\S+/.exec(identity)?.[0] ?? '';
-    const key = await backUp({ ...env, BACKUP_AGE_RECIPIENTS: recipient });
+    const { identity, recipient } = ageKeyPair();
+    const { key } = await backUp({ ...env, BACKUP_AGE_RECIPIENTS: recipient });
     const names = filesIn(join(env.BACKUP_DIR ?? '', key));
     assert.ok(names.length >= 3 && names.every((name) => name.endsWith('.sql.gz.age')), `${names}`);
     const without = await runVerb('restore', [key, '--to', `${database}no`], env);
     assert.equal(without.code, 2);
     assert.match(without.stderr, /BACKUP_AGE_IDENTITY/);
-    await assertRestores(database, { ...env, BACKUP_AGE_IDENTITY: secret }, key);
+    await assertRestores(database, { ...env, BACKUP_AGE_IDENTITY: identity }, key);
   });
 
   for (const jobs of cases(['4'], ['1', '2'])) {
@@ -329,7 +310,7 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
         text.includes('pg_largeobject') ? [] : (await witness.query(text)).rows,
       );
       const expected = await seen;
-      while (written < before + 50) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until('more is written', () => written >= before + 50 || undefined);
       await held.release();
       const outcome = await running.outcome;
       isWriting = false;
@@ -338,8 +319,7 @@ describe('a folder backup', { skip: missing, concurrency: 2 }, () => {
       assert.equal(outcome.code, 0, outcome.stderr);
 
       const copy = `${database}copy`;
-      const restore = await runVerb('restore', [outcome.json.results[0].key, '--to', copy, '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', [outcome.json.results[0].key, '--to', copy, '--json'], env);
       const restored = await postgres.contents(copy);
       assert.equal(restored['large objects']?.length, 1);
       assert.deepEqual({ ...restored, 'large objects': [] }, expected);

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { backUp } from '../support/backups.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { type Postgres, startPostgres } from '../support/postgres.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { postgres: another } = await startPostgres();
@@ -21,12 +22,6 @@ async function belongings(server: Postgres, database: string, roles: RegExp): Pr
     .filter((statement) => roles.test(statement) || / DATABASE /.test(statement))
     .filter((statement) => / (ROLE|DATABASE|PARAMETER) |^GRANT \w+ TO /.test(statement))
     .sort();
-}
-
-async function backUp(env: Environment): Promise<string> {
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
-  return backup.json.results[0].key;
 }
 
 function envOf(database: string, folder: string, server = postgres) {
@@ -67,11 +62,9 @@ describe('what belongs to a database as a whole', { skip: missing, concurrency: 
     assert.ok(before.length > 25, before.join('\n'));
 
     const folder = temporaryFolder();
-    const key = await backUp(envOf(database, folder));
-    const drill = await runVerb('drill', [], envOf(database, folder));
-    assert.equal(drill.code, 0, drill.stderr);
-    const restore = await runVerb('restore', [key], envOf(database, folder, another));
-    assert.equal(restore.code, 0, restore.stderr);
+    const { key } = await backUp(envOf(database, folder));
+    await done('drill', [], envOf(database, folder));
+    await done('restore', [key], envOf(database, folder, another));
     assert.deepEqual(await belongings(another, database, /all_/), before);
 
     // and the live one hands on what it has
@@ -80,8 +73,7 @@ describe('what belongs to a database as a whole', { skip: missing, concurrency: 
       `grant temporary on database ${database} to all_chief; alter database ${database} reset timezone`,
     );
     const live = await belongings(postgres, database, /all_(?!nobody)/);
-    const again = await runVerb('restore', [key], envOf(database, folder));
-    assert.equal(again.code, 0, again.stderr);
+    await done('restore', [key], envOf(database, folder));
     assert.deepEqual(await belongings(postgres, database, /all_(?!nobody)/), live);
   });
 
@@ -94,7 +86,7 @@ describe('what belongs to a database as a whole', { skip: missing, concurrency: 
        revoke connect on database ${database} from public; grant connect on database ${database} to own_app;`,
     );
     const folder = temporaryFolder();
-    const key = await backUp(envOf(database, folder));
+    const { key } = await backUp(envOf(database, folder));
     await another.sql(
       'postgres',
       'create role own_boss; create role own_app; create role own_restorer login createdb; grant own_app to own_restorer',
@@ -124,15 +116,15 @@ describe('what belongs to a database as a whole', { skip: missing, concurrency: 
     );
     await postgres.sql(database, 'create table t (id int primary key); grant select on t to gone_readers');
     const folder = temporaryFolder();
-    const key = await backUp(envOf(database, folder));
+    const { key } = await backUp(envOf(database, folder));
     const alice = async () =>
       (await postgres.sql('postgres', "select from pg_roles where rolname = 'gone_alice'")).length;
 
     await postgres.sql('postgres', 'drop role gone_alice');
-    assert.equal((await runVerb('restore', [key], envOf(database, folder))).code, 0);
+    await done('restore', [key], envOf(database, folder));
     assert.equal(await alice(), 0);
     await postgres.sql('postgres', `drop database ${database} with (force)`);
-    assert.equal((await runVerb('restore', [key], envOf(database, folder))).code, 0);
+    await done('restore', [key], envOf(database, folder));
     assert.equal(await alice(), 1);
   });
 
@@ -147,9 +139,8 @@ describe('what belongs to a database as a whole', { skip: missing, concurrency: 
     // which shows the letters of a UTF8 database as its own
     await postgres.sql(database, 'create table t (id int primary key); alter table t owner to "names_jÃ¼rgen"');
     const folder = temporaryFolder();
-    const key = await backUp(envOf(database, folder));
-    const restore = await runVerb('restore', [key], envOf(database, folder, another));
-    assert.equal(restore.code, 0, restore.stderr);
+    const { key } = await backUp(envOf(database, folder));
+    await done('restore', [key], envOf(database, folder, another));
     const rows = await another.sql(
       'postgres',
       "select pg_get_userbyid(datdba) as owner, shobj_description(oid, 'pg_database') as comment from pg_database where datname = $1",

@@ -4,13 +4,12 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { hasEngine } from '../support/container.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { hasEngine } from '../support/garage.ts';
 import { cases } from '../support/matrix.ts';
 import { createStack, type Outcome, type Stack } from '../support/stack.ts';
-import { until } from '../support/verbs.ts';
+import { until, untilStill } from '../support/verbs.ts';
 
 const skip = hasEngine() ? false : 'no Docker engine: the image as it is shipped left out';
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -215,8 +214,8 @@ for (const { version, databases, settings } of IMAGES) {
           async () =>
             (await stack.compose(['exec', '--no-TTY', 'backup', 'sh', '-c', restores])).code === 1 || undefined,
         );
-        await sleep(500);
-        assert.equal(await SHOP.run(stack, 'select text from kept'), 'live', stderr);
+        const kept = await untilStill('what is live', () => SHOP.run(stack, 'select text from kept'));
+        assert.equal(kept, 'live', stderr);
       });
     }
   });

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { filesIn, manifestsIn, temporaryFolder } from '../support/folders.ts';
 import { type HeldDump, startPostgres } from '../support/postgres.ts';
 import { startStore } from '../support/stores.ts';
-import { type Outcome, type Running, runVerb, startVerb } from '../support/verbs.ts';
+import { done, type Outcome, type Running, runVerb, startVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -37,8 +37,7 @@ async function failedCleanly(
   assert.deepEqual(filesIn(folder), []);
   assert.deepEqual(running.processes(), []);
   assert.deepEqual((await runVerb('list', ['--json'], env)).json, []);
-  const next = await runVerb('backup', [], env);
-  assert.equal(next.code, 0, next.stderr);
+  await done('backup', [], env);
   return outcome;
 }
 
@@ -76,8 +75,7 @@ describe('a backup fails, and leaves nothing, when half way', { skip: missing, c
     assert.equal((await backup.running.outcome).signal, 'SIGKILL');
     await backup.held.release();
     assert.deepEqual((await runVerb('list', ['--json'], backup.env)).json, []);
-    const next = await runVerb('backup', ['--json'], backup.env);
-    assert.equal(next.code, 0, next.stderr);
+    const next = await done('backup', ['--json'], backup.env);
     assert.match(next.stderr, /removed what a killed run left unfinished: .*\.sql\.gz/);
     assert.deepEqual(
       filesIn(backup.folder).filter((name) => name.startsWith('.')),

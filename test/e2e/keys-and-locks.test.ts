@@ -9,7 +9,7 @@ import { openDirectory } from '../../scripts/lib/storages/directory/directory.ts
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { filesIn, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb, startVerb } from '../support/verbs.ts';
+import { done, runVerb, startVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -33,7 +33,7 @@ describe('a key', { skip: missing, concurrency: 2 }, () => {
     assert.deepEqual((await runVerb('list', ['--json'], { ...env, S3_PREFIX: 'prod' })).json, []);
     // with and without the prefix, as it is shown and as one types it
     for (const wanted of [key, key.slice('prod/my app/'.length)]) {
-      assert.equal((await runVerb('restore', [wanted, '--to', `${database}_copy_${wanted.length}`], env)).code, 0);
+      await done('restore', [wanted, '--to', `${database}_copy_${wanted.length}`], env);
     }
   });
 
@@ -171,8 +171,7 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
       BACKUP_SOURCE_ALL: `postgres://${own.postgres.user}@${own.postgres.host}:${own.postgres.port}/*`,
     };
     const before = await own.postgres.contents('first');
-    const outcome = await runVerb('backup', ['--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('backup', ['--json'], env);
     assert.deepEqual(outcome.json.results.map(({ source }: { source: string }) => source).sort(), [
       'all.Zweite – 2',
       'all.first',
@@ -185,9 +184,9 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
 
     await own.postgres.sql('first', 'delete from customers');
     await own.postgres.sql('Zweite – 2', 'drop table t');
-    assert.equal((await runVerb('restore', [key], env)).code, 0);
+    await done('restore', [key], env);
     assert.deepEqual(await own.postgres.contents('first'), before);
-    assert.equal((await runVerb('restore', ['latest', '--source', 'all.Zweite – 2'], env)).code, 0);
+    await done('restore', ['latest', '--source', 'all.Zweite – 2'], env);
     assert.deepEqual((await own.postgres.contents('Zweite – 2'))['public.t'], ['(1)']);
 
     // what the restores keep beside the live ones is no source

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { hasEngine } from '../support/container.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
-import { type Garage, hasEngine, startGarage } from '../support/garage.ts';
+import { type Garage, startGarage } from '../support/garage.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { mariadb, missing: missingMariadb } = await startMariaDb();
@@ -48,12 +49,10 @@ describe('the roles that the documentation gives', { skip: missing }, () => {
   test('back up all there is, and may change nothing', async () => {
     const { database, names } = await ownedShop();
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    const backup = await runVerb('backup', ['--json'], { ...env, POSTGRES_USER: names.backup_role });
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', ['--json'], { ...env, POSTGRES_USER: names.backup_role });
 
     // a superuser finds in it all that there is
-    const restored = await runVerb('restore', ['latest', '--to', `${database}2`, '--json'], env);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', ['latest', '--to', `${database}2`, '--json'], env);
     assert.deepEqual(await postgres.contents(`${database}2`), await postgres.contents(database));
 
     await postgres.sql(database, `alter role ${names.backup_role} reset lo_compat_privileges`);
@@ -86,13 +85,12 @@ describe('the roles that the documentation gives', { skip: missing }, () => {
     const { database, names } = await ownedShop();
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
     const before = [await postgres.contents(database), await postgres.dump(database)];
-    assert.equal((await runVerb('backup', [], { ...env, POSTGRES_USER: names.backup_role })).code, 0);
+    await done('backup', [], { ...env, POSTGRES_USER: names.backup_role });
     await postgres.sql(database, 'drop table customers cascade');
     const changed = await postgres.contents(database);
 
     const asRestorer = { ...env, POSTGRES_USER: names.restore_role };
-    const restored = await runVerb('restore', ['latest', '--json'], asRestorer);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', ['latest', '--json'], asRestorer);
     assert.deepEqual([await postgres.contents(database), await postgres.dump(database)], before);
     const [owner] = await postgres.sql(
       'postgres',
@@ -100,15 +98,14 @@ describe('the roles that the documentation gives', { skip: missing }, () => {
       [database],
     );
     assert.equal(owner?.name, names.app_owner);
-    const undone = await runVerb('restore', ['--undo', '--json'], asRestorer);
-    assert.equal(undone.code, 0, undone.stderr);
+    await done('restore', ['--undo', '--json'], asRestorer);
     assert.deepEqual(await postgres.contents(database), changed);
   });
 
   test('count what was restored while a long list of rights is given', async () => {
     const { database, names } = await ownedShop();
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    assert.equal((await runVerb('backup', [], { ...env, POSTGRES_USER: names.backup_role })).code, 0);
+    await done('backup', [], { ...env, POSTGRES_USER: names.backup_role });
     // the owner's own rights stand last, as after they were taken from him and given again
     await postgres.sql(
       database,
@@ -118,8 +115,7 @@ describe('the roles that the documentation gives', { skip: missing }, () => {
        end loop; end $$;
        grant all on database ${database} to ${names.app_owner}`,
     );
-    const restored = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: names.restore_role });
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', ['latest', '--json'], { ...env, POSTGRES_USER: names.restore_role });
   });
 });
 
@@ -145,18 +141,16 @@ describe('with a key that may only write', {
       S3_SECRET_KEY: writer.secretKey,
     };
     const contents = await postgres.contents(database);
-    const backup = await runVerb('backup', ['--json'], writing);
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', ['--json'], writing);
     const refused = await runVerb('list', [], writing);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /may list/);
 
     const all = { ...writing, POSTGRES_USER: names.restore_role, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey };
     await postgres.sql(database, 'truncate customers cascade');
-    const restored = await runVerb('restore', ['latest', '--json'], all);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', ['latest', '--json'], all);
     assert.deepEqual(await postgres.contents(database), contents);
-    assert.equal((await runVerb('cleanup', ['--dry-run'], all)).code, 0);
+    await done('cleanup', ['--dry-run'], all);
   });
 });
 
@@ -177,16 +171,14 @@ describe('the users of MariaDB that the documentation gives', { skip: missingMar
       };
     };
     const folder = temporaryFolder();
-    const backup = await runVerb('backup', ['--json'], as(names.backup_user));
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', ['--json'], as(names.backup_user));
 
     const client = await mariadb.connect(database, names.backup_user, 'change-me');
     await assert.rejects(client.query('create table x (n int)'), /command denied/);
     await client.end();
 
     await mariadb.script(database, 'create table stray (n int); delete from customers;');
-    const restored = await runVerb('restore', ['latest', '--json'], as(names.restore_user));
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', ['latest', '--json'], as(names.restore_user));
     assert.equal(await mariadb.dump(database), before);
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, type Environment, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { postgres: another } = await startPostgres();
@@ -13,8 +13,7 @@ async function backedUp(setUp: (database: string) => Promise<unknown>) {
   await postgres.sql(database, 'create table t (id int primary key); insert into t select generate_series(1, 100)');
   await setUp(database);
   const env: Environment = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
+  const backup = await done('backup', ['--json'], env);
   return { database, env, key: backup.json.results[0].key as string };
 }
 
@@ -23,13 +22,12 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     const { database, env, key } = await backedUp((name) =>
       postgres.sql('postgres', `alter database ${name} is_template true`),
     );
-    assert.equal((await runVerb('restore', [key], env)).code, 0);
+    await done('restore', [key], env);
     const [row] = await postgres.sql('postgres', 'select datistemplate as is from pg_database where datname = $1', [
       database,
     ]);
     assert.equal(row.is, true);
-    const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    await done('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual(await postgres.beside(database), [database]);
   });
 
@@ -44,10 +42,9 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /subscribes to logical replication: .*\n.*DROP SUBSCRIPTION.*Nothing was touched/);
     await postgres.sql(database, `drop subscription ${database}_s`);
-    const restore = await runVerb('restore', [key], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', [key], env);
     assert.match(restore.stderr, /warn: it subscribes to logical replication, which is disabled as restored/);
-    assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
+    await done('restore', ['--undo'], env);
     const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.doesNotMatch(cleanup.stderr, /warn|error/);
     assert.deepEqual(await postgres.beside(database), [database]);
@@ -56,8 +53,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
   test('a live database that lets nobody in is replaced, and lets nobody in afterwards', async () => {
     const { database, env, key } = await backedUp(async () => {});
     await postgres.sql('postgres', `alter database ${database} allow_connections false`);
-    const restore = await runVerb('restore', [key], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', [key], env);
     const [row] = await postgres.sql('postgres', 'select datallowconn as open from pg_database where datname = $1', [
       database,
     ]);
@@ -90,8 +86,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     await postgres.sql('postgres', `drop database ${database} with (force)`);
     await postgres.sql('postgres', 'drop role empty_app');
     await postgres.create(`${database}_given`, 'empty');
-    const restore = await runVerb('restore', [key, '--to', `${database}_given`], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', [key, '--to', `${database}_given`], env);
     assert.match(restore.stderr, /made the roles that the server lacked: empty_app/);
   });
 
@@ -117,22 +112,21 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
   test('data on a server that no backup came from is replaced only at a word; a new or an empty one as ever', async () => {
     const { database, env, key } = await backedUp(async () => {});
     const elsewhere = { ...env, ...another.env(database) };
-    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
+    await done('restore', [key], elsewhere);
     const refused = await runVerb('restore', [key], elsewhere);
     assert.equal(refused.code, 1);
     assert.match(
       refused.stderr,
       /has data in it, and no backup of .* came from that server.*\n.*--other-server.*Nothing was touched/,
     );
-    assert.equal((await runVerb('restore', [key, '--to', `${database}_copy`], elsewhere)).code, 0);
+    await done('restore', [key, '--to', `${database}_copy`], elsewhere);
     await another.sql(database, 'drop table t');
-    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
-    const word = await runVerb('restore', [key, '--other-server'], elsewhere);
-    assert.equal(word.code, 0, word.stderr);
+    await done('restore', [key], elsewhere);
+    await done('restore', [key, '--other-server'], elsewhere);
 
     const backup = await runVerb('backup', [], elsewhere);
     assert.match(backup.stderr, /warn.*of another server than the backup before it/);
-    assert.equal((await runVerb('restore', [key], elsewhere)).code, 0);
+    await done('restore', [key], elsewhere);
   });
 
   test('what has no more than the name of what restores leave is not dropped; what they left themselves is', async () => {
@@ -144,8 +138,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
       await postgres.create(name, 'empty');
       await postgres.sql(name, 'create table precious ()');
     }
-    const restore = await runVerb('restore', [key, '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', [key, '--json'], env);
     assert.match(restore.stderr, /warn: \S+_restoring_20200101000000 has the name of .*DROP DATABASE/);
     const comment = async (name: string) =>
       (
@@ -161,7 +154,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     const undo = await runVerb('restore', ['--undo', '--json'], env);
     assert.equal(undo.json.restoredFrom, restore.json.previousDatabase);
     assert.equal(await comment(database), 'mine');
-    assert.equal((await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' })).code, 0);
+    await done('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual((await postgres.beside(database)).sort(), [database, ...theirs].sort());
   });
 });

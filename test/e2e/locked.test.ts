@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DeleteObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
+import { hasEngine } from '../support/container.ts';
 import { place, temporaryFolder } from '../support/folders.ts';
-import { hasEngine } from '../support/garage.ts';
 import { type Minio, startMinio } from '../support/minio.ts';
-import { runVerb } from '../support/verbs.ts';
+import { runVerb, untilNextSecond } from '../support/verbs.ts';
 
 const skip = hasEngine() ? false : 'no Docker engine: MinIO left out';
 
@@ -75,9 +74,9 @@ describe('a locked bucket', { skip }, () => {
     assert.match(before.json.protection, /nobody with this machine's keys can delete primary \(locked until \d{4}-/);
     const keys = (await run('list', ['--json'])).json.map(({ key }: { key: string }) => key);
 
-    await sleep(1_500);
+    await untilNextSecond();
     const time = new Date().toISOString();
-    await sleep(1_500);
+    await untilNextSecond();
     const { objects, destroyed } = await attack('attacked');
     assert.ok(objects >= 6);
     // what was locked before stays; the attacker's own versions are locked by nobody

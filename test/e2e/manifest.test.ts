@@ -6,14 +6,13 @@ import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
 async function backUp(database: string, more: Record<string, string> = {}) {
   const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), ...more };
-  const outcome = await runVerb('backup', ['--json'], env);
-  assert.equal(outcome.code, 0, outcome.stderr);
+  const outcome = await done('backup', ['--json'], env);
   const [result] = outcome.json.results;
   const path = join(env.BACKUP_DIR, result.key);
   const manifest = JSON.parse(readFileSync(path.replace(/\.(sql|dump)[.a-z]*$/, '.json'), 'utf8'));

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, type Environment, runVerb } from '../support/verbs.ts';
 
 const { mariadb, missing } = await startMariaDb(['--event-scheduler=OFF']);
 
@@ -81,8 +81,7 @@ async function made(sql: string, more = '') {
   chmodSync(folder, 0o755);
   const env: Environment = { ...mariadb.env(database, more), BACKUP_DIR: folder, DRILL_DIR: folder };
   const does = async (verb: Parameters<typeof runVerb>[0], ...args: string[]) => {
-    const { code, stderr } = await runVerb(verb, args, env);
-    assert.equal(code, 0, stderr);
+    const { stderr } = await done(verb, args, env);
     return stderr;
   };
   return { database, env, does };
@@ -162,8 +161,7 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
       );
     const before = await all();
     await does('backup');
-    const drill = await runVerb('drill', ['--json'], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', ['--json'], env);
     assert.match(drill.stdout, /owner, grants and settings",\s*"ok": true/);
     // over the live one, they stay
     await does('restore', 'latest');

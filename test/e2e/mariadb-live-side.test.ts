@@ -9,7 +9,7 @@ import { raiseLimits } from '../../scripts/lib/engines/mariadb/server/raised.ts'
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { databasesOf } from '../support/sources.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, type Environment, runVerb } from '../support/verbs.ts';
 
 const { mariadb, missing } = await startMariaDb();
 const signal = new AbortController().signal;
@@ -22,8 +22,7 @@ async function backedUp(sql: string): Promise<{ database: string; env: Environme
   // the server of a drill is another user's
   chmodSync(folder, 0o755);
   const env: Environment = { ...mariadb.env(database), BACKUP_DIR: folder, DRILL_DIR: folder };
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
+  const backup = await done('backup', ['--json'], env);
   return { database, env, warnings: backup.json.results[0].warnings as string[] };
 }
 
@@ -42,12 +41,10 @@ describe('the live side of a restore on MariaDB', { skip: missing }, () => {
     await mariadb.sql(
       `alter database \`${copy}\` comment 'compose-db-backup: restoring of "${database}" as "${database}_restoring_20260101000001"'`,
     );
-    const restore = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], env);
     assert.match(restore.stderr, /does not say that it is one: it stays\. .*DROP DATABASE/);
     const ours = restore.json.previousDatabase as string;
-    const cleanup = await runVerb('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    await done('cleanup', [], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual(await mariadb.beside(database), [database, ...alike, copy].sort());
     assert.doesNotMatch((await mariadb.databases()).join(), new RegExp(ours));
     const all = await runVerb('backup', ['--json'], {
@@ -77,14 +74,13 @@ describe('the live side of a restore on MariaDB', { skip: missing }, () => {
     assert.equal(await packet(), 1024 ** 3);
     // killed
     await second.connection.close();
-    const backup = await runVerb('backup', [], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', [], env);
     assert.equal(await packet(), before);
     assert.doesNotMatch((await mariadb.databases()).join(), /raised/);
 
     await (await raised()).connection.close();
     await mariadb.sql('set global max_allowed_packet = 33554432');
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     assert.equal(await packet(), 33_554_432);
     await mariadb.sql(`set global max_allowed_packet = ${before}`);
     assert.deepEqual(await mariadb.beside(database), [database]);
@@ -103,8 +99,7 @@ describe('the live side of a restore on MariaDB', { skip: missing }, () => {
     await assert.rejects(mariadb.sql(`select * from \`${database}\`.t`), /doesn't exist in engine/);
     const failed = await runVerb('backup', [], env);
     assert.equal(failed.code, 1);
-    const restore = await runVerb('restore', ['latest'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest'], env);
     assert.match(restore.stderr, /the live table t is broken: .*doesn't exist in engine/);
     assert.deepEqual(await mariadb.sql(`select id from \`${database}\`.t`), [{ id: 1 }]);
   });
@@ -125,15 +120,13 @@ describe('the live side of a restore on MariaDB', { skip: missing }, () => {
     ];
     const before = await all();
     assert.equal(before[0]?.length, 4);
-    const drill = await runVerb('drill', ['--json'], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', ['--json'], env);
     assert.match(JSON.stringify(drill.json), /equal: 3 tables, 6 rows/);
     await mariadb.sql(`delete from \`${database}\`.prices; delete from \`${database}\`.own`);
     const after = await all();
-    const restore = await runVerb('restore', ['latest', '--compare'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', ['latest', '--compare'], env);
     assert.deepEqual(await all(), before);
-    assert.equal((await runVerb('restore', ['--undo'], env)).code, 0);
+    await done('restore', ['--undo'], env);
     assert.deepEqual(await all(), after);
   });
 

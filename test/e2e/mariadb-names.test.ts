@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, type runVerb } from '../support/verbs.ts';
 
 const { mariadb, missing } = await startMariaDb(['--lower-case-table-names=1']);
 
@@ -22,8 +22,7 @@ describe('where a server stores names in lower case', { skip: missing }, () => {
     const env = { ...mariadb.env(written), BACKUP_DIR: folder, DRILL_DIR: folder };
     const rows = async () => Number((await mariadb.sql(`select count(*) as n from ${database}.orders`))[0].n);
     const does = async (verb: Parameters<typeof runVerb>[0], args: string[], more = {}) => {
-      const { code, stderr } = await runVerb(verb, args, { ...env, ...more });
-      assert.equal(code, 0, stderr);
+      await done(verb, args, { ...env, ...more });
     };
     await does('backup', []);
     await does('drill', []);

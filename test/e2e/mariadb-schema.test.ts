@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backUp } from '../support/backups.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { forge } from '../support/forge.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until, untilStill } from '../support/verbs.ts';
 
 const RENTAL = readFileSync(new URL('../support/mariadb-rental.sql', import.meta.url));
 const { mariadb, missing } = await startMariaDb();
@@ -22,36 +21,26 @@ async function rental() {
   return { database, folder, env };
 }
 
-async function backUp(env: Record<string, string>): Promise<string> {
-  const { code, json, stderr } = await runVerb('backup', ['--json'], env);
-  assert.equal(code, 0, stderr);
-  return json.results[0].key;
-}
-
 const CODE = { view: 5, trigger: 4, function: 3, procedure: 3, event: 2 };
 
 describe('a schema with one of everything', { skip: missing, concurrency: 2 }, () => {
   test('is the same to the letter after a restore over it, beside it and onto nothing', async () => {
-    const { database, folder, env } = await rental();
+    const { database, env } = await rental();
     const before = await mariadb.dump(database);
-    const key = await backUp(env);
-    const manifest = JSON.parse(readFileSync(join(folder, key.replace(/\.sql\.gz$/, '.json')), 'utf8'));
+    const { manifest } = await backUp(env);
     assert.deepEqual(manifest.codeObjects, CODE);
     await mariadb.sql(
       'set foreign_key_checks = 0; drop table film; drop view series; drop procedure lend; drop event tidy; alter table staff drop column password',
       undefined,
       database,
     );
-    const over = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(over.code, 0, over.stderr);
+    await done('restore', ['latest', '--json'], env);
     assert.equal(await mariadb.dump(database), before);
     const copy = `${database}copy`;
-    const beside = await runVerb('restore', ['latest', '--to', copy], env);
-    assert.equal(beside.code, 0, beside.stderr);
+    await done('restore', ['latest', '--to', copy], env);
     assert.equal((await mariadb.dump(copy)).replaceAll('DISABLE ON SLAVE', 'ENABLE'), before);
     await mariadb.sql(`set foreign_key_checks = 0; drop database \`${database}\``);
-    const onto = await runVerb('restore', ['latest'], env);
-    assert.equal(onto.code, 0, onto.stderr);
+    await done('restore', ['latest'], env);
     assert.equal(await mariadb.dump(database), before);
     // and it works, not only reads the same
     const [, , [{ left }], [{ full }]] = await mariadb.sql(
@@ -60,8 +49,7 @@ describe('a schema with one of everything', { skip: missing, concurrency: 2 }, (
       database,
     );
     assert.deepEqual([left, full], [0, "Ada Lovelace,Zoë O'Hara,Li Wei"]);
-    const drill = await runVerb('drill', ['--json'], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    const drill = await done('drill', ['--json'], env);
     assert.equal(
       drill.json.results[0].checks.find(({ name }: { name: string }) => name === 'code').detail.split(', ').length,
       5,
@@ -71,7 +59,7 @@ describe('a schema with one of everything', { skip: missing, concurrency: 2 }, (
   test('of which a dump has lost a trigger, a view, a routine or an event is not restored, and fails its drill', async () => {
     const { database, folder, env } = await rental();
     const before = await mariadb.dump(database);
-    const key = await backUp(env);
+    const { key } = await backUp(env);
     forge(folder, key, {
       sql: (text) => text.replace(/\/\*!50106 CREATE\*\/ [^\n]*EVENT `never`[^;]*;;/, 'select 1 ;;'),
     });
@@ -96,7 +84,7 @@ describe('a restore', { skip: missing }, () => {
     const disks = await mariadb.sql('select 1 from information_schema.disks limit 1').catch(() => []);
     if (disks.length === 0) return t.skip('the plugin DISKS is not installed here');
     const { database, folder, env } = await rental();
-    const key = await backUp(env);
+    const { key } = await backUp(env);
     forge(folder, key, {
       manifest: (manifest) => {
         manifest.databaseBytes = 9e15;
@@ -126,9 +114,8 @@ describe('a restore', { skip: missing }, () => {
     assert.equal(restore.json.error.code, 'RESTORE_REFUSED');
     assert.match(restore.json.error.message, new RegExp(`${database} could not be swapped: it is in use by`));
     assert.ok(took >= 30_000, `it gave up after ${took} ms`);
-    await sleep(100);
+    assert.deepEqual(await untilStill('what is beside it', () => mariadb.beside(database)), [database]);
     assert.equal(await mariadb.dump(database), before);
-    assert.deepEqual(await mariadb.beside(database), [database]);
   });
 });
 
@@ -181,7 +168,6 @@ describe('a dump', { skip: missing }, () => {
     assert.equal(code, 1, stderr);
     assert.match(json.results[0].error, /Lost connection .* the upload stalled .* 1 s: SET GLOBAL net_write_timeout/);
     assert.deepEqual(filesIn(folder), []);
-    const next = await runVerb('backup', [], env);
-    assert.equal(next.code, 0, next.stderr);
+    await done('backup', [], env);
   });
 });

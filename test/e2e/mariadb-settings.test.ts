@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 /** A server whose sessions are given what nobody who restores would choose. */
 const { mariadb, missing } = await startMariaDb([
@@ -53,17 +53,13 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
     // it does not heed whose character set the client has, and so this session says it
     await mariadb.sql(HOSTILE);
     try {
-      const backup = await runVerb('backup', [], env);
-      assert.equal(backup.code, 0, backup.stderr);
-      const drill = await runVerb('drill', [], env);
-      assert.equal(drill.code, 0, drill.stderr);
-      const restore = await runVerb('restore', ['latest'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('backup', [], env);
+      await done('drill', [], env);
+      await done('restore', ['latest'], env);
       await mariadb.sql(USUAL);
       assert.equal(await mariadb.dump(database), before);
       await mariadb.sql(HOSTILE);
-      const undo = await runVerb('restore', ['--undo'], env);
-      assert.equal(undo.code, 0, undo.stderr);
+      await done('restore', ['--undo'], env);
     } finally {
       await mariadb.sql(USUAL);
     }
@@ -101,12 +97,10 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
       undefined,
       database,
     );
-    const backup = await runVerb('backup', [], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', [], env);
     const limit = async () => (await mariadb.sql('select @@global.max_allowed_packet as n'))[0].n;
     const before = await limit();
-    const restore = await runVerb('restore', ['latest'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', ['latest'], env);
     assert.deepEqual(await mariadb.sql('select length(body) as n from files', undefined, database), [
       { n: 10_000_000 },
     ]);

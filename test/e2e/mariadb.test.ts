@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { quoteIdentifier } from '../../scripts/lib/engines/mariadb/server/connection.ts';
+import { backUp } from '../support/backups.ts';
 import { place, temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
-import { runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { mariadb, missing } = await startMariaDb();
 
@@ -17,19 +17,6 @@ async function shop(content: 'empty' | 'example' = 'example', query = '') {
   const folder = temporaryFolder();
   const env: Record<string, string> = { ...mariadb.env(database, query), BACKUP_DIR: folder };
   return { database, folder, env };
-}
-
-async function backUp(env: Record<string, string>) {
-  const { code, json, stderr } = await runVerb('backup', ['--json'], env);
-  assert.equal(code, 0, stderr);
-  const { key } = json.results[0];
-  const manifest = JSON.parse(readFileSync(join(env.BACKUP_DIR ?? '', key.replace(/\.sql.*$/, '.json')), 'utf8')) as {
-    tables: { table: string; rows: number }[];
-    sequences: object[];
-    serverVersion: string;
-    roles: string[];
-  };
-  return { key: key as string, manifest, stderr };
 }
 
 /** A folder of its own, as one drill runs in each, that the account of the throwaway server may enter. */
@@ -47,21 +34,13 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       const { database, env } = await shop('example', `?compression=${compression}`);
       const before = await mariadb.dump(database);
       const { manifest } = await backUp(env);
+      const [{ n: audited }] = await mariadb.sql('select count(*) as n from audit', undefined, database);
       assert.deepEqual(
         manifest.tables.map(({ table, rows }) => `${table} ${rows}`),
         [
-          '`Upper_Case.dot` 4',
-          'audit 60',
-          'customers 4',
-          'files 3',
-          'nothing_in_it 0',
-          '`odd ``name` 2',
-          'orders 15',
-          'tree 3',
-        ]
-          .filter((line) => line !== 'audit 60')
-          .concat([`audit ${manifest.tables.find(({ table }) => table === 'audit')?.rows}`])
-          .sort((a, b) => (a.replaceAll('`', '') < b.replaceAll('`', '') ? -1 : 1)),
+          ...['`Upper_Case.dot` 4', `audit ${audited}`, 'customers 4', 'files 3', 'nothing_in_it 0', '`odd ``name` 2'],
+          ...['orders 15', 'tree 3'],
+        ],
       );
       assert.deepEqual(manifest.sequences, [{ sequence: 'numbers', value: '170', isCalled: false }]);
       await mariadb.sql(
@@ -70,8 +49,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
         undefined,
         database,
       );
-      const restore = await runVerb('restore', ['latest', '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      const restore = await done('restore', ['latest', '--json'], env);
       assert.equal(await mariadb.dump(database), before);
       assert.deepEqual(await mariadb.beside(database), [database, restore.json.previousDatabase]);
       assert.match(restore.stderr, /the view big_orders of the replaced database could not be kept/);
@@ -103,8 +81,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     const live = await mariadb.dump(database);
     const { json } = await runVerb('restore', ['latest', '--json'], env);
     assert.equal(await mariadb.dump(database), backedUp);
-    const undo = await runVerb('restore', ['--undo', '--json'], env);
-    assert.equal(undo.code, 0, undo.stderr);
+    const undo = await done('restore', ['--undo', '--json'], env);
     assert.equal(undo.json.restoredFrom, json.previousDatabase);
     assert.equal(await mariadb.dump(database), live);
     assert.deepEqual(await mariadb.beside(database), [database, undo.json.keptAs]);
@@ -116,8 +93,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       status.json.sources[0].keptDatabases.map(({ name, role }: { name: string; role: string }) => [name, role]),
       [[undo.json.keptAs, 'undone']],
     );
-    const cleanup = await runVerb('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
-    assert.equal(cleanup.code, 0, cleanup.stderr);
+    await done('cleanup', ['--json'], { ...env, RESTORE_PROTECT_DAYS: '0' });
     assert.deepEqual(await mariadb.beside(database), [database]);
   });
 
@@ -146,8 +122,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
         assert.equal(rows.ledger, rows.mirror);
         assert.ok((rows.ledger ?? 0) > 20_000);
         const to = `${database}_${round}`;
-        const restore = await runVerb('restore', [key, '--to', to, '--json'], env);
-        assert.equal(restore.code, 0, restore.stderr);
+        await done('restore', [key, '--to', to, '--json'], env);
         const [{ n }] = await mariadb.sql('select count(*) as n from ledger natural join mirror', undefined, to);
         assert.equal(n, rows.ledger);
       }
@@ -165,8 +140,7 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
       database,
     );
     await backUp(env);
-    const restore = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], env);
     const statuses = await mariadb.sql(
       'select event_schema as db, status from information_schema.events where event_schema like ? order by length(event_schema)',
       [`${database}%`],
@@ -195,11 +169,10 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     assert.match(stderr, /are not transactional.*: old_style \(MyISAM\)/);
     assert.match(stderr, /are not in the dump, as they could not be restored: broken/);
     assert.deepEqual(
-      manifest.roles.filter((role) => role.startsWith('nobody')),
+      manifest.roles?.filter((role) => role.startsWith('nobody')),
       ['nobody@nowhere'],
     );
-    const restore = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], env);
     assert.match(restore.stderr, /run as accounts that this server lacks.*: nobody@nowhere/);
   });
 
@@ -268,16 +241,14 @@ describe('a backup of MariaDB and its restore', { skip: missing, concurrency: 2 
     const copy = `${database}copy`;
     await mariadb.create(`${copy}2`, 'empty');
     for (const to of [copy, `${copy}2`]) {
-      const restore = await runVerb('restore', ['latest', '--to', to, '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      const restore = await done('restore', ['latest', '--to', to, '--json'], env);
       assert.equal(restore.json.previousDatabase, null);
       assert.equal((await mariadb.dump(to)).replaceAll('DISABLE ON SLAVE', 'ENABLE'), before);
     }
     const again = await runVerb('restore', ['latest', '--to', copy, '--json'], env);
     assert.match(again.json.error.message, /exists and is not empty/);
     await mariadb.sql(`drop database ${quoteIdentifier(database)}`);
-    const gone = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(gone.code, 0, gone.stderr);
+    await done('restore', ['latest', '--json'], env);
     assert.equal(await mariadb.dump(database), before);
   });
 
@@ -317,8 +288,7 @@ describe('accounts and grants of MariaDB', { skip: missing }, () => {
     await mariadb.sql(
       `drop database \`${database}\`; drop user ${gone}@'%'; drop role ${role}; revoke all on \`${database}\`.* from ${here}@'%'`,
     );
-    const restore = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], env);
     assert.match(restore.stderr, /made accounts that the server lacked/);
     assert.doesNotMatch(restore.stderr, /warn: (not granted|accounts|views)/);
     assert.deepEqual([await grants(`${gone}@'%'`), await grants(role)], before);
@@ -388,8 +358,7 @@ describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 
     const client = await mariadb.connect(database);
     client.on('error', () => {});
     await client.query('begin; update tree set parent = 1 where id = 2');
-    const restore = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', ['latest', '--json'], env);
     assert.match(restore.stderr, /ending the connections to .*: 1 × root/);
     await assert.rejects(client.query('commit'));
   });
@@ -412,15 +381,17 @@ describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 
     running.signal('SIGKILL');
     await running.outcome;
     await holder.end();
-    await sleep(200);
+    await until('its sessions have ended', async () => {
+      const rows = await mariadb.sql("select 1 from information_schema.processlist where info like 'rename table%'");
+      return rows.length === 0 || undefined;
+    });
     const refused = await runVerb('backup', ['--json'], env);
     assert.equal(refused.code, 1);
     assert.match(
       refused.json.results[0].error,
       /was interrupted while it put the restored tables in place.*make restore-undo/,
     );
-    const undo = await runVerb('restore', ['--undo', '--json'], env);
-    assert.equal(undo.code, 0, undo.stderr);
+    const undo = await done('restore', ['--undo', '--json'], env);
     assert.match(undo.stderr, /was interrupted during the swap: completing it first/);
     assert.equal(await mariadb.dump(database), live);
     assert.deepEqual(await mariadb.beside(database), [database, undo.json.keptAs]);
@@ -434,12 +405,11 @@ describe('a drill of a MariaDB backup', { skip: missing, concurrency: 2 }, () =>
     const { manifest } = await backUp(env);
     const checks = temporaryFolder();
     place(checks, 'orders.sql', 'select * from orders where total < 0');
-    const { code, json, stderr } = await runVerb('drill', ['--json'], {
+    const { json } = await done('drill', ['--json'], {
       ...env,
       DRILL_CHECKS: checks,
       DRILL_DIR: drillFolder(),
     });
-    assert.equal(code, 0, stderr);
     const [result] = json.results;
     assert.deepEqual(
       result.checks.map(({ name, ok }: { name: string; ok: boolean }) => `${name} ${ok}`),

@@ -8,7 +8,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { filesUnder, WITH_LOG } from '../support/recovery.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG, ['host replication all 127.0.0.1/32 trust']);
 const log = missing ? undefined : await takeLog(postgres);
@@ -34,8 +34,7 @@ describe('a moment of one database, from the log of its server', { skip: missing
     await log.take();
     await postgres.sql(database, 'insert into ledger select generate_series(101, 107)');
     good = await log.now();
-    const marked = await runVerb('mark', ['before the drop', '--json'], env());
-    assert.equal(marked.code, 0, marked.stderr);
+    await done('mark', ['before the drop', '--json'], env());
     await postgres.sql(database, 'drop table ledger');
     await sleep(1_100);
     await log.take();
@@ -45,29 +44,26 @@ describe('a moment of one database, from the log of its server', { skip: missing
 
   test('brings back every row that was committed by then, says the border, leaves the neighbour alone, and is undone', async () => {
     const untouched = await postgres.fingerprint(neighbour);
-    const done = await runVerb('restore', ['--at', good, '--json'], env());
-    assert.equal(done.code, 0, done.stderr);
+    const restored = await done('restore', ['--at', good, '--json'], env());
     assert.equal(await rows(), 107);
-    const { moment, key, previousDatabase } = done.json;
+    const { moment, key, previousDatabase } = restored.json;
     assert.equal(key, base);
     assert.equal(moment.asked, good);
     assert.ok(moment.lastIn <= good, `${moment.lastIn} is in`);
     assert.ok(moment.firstOut > good, `${moment.firstOut} is out`);
     assert.match(moment.firstOutXid, /^\d+$/);
     // said before anything was fetched
-    assert.match(done.stderr, /from the base base\/.*\n.*of log after it.*\n.*room for it.*\n.*stored up to/);
-    assert.match(done.stderr, /unlogged tables come back empty.*sessions/);
+    assert.match(restored.stderr, /from the base base\/.*\n.*of log after it.*\n.*room for it.*\n.*stored up to/);
+    assert.match(restored.stderr, /unlogged tables come back empty.*sessions/);
     assert.deepEqual(await postgres.fingerprint(neighbour), untouched);
-    const undone = await runVerb('restore', ['--undo', '--json'], env());
-    assert.equal(undone.code, 0, undone.stderr);
+    const undone = await done('restore', ['--undo', '--json'], env());
     assert.equal(undone.json.restoredFrom, previousDatabase);
     await assert.rejects(rows(), /relation "ledger" does not exist/);
   });
 
   test('a mark, beside the live database', async () => {
     const to = postgres.freshName();
-    const done = await runVerb('restore', ['--mark', 'before the drop', '--to', to, '--json'], env());
-    assert.equal(done.code, 0, done.stderr);
+    await done('restore', ['--mark', 'before the drop', '--to', to, '--json'], env());
     const [{ n }] = await postgres.sql(to, 'select count(*)::int as n from ledger');
     assert.equal(n, 107);
     await assert.rejects(rows(), /does not exist/);
@@ -85,10 +81,10 @@ describe('a moment of one database, from the log of its server', { skip: missing
       [['--xid', '3'], /before the end of the oldest base/],
     ];
     for (const [words, why] of refused) {
-      const done = await runVerb('restore', [...words, '--json'], env());
-      assert.equal(done.code, 1, `${words}: ${done.stderr}`);
-      assert.match(done.stderr, why, words.join(' '));
-      assert.match(done.json.error.hint, /Any moment of these can be: 20.*Z to 20.*Z.*Nothing was fetched/);
+      const refused = await runVerb('restore', [...words, '--json'], env());
+      assert.equal(refused.code, 1, `${words}: ${refused.stderr}`);
+      assert.match(refused.stderr, why, words.join(' '));
+      assert.match(refused.json.error.hint, /Any moment of these can be: 20.*Z to 20.*Z.*Nothing was fetched/);
     }
     assert.deepEqual(await postgres.fingerprint(database), live);
   });
@@ -103,22 +99,22 @@ describe('a moment of one database, from the log of its server', { skip: missing
       [['latest', '--mark', 'x'], /mean a moment of the log, and go with no backup/],
       [[], /Give a key or latest, or a moment/],
     ] as const) {
-      const done = await runVerb('restore', words, env());
-      assert.equal(done.code, 2, `${words}: ${done.stderr}`);
-      assert.match(done.stderr, why);
+      const refused = await runVerb('restore', words, env());
+      assert.equal(refused.code, 2, `${words}: ${refused.stderr}`);
+      assert.match(refused.stderr, why);
     }
   });
 
   test('without a log there are no moments, and the nearest dump is named', async () => {
-    const done = await runVerb('restore', ['--at', good], {
+    const refused = await runVerb('restore', ['--at', good], {
       ...env(),
       PITR: 'false',
       BACKUP_DIR: join(log.store, '..'),
       S3_PREFIX: `none-${process.pid}`,
     });
-    assert.equal(done.code, 1);
-    assert.match(done.stderr, /PITR is off.*there are dumps, and no moments between them/);
-    assert.match(done.stderr, /There is no dump of/);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /PITR is off.*there are dumps, and no moments between them/);
+    assert.match(refused.stderr, /There is no dump of/);
   });
 
   test('a disk that is too small is refused with both figures', async () => {
@@ -130,10 +126,10 @@ describe('a moment of one database, from the log of its server', { skip: missing
       manifest,
       text.replace(/"rawBytes": \d+,\n {2}"tables|"rawBytes": \d+\n\}/, '"rawBytes": 1000000000000000\n}'),
     );
-    const done = await runVerb('restore', ['--at', good], env());
+    const refused = await runVerb('restore', ['--at', good], env());
     writeFileSync(manifest, text);
-    assert.equal(done.code, 1);
-    assert.match(done.stderr, /has [\d.]+ [KMGT]iB free; recovering 127\.0\.0\.1 needs about 10\d\d\.\d TiB/);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /has [\d.]+ [KMGT]iB free; recovering 127\.0\.0\.1 needs about 10\d\d\.\d TiB/);
   });
 
   test('an object that is missing, cut short or changed is named, and nothing is touched', async () => {
@@ -162,11 +158,11 @@ describe('a moment of one database, from the log of its server', { skip: missing
     ];
     for (const [name, harm, why] of faults) {
       harm();
-      const done = await runVerb('restore', ['--at', good], env());
+      const refused = await runVerb('restore', ['--at', good], env());
       writeFileSync(path, bytes);
-      assert.equal(done.code, 1, `${name}: ${done.stderr}`);
-      assert.match(done.stderr, why, name);
-      if (name !== 'missing') assert.ok(done.stderr.includes(part), `${name} names ${part}: ${done.stderr}`);
+      assert.equal(refused.code, 1, `${name}: ${refused.stderr}`);
+      assert.match(refused.stderr, why, name);
+      if (name !== 'missing') assert.ok(refused.stderr.includes(part), `${name} names ${part}: ${refused.stderr}`);
     }
     assert.deepEqual(await postgres.fingerprint(database), live);
     assert.ok(afterAll > good);

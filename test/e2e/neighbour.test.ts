@@ -3,11 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { temporaryFolder } from '../support/folders.ts';
+import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const SCRIPT = fileURLToPath(new URL('../../scripts/backup.ts', import.meta.url));
@@ -57,13 +56,11 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
   test('uploads no faster than BACKUP_MAX_RATE, and what it stores is whole', async () => {
     const database = await incompressible(1_200_000);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), BACKUP_COMPRESSION: 'none' };
-    const outcome = await runVerb('backup', ['--json'], { ...env, BACKUP_MAX_RATE: '400K' });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('backup', ['--json'], { ...env, BACKUP_MAX_RATE: '400K' });
     const [result] = outcome.json.results;
     // but for the burst and what the pipes hold
     assert.ok(result.durationMs >= ((result.sizeBytes - 300_000) / (400 * 1024)) * 1_000, `${result.durationMs} ms`);
-    const restored = await runVerb('restore', [result.key, '--to', `${database}_2`], env);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('restore', [result.key, '--to', `${database}_2`], env);
   });
 
   test('stops at once when it is told to, also while it waits for its rate', async () => {
@@ -76,7 +73,7 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
       BACKUP_MAX_RATE: '1K',
     });
     await running.process('pg_dump');
-    await sleep(500);
+    await until('some of it is stored', () => filesIn(folder).length > 0 || undefined);
     running.signal('SIGTERM');
     const stopped = await running.outcome;
     assert.equal(stopped.code, 1);

@@ -6,10 +6,11 @@ import pg from 'pg';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import type { Manifest } from '../../scripts/lib/repository/manifest.ts';
+import { backUp } from '../support/backups.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const LOCALES = '/usr/share/i18n/locales/de_DE';
@@ -23,19 +24,12 @@ async function databaseOf(sql: string, settings: readonly string[] = []) {
   return { database, env: { ...postgres.env(database), BACKUP_DIR: temporaryFolder() } };
 }
 
-async function backUp(env: Readonly<Record<string, string>>): Promise<{ key: string }> {
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
-  return backup.json.results[0];
-}
-
 /** A folder of its own: in one there is a drill at a time. */
 const DRILL_DIR = temporaryFolder();
 chmodSync(DRILL_DIR, 0o755);
 
 async function assertDrills(env: Readonly<Record<string, string>>): Promise<{ name: string; detail: string }[]> {
-  const drill = await runVerb('drill', ['latest', '--json'], { ...env, DRILL_DIR });
-  assert.equal(drill.code, 0, drill.stderr);
+  const drill = await done('drill', ['latest', '--json'], { ...env, DRILL_DIR });
   return drill.json.results[0].checks;
 }
 
@@ -74,8 +68,7 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
 
       await postgres.sql('postgres', `create database ${database}given`);
       await postgres.sql('postgres', `alter database ${database}given set work_mem = '8MB'`);
-      const beside = await runVerb('restore', [key, '--to', `${database}given`], env);
-      assert.equal(beside.code, 0, beside.stderr);
+      await done('restore', [key, '--to', `${database}given`], env);
       assert.equal(await words(`${database}given`), before);
       assert.deepEqual(await settings(`${database}given`), ['work_mem=8MB']);
 
@@ -83,14 +76,12 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
 
       await postgres.sql('postgres', `alter database ${database} reset all`);
       await postgres.sql('postgres', `alter database ${database} set app.region = 'us'`);
-      const restore = await runVerb('restore', [key], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', [key], env);
       assert.equal(await words(database), before);
       assert.deepEqual(await settings(database), ['app.region=us']);
 
       await postgres.sql('postgres', `drop database ${database}`);
-      const again = await runVerb('restore', [key, '--source', database], env);
-      assert.equal(again.code, 0, again.stderr);
+      await done('restore', [key, '--source', database], env);
       assert.equal(((await settings(database)) as unknown[]).length, SETTINGS.length);
     });
   }
@@ -105,8 +96,7 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
       checks.find(({ name }) => name === 'dropped from the start')?.detail ?? '',
       /^extension plpgsql, schema public$/,
     );
-    const restore = await runVerb('restore', [key], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', [key], env);
     assert.deepEqual(
       await postgres.sql(
         database,
@@ -127,8 +117,7 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     const { key } = await backUp(env);
     rmSync(library);
     await assertDrills(env);
-    const restore = await runVerb('restore', [key, '--to', `${database}copy`], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    const restore = await done('restore', [key, '--to', `${database}copy`], env);
     assert.match(restore.stderr, /session_preload_libraries of the database is left out/);
     await postgres.sql(`${database}copy`, 'select from t');
   });

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 /** The database that pg_cron is for: its setting names one, and is read when the server starts. */
 const CRON = 'cron_app';
@@ -30,21 +30,17 @@ describe('an extension that one database alone can have', { skip: plain.missing 
         `create extension pg_cron; select cron.schedule('nightly', '0 3 * * *', 'vacuum');
          create view public.jobs as select jobname from cron.job; create table public.t as select 1 as id`,
       );
-      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       const { key } = backup.json.results[0];
       assert.match(backup.stderr, /pg_cron.*cron\.database_name/);
 
-      const drill = await runVerb('drill', [key], { ...env, DRILL_DIR });
-      assert.equal(drill.code, 0, drill.stderr);
+      await done('drill', [key], { ...env, DRILL_DIR });
 
-      const beside = await runVerb('restore', [key, '--to', `${CRON}_copy`], env);
-      assert.equal(beside.code, 0, beside.stderr);
+      await done('restore', [key, '--to', `${CRON}_copy`], env);
       assert.deepEqual(await postgres.sql(`${CRON}_copy`, 'select jobname from public.jobs'), [{ jobname: 'nightly' }]);
 
       await postgres.sql(CRON, "select cron.unschedule('nightly')");
-      const restore = await runVerb('restore', [key, '--compare'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', [key, '--compare'], env);
       assert.deepEqual(await postgres.sql(CRON, 'select jobname, database from cron.job'), [
         { jobname: 'nightly', database: CRON },
       ]);
@@ -69,9 +65,16 @@ describe('an extension that one database alone can have', { skip: plain.missing 
 
   test('a database of the name that it is made under is not touched, and named', async () => {
     await postgres.sql('postgres', 'create database contrib_regression');
-    const started = runVerb('restore', ['latest', '--to', `${CRON}_other`], env);
-    setTimeout(() => postgres.sql('postgres', 'drop database contrib_regression'), 3_000);
-    const restored = await started;
+    const running = startVerb('restore', ['latest', '--to', `${CRON}_other`], env);
+    await until('it waits for the name', async () => {
+      const rows = await postgres.sql(
+        'postgres',
+        "select 1 from pg_stat_activity where query ~ 'rename to .?contrib_regression' and pid <> pg_backend_pid()",
+      );
+      return rows.length > 0 || undefined;
+    });
+    await postgres.sql('postgres', 'drop database contrib_regression');
+    const restored = await running.outcome;
     assert.equal(restored.code, 0, restored.stderr);
   });
 });

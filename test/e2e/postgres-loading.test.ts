@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 // few locks, as a small server has, so that what holds one per table is seen with few tables
 const { postgres, missing } = await startPostgres(['max_locks_per_transaction=10', 'max_connections=20']);
@@ -36,12 +36,10 @@ async function databaseOf(sql: string, more: Readonly<Record<string, string>> = 
 
 /** Backs up, restores beside, and asserts that nothing differs. What the restore said is returned. */
 async function assertRestores(database: string, env: Readonly<Record<string, string>>, format: string) {
-  const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-  assert.equal(backup.code, 0, backup.stderr);
+  const backup = await done('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
   const key: string = backup.json.results[0].key;
   const copy = `${database}_${format}`;
-  const restore = await runVerb('restore', [key, '--to', copy, '--json'], env);
-  assert.equal(restore.code, 0, restore.stderr);
+  const restore = await done('restore', [key, '--to', copy, '--json'], env);
   assert.equal(await postgres.dump(copy), await postgres.dump(database));
   assert.deepEqual(await postgres.contents(copy), await postgres.contents(database));
   return { key, said: restore.stderr };
@@ -69,10 +67,8 @@ describe('what a server, a database or a role has set ends no run and changes no
       await postgres.sql('postgres', `alter database ${database} set ${setting}`);
     }
     for (const format of formats('folder')) {
-      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-      assert.equal(backup.code, 0, backup.stderr);
-      const restore = await runVerb('restore', ['latest', '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
+      await done('restore', ['latest', '--json'], env);
       const [row] = await postgres.sql(
         'postgres',
         `select count(*)::int as n from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig)
@@ -166,8 +162,7 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
       return { key: 'latest', said: '' };
     });
     assert.doesNotMatch(said, /could not be analyzed/);
-    const drill = await runVerb('drill', [key, '--json'], { ...env, DRILL_DIR: drillFolder() });
-    assert.equal(drill.code, 0, drill.stderr);
+    await done('drill', [key, '--json'], { ...env, DRILL_DIR: drillFolder() });
     const [row] = await postgres.sql(
       `${database}_sql`,
       "select (select reltuples::int from pg_class where relname = 'events_new') as new",
@@ -189,10 +184,8 @@ describe('a backup that psql restores is restored', { skip: missing }, () => {
     );
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
     for (const format of formats('custom')) {
-      const backup = await runVerb('backup', [], { ...env, BACKUP_FORMAT: format });
-      assert.equal(backup.code, 0, backup.stderr);
-      const restore = await runVerb('restore', ['latest'], { ...env, POSTGRES_USER: `${database}restore` });
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('backup', [], { ...env, BACKUP_FORMAT: format });
+      const restore = await done('restore', ['latest'], { ...env, POSTGRES_USER: `${database}restore` });
       assert.match(restore.stderr, /9 rows/);
       const [row] = await postgres.sql(
         database,
@@ -214,15 +207,13 @@ describe('a dump that no load takes as it is', { skip: missing }, () => {
     await postgres.sql('postgres', `alter database ${database} set search_path = app, public`);
     await postgres.sql(database, "insert into app.places (id, name) values (1, 'A')");
     for (const format of cases(['folder'], ['sql'])) {
-      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       const key: string = backup.json.results[0].key;
       const copy = `${database}${format}`;
       const refused = await runVerb('restore', [key, '--to', copy], env);
       assert.equal(refused.code, 1, refused.stderr);
       assert.match(refused.stderr, /low\(text\) does not exist[\s\S]*next: [^\n]*search_path[^\n]*--own-search-path/);
-      const restored = await runVerb('restore', [key, '--to', copy, '--own-search-path'], env);
-      assert.equal(restored.code, 0, restored.stderr);
+      await done('restore', [key, '--to', copy, '--own-search-path'], env);
       assert.equal(await postgres.dump(copy), await postgres.dump(database));
     }
   });
@@ -233,8 +224,7 @@ describe('a dump that no load takes as it is', { skip: missing }, () => {
       create table orders (id int primary key, customer int constraint orders_customer references customers);
       set session_replication_role = replica; insert into orders values (5000, 777)`);
     for (const format of formats('sql')) {
-      const backup = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
       const refused = await runVerb('restore', [backup.json.results[0].key, '--to', `${database}copy`], env);
       assert.equal(refused.code, 1, refused.stderr);
       assert.match(refused.stderr, /orders_customer[\s\S]*Key \(customer\)[\s\S]*next: [^\n]*NOT VALID/);

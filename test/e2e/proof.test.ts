@@ -1,23 +1,20 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { ageKeyPair } from '../support/backups.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { backUpAndLoad } from '../support/proof.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, type Environment } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
-function keyPair() {
-  const text = execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  const find = (pattern: RegExp) => pattern.exec(text)?.[0] ?? '';
-  return {
-    BACKUP_AGE_RECIPIENTS: find(/age1[0-9a-z]+/),
-    BACKUP_AGE_IDENTITY: find(/AGE-SECRET-KEY-1[0-9A-Z]+/),
-  };
+/** Variables with a new key pair: what is encrypted to it can be read. */
+function keyPair(): Environment {
+  const { recipient, identity } = ageKeyPair();
+  return { BACKUP_AGE_RECIPIENTS: recipient, BACKUP_AGE_IDENTITY: identity };
 }
 
 /** Something that can go wrong in silence: how it is brought about and taken back, and what the proof says of it. */
@@ -175,11 +172,10 @@ describe('a drill of a PostgreSQL backup', { skip: missing, concurrency: 2 }, ()
       DRILL_DIR: drillDir,
       DRILL_CHECKS: '/nonexistent',
     };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     const drills = [];
     for (let n = 0; n < 2; n++) {
-      const drill = await runVerb('drill', ['--json'], env);
-      assert.equal(drill.code, 0, drill.stderr);
+      const drill = await done('drill', ['--json'], env);
       assert.match(drill.stderr, /passed, equal: 12 tables, 853 rows/);
       const { record } = drill.json.results[0];
       drills.push(JSON.parse(readFileSync(join(folder, record), 'utf8')));

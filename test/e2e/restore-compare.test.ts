@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -12,9 +12,8 @@ describe('a restore that compares', { skip: missing }, () => {
     await postgres.create(database);
     const contents = await postgres.contents(database);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
-    const restored = await runVerb('restore', ['latest', '--compare', '--json'], env);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('backup', [], env);
+    const restored = await done('restore', ['latest', '--compare', '--json'], env);
     assert.match(
       restored.stderr,
       /content equal: 12 tables, 853 rows; generated columns .* equal: .*; definitions equal: \d+ statements/,

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -56,7 +56,7 @@ describe('with clients that write throughout', { skip: missing }, () => {
     await postgres.create(database);
     await postgres.sql(database, 'create table ticks (tick text primary key)');
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     const good = await quiet(database);
     await postgres.sql(database, 'delete from orders where id > 10; drop table "Back Office"."Notes; drop table x"');
     const bad = await quiet(database);
@@ -67,13 +67,11 @@ describe('with clients that write throughout', { skip: missing }, () => {
       await sleep(200);
       const beforeRestore = writers.committed();
       assert.ok(beforeRestore.size > 0);
-      const restore = await runVerb('restore', ['latest', '--json'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      const restore = await done('restore', ['latest', '--json'], env);
       assert.match(restore.stderr, /ending the connections to/);
       assert.deepEqual(await quiet(database), good);
 
-      const undo = await runVerb('restore', ['--undo', '--json'], env);
-      assert.equal(undo.code, 0, undo.stderr);
+      await done('restore', ['--undo', '--json'], env);
       assert.deepEqual(await quiet(database), bad);
       const ticks = new Set((await postgres.sql(database, 'select tick from ticks')).map(({ tick }) => tick as string));
       const lost = [...beforeRestore].filter((tick) => !ticks.has(tick));
@@ -84,8 +82,7 @@ describe('with clients that write throughout', { skip: missing }, () => {
       assert.match(again.json.error.message, /there is nothing to undo/);
       assert.deepEqual(await quiet(database), bad);
       const after = writers.committed().size;
-      await sleep(300);
-      assert.ok(writers.committed().size > after, 'the writers are back at work');
+      await until('the writers are back at work', () => writers.committed().size > after || undefined);
       assert.ok(writers.reconnections() >= 3);
     } finally {
       await writers.stop();

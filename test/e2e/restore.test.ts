@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { handMadeDump, manifestsIn, place, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { startStore } from '../support/stores.ts';
-import { runVerb, startVerb, until } from '../support/verbs.ts';
+import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -15,8 +14,7 @@ async function damagedShop() {
   const database = postgres.freshName();
   await postgres.create(database);
   const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
-  const backup = await runVerb('backup', ['--json'], env);
-  assert.equal(backup.code, 0, backup.stderr);
+  const backup = await done('backup', ['--json'], env);
   const contents = await postgres.contents(database);
   await postgres.sql(database, 'truncate customers cascade; refresh materialized view revenue');
   return { database, env, contents, key: backup.json.results[0].key as string };
@@ -44,12 +42,23 @@ function waitingDump(role: string): string {
     end $$;`);
 }
 
+/** Until the hand-made dump that sleeps is being loaded into a database beside this one. */
+async function untilLoading(database: string): Promise<void> {
+  await until('the dump is loading', async () => {
+    const rows = await postgres.sql(
+      'postgres',
+      "select 1 from pg_stat_activity where query ~ 'pg_sleep.120' and datname ~ $1",
+      [`^${database}_`],
+    );
+    return rows.length > 0 ? true : undefined;
+  });
+}
+
 describe('restore', { skip: missing, concurrency: 3 }, () => {
   test('swaps the restored database in, keeps the old one, and takes a safety backup of that', async () => {
     const { database, env, contents, key } = await damagedShop();
     const before = await postgres.fingerprint(database);
-    const outcome = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', ['latest', '--json'], env);
     const { json } = outcome;
     assert.equal(json.key, key);
     assert.equal(json.database, database);
@@ -69,7 +78,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     );
     // the safety backup holds what was replaced
     const copy = `${database}_copy`;
-    assert.equal((await runVerb('restore', [json.safetyBackup, '--to', copy], env)).code, 0);
+    await done('restore', [json.safetyBackup, '--to', copy], env);
     assert.deepEqual(await postgres.contents(copy), before.contents);
     // and is not what latest means, though it is the newest
     const again = await runVerb('restore', ['latest', '--json', '--to', `${database}_again`], env);
@@ -78,8 +87,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
 
   test('prints what it did, for people, and what to do next', async () => {
     const { database, env, key } = await damagedShop();
-    const { code, stdout, stderr } = await runVerb('restore', [key], env);
-    assert.equal(code, 0);
+    const { stdout, stderr } = await done('restore', [key], env);
     assert.match(stdout, new RegExp(`^restored +${key}\ninto +${database} \\(12 tables, 853 rows\\)`));
     assert.match(
       stdout,
@@ -93,8 +101,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const lossy = await postgres.fingerprint(database);
     const restore = await runVerb('restore', ['latest', '--json'], env);
     assert.deepEqual(await postgres.contents(database), contents);
-    const undo = await runVerb('restore', ['--undo', '--json'], env);
-    assert.equal(undo.code, 0, undo.stderr);
+    const undo = await done('restore', ['--undo', '--json'], env);
     assert.equal(undo.json.database, database);
     assert.equal(undo.json.restoredFrom, restore.json.previousDatabase);
     assert.deepEqual(await postgres.fingerprint(database), lossy);
@@ -175,8 +182,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
         [database],
       );
     const before = await properties();
-    const outcome = await runVerb('restore', ['latest'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    await done('restore', ['latest'], env);
     const after = await properties();
     const sorted = ([row]: { settings: string[]; acl: string[] }[]) => ({
       ...row,
@@ -191,8 +197,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const { database, env, contents, key } = await damagedShop();
     const before = await postgres.fingerprint(database);
     const other = `${database} Kopie`;
-    const outcome = await runVerb('restore', [key, '--to', other, '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', [key, '--to', other, '--json'], env);
     assert.equal(outcome.json.database, other);
     assert.equal(outcome.json.previousDatabase, null);
     assert.equal(outcome.json.safetyBackup, null);
@@ -245,8 +250,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
 
     const { env: plain } = await handMadeShop(['2026-01-01T00:00:00']);
     await postgres.sql('postgres', `create database ${other} owner ${role}`);
-    const filled = await runVerb('restore', ['latest', '--to', other], { ...plain, POSTGRES_USER: role });
-    assert.equal(filled.code, 0, filled.stderr);
+    await done('restore', ['latest', '--to', other], { ...plain, POSTGRES_USER: role });
     assert.deepEqual((await postgres.contents(other))['public.made'], ['(0)']);
     assert.deepEqual(await postgres.beside(other), [other]);
   });
@@ -266,11 +270,10 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const role = `${database}_owner`;
     await postgres.sql('postgres', `create role ${role} login createdb; alter database "${database}" owner to ${role}`);
     await postgres.sql(database, `alter table live owner to ${role}`);
-    const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: role });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', ['latest', '--json'], { ...env, POSTGRES_USER: role });
     assert.notEqual(outcome.json.safetyBackup, null);
     assert.deepEqual((await postgres.contents(database))['public.made'], ['(0)']);
-    assert.equal((await runVerb('restore', ['--undo'], { ...env, POSTGRES_USER: role })).code, 0);
+    await done('restore', ['--undo'], { ...env, POSTGRES_USER: role });
     assert.deepEqual((await postgres.contents(database))['public.live'], ['(live)']);
   });
 
@@ -301,8 +304,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     await postgres.sql(database, `alter table live owner to ${owner}`);
     const client = await postgres.connect(database, other);
     const wasEnded = new Promise((resolve) => client.once('error', resolve));
-    const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: owner });
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', ['latest', '--json'], { ...env, POSTGRES_USER: owner });
     assert.match(outcome.stderr, new RegExp(`ending the connections to ${database}: 1 × ${other}`));
     await wasEnded;
   });
@@ -322,8 +324,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
       [2, '2027-01-01T00:00:00Z'],
     ] as const) {
       const to = `${database}_at_${at}`;
-      const outcome = await runVerb('restore', ['latest', '--at', at, '--to', to, '--json'], env);
-      assert.equal(outcome.code, 0, outcome.stderr);
+      const outcome = await done('restore', ['latest', '--at', at, '--to', to, '--json'], env);
       assert.equal(outcome.json.key, keys[n], at);
       assert.deepEqual((await postgres.contents(to))['public.made'], [`(${n})`]);
     }
@@ -370,8 +371,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     rmSync(join(env.BACKUP_DIR, key.replace('.sql.gz', '.json')));
     const list = await runVerb('list', [], env);
     assert.match(list.stdout, new RegExp(`^${key} .*no manifest\n$`));
-    const outcome = await runVerb('restore', [key, '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', [key, '--json'], env);
     assert.match(outcome.stderr, /no manifest: its digest and row counts cannot be compared/);
     assert.deepEqual(await postgres.contents(database), contents);
   });
@@ -379,8 +379,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
   test('makes the live database when it is gone', async () => {
     const { database, env, contents, key } = await damagedShop();
     await postgres.sql('postgres', `drop database "${database}"`);
-    const outcome = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', ['latest', '--json'], env);
     assert.equal(outcome.json.previousDatabase, null);
     assert.equal(outcome.json.safetyBackup, null);
     assert.deepEqual(await postgres.contents(database), contents);
@@ -421,9 +420,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
        insert into a_slow values (1)`,
     );
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), BACKUP_COMPRESSION: 'none' };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
-    const { code, stderr } = await runVerb('restore', ['latest'], env);
-    assert.equal(code, 0, stderr);
+    await done('backup', [], env);
+    const { stderr } = await done('restore', ['latest'], env);
     assert.doesNotMatch(stderr, /Warning|listeners/);
   });
 
@@ -433,22 +431,14 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     place(folder, slow, handMadeDump('create table made (); select pg_sleep(120);'));
     const before = await postgres.fingerprint(database);
     const running = startVerb('restore', [slow], env);
-    await until('the dump is loading', async () => {
-      const rows = await postgres.sql(
-        'postgres',
-        "select 1 from pg_stat_activity where query ~ 'pg_sleep.120' and datname ~ $1",
-        [`^${database}_`],
-      );
-      return rows.length > 0 ? true : undefined;
-    });
+    await untilLoading(database);
     running.signal('SIGKILL');
     assert.equal((await running.outcome).signal, 'SIGKILL');
     const [, leftover = ''] = await postgres.beside(database);
     assert.match(leftover, /_restoring_\d{14}$/);
     assert.deepEqual(await postgres.fingerprint(database), before);
     running.signalAll('SIGKILL');
-    const outcome = await runVerb('restore', [keys[0] ?? '', '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', [keys[0] ?? '', '--json'], env);
     assert.match(outcome.stderr, new RegExp(`removing ${leftover}`));
     assert.deepEqual(await postgres.beside(database), [database, outcome.json.previousDatabase]);
   });
@@ -473,12 +463,11 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const database = postgres.freshName();
     await postgres.create(database);
     const env = { ...postgres.env(database), ...storeEnv };
-    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await done('backup', [], env);
     const before = await postgres.fingerprint(database);
     const stored = [...double.objects.keys()];
     double.change({ allow: ['ListObjectsV2', 'GetObject'] });
-    const outcome = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', ['latest', '--json'], env);
     assert.equal(outcome.json.safetyBackup, null);
     assert.match(outcome.stderr, /warn: the restore is done, but the safety backup failed: .*AccessDenied/);
     assert.deepEqual(await postgres.fingerprint(outcome.json.previousDatabase), before);
@@ -495,8 +484,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
       place(folder, key, handMadeDump('create table made (); select pg_sleep(120);'));
       const before = await postgres.fingerprint(database);
       const running = startVerb('restore', [key], env, { by: 'node' });
-      await running.process('psql');
-      await sleep(300);
+      await untilLoading(database);
       running.signal(name);
       const outcome = await running.outcome;
       assert.equal(outcome.code, code, outcome.stderr);
@@ -520,8 +508,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const which = await runVerb('restore', ['latest', '--json'], two);
     assert.equal(which.code, 2);
     assert.match(which.json.error.hint, /other, third/);
-    const outcome = await runVerb('restore', [key, '--source', 'other', '--json'], renamed);
-    assert.equal(outcome.code, 0, outcome.stderr);
+    const outcome = await done('restore', [key, '--source', 'other', '--json'], renamed);
     assert.match(outcome.stderr, /is restored into source other/);
     assert.deepEqual(await postgres.contents(database), contents);
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb, until } from '../support/verbs.ts';
+import { done, runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -55,8 +55,7 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
         );
         assert.notDeepEqual(await postgres.contents(database), contents);
 
-        const restore = await runVerb('restore', [key, '--json'], env);
-        assert.equal(restore.code, 0, restore.stderr);
+        const restore = await done('restore', [key, '--json'], env);
         assert.deepEqual(await postgres.contents(database), contents);
         assert.equal(await postgres.dump(database), dump);
         assert.equal(restore.json.tables, 12);
@@ -76,8 +75,7 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
       await postgres.create(other, 'empty');
       const folder = temporaryFolder();
       const env = { ...postgres.env(database), BACKUP_DIR: folder, BACKUP_COMPRESSION: compression };
-      const backup = await runVerb('backup', ['--json'], env);
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], env);
       const connection = `--host=${postgres.host} --port=${postgres.port} --username=${postgres.user} ${other}`;
       // also what psql only warns of
       const said = execFileSync(
@@ -163,8 +161,7 @@ describe('a backup and its restore', { skip: missing, concurrency: 3 }, () => {
     const sequence = manifest.sequences.find((s: { sequence: string }) => s.sequence === 'public.ledger_id_seq');
     assert.equal(sequence.valueAtEnd, undefined, JSON.stringify(sequence));
 
-    const restore = await runVerb('restore', [key, '--json'], env);
-    assert.equal(restore.code, 0, restore.stderr);
+    await done('restore', [key, '--json'], env);
     const [restored] = await postgres.sql(
       database,
       `select (select count(*)::int from ledger) as ledger, (select count(*)::int from mirror) as mirror,

@@ -7,7 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { filesUnder, WITH_LOG } from '../support/recovery.ts';
-import { runVerb, until } from '../support/verbs.ts';
+import { done, runVerb, until } from '../support/verbs.ts';
 import { commitToAbort } from '../support/wal-records.ts';
 
 const { postgres, missing } = await startPostgres(
@@ -29,10 +29,10 @@ describe('the drill of a server recovers it from its base and its log', { skip: 
   let dumped = '';
 
   const drilled = async (): Promise<Result> => {
-    const done = await runVerb('drill', ['--json'], env());
-    const result = done.json.results.find(({ source }: Result) => source === 'server:127.0.0.1');
-    assert.ok(result, done.stderr);
-    return { ...result, code: done.code, stderr: done.stderr };
+    const drill = await runVerb('drill', ['--json'], env());
+    const result = drill.json.results.find(({ source }: Result) => source === 'server:127.0.0.1');
+    assert.ok(result, drill.stderr);
+    return { ...result, code: drill.code, stderr: drill.stderr };
   };
   const check = (result: Result, name: string) => result.checks.find((each: Result) => each.name === name);
 
@@ -47,9 +47,8 @@ describe('the drill of a server recovers it from its base and its log', { skip: 
     xid = row.xid;
     // a state is that of one position only where nobody writes meanwhile
     dumped = await until('a dump of a quiet server', async () => {
-      const done = await runVerb('backup', ['--json'], env());
-      assert.equal(done.code, 0, done.stderr);
-      const [{ key }] = done.json.results;
+      const taken = await done('backup', ['--json'], env());
+      const [{ key }] = taken.json.results;
       const manifest = JSON.parse(readFileSync(join(log.store, key.replace(/\.sql\.gz$/, '.json')), 'utf8'));
       return manifest.exactLsn === undefined ? undefined : (key as string);
     });

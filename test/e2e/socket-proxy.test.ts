@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { hasEngine } from '../support/garage.ts';
+import { hasEngine } from '../support/container.ts';
 import { createStack, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
 

@@ -5,8 +5,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasEngine } from '../support/container.ts';
 import { temporaryFolder } from '../support/folders.ts';
-import { hasEngine } from '../support/garage.ts';
 import { createStack, type Outcome, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
 

@@ -8,7 +8,7 @@ import { freePort } from '../../scripts/lib/engines/database/throwaway.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 // a throwaway server writes neither the WAL that a standby follows, nor has it anybody to send it
 const { postgres, missing } = await startPostgres(
@@ -55,16 +55,13 @@ describe('a hot standby as the source', { skip: missing }, () => {
     const before = await postgres.contents(database);
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), DRILL_DIR };
     for (const BACKUP_FORMAT of ['sql', 'custom', 'folder']) {
-      const backup = await runVerb('backup', ['--json'], { ...env, POSTGRES_PORT, BACKUP_FORMAT });
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], { ...env, POSTGRES_PORT, BACKUP_FORMAT });
       const { key } = backup.json.results[0];
-      const drill = await runVerb('drill', [key], { ...env, POSTGRES_PORT });
-      assert.equal(drill.code, 0, drill.stderr);
+      await done('drill', [key], { ...env, POSTGRES_PORT });
       const refused = await runVerb('restore', [key], { ...env, POSTGRES_PORT });
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /the server is a standby[\s\S]*next: Restore on the primary/);
-      const restored = await runVerb('restore', [key, '--compare'], env);
-      assert.equal(restored.code, 0, restored.stderr);
+      await done('restore', [key, '--compare'], env);
       const logged = (contents: Readonly<Record<string, string[]>>) =>
         Object.entries(contents).filter(([name]) => !/^public\.(visits|sessions)/.test(name));
       assert.deepEqual(logged(await postgres.contents(database)), logged(before));

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { startS3Double } from '../support/s3-double.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const own = makeCertificates('postgres');
 const foreign = makeCertificates('postgres');
@@ -49,12 +49,9 @@ describe('TLS to PostgreSQL', { skip: missing }, () => {
       PGSSLMODE: 'verify-full',
       PGSSLROOTCERT: forPostgres.authority,
     };
-    const backup = await runVerb('backup', ['--json'], env);
-    assert.equal(backup.code, 0, backup.stderr);
-    const restored = await runVerb('restore', ['latest', '--json'], env);
-    assert.equal(restored.code, 0, restored.stderr);
-    const drill = await runVerb('drill', ['--json'], env);
-    assert.equal(drill.code, 0, drill.stderr);
+    await done('backup', ['--json'], env);
+    await done('restore', ['latest', '--json'], env);
+    await done('drill', ['--json'], env);
   });
 
   for (const [what, settings, message] of [
@@ -89,8 +86,7 @@ describe('TLS to PostgreSQL', { skip: missing }, () => {
       PGSSLCERT: forPostgres.client.certificate,
       PGSSLKEY: forPostgres.client.key,
     };
-    const backup = await runVerb('backup', ['--json'], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', ['--json'], env);
     const { PGSSLCERT: _, PGSSLKEY: __, ...without } = env;
     assert.equal((await runVerb('backup', [], without)).code, 1);
   });
@@ -112,10 +108,8 @@ describe('TLS to MariaDB', { skip: missingMariadb }, () => {
     });
     const folder = temporaryFolder();
     const good = env(`sslmode=verify-ca&sslrootcert=${forMariadb.authority}`);
-    const backup = await runVerb('backup', ['--json'], good);
-    assert.equal(backup.code, 0, backup.stderr);
-    const restored = await runVerb('restore', ['latest', '--json'], good);
-    assert.equal(restored.code, 0, restored.stderr);
+    await done('backup', ['--json'], good);
+    await done('restore', ['latest', '--json'], good);
     assert.deepEqual(await mariadb.sql(`select cast(f as double) as f from ${database}.measured`), [
       { f: 123456.7890625 },
     ]);
@@ -154,8 +148,7 @@ describe('TLS to the store', { skip: missing }, () => {
       S3_ACCESS_KEY: double.settings.accessKey ?? '',
       S3_SECRET_KEY: double.settings.secretKey ?? '',
     };
-    const backup = await runVerb('backup', ['--json'], { ...env, S3_CA_FILE: own.authority });
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', ['--json'], { ...env, S3_CA_FILE: own.authority });
     assert.equal((await runVerb('list', ['--json'], { ...env, S3_CA_FILE: own.authority })).json.length, 1);
 
     for (const settings of [{}, { S3_CA_FILE: foreign.authority }]) {

@@ -5,6 +5,7 @@ import { readWalMessage, standbyStatus } from '../../scripts/lib/engines/postgre
 import { openWalsender } from '../../scripts/lib/engines/postgres/walsender/walsender.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
 import { startPostgres } from '../support/postgres.ts';
+import { until } from '../support/sessions.ts';
 
 const SETTINGS = ['wal_level=replica', 'max_wal_senders=5', 'max_replication_slots=5'];
 const { postgres, missing } = await startPostgres(SETTINGS);
@@ -66,8 +67,7 @@ describe('a replication session', { skip: missing }, () => {
       };
       assert.ok((await at()) <= flushed, 'nothing was acknowledged');
       stream.send(standbyStatus(next, Date.now()));
-      for (let i = 0; i < 100 && (await at()) !== next; i += 1) await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.equal(await at(), next);
+      await until('all of it is acknowledged', async () => (await at()) === next || undefined);
     } finally {
       await walsender.close();
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -49,8 +49,7 @@ describe('a backup whose own rows and names do not let all of it be made', { ski
       await postgres.create(database, 'empty');
       await postgres.sql(database, BROKEN);
       const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder(), BACKUP_FORMAT: format };
-      const backup = await runVerb('backup', ['--json'], env);
-      assert.equal(backup.code, 0, backup.stderr);
+      const backup = await done('backup', ['--json'], env);
       const { key } = backup.json.results[0];
 
       const refused = await runVerb('restore', [key], env);
@@ -58,8 +57,7 @@ describe('a backup whose own rows and names do not let all of it be made', { ski
       // the first that stops it is a function whose library is gone, or a check: either way the option is named
       assert.match(refused.stderr, /next: [^\n]*--without-broken/);
 
-      const restored = await runVerb('restore', [key, '--compare', '--without-broken', '--json'], env);
-      assert.equal(restored.code, 0, restored.stderr);
+      const restored = await done('restore', [key, '--compare', '--without-broken', '--json'], env);
       const said = restored.json.missing as string[];
       const one = (pattern: RegExp) => {
         const found = said.filter((sentence) => pattern.test(sentence));
@@ -124,13 +122,11 @@ describe('a backup whose own rows and names do not let all of it be made', { ski
     assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /rows would be missing: [^\n]*low\(text\) does not exist/);
     assert.match(refused.stderr, /next: [^\n]*--own-search-path/);
-    const both = await runVerb('restore', [key, '--without-broken', '--own-search-path', '--compare', '--json'], env);
-    assert.equal(both.code, 0, both.stderr);
+    const both = await done('restore', [key, '--without-broken', '--own-search-path', '--compare', '--json'], env);
     assert.deepEqual(both.json.missing, []);
     for (const format of ['custom', 'folder']) {
       const other = await runVerb('backup', ['--json'], { ...env, BACKUP_FORMAT: format });
-      const restored = await runVerb('restore', [other.json.results[0].key, '--own-search-path', '--compare'], env);
-      assert.equal(restored.code, 0, restored.stderr);
+      await done('restore', [other.json.results[0].key, '--own-search-path', '--compare'], env);
     }
   });
 });

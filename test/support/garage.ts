@@ -1,18 +1,8 @@
-import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
-
-const run = promisify(execFile);
+import { startContainer, untilReady } from './container.ts';
 
 const IMAGE = 'dxflrs/garage:v2.4.1';
-const READY_WITHIN_MS = 30_000;
-
-/** A client without an engine is no Docker. */
-export function hasEngine(): boolean {
-  return spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0;
-}
 
 export type Permission = 'read' | 'write' | 'owner';
 
@@ -20,40 +10,31 @@ export interface Garage {
   readonly settings: S3Settings & { accessKey: string; secretKey: string };
   /** A new key with these permissions for the bucket, and no others. */
   keyWith(...permissions: Permission[]): Promise<{ accessKey: string; secretKey: string }>;
-  /** Removes the container and everything in it. */
   stop(): Promise<void>;
 }
 
-/** A Garage of the test's own, on a free port of this machine alone. */
+/** A Garage of the test's own. */
 export async function startGarage(): Promise<Garage> {
   const accessKey = `GK${randomBytes(12).toString('hex')}`;
   const secretKey = randomBytes(32).toString('hex');
   const bucket = 'backups';
-  const name = `garage-test-${randomBytes(6).toString('hex')}`;
-  const variables = {
-    GARAGE_DEFAULT_ACCESS_KEY: accessKey,
-    GARAGE_DEFAULT_SECRET_KEY: secretKey,
-    GARAGE_DEFAULT_BUCKET: bucket,
-    GARAGE_RPC_SECRET: randomBytes(32).toString('hex'),
+  const recipe = {
+    ...{ name: 'garage', image: IMAGE, port: 3900 },
+    env: {
+      GARAGE_DEFAULT_ACCESS_KEY: accessKey,
+      GARAGE_DEFAULT_SECRET_KEY: secretKey,
+      GARAGE_DEFAULT_BUCKET: bucket,
+      GARAGE_RPC_SECRET: randomBytes(32).toString('hex'),
+    },
+    command: ['/garage', 'server', '--single-node', '--default-bucket'],
+    files: { folder: '/etc', tar: tarOf('garage.toml', Buffer.from(CONFIGURATION)) },
   };
-  await run('docker', [
-    ...['create', '--name', name, '--publish', '127.0.0.1::3900'],
-    ...Object.entries(variables).flatMap(([variable, value]) => ['--env', `${variable}=${value}`]),
-    ...[IMAGE, '/garage', 'server', '--single-node', '--default-bucket'],
-  ]);
-  const stop = async () => {
-    await run('docker', ['rm', '--force', '--volumes', name]);
-  };
-  try {
-    // copied in, not mounted: an engine on another machine does not see this one's files
-    await copyConfiguration(name);
-    await run('docker', ['start', name]);
-    const { stdout } = await run('docker', ['port', name, '3900/tcp']);
-    const port = stdout.trim().split(':').at(-1);
-    const garage = (...args: string[]) => run('docker', ['exec', name, '/garage', ...args]);
-    await ready(() => garage('bucket', 'info', bucket));
+  return startContainer(recipe, async (container) => {
+    const garage = (...words: string[]) => container.exec('/garage', ...words);
+    await untilReady(() => garage('bucket', 'info', bucket));
+    const endpoint = `http://127.0.0.1:${await container.port()}`;
     return {
-      settings: { endpoint: `http://127.0.0.1:${port}`, region: 'garage', bucket, accessKey, secretKey },
+      settings: { endpoint, region: 'garage', bucket, accessKey, secretKey },
       async keyWith(...permissions) {
         const created = await garage('key', 'create', `test-${randomBytes(4).toString('hex')}`);
         const id = /GK[0-9a-f]{24}/.exec(created.stdout)?.[0] ?? '';
@@ -61,32 +42,22 @@ export async function startGarage(): Promise<Garage> {
         await garage('bucket', 'allow', ...permissions.map((permission) => `--${permission}`), bucket, '--key', id);
         return { accessKey: id, secretKey: secret };
       },
-      stop,
+      stop: container.stop,
     };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  });
 }
 
-async function copyConfiguration(name: string): Promise<void> {
-  const toml = [
-    'metadata_dir = "/var/lib/garage/meta"',
-    'data_dir = "/var/lib/garage/data"',
-    'db_engine = "sqlite"',
-    'replication_factor = 1',
-    'rpc_bind_addr = "[::]:3901"',
-    'rpc_public_addr = "127.0.0.1:3901"',
-    '[s3_api]',
-    's3_region = "garage"',
-    'api_bind_addr = "[::]:3900"',
-    'root_domain = ".s3.garage.localhost"',
-    '',
-  ].join('\n');
-  const copy = run('docker', ['cp', '-', `${name}:/etc`]);
-  copy.child.stdin?.end(tarOf('garage.toml', Buffer.from(toml)));
-  await copy;
-}
+const CONFIGURATION = `metadata_dir = "/var/lib/garage/meta"
+data_dir = "/var/lib/garage/data"
+db_engine = "sqlite"
+replication_factor = 1
+rpc_bind_addr = "[::]:3901"
+rpc_public_addr = "127.0.0.1:3901"
+[s3_api]
+s3_region = "garage"
+api_bind_addr = "[::]:3900"
+root_domain = ".s3.garage.localhost"
+`;
 
 /** An archive of one small file, as `docker cp -` reads it. */
 function tarOf(name: string, content: Buffer): Buffer {
@@ -104,16 +75,4 @@ function tarOf(name: string, content: Buffer): Buffer {
   header.write(`${checksum.toString(8).padStart(6, '0')}\0 `, 148);
   const padding = Buffer.alloc((512 - (content.length % 512)) % 512);
   return Buffer.concat([header, content, padding, Buffer.alloc(1024)]);
-}
-
-async function ready(probe: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + READY_WITHIN_MS; ; ) {
-    try {
-      await probe();
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(200);
-    }
-  }
 }

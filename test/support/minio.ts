@@ -1,7 +1,4 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import {
   CreateBucketCommand,
   ListBucketsCommand,
@@ -10,10 +7,9 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
+import { startContainer, untilReady } from './container.ts';
 
-const run = promisify(execFile);
 const IMAGE = 'minio/minio:RELEASE.2025-09-07T16-13-09Z';
-const READY_WITHIN_MS = 60_000;
 
 export interface Minio {
   readonly settings: S3Settings & { endpoint: string; accessKey: string; secretKey: string };
@@ -26,29 +22,19 @@ export interface Minio {
   stop(): Promise<void>;
 }
 
-/** A MinIO of the test's own, on a free port of this machine alone. */
+/** A MinIO of the test's own. */
 export async function startMinio(): Promise<Minio> {
   const accessKey = `test${randomBytes(8).toString('hex')}`;
   const secretKey = randomBytes(20).toString('hex');
-  const name = `minio-test-${randomBytes(6).toString('hex')}`;
-  const stop = async () => {
-    await run('docker', ['rm', '--force', '--volumes', name]);
+  const recipe = {
+    ...{ name: 'minio', image: IMAGE, port: 9000, command: ['server', '/data'] },
+    env: { MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey },
   };
-  await run('docker', [
-    ...['run', '--detach', '--name', name, '--publish', '127.0.0.1::9000'],
-    ...['--env', `MINIO_ROOT_USER=${accessKey}`, '--env', `MINIO_ROOT_PASSWORD=${secretKey}`],
-    ...[IMAGE, 'server', '/data'],
-  ]);
-  try {
-    const { stdout } = await run('docker', ['port', name, '9000/tcp']);
-    const endpoint = `http://127.0.0.1:${stdout.trim().split(':').at(-1)}`;
-    const region = 'us-east-1';
-    const client = new S3Client({
-      ...{ endpoint, region, forcePathStyle: true, maxAttempts: 1 },
-      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-    });
-    await ready(() => client.send(new ListBucketsCommand({})));
-    const settings = { endpoint, region, bucket: 'backups', accessKey, secretKey };
+  return startContainer(recipe, async (container) => {
+    const endpoint = `http://127.0.0.1:${await container.port()}`;
+    const settings = { endpoint, region: 'us-east-1', bucket: 'backups', accessKey, secretKey };
+    const client = clientOf(settings);
+    await untilReady(() => client.send(new ListBucketsCommand({})));
     return {
       settings,
       client,
@@ -73,23 +59,16 @@ export async function startMinio(): Promise<Minio> {
       },
       async stop() {
         client.destroy();
-        await stop();
+        await container.stop();
       },
     };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  });
 }
 
-async function ready(probe: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + READY_WITHIN_MS; ; ) {
-    try {
-      await probe();
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(300);
-    }
-  }
+/** A client that is none of ours. */
+export function clientOf({ endpoint, region, accessKey, secretKey }: Minio['settings']): S3Client {
+  return new S3Client({
+    ...{ endpoint, region, forcePathStyle: true, maxAttempts: 1 },
+    credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+  });
 }

@@ -7,7 +7,7 @@ import { load } from '../../scripts/lib/restore/load.ts';
 import { beginProof, type ProofResult } from '../../scripts/lib/restore/proof.ts';
 import { placeOf } from '../../scripts/lib/source.ts';
 import { temporaryFolder } from './folders.ts';
-import { type Environment, runVerb } from './verbs.ts';
+import { done, type Environment } from './verbs.ts';
 
 /** A backup that has been loaded beside its source, and can be proved as often as it is changed. */
 export interface LoadedBackup {
@@ -23,8 +23,7 @@ export interface LoadedBackup {
 export async function backUpAndLoad(env: Environment): Promise<LoadedBackup> {
   const folder = temporaryFolder();
   const all = { ...env, BACKUP_DIR: folder };
-  const made = await runVerb('backup', [], all);
-  assert.equal(made.code, 0, made.stderr);
+  await done('backup', [], all);
   return loadLatest(all);
 }
 

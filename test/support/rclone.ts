@@ -1,22 +1,18 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import { startContainer, untilReady } from './container.ts';
+import { clientOf, type Minio } from './minio.ts';
 
-const run = promisify(execFile);
 const IMAGE = 'rclone/rclone:1.76';
-const READY_WITHIN_MS = 60_000;
 
 export interface Rclone {
-  readonly settings: S3Settings & { endpoint: string; accessKey: string; secretKey: string };
+  readonly settings: Minio['settings'];
   /** Every file behind it, as paths from the remote's root. */
   files(): Promise<string[]>;
   /** As a machine that loses power: its next start serves the same files. */
   kill(): Promise<void>;
-  /** @returns its settings from now on: Docker gives it another port */
-  restart(): Promise<Rclone['settings']>;
+  /** How it is reached then: Docker chooses the port anew. */
+  restart(): Promise<Minio['settings']>;
   stop(): Promise<void>;
 }
 
@@ -24,65 +20,40 @@ export interface Rclone {
 export async function startRclone(): Promise<Rclone> {
   const accessKey = `test${randomBytes(8).toString('hex')}`;
   const secretKey = randomBytes(20).toString('hex');
-  const name = `rclone-test-${randomBytes(6).toString('hex')}`;
-  const stop = async () => {
-    await run('docker', ['rm', '--force', '--volumes', name]);
+  const recipe = {
+    ...{ name: 'rclone', image: IMAGE, port: 8080, env: { RCLONE_CONFIG_DISK_TYPE: 'local' } },
+    command: ['serve', 's3', '--addr', ':8080', '--auth-key', `${accessKey},${secretKey}`, 'disk:/data'],
   };
-  await run('docker', [
-    ...['run', '--detach', '--name', name, '--publish', '127.0.0.1::8080'],
-    ...['--env', 'RCLONE_CONFIG_DISK_TYPE=local', IMAGE],
-    ...['serve', 's3', '--addr', ':8080', '--auth-key', `${accessKey},${secretKey}`, 'disk:/data'],
-  ]);
-  /** Waits until it answers, and for its bucket. */
-  async function reached(): Promise<Rclone['settings']> {
-    const { stdout } = await run('docker', ['port', name, '8080/tcp']);
-    const endpoint = `http://127.0.0.1:${stdout.trim().split(':').at(-1)}`;
-    const region = 'us-east-1';
-    const client = new S3Client({
-      ...{ endpoint, region, forcePathStyle: true, maxAttempts: 1 },
-      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-    });
-    await ready(() =>
-      client.send(new CreateBucketCommand({ Bucket: 'backups' })).catch((error: { name: string }) => {
-        if (!/BucketAlready/.test(error.name)) throw error;
-      }),
-    ).finally(() => client.destroy());
-    return { endpoint, region, bucket: 'backups', accessKey, secretKey };
-  }
-  try {
+  return startContainer(recipe, async (container) => {
+    const bucket = 'backups';
+    /** Waits until it answers, and for its bucket. */
+    const reached = async () => {
+      const endpoint = `http://127.0.0.1:${await container.port()}`;
+      const settings = { endpoint, region: 'us-east-1', bucket, accessKey, secretKey };
+      const client = clientOf(settings);
+      await untilReady(() =>
+        client.send(new CreateBucketCommand({ Bucket: bucket })).catch((error: { name: string }) => {
+          if (!/BucketAlready/.test(error.name)) throw error;
+        }),
+      ).finally(() => client.destroy());
+      return settings;
+    };
     return {
       settings: await reached(),
       async files() {
-        const { stdout } = await run('docker', ['exec', name, 'find', '/data', '-type', 'f']);
+        const { stdout } = await container.exec('find', '/data', '-type', 'f');
         return stdout
           .split('\n')
           .filter((line) => line !== '')
           .map((path) => path.slice('/data/'.length))
           .sort();
       },
-      async kill() {
-        await run('docker', ['kill', name]);
-      },
+      kill: container.kill,
       async restart() {
-        await run('docker', ['start', name]);
+        await container.start();
         return reached();
       },
-      stop,
+      stop: container.stop,
     };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
-
-async function ready(probe: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + READY_WITHIN_MS; ; ) {
-    try {
-      await probe();
-      return;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(300);
-    }
-  }
+  });
 }

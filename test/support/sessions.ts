@@ -40,6 +40,29 @@ export function signalSession(session: number, name: NodeJS.Signals): void {
 /** Long enough for a machine that has much else to do. */
 const WAIT_MS = 120_000;
 
+/** How often in a row something has to be the same to be called still. */
+const STILL_LOOKS = 12;
+
+/** Asks until the answer stays the same: for what has no sign of its own, such as that nothing more comes. */
+export async function untilStill<T>(what: string, ask: () => T | Promise<T>): Promise<T> {
+  let last: string | undefined;
+  let looks = 0;
+  return until(`${what}, and no more of it`, async () => {
+    const answer = await ask();
+    const text = JSON.stringify(answer);
+    looks = text === last ? looks + 1 : 0;
+    last = text;
+    return looks >= STILL_LOOKS ? answer : undefined;
+  });
+}
+
+/** Until the clock shows another second than now: for what tells times by the second. */
+export async function untilNextSecond(): Promise<void> {
+  const second = () => Math.floor(Date.now() / 1_000);
+  const now = second();
+  await until('the next second', () => second() > now || undefined);
+}
+
 /** Asks again and again until there is an answer. */
 export async function until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T> {
   for (const deadline = Date.now() + WAIT_MS; ; ) {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { bundleVerbs } from '../../docker/backup/bundle.ts';
 import { unknownFields } from '../../docs/json-fields.ts';
 import { processesOfSession, type SessionProcess, signalSession, until } from './sessions.ts';
 
-export { processesOfSession, type SessionProcess, until } from './sessions.ts';
+export { processesOfSession, type SessionProcess, until, untilNextSecond, untilStill } from './sessions.ts';
 
 const SCRIPTS = fileURLToPath(new URL('../../scripts/', import.meta.url));
 const TSX = fileURLToPath(new URL('../../node_modules/.bin/tsx', import.meta.url));
@@ -154,6 +155,18 @@ export function runVerb(
   options?: VerbOptions,
 ): Promise<Outcome> {
   return startVerb(verb, args, env, options).outcome;
+}
+
+/** As runVerb, of a verb that has to succeed. */
+export async function done(
+  verb: Verb,
+  args: readonly string[],
+  env: Environment,
+  options?: VerbOptions,
+): Promise<Outcome> {
+  const outcome = await runVerb(verb, args, env, options);
+  assert.equal(outcome.code, 0, [verb, ...args, '\n', outcome.stderr, outcome.stdout].join(' '));
+  return outcome;
 }
 
 function ended(child: ChildProcess, stderr: () => string, words: readonly string[]): Promise<Outcome> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { setChildEnvironment } from '../../../scripts/lib/machine/child-environment.ts';
 import { readChain, type Stage, startChain } from '../../../scripts/lib/pipeline/chain.ts';
 import { inLargeWrites } from '../../../scripts/lib/pipeline/large-writes.ts';
@@ -43,11 +43,13 @@ test('the stages of a chain are connected by pipes; by sockets where there is no
 });
 
 test('a chain that is ended does not wait for what a stage has started and left behind', async (t) => {
-  const chain = startChain([bash('a', "(trap '' TERM; echo $BASHPID >&2; exec sleep 600) & wait")], { stdout: true });
+  const mark = freshMark();
+  const script = '(trap \'\' TERM; echo $BASHPID >&2; exec -a "$1" sleep 600) & wait';
+  const chain = startChain([bash('a', script, mark)], { stdout: true });
   t.after(() => process.kill(Number(said)));
   let said = '';
   chain.stdout?.resume();
-  await sleep(500);
+  await until('what it leaves behind runs', () => commandLines().some((line) => line.startsWith(mark)) || undefined);
   chain.kill();
   const [result] = await chain.finished;
   said = result?.stderr ?? '';
@@ -217,28 +219,29 @@ test('the culprit is the first that failed by itself', () => {
 
 test('the reason of an abort is what the reader is told, and nothing goes on running', async () => {
   const abort = new AbortController();
-  const mark = `mark-${process.pid}-${Date.now()}`;
-  const chain = startChain([bash('dump', 'echo x; sleep 60', mark), bash('zip', 'cat', mark)], {
+  const mark = freshMark();
+  // bash becomes the last program of its words, which would lose the mark
+  const as = (program: string) => `exec -a "$1" ${program}`;
+  const chain = startChain([bash('dump', `echo x; ${as('sleep 60')}`, mark), bash('zip', as('cat'), mark)], {
     stdout: true,
     signal: abort.signal,
   });
   const reason = new Error('stopped by the operator');
-  setTimeout(() => abort.abort(reason), 200);
+  void until('both run', () => marked(mark).length >= 2 || undefined).then(() => abort.abort(reason));
   await assert.rejects(collect(readChain(chain, { signal: abort.signal })), (error) => error === reason);
-  assert.deepEqual(
-    commandLines().filter((line) => line.includes(mark)),
-    [],
-  );
+  assert.deepEqual(marked(mark), []);
 });
 
 test('the reader is ended before what it reads from, and so never takes the end for a whole', async () => {
+  const ready = join(temporaryFolder(), 'ready');
   // says of its input that it ended, unless it is ended itself before
   const sink = bash(
     'load',
-    'trap "exit 9" TERM; while read -t 0.05 line || [ $? -gt 128 ]; do :; done; echo COMMITTED >&2',
+    'trap "exit 9" TERM; touch "$1"; while read -t 0.05 line || [ $? -gt 128 ]; do :; done; echo COMMITTED >&2',
+    ready,
   );
   const chain = startChain([bash('dump', 'exec sleep 60'), sink], {});
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await until('it reads', () => existsSync(ready) || undefined);
   chain.kill();
   const [dump, load] = await chain.finished;
   assert.equal(dump?.signal, 'SIGTERM');
@@ -246,8 +249,9 @@ test('the reader is ended before what it reads from, and so never takes the end 
 });
 
 test('what does not end by SIGTERM is killed', async () => {
-  const chain = startChain([bash('deaf', 'trap "" TERM; while :; do sleep 0.1; done')], {});
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const ready = join(temporaryFolder(), 'ready');
+  const chain = startChain([bash('deaf', 'trap "" TERM; touch "$1"; while :; do sleep 0.1; done', ready)], {});
+  await until('it listens to nobody', () => existsSync(ready) || undefined);
   chain.kill();
   const [result] = await chain.finished;
   assert.equal(result?.signal, 'SIGKILL');
@@ -277,6 +281,11 @@ test('a meter that was ended has not seen the end', async () => {
   const results = await startChain([bash('dump', 'printf abc'), bash('meter', 'exit 0')], {}).finished;
   assert.throws(() => readMeter(results, 'meter'), /did not report/);
 });
+
+/** A word that no other command line has. */
+const freshMark = () => `mark-${process.pid}-${randomBytes(6).toString('hex')}`;
+
+const marked = (mark: string) => commandLines().filter((line) => line.includes(mark));
 
 function commandLines(): string[] {
   return readdirSync('/proc')
