@@ -31,6 +31,28 @@ export function timeOfBeside(name: string, database: string, role: Role): Date |
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
+/** Of a server's databases those that have a name beside this one in a role, the newest first. */
+export function besideOf<Row extends { name: string }>(
+  rows: readonly Row[],
+  database: string,
+  role: Role,
+): (Row & { since: Date })[] {
+  return rows
+    .flatMap((row) => {
+      const since = timeOfBeside(row.name, database, role);
+      return since === undefined ? [] : [{ ...row, since }];
+    })
+    .sort((a, b) => b.since.getTime() - a.since.getTime());
+}
+
+/** A name beside the database that is not taken. */
+export function freeName(taken: readonly string[], database: string, role: Role): string {
+  for (let ms = Date.now(); ; ms += 1_000) {
+    const name = besideName(database, role, new Date(ms));
+    if (!taken.includes(name)) return name;
+  }
+}
+
 /** Whether the name is one that besideName made for any of these databases. */
 export function isBeside(name: string, all: readonly string[]): boolean {
   return ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));

@@ -2,7 +2,7 @@ import { expandServer } from '../database/expand.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
 import { rehearse } from './rehearsal.ts';
-import { dropKept, keptDatabases } from './restore/kept.ts';
+import { dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connect } from './server/connection.ts';
@@ -15,7 +15,7 @@ export const mariadb: Engine = {
   beginDump,
   beginRestore,
   undo: undoRestore,
-  kept: keptDatabases,
+  kept,
   underWay: runsUnderWay,
   dropKept,
   rehearse,

@@ -3,7 +3,7 @@ import type { Engine } from '../engine.ts';
 import { another } from './dump/another.ts';
 import { beginDump } from './dump/dump.ts';
 import { rehearse } from './rehearsal.ts';
-import { dropKept, keptDatabases } from './restore/kept.ts';
+import { dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connectBeside, listOwn } from './server/databases.ts';
@@ -16,7 +16,7 @@ export const postgres: Engine = {
   another,
   beginRestore,
   undo: undoRestore,
-  kept: keptDatabases,
+  kept,
   underWay: runsUnderWay,
   dropKept,
   rehearse,

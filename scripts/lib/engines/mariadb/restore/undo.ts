@@ -1,6 +1,6 @@
 import type { DatabaseSource } from '../../../source.ts';
+import { toPutBack } from '../../database/kept.ts';
 import type { UndoResult } from '../../engine.ts';
-import { nothingToUndo } from '../../kept.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { countCode } from '../server/contents.ts';
 import { asStored, besideDatabases, freeBesideName, listDatabases } from '../server/databases.ts';
@@ -32,10 +32,7 @@ export async function undoRestore(given: DatabaseSource, signal: AbortSignal): P
     if (completed?.plan.undoes) {
       return { database: live, restoredFrom: completed.plan.next, keptAs: completed.plan.old ?? '' };
     }
-    const beside = await besideDatabases(connection, live, 'previous');
-    // of one that does not say what it is nothing is lost by putting it in place
-    const previous = beside.find(({ isOurs }) => isOurs) ?? beside[0];
-    if (!previous) throw nothingToUndo(live);
+    const previous = toPutBack(await besideDatabases(connection, live, 'previous'), live);
     const liveExists = (await listDatabases(connection)).includes(live);
     // its rows are where they are; its code is made again
     const code = { ...(await countCode(connection, previous.name)), ...(await countCode(connection, live)) };

@@ -1,5 +1,5 @@
 import type { DatabaseSource } from '../../../source.ts';
-import { besideName, isBeside, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { besideOf, freeName, isBeside, type Role } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
 import { isMarked, isRaisedNote, keepsComments, markedFor } from './marks.ts';
 
@@ -71,21 +71,15 @@ export async function besideDatabases(
   database: string,
   role: Role,
 ): Promise<{ name: string; since: Date; isOurs: boolean }[]> {
-  return (await readDatabases(connection))
-    .flatMap(({ name, comment }) => {
-      const since = timeOfBeside(name, database, role);
-      return since === undefined ? [] : [{ name, since, isOurs: isMarked(comment, { live: database, name }) }];
-    })
-    .sort((a, b) => b.since.getTime() - a.since.getTime());
+  return besideOf(await readDatabases(connection), database, role).map(({ name, comment, since }) => ({
+    ...{ name, since },
+    isOurs: isMarked(comment, { live: database, name }),
+  }));
 }
 
 /** A name beside the database that is not taken. */
 export async function freeBesideName(connection: Connection, database: string, role: Role): Promise<string> {
-  const taken = new Set(await listDatabases(connection));
-  for (let ms = Date.now(); ; ms += 1_000) {
-    const name = besideName(database, role, new Date(ms));
-    if (!taken.has(name)) return name;
-  }
+  return freeName(await listDatabases(connection), database, role);
 }
 
 export async function sizeOf(connection: Connection, database: string): Promise<number> {

@@ -1,6 +1,6 @@
 import type { DatabaseSource } from '../../../source.ts';
+import { toPutBack } from '../../database/kept.ts';
 import type { UndoResult } from '../../engine.ts';
-import { nothingToUndo } from '../../kept.ts';
 import { besideDatabases, connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
 import { lockRestore } from '../server/locks.ts';
 import { assertRenamable, assertWritable } from './preflight.ts';
@@ -13,10 +13,7 @@ export async function undoRestore(source: DatabaseSource, signal: AbortSignal): 
     await assertWritable(connection);
     await lockRestore(connection, source);
     const live = source.database;
-    const beside = await besideDatabases(connection, live, 'previous');
-    // of one that does not say what it is nothing is lost by putting it in place
-    const previous = beside.find(({ isOurs }) => isOurs) ?? beside[0];
-    if (!previous) throw nothingToUndo(live);
+    const previous = toPutBack(await besideDatabases(connection, live, 'previous'), live);
     await assertRenamable(connection, live, true);
     const liveExists = (await listDatabases(connection)).some((row) => row.name === live);
     const keptAs = await freeBesideName(connection, live, 'undone');

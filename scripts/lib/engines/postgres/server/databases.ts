@@ -1,6 +1,6 @@
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import { besideName, isBeside, type Role, timeOfBeside } from '../../database/beside-names.ts';
+import { besideOf, freeName, isBeside, type Role } from '../../database/beside-names.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
 import { isMarked } from './marks.ts';
 
@@ -61,21 +61,18 @@ export async function besideDatabases(
   database: string,
   role: Role,
 ): Promise<(DatabaseRow & { since: Date; isOurs: boolean })[]> {
-  return (await listDatabases(connection))
-    .flatMap((row) => {
-      const since = timeOfBeside(row.name, database, role);
-      return since === undefined
-        ? []
-        : [{ ...row, since, isOurs: isMarked(row.comment, { oid: row.oid, live: database }) }];
-    })
-    .sort((a, b) => b.since.getTime() - a.since.getTime());
+  return besideOf(await listDatabases(connection), database, role).map((row) => ({
+    ...row,
+    isOurs: isMarked(row.comment, { oid: row.oid, live: database }),
+  }));
 }
 
 /** A name beside the database that is not taken. */
 export async function freeBesideName(connection: Connection, database: string, role: Role): Promise<string> {
-  const taken = new Set((await listDatabases(connection)).map((row) => row.name));
-  for (let ms = Date.now(); ; ms += 1_000) {
-    const name = besideName(database, role, new Date(ms));
-    if (!taken.has(name)) return name;
-  }
+  const taken = await listDatabases(connection);
+  return freeName(
+    taken.map(({ name }) => name),
+    database,
+    role,
+  );
 }
