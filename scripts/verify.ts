@@ -1,16 +1,13 @@
 #!/usr/bin/env tsx
-import type { Config } from './lib/config/config.ts';
-import { tooLongAway } from './lib/copy/away.ts';
-import { isAway, PRIMARY, type Store } from './lib/copy/stores.ts';
-import { readTogether } from './lib/copy/together.ts';
-import { EXIT, messageOf, OperatorError } from './lib/errors.ts';
+import { EXIT, OperatorError } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
 import { timeOf } from './lib/restore/request.ts';
 import { command } from './lib/terminal/hints.ts';
-import { log, printJson } from './lib/terminal/log.ts';
+import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
+import { verifyAll } from './lib/verify/all.ts';
 import { printResults, reportOf } from './lib/verify/text.ts';
-import { type VerifyRequest, type VerifyResult, verifyStore } from './lib/verify/verify.ts';
+import type { VerifyRequest } from './lib/verify/verify.ts';
 
 const help = `
 verify [KEY]  [--copy NAME] [--all] [--as-of TIME] [--json]
@@ -57,18 +54,9 @@ await verb({
       intervalMs: VERIFY_SCHEDULE === 'off' ? 7 * 86_400_000 : VERIFY_SCHEDULE.longestIntervalMs(),
       ...(wanted === undefined ? {} : { wanted }),
     };
-    const results = await reported(config.values, 'verify', { reportOf }, async () => {
-      const found: VerifyResult[] = [];
-      for (const store of meant) {
-        const others = every.filter((other) => other !== store);
-        const past = asOf && {
-          ...store,
-          repository: readTogether({ primary: store, copies: [] }, { from: PRIMARY, asOf }),
-        };
-        found.push(await verifyOne(config, past ?? store, others, request, signal));
-      }
-      return found;
-    });
+    const results = await reported(config.values, 'verify', { reportOf }, () =>
+      verifyAll(config, { every, meant }, request, signal),
+    );
     if (wanted !== undefined && results.every(({ read, error }) => read === 0 && error === undefined)) {
       throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
         hint: `${command('list')} shows the keys.`,
@@ -81,29 +69,3 @@ await verb({
     return results.some(({ damaged, error }) => damaged.length > 0 || error !== undefined) ? EXIT.failed : EXIT.stale;
   },
 });
-
-/** A store that cannot be read is data: the others are read all the same. */
-async function verifyOne(
-  config: Config,
-  store: Store,
-  others: readonly Store[],
-  request: VerifyRequest,
-  signal: AbortSignal,
-): Promise<VerifyResult> {
-  const now = new Date();
-  const started = Date.now();
-  try {
-    return await verifyStore(store, others, request, now, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof OperatorError && error.exitCode === EXIT.usage) throw error;
-    const isLate = store.name !== PRIMARY && isAway(error) && tooLongAway(config, store, now) === undefined;
-    if (isLate) log.info(`${store.name} is away: ${messageOf(error)}`);
-    else log.error(`${store.name} could not be read back: ${messageOf(error)}`);
-    return {
-      ...{ name: store.name, ok: isLate, reasons: [], read: 0, readBytes: 0, damaged: [], protection: null },
-      ...{ rewritten: [], durationMs: Date.now() - started, record: null },
-      error: `${messageOf(error)}${error instanceof OperatorError ? ` ${error.hint}` : ''}`.trim(),
-    };
-  }
-}

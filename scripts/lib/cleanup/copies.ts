@@ -1,7 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { tooLongAway } from '../copy/away.ts';
-import { isAway, type Store } from '../copy/stores.ts';
-import { messageOf } from '../errors.ts';
+import { failureOf } from '../copy/away.ts';
+import type { Store } from '../copy/stores.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { planRetention, type RetentionPlan } from '../repository/retention.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
@@ -42,15 +41,9 @@ export async function cleanUpCopies(
       results.push(await cleanUpCopy(store));
     } catch (error) {
       signal.throwIfAborted();
-      const why = isAway(error) ? tooLongAway(config, store, now) : '';
-      log[why === undefined ? 'info' : 'error'](`${store.name} could not be cleaned up: ${messageOf(error)}`);
-      results.push({
-        name: store.name,
-        plan: NO_PLAN,
-        failures: [],
-        skipped: messageOf(error),
-        ok: why === undefined,
-      });
+      const { isLate, message } = failureOf(config, store, error, now);
+      log[isLate ? 'info' : 'error'](`${store.name} could not be cleaned up: ${message}`);
+      results.push({ name: store.name, plan: NO_PLAN, failures: [], skipped: message, ok: isLate });
     }
   }
   return results;

@@ -8,7 +8,7 @@ import type { Inventory, StoredBackup } from '../repository/inventory.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
-import { heldBackups, noteHeld, tooLongAway } from './away.ts';
+import { failureOf, heldBackups, noteHeld } from './away.ts';
 import { copyLog, type LogCopied } from './log.ts';
 import { planCopy } from './plan.ts';
 import { isAway, type Store } from './stores.ts';
@@ -106,15 +106,14 @@ async function copyTo(
     });
   } catch (error) {
     signal.throwIfAborted();
-    const why = isAway(error) ? tooLongAway(config, to, now) : '';
-    if (why === undefined) {
-      log.info(`${to.name} is away, and late: ${messageOf(error)}`);
-      return ended({ ok: true, isAway: true, error: messageOf(error) });
-    }
-    const hint = error instanceof OperatorError && error.hint !== '' ? ` ${error.hint}` : '';
-    const text = `${messageOf(error)}${why === '' ? '' : ` (${why})`}.${hint}`;
-    log.error(`copy to ${to.name} failed: ${text}`);
-    return ended({ ok: false, isAway: isAway(error), error: text });
+    const failure = failureOf(config, to, error, now);
+    if (failure.isLate) log.info(`${to.name} is away, and late: ${failure.message}`);
+    else log.error(`copy to ${to.name} failed: ${failure.text}`);
+    return ended({
+      ok: failure.isLate,
+      isAway: failure.isAway,
+      error: failure.isLate ? failure.message : failure.text,
+    });
   }
 }
 

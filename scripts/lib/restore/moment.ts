@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.ts';
-import { startLimit } from '../deadline.ts';
 import { folderPrefix } from '../engines/database/throwaway.ts';
 import { type Connection, connect } from '../engines/postgres/server/connection.ts';
 import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts';
@@ -19,7 +18,7 @@ import type { Repository } from '../repository/repository.ts';
 import type { DatabaseSource } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import { beginMomentDump } from './moment-dump.ts';
-import { putInPlace, type RestoreResult, type Times } from './put-in-place.ts';
+import { inItsTime, putInPlace, type RestoreResult, type Times } from './put-in-place.ts';
 import { type MomentRequest, selectTarget } from './request.ts';
 
 /**
@@ -33,9 +32,7 @@ export async function restoreMoment(
   request: MomentRequest,
   outer: AbortSignal,
 ): Promise<RestoreResult> {
-  const started = Date.now();
-  const { signal, stop } = startLimit(outer, config.limits.restore, 'the restore');
-  return bringBack(config, repository, request, { started, signal, outer, stop }).finally(stop);
+  return inItsTime(config, outer, (times) => bringBack(config, repository, request, times));
 }
 
 async function bringBack(

@@ -1,6 +1,6 @@
 import { dump } from '../backup/dump.ts';
 import type { Config } from '../config/config.ts';
-import { withTimeout } from '../deadline.ts';
+import { startLimit, withTimeout } from '../deadline.ts';
 import type { RestoreSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
@@ -62,6 +62,17 @@ export interface Times {
   readonly outer: AbortSignal;
   /** Once the restored database is in place its time no longer counts. */
   stop(): void;
+}
+
+/** Runs a restore within RESTORE_TIMEOUT. @throws OperatorError TIMEOUT, as `outer` aborts, as the restore throws */
+export async function inItsTime(
+  config: Config,
+  outer: AbortSignal,
+  restore: (times: Times) => Promise<RestoreResult>,
+): Promise<RestoreResult> {
+  const started = Date.now();
+  const { signal, stop } = startLimit(outer, config.limits.restore, 'the restore');
+  return restore({ started, signal, outer, stop }).finally(stop);
 }
 
 /** What is to be put in place, wherever it comes from. */

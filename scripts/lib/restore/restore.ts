@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { startLimit, withTimeout } from '../deadline.ts';
+import { withTimeout } from '../deadline.ts';
 import type { UndoResult } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { withLocalNote } from '../machine/local-lock.ts';
@@ -9,7 +9,7 @@ import { describeChanges } from '../repository/contents.ts';
 import type { Repository } from '../repository/repository.ts';
 import { log } from '../terminal/log.ts';
 import { foundElsewhere } from './mend.ts';
-import { putInPlace, type RestoreResult, type Times } from './put-in-place.ts';
+import { inItsTime, putInPlace, type RestoreResult, type Times } from './put-in-place.ts';
 import { type Found, findRequested, type RestoreRequest, selectTarget } from './request.ts';
 
 export type { RestoredMoment, RestoreResult } from './put-in-place.ts';
@@ -24,9 +24,7 @@ export async function restore(
   request: RestoreRequest,
   outer: AbortSignal,
 ): Promise<RestoreResult> {
-  const started = Date.now();
-  const { signal, stop } = startLimit(outer, config.limits.restore, 'the restore');
-  return bringBack(config, repository, request, { started, signal, outer, stop }).finally(stop);
+  return inItsTime(config, outer, (times) => bringBack(config, repository, request, times));
 }
 
 async function bringBack(

@@ -1,8 +1,7 @@
 import type { Config } from '../config/config.ts';
-import { noteHeld, tooLongAway } from '../copy/away.ts';
+import { failureOf, noteHeld } from '../copy/away.ts';
 import { lagMs, planCopy } from '../copy/plan.ts';
-import { isAway, PRIMARY, type Store } from '../copy/stores.ts';
-import { messageOf } from '../errors.ts';
+import { PRIMARY, type Store } from '../copy/stores.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Inventory } from '../repository/inventory.ts';
 import type { VerifyRecord } from '../repository/verify-record.ts';
@@ -78,16 +77,15 @@ export async function copyStatus(look: StoreLook, store: Store, primary: Invento
     });
   } catch (error) {
     signal.throwIfAborted();
-    const why = isAway(error) ? tooLongAway(config, store, now) : '';
-    const said = why ? `${messageOf(error)} (${why})` : messageOf(error);
+    const failure = failureOf(config, store, error, now);
     return {
       ...NOTHING_KNOWN,
       name: store.name,
       description: store.repository.description,
-      isAway: isAway(error),
-      ok: why === undefined,
-      reasons: why === undefined ? [] : [said],
-      warnings: why === undefined ? [`away, and late: ${said}`] : [],
+      isAway: failure.isAway,
+      ok: failure.isLate,
+      reasons: failure.isLate ? [] : [failure.message],
+      warnings: failure.isLate ? [`away, and late: ${failure.message}`] : [],
     };
   }
 }

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { PRIMARY, type Store } from '../copy/stores.ts';
+import type { Store } from '../copy/stores.ts';
 import { backupItem, digestOf } from '../copy/transfer.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
@@ -8,7 +7,8 @@ import type { VerifyRecord } from '../repository/verify-record.ts';
 import { log } from '../terminal/log.ts';
 import { startProgress } from '../terminal/progress.ts';
 import { planVerify, WITHIN_MS } from './plan.ts';
-import { type Protecting, protectionReasons } from './protection.ts';
+import { protectionReasons } from './protection.ts';
+import { NOTHING_TRIED, tryProtection } from './try-protection.ts';
 
 /** What to read back. */
 export interface VerifyRequest {
@@ -94,8 +94,6 @@ export async function verifyStore(
   };
 }
 
-const NOTHING_TRIED: Protecting = { protection: null, newestLock: null, rewritten: [], sameAs: null };
-
 function chosenBackups(
   { backups }: Inventory,
   records: readonly VerifyRecord[],
@@ -167,71 +165,6 @@ async function damageOf(
   }
 }
 
-/** What could be destroyed with our keys, and whether somebody has. */
-async function tryProtection(
-  { name, repository }: Store,
-  others: readonly Store[],
-  newest: StoredBackup | undefined,
-  signal: AbortSignal,
-): Promise<Protecting> {
-  const { objects } = repository;
-  const canary = `canary/${new Date().toISOString().slice(0, 10)}-${randomBytes(8).toString('hex')}`;
-  const rewritten: string[] = [];
-  try {
-    const protection = await objects.probe(canary, { signal });
-    const sameAs = await findElsewhere(name, objects, others, signal);
-    for await (const key of objects.rewritten?.('', { signal }) ?? [])
-      if (!key.startsWith('canary/')) rewritten.push(key);
-    const lock = newest && (await objects.lockOf?.(newest.objects.at(-1) ?? '', { signal }).catch(() => undefined));
-    return {
-      protection: {
-        isDeletable: protection.isDeletable,
-        isOverwritable: protection.isOverwritable,
-        keepsVersions: protection.keepsVersions,
-        lock: shown(protection.lock),
-        refusal: protection.refusal,
-      },
-      newestLock: shown(lock),
-      rewritten,
-      sameAs,
-    };
-  } catch (error) {
-    signal.throwIfAborted();
-    log.warn(`${name}: what these keys could destroy was not found out: ${messageOf(error)}`);
-    return { ...NOTHING_TRIED, rewritten };
-  }
-}
-
-function shown(lock: { mode: 'compliance' | 'governance'; until: Date } | undefined) {
-  return lock ? { mode: lock.mode, until: lock.until.toISOString() } : null;
-}
-
-/** The store under another name in which what is put here is found: it is the same one. */
-async function findElsewhere(
-  name: string,
-  objects: Store['repository']['objects'],
-  others: readonly Store[],
-  signal: AbortSignal,
-): Promise<string | null> {
-  if (name === PRIMARY || others.length === 0) return null;
-  const mark = `canary/same-${randomBytes(12).toString('hex')}`;
-  await objects.put(mark, once(Buffer.from('whose is this?\n')), { signal });
-  try {
-    for (const other of others) {
-      try {
-        for await (const { key } of other.repository.objects.list(mark, { signal }))
-          if (key === mark) return other.name;
-      } catch {
-        // one that is away cannot be this one, which is not
-        signal.throwIfAborted();
-      }
-    }
-    return null;
-  } finally {
-    await objects.remove([mark], { signal });
-  }
-}
-
 async function keep({ name, repository }: Store, record: VerifyRecord, signal: AbortSignal): Promise<string | null> {
   try {
     return await repository.keepVerified(record, signal);
@@ -240,8 +173,4 @@ async function keep({ name, repository }: Store, record: VerifyRecord, signal: A
     log.warn(`the record of ${name} could not be written, so status will not show it: ${messageOf(error)}`);
     return null;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

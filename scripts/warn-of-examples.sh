@@ -1,1 +1,0 @@
-make/warn-of-examples.sh
