@@ -27,7 +27,8 @@ const coming = (...sights: SlotSight[]) => {
 
 test('a record that was just written, and is stored a moment later, is not taken for a log that lags', async () => {
   const first = sight(1000n, 640n);
-  const seen = await onceStored(first, coming(first, sight(5000n, 1000n)), signal, quick);
+  const patient = { ...quick, patienceMs: 60_000 };
+  const seen = await onceStored(first, coming(first, sight(5000n, 1000n)), signal, patient);
   assert.deepEqual(
     { lag: seen.flushed - (seen.restartLsn ?? 0n), retained: seen.retainedBytes, at: seen.at },
     { lag: 0n, retained: 0, at: first.at },
