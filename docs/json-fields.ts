@@ -5,8 +5,8 @@ import type { copyRow as copyDecided, row as decided } from '../scripts/lib/clea
 import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
+import type { row as listed } from '../scripts/lib/list/list.ts';
 import type { pitrRow } from '../scripts/lib/list/pitr.ts';
-import type { row as listed } from '../scripts/lib/list/text.ts';
 import type { MarkResult } from '../scripts/lib/moment/mark.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';

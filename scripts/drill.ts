@@ -1,13 +1,12 @@
 #!/usr/bin/env tsx
 import { PRIMARY } from './lib/copy/stores.ts';
 import { readTogether } from './lib/copy/together.ts';
-import { type DrillResult, drill } from './lib/drill/drill.ts';
-import { printResult, reportOf } from './lib/drill/text.ts';
+import type { DrillResult } from './lib/drill/drill.ts';
 import { copyInTurn } from './lib/drill/turn.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
-import { timeOf } from './lib/restore/request.ts';
 import { log, printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
@@ -44,9 +43,12 @@ await verb({
       ...(options.source === undefined ? {} : { source: options.source }),
     };
   },
-  run: async ({ config, stores, json, signal }, { readFrom, ...request }) => {
+  run: async ({ config, storesFrom, json, signal }, { readFrom, ...request }) => {
     const { from, asOf } = readFrom;
-    const opened = await stores(from === undefined || from === PRIMARY ? [] : [from]);
+    // --help and a wrong option need neither
+    const { drill } = await import('./lib/drill/drill.ts');
+    const { printResult, reportOf } = await import('./lib/drill/text.ts');
+    const opened = await storesFrom(from);
     const results = await reported(config.values, 'drill', { reportOf }, async () => {
       if (asOf !== undefined) {
         const past = await drill(config, readTogether(opened, { from: from ?? PRIMARY, asOf }), request, signal);

@@ -1,12 +1,7 @@
 #!/usr/bin/env tsx
-import { PRIMARY } from './lib/copy/stores.ts';
-import { readTogether } from './lib/copy/together.ts';
-import { sourceFilter } from './lib/engines/sources.ts';
 import { EXIT } from './lib/errors.ts';
-import type { Backup } from './lib/repository/catalog.ts';
-import { storedOrder } from './lib/repository/keys-of.ts';
-import { timeOf } from './lib/restore/request.ts';
 import { printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
@@ -40,8 +35,8 @@ await verb({
       asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
     },
   }),
-  run: async ({ config, repository, stores, json, signal }, { source, isPitr, readFrom }) => {
-    const { from } = readFrom;
+  run: async ({ config, repository, storesFrom, json, signal }, { source, isPitr, readFrom }) => {
+    // each is loaded when it is wanted: this verb is run more often than any other
     const isOfLogs = isPitr || (!json && source === undefined && config.servers.length > 0);
     const logs = isOfLogs ? await (await import('./lib/log/server-log.ts')).logsIn(repository, signal) : [];
     const { pitrRow, printPitr } = await import('./lib/list/pitr.ts');
@@ -50,30 +45,15 @@ await verb({
       else printPitr(logs);
       return EXIT.done;
     }
-    const opened = await stores(from === undefined || from === PRIMARY ? [] : [from]);
-    const together = readTogether(opened, readFrom);
-    const all = await together.backups(signal);
-    const isMeant = sourceFilter(source, config.sources, all);
-    const backups = all.filter((backup) => isMeant(backup.source));
-    // what measures the width of text takes a third of this verb's start
-    const { printTable, row } = await import('./lib/list/text.ts');
-    const only = from ?? PRIMARY;
-    const rows = backups.map((backup) => {
-      const holders = together.holders(lastKeyOf(backup));
-      return row(backup, config, holders.length === 0 ? [only] : holders);
-    });
-    if (json) printJson(rows);
+    const { listBackups } = await import('./lib/list/list.ts');
+    const listed = await listBackups(config, await storesFrom(readFrom.from), { source, readFrom }, signal);
+    if (json) printJson(listed.rows);
     else {
-      const why = new Map<string, string | undefined>();
-      for (const backup of backups) if (backup.isHeld) why.set(backup.key, await together.whyHeld(backup, signal));
-      printTable(backups, { where: together.description, rows, why, hasCopies: config.copies.length > 0 });
+      // what measures the width of text takes a third of this verb's start
+      const { printTable } = await import('./lib/list/text.ts');
+      printTable(listed.backups, { ...listed, why: await listed.whyHeld(), hasCopies: config.copies.length > 0 });
       printPitr(logs);
     }
     return EXIT.done;
   },
 });
-
-/** The object that says that a backup is whole: a store that has it has the backup. */
-function lastKeyOf(backup: Backup): string {
-  return storedOrder(backup).at(-1) ?? backup.key;
-}

@@ -1,13 +1,11 @@
 #!/usr/bin/env tsx
-import { PRIMARY } from './lib/copy/stores.ts';
 import { readTogether } from './lib/copy/together.ts';
 import { EXIT } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
-import { restoreMoment } from './lib/restore/moment.ts';
-import { readRequest, timeOf } from './lib/restore/request.ts';
-import { restore, undo } from './lib/restore/restore.ts';
+import { readRequest } from './lib/restore/request.ts';
 import { printResult, reportOf } from './lib/restore/text.ts';
 import { printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
@@ -71,19 +69,21 @@ await verb({
       asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
     },
   }),
-  run: async ({ config, stores, json, signal }, request) => {
+  run: async ({ config, storesFrom, json, signal }, request) => {
+    // --help and a wrong option do not need it
+    const { restore, undo } = await import('./lib/restore/restore.ts');
     if (request.verb === 'undo') {
       const result = await undo(config, request.source, signal);
       if (json) printJson(result);
       return EXIT.done;
     }
-    const { from } = request.readFrom;
-    const together = readTogether(await stores(from === undefined || from === PRIMARY ? [] : [from]), request.readFrom);
-    const result = await reported(config.values, 'restore', { reportOf }, () =>
-      request.verb === 'moment'
-        ? restoreMoment(config, together, request, signal)
-        : restore(config, together, request, signal),
-    );
+    const together = readTogether(await storesFrom(request.readFrom.from), request.readFrom);
+    const result = await reported(config.values, 'restore', { reportOf }, async () => {
+      if (request.verb === 'restore') return restore(config, together, request, signal);
+      // what recovers a server takes longer to load than the rest together
+      const { restoreMoment } = await import('./lib/restore/moment.ts');
+      return restoreMoment(config, together, request, signal);
+    });
     if (json) printJson(result);
     else printResult(result);
     // what is in place and open to others than before, or owned by another, is not done

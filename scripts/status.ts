@@ -1,8 +1,5 @@
 #!/usr/bin/env tsx
 import { EXIT, OperatorError } from './lib/errors.ts';
-import { readHealth } from './lib/status/health.ts';
-import { statusMetrics } from './lib/status/metrics.ts';
-import { readStatus } from './lib/status/status.ts';
 import { print, printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
 
@@ -34,16 +31,18 @@ await verb({
     return { prometheus, health };
   },
   run: async ({ config, repository, stores, json, signal }, { prometheus, health }) => {
+    // each is loaded when it is wanted: --health is run every minute
     if (health) {
+      const { readHealth } = await import('./lib/status/health.ts');
       const reasons = await readHealth(config, repository, new Date(), signal);
       for (const reason of reasons) print(reason);
       return reasons.length === 0 ? EXIT.done : EXIT.stale;
     }
+    const { readStatus } = await import('./lib/status/status.ts');
     const status = await readStatus(config, await stores(), new Date(), signal);
     if (json) printJson(status);
-    else if (prometheus) print(statusMetrics(status));
+    else if (prometheus) print((await import('./lib/status/metrics.ts')).statusMetrics(status));
     else {
-      // what measures the width of text takes a third of this verb's start, which --health repeats every minute
       const { statusTable } = await import('./lib/status/table.ts');
       print(statusTable(status));
     }

@@ -1,9 +1,9 @@
 #!/usr/bin/env tsx
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { reported } from './lib/notify/reporting.ts';
-import { timeOf } from './lib/restore/request.ts';
 import { command } from './lib/terminal/hints.ts';
 import { printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 import { verifyAll } from './lib/verify/all.ts';
 import { printResults, reportOf } from './lib/verify/text.ts';

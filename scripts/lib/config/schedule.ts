@@ -54,29 +54,35 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
       longestIntervalMs: () => everyMs,
     };
   }
-  const cron = new Cron(cronerFields(isShortcut(ofelia) ? SHORTCUTS[ofelia] : ofelia), {
-    timezone: timeZone,
-    paused: true,
-  });
+  const fields = isShortcut(ofelia) ? SHORTCUTS[ofelia] : ofelia;
+  // without a time zone there are no rules to ask for at every step
+  const clock = timeZone === 'UTC' ? { utcOffset: 0 } : { timezone: timeZone };
+  let made: Cron | undefined;
+  // every verb reads all schedules, and most verbs ask none of them
+  const cron = () => {
+    made ??= new Cron(cronerFields(fields), { ...clock, paused: true });
+    return made;
+  };
   let longestMs: number | undefined;
-  if (!cron.nextRun()) throw new Error('there is no such day: it would never run');
+  const [, , , days = ''] = fields.split(' ');
+  if (!/^[*?]/.test(days) && !cron().nextRun()) throw new Error('there is no such day: it would never run');
   return {
     text,
     ofelia,
     everyMs: undefined,
     next: (from) => {
-      let next = cron.nextRun(from);
-      while (next && !cron.match(next)) next = cron.nextRun(next);
+      let next = cron().nextRun(from);
+      while (next && !cron().match(next)) next = cron().nextRun(next);
       return next ?? undefined;
     },
     lastDue: (since, until) => {
       // what comes next counts only times after its start
-      let [last] = cron.previousRuns(1, new Date(until.getTime() + 1_000));
-      while (last && last > since && !cron.match(last)) [last] = cron.previousRuns(1, last);
+      let [last] = cron().previousRuns(1, new Date(until.getTime() + 1_000));
+      while (last && last > since && !cron().match(last)) [last] = cron().previousRuns(1, last);
       return last && last > since && last <= until ? last : undefined;
     },
     longestIntervalMs: () => {
-      longestMs ??= longestGapMs(cron);
+      longestMs ??= longestGapMs(cron());
       return longestMs;
     },
   };

@@ -4,9 +4,7 @@ import { withTimeout } from '../deadline.ts';
 import { removeLeftServers } from '../engines/database/throwaway.ts';
 import type { Rehearsal } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
-import { expandSources } from '../engines/sources.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { readsFormat } from '../formats.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
@@ -16,7 +14,7 @@ import type { Manifest } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import { load } from '../restore/load.ts';
 import { beginProof } from '../restore/proof.ts';
-import { type Source, sourceNamed, standIn } from '../source.ts';
+import type { Source } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import {
   addProof,
@@ -29,13 +27,7 @@ import {
   tableRows,
 } from './findings.ts';
 import { checkInvariants, readInvariants } from './invariants.ts';
-import { drillServer } from './server.ts';
-
-/** Which backups to rehearse: one by key, or the latest of each source or of one. */
-export interface DrillRequest {
-  readonly wanted?: string;
-  readonly source?: string;
-}
+import { type DrillRequest, selectDrills } from './select.ts';
 
 /** What came of one backup's drill, and the key of its record; null when that could not be written. */
 export type DrillResult = DrillRecord & { readonly record: string | null };
@@ -77,80 +69,16 @@ export async function drill(
     for (const server of request.wanted === undefined && request.source === undefined ? config.servers : []) {
       const what = `the drill of ${server.name}`;
       const record = await withLocalLock(directory, rehearsalLock(drillOfServer(server.name)), () =>
-        withTimeout(signal, config.limits.restore, what, (limited) =>
-          drillServer({ config, repository, server, directory, signal: limited }, signal),
-        ),
+        withTimeout(signal, config.limits.restore, what, async (limited) => {
+          // where no log is taken, what recovers a server is not loaded: it takes longer than the rest together
+          const { drillServer } = await import('./server.ts');
+          return drillServer({ config, repository, server, directory, signal: limited }, signal);
+        }),
       );
       results.push({ ...record, record: await keep(config, repository, record) });
       signal.throwIfAborted();
     }
     return results;
-  });
-}
-
-interface Selected {
-  readonly source: Source;
-  readonly backup?: Backup;
-  readonly problem?: string;
-}
-
-async function selectDrills(
-  config: Config,
-  repository: Repository,
-  request: DrillRequest,
-  signal: AbortSignal,
-): Promise<Selected[]> {
-  const backups = await repository.backups(signal);
-  if (request.wanted !== undefined && request.wanted !== 'latest') {
-    const backup = repository.select(backups, { wanted: request.wanted });
-    return [{ source: await sourceOf(config, repository, { backup, named: request.source }, signal), backup }];
-  }
-  const known = await expandSources(config.sources, signal);
-  const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
-  if (wanted.length === 0) {
-    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(request.source)}`, {
-      hint: `Configured: ${known.map(({ source }) => source.name).join(', ')}.`,
-    });
-  }
-  return wanted.map(({ source, problem }) => {
-    const backup = backups.find((candidate) => candidate.source === source.name && candidate.kind === 'backup');
-    return { source, ...(backup ? { backup } : {}), ...(problem === undefined ? {} : { problem }) };
-  });
-}
-
-/**
- * A backup's own source, or for one that is no longer configured a stand-in of the same engine: the throwaway server
- * needs no more. Which engine that is, its manifest says; without one, the source that the operator names, or the only
- * engine that is configured for dumps of its format.
- */
-async function sourceOf(
-  config: Config,
-  repository: Repository,
-  { backup, named }: { backup: Backup; named: string | undefined },
-  signal: AbortSignal,
-): Promise<Source> {
-  // one that cannot be read is the drill's own finding
-  const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
-  const reads = ({ engine }: Source) => (manifest ? engine === manifest.engine : readsFormat(engine, backup.format));
-  const own = sourceNamed(config.sources, named ?? backup.source);
-  if (own && reads(own)) return named === undefined ? own : standIn(own, backup.source);
-  if (named !== undefined && !own)
-    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(named)}`, {
-      hint: `Configured: ${config.sources.map(({ name }) => name).join(', ')}.`,
-    });
-  const readers = config.sources.filter(reads);
-  const [reader] = readers;
-  if (reader && readers.every(({ engine }) => engine === reader.engine)) {
-    return standIn(reader, backup.source);
-  }
-  if (reader) {
-    const engines = [...new Set(readers.map(({ engine }) => engine))].join(' or ');
-    throw new OperatorError('USAGE', `${backup.key} has no manifest, so it is not known whether it is of ${engines}`, {
-      hint: `Name a source of its kind: drill KEY --source ${readers.map(({ name }) => name).join(' or ')}.`,
-    });
-  }
-  throw new OperatorError('CONFIG', `${backup.key} belongs to a kind of source that is not configured`, {
-    hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
   });
 }
 

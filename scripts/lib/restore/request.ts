@@ -1,5 +1,3 @@
-import { isValid } from 'date-fns/isValid';
-import { parseISO } from 'date-fns/parseISO';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
 import { FORMATS, readsFormat } from '../formats.ts';
@@ -10,6 +8,7 @@ import type { Repository } from '../repository/repository.ts';
 import { type Source, sourceNamed } from '../source.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
+import { timeOf } from '../terminal/read-time.ts';
 
 /** What the operator asked for. */
 export interface RestoreRequest {
@@ -82,15 +81,6 @@ export function readRequest(
   };
   if (target !== undefined) return { verb: 'moment', target, ...how };
   return { verb: 'restore', wanted: wanted ?? '', ...(at === undefined ? {} : { at: timeOf(at) }), ...how };
-}
-
-/** A time as people write it: a date alone is its midnight, and without a zone it is UTC. 30 February is none. */
-export function timeOf(text: string, option = '--at'): Date {
-  const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text);
-  const iso = text.trim().replace(' ', 'T');
-  const time = parseISO(hasZone ? iso : `${iso.includes('T') ? iso : `${iso}T00:00:00`}Z`);
-  if (!isValid(time)) throw usage(`${option} ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
-  return time;
 }
 
 function usage(message: string): OperatorError {

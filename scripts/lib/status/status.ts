@@ -16,7 +16,7 @@ import { drifts } from './drifts.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 import { protectionSentence } from './sentence.ts';
-import { readServers, type ServerStatus } from './servers.ts';
+import type { ServerStatus } from './servers.ts';
 
 /** How one source stands. */
 export interface SourceStatus {
@@ -92,7 +92,11 @@ export async function readStatus(
     ),
   );
   const jobs = readJobs(config, now);
-  const servers = await readServers({ config, repository, now, signal }, drills);
+  // where no log is taken, what asks servers is not loaded
+  const servers =
+    config.servers.length === 0
+      ? []
+      : await (await import('./servers.ts')).readServers({ config, repository, now, signal }, drills);
   const look = { config, now, signal };
   const ofPrimary = await primaryStatus(look, primary, inventory);
   const ofCopies = await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory)));

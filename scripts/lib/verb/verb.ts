@@ -1,10 +1,10 @@
 import type { ParseArgsConfig } from 'node:util';
-import { type Config, loadConfig } from '../config/config.ts';
-import { openCopies, primaryStore, type Store } from '../copy/stores.ts';
+import type { Config } from '../config/config.ts';
+import type { Store } from '../copy/stores.ts';
 import type { ExitCode } from '../errors.ts';
 import { type JobName, withJobNote } from '../machine/job-notes.ts';
 import { giveWay } from '../machine/priority.ts';
-import { openRepository, type Repository } from '../repository/repository.ts';
+import type { Repository } from '../repository/repository.ts';
 import { type Invocation, main, type Verb } from '../terminal/main.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
@@ -20,12 +20,20 @@ export interface RepositoryVerb<O extends Options, R> extends Omit<Verb<O>, 'run
   run(run: Run, request: R): Promise<ExitCode>;
 }
 
+/** The primary store, and copies. */
+export interface Stores {
+  readonly primary: Store;
+  readonly copies: readonly Store[];
+}
+
 /** What a verb works with. */
 export interface Run {
   readonly config: Config;
   readonly repository: Repository;
   /** The primary store, and the copies: all, or those that are named. @throws OperatorError USAGE for one that is none */
-  stores(names?: readonly string[]): Promise<{ primary: Store; copies: readonly Store[] }>;
+  stores(names?: readonly string[]): Promise<Stores>;
+  /** As `--from` has it: all stores, or beside the primary one the copy that it names. @throws OperatorError USAGE */
+  storesFrom(from: string | undefined): Promise<Stores>;
   readonly json: boolean;
   /** Aborts on SIGTERM, SIGINT and SIGHUP. */
   readonly signal: AbortSignal;
@@ -38,6 +46,12 @@ export async function verb<O extends Options, R>(definition: RepositoryVerb<O, R
     run: (invocation) =>
       withJobNote(definition.job, async () => {
         const request = definition.request(invocation);
+        // --help and a wrong option need none of this
+        const [{ loadConfig }, { openCopies, PRIMARY, primaryStore }, { openRepository }] = await Promise.all([
+          import('../config/config.ts'),
+          import('../copy/stores.ts'),
+          import('../repository/repository.ts'),
+        ]);
         const config = loadConfig();
         if (definition.isHeavy) giveWay(config.values.BACKUP_NICE);
         const repository = await openRepository(config.repository);
@@ -47,9 +61,10 @@ export async function verb<O extends Options, R>(definition: RepositoryVerb<O, R
           opened.push(...copies);
           return { primary: primaryStore(config, repository), copies };
         };
+        const storesFrom = (from: string | undefined) => stores(from === undefined || from === PRIMARY ? [] : [from]);
         try {
           const { json, signal } = invocation;
-          return await definition.run({ config, repository, stores, json, signal }, request);
+          return await definition.run({ config, repository, stores, storesFrom, json, signal }, request);
         } finally {
           repository.close();
           for (const copy of opened) copy.repository.close();

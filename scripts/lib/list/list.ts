@@ -1,0 +1,73 @@
+import type { Config } from '../config/config.ts';
+import { PRIMARY, type Store } from '../copy/stores.ts';
+import { type ReadFrom, readTogether } from '../copy/together.ts';
+import { sourceFilter } from '../engines/sources.ts';
+import { FORMATS } from '../formats.ts';
+import type { Backup } from '../repository/catalog.ts';
+import { storedOrder } from '../repository/keys-of.ts';
+import { placeOf, sourceNamed } from '../source.ts';
+
+/** What is stored, the newest first. */
+export interface Listed {
+  /** The description of the storage. */
+  readonly where: string;
+  readonly backups: readonly Backup[];
+  /** One a backup, in the same order. */
+  readonly rows: readonly ReturnType<typeof row>[];
+  /** Why those that are held are, by key. */
+  whyHeld(): Promise<Map<string, string | undefined>>;
+}
+
+/**
+ * Lists the backups of all stores as one, or of one of them.
+ * @throws OperatorError USAGE for a source that is not known, and as the listing fails
+ */
+export async function listBackups(
+  config: Config,
+  stores: { primary: Store; copies: readonly Store[] },
+  { source, readFrom }: { source: string | undefined; readFrom: ReadFrom },
+  signal: AbortSignal,
+): Promise<Listed> {
+  const together = readTogether(stores, readFrom);
+  const all = await together.backups(signal);
+  const isMeant = sourceFilter(source, config.sources, all);
+  const backups = all.filter((backup) => isMeant(backup.source));
+  return {
+    where: together.description,
+    backups,
+    rows: backups.map((backup) => {
+      const holders = together.holders(lastKeyOf(backup));
+      return row(backup, config, holders.length === 0 ? [readFrom.from ?? PRIMARY] : holders);
+    }),
+    async whyHeld() {
+      const why = new Map<string, string | undefined>();
+      for (const backup of backups) if (backup.isHeld) why.set(backup.key, await together.whyHeld(backup, signal));
+      return why;
+    },
+  };
+}
+
+/** The object that says that a backup is whole: a store that has it has the backup. */
+function lastKeyOf(backup: Backup): string {
+  return storedOrder(backup).at(-1) ?? backup.key;
+}
+
+/** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
+export function row(backup: Backup, config: Config, stores: readonly string[]) {
+  const source = sourceNamed(config.sources, backup.source);
+  return {
+    key: backup.key,
+    source: backup.source,
+    database: source ? placeOf(source) : backup.source,
+    engine: source?.engine ?? FORMATS[backup.format].engines[0],
+    kind: backup.kind,
+    createdAt: backup.createdAt.toISOString(),
+    sizeBytes: backup.sizeBytes,
+    manifest: backup.hasManifest,
+    format: backup.format,
+    compression: backup.compression,
+    encrypted: backup.encrypted,
+    held: backup.isHeld,
+    stores,
+  };
+}
