@@ -28,7 +28,7 @@ esac
 
 # a machine that is busy with other things may take its time: what hangs is ended all the same
 timeout_ms=1500000
-concurrency=$(getconf _NPROCESSORS_ONLN)
+processors=$(getconf _NPROCESSORS_ONLN)
 status=0
 started=$SECONDS
 
@@ -38,16 +38,20 @@ node --import tsx docker/backup/make-bundle.ts "$bundle"
 chmod 755 "$bundle"
 export TEST_BUNDLE=$bundle
 
+# those that take longest, which are begun first, so that none of them is left at the end alone
+slow='image|stack|restore|mariadb|round-trip|drill|demo|files|many-sources|folder|moment|mariadb-definitions|bundle'
+
 part() {
-  local name=$1 count=$2 code=0
+  local name=$1 count=$2 code=0 concurrency=$processors
   shift 2
   ((count)) || return 0
   echo
   echo "== $name: $count test files, $((SECONDS - started)) s since the start"
-  # shellcheck disable=SC2068 # none of the paths has a space
-  node --import tsx --test --test-concurrency="$concurrency" --test-timeout="$timeout_ms" \
-    --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter=tap --test-reporter-destination="$results.part" $@ || code=$?
+  # they wait for servers, containers and schedules as much as they compute
+  [[ $name == unit ]] || concurrency=$((processors + 1))
+  # shellcheck disable=SC2046,SC2068 # none of the paths has a space
+  node --import tsx test/run-files.mjs "$name" "$concurrency" "$timeout_ms" "$results.part" \
+    $(printf '%s\n' $@ | grep -E "/($slow)\.test\.ts$"; printf '%s\n' $@ | grep -vE "/($slow)\.test\.ts$") || code=$?
   cat "$results.part" >>"$results"
   rm -f "$results.part"
   ((code == 0)) || status=1

@@ -14,7 +14,7 @@ function partOfPage(name: string): string {
 const parts = {
   'every make target': ['targets', targetsPart],
   'every variable, with what .env.example says of it': ['variables', variablesPart],
-  'what --help of every command prints': ['verbs', verbsPart],
+  'what --help of every command prints': ['verbs', () => verbsPart(process.env.TEST_BUNDLE)],
   'every field that --json prints': ['fields', fieldsPart],
 } as const;
 
