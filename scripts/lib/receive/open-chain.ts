@@ -46,7 +46,7 @@ export async function judgeChain(of: Context, known: Known | undefined): Promise
   const [slot] = slots;
   const before = known?.chain.split('-')[1];
   if (before !== undefined && before !== identity.systemIdentifier) return { cause: 'system' };
-  if (!slot) return { cause: known === undefined ? await causeOfFirst(of) : 'slot-missing' };
+  if (!slot) return { cause: known === undefined ? await causeOfFirst(of) : await causeOfMissing(of, known) };
   if (slot.activePid !== undefined && slot.activePid !== known?.ownPid) {
     throw new OperatorError(
       'LOCKED',
@@ -70,6 +70,13 @@ export async function judgeChain(of: Context, known: Known | undefined): Promise
   return {
     goesOn: { chain: slot.chain, slot: slot.name, timeline, stored, at: mine?.at ?? slot.chain.begunAt },
   };
+}
+
+/** A server that was restored has no slots: they are not in its files. What it then is tells more than that the slot is gone. */
+async function causeOfMissing(of: Context, { timeline, stored }: Known): Promise<ChainCause> {
+  if (timeline !== of.identity.timeline)
+    return (await isSameHistory(of, timeline, stored)) ? 'slot-missing' : 'history';
+  return stored > of.identity.flushed ? 'set-back' : 'slot-missing';
 }
 
 /** A repository that has the server's log already has lost its slot; where it may not be read, it is the first. */

@@ -7,8 +7,10 @@ const SHORT_MS = 1_000;
 export interface Pace {
   /** How long from `now` until what has just begun to come is cut, in milliseconds. */
   delayMs(now: number): number;
-  /** A part was cut because its time had come. */
+  /** A part was cut because its time had come, or another request made that counts as one. */
   cut(now: number): void;
+  /** Whether a request more does not make others wait. */
+  hasSpare(now: number): boolean;
 }
 
 /**
@@ -30,6 +32,10 @@ export function newPace(intervalMs: number, now: number): Pace {
     cut: (at) => {
       count(at);
       tokens -= 1;
+    },
+    hasSpare: (at) => {
+      count(at);
+      return tokens >= 2;
     },
   };
 }

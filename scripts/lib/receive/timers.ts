@@ -11,6 +11,8 @@ const STATUS_EVERY_MS = 10_000;
 const LOOK_EVERY_MS = 5_000;
 /** An idle server's log says nothing: an empty object then tells that there was nothing to say. */
 const HEARTBEAT_EVERY_MS = 300_000;
+/** So soon after the last part is it told that nothing came after it: the moment after the last commit can then be restored. */
+const FIRST_HEARTBEAT_MS = 3_000;
 
 /** The server keeps more log for our slot than it may. */
 export class SlotLimitPassed extends Error {
@@ -41,6 +43,7 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
   failed.catch(() => {});
   let cutTimer: NodeJS.Timeout | undefined;
   let beatAt = Date.now();
+  let hasAdvanced = true;
 
   const tell = () => source.send(standbyStatus(sender.stored, Date.now()));
   const flush = () => {
@@ -64,6 +67,7 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
   };
   sender.onAdvance = () => {
     beatAt = Date.now();
+    hasAdvanced = true;
     tell();
     if (isSynchronous) came();
   };
@@ -71,8 +75,12 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
   const beat = async (sight: SlotSight) => {
     coverage.observe(sight.flushed, sight.at);
     const isCurrent = sight.flushed === sender.stored && cutter.received === sender.stored;
-    if (!isCurrent || Date.now() - beatAt < HEARTBEAT_EVERY_MS) return;
-    beatAt = Date.now();
+    const now = Date.now();
+    const isFirst = hasAdvanced && pace.hasSpare(now);
+    if (!isCurrent || now - beatAt < (isFirst ? FIRST_HEARTBEAT_MS : HEARTBEAT_EVERY_MS)) return;
+    if (isFirst) pace.cut(now);
+    hasAdvanced = false;
+    beatAt = now;
     const at = coverage.reached(sender.stored);
     const { server, store, signal } = settings;
     const place = {

@@ -81,6 +81,9 @@ test('a run goes on behind what is stored, and knows the server by what it store
   assert.throws(() => other.append(BigInt(MIB), changed), OtherBytes);
   // and while it runs, after a connection that was lost
   assert.throws(() => cutter.append(BigInt(MIB), changed), OtherBytes);
+  // it comes again in pieces, each of which holds only some of what is known
+  for (let at = 0; at < 600; at += 50) assert.deepEqual(cutter.append(BigInt(MIB + at), bytesAt(MIB + at, 50)), []);
+  assert.throws(() => cutter.append(BigInt(MIB + 400), changed.subarray(400, 500)), OtherBytes);
   assert.throws(() => cutter.append(BigInt(MIB + 700), bytesAt(0, 1)), /left out/);
 });
 
