@@ -87,6 +87,8 @@ const factsSchema = z.object({
   warnings: z.optional(z.array(z.string())),
   /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
   settings: z.optional(z.record(z.string(), z.string())),
+  /** Which file each table's rows lay in, by which the server's log names it. */
+  tableFiles: z.optional(z.record(z.string(), z.string())),
   /** The position in its server's log that the dumped state is, where it is one: see Snapshot. */
   exactLsn: z.optional(z.string()),
   /** Which server it came from, as that tells itself from every other. */

@@ -6,6 +6,7 @@ import type { Connection } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
 import { systemIdentifier } from '../server/identity.ts';
 import { type Program, versionText } from '../server/programs.ts';
+import { tableFiles } from '../server/table-files.ts';
 import { notRestorable } from './not-restorable.ts';
 import { readServerSettings } from './server-settings.ts';
 
@@ -75,6 +76,7 @@ export async function readFacts(connection: Connection, program: Program, shared
   const names = async (sql: string) => (await connection.query<{ name: string }>(sql)).map((r) => r.name);
   // not in the transaction that the dump is of, where a refusal would be its end
   const identifier = await systemIdentifier(shared);
+  const files = await tableFiles(connection);
   const d = row?.d ?? {};
   const warnings = await notRestorable(connection);
   const dropped = await names(DROPPED);
@@ -97,6 +99,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     eventTriggers: await names(EVENT_TRIGGERS),
     ...(dropped.length > 0 ? { dropped } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
+    ...(files.length > 0 ? { tableFiles: Object.fromEntries(files.map(({ table, file }) => [table, file])) } : {}),
     ...(identifier === undefined ? {} : { systemIdentifier: identifier }),
     databaseBytes: Number(row?.bytes),
     tableBytes: Number(row?.table_bytes),
