@@ -39,6 +39,8 @@ export type Fault =
 
 export interface DoubleOptions {
   fault?: (request: DoubleRequest) => Fault | undefined;
+  /** How many milliseconds later than it could an operation is answered. */
+  delayMs?: (operation: Operation) => number;
   /** What listings are ordered by; the key when unset. */
   listedBy?: (key: string) => string;
   /** What the key may do; everything when unset. */

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 import {
   type DoubleOptions,
@@ -67,6 +68,8 @@ export async function startS3Double(initial: DoubleOptions = {}) {
     requests.push(seen);
 
     const fault = options.fault?.(seen);
+    const delayMs = options.delayMs?.(operation) ?? 0;
+    if (delayMs > 0) await sleep(delayMs);
     if (fault === 'reset') return void request.socket.destroy();
     if (fault === 'hang') return;
     const body = await bodyOf(request);
