@@ -13,10 +13,13 @@ WORDS_OF_drill := FILE SOURCE COPY AS_OF
 WORDS_OF_backup := SOURCE
 WORDS_OF_base := SERVER
 WORDS_OF_mark := NAME SERVER
+WORDS_OF_commits := AT FOR SERVER
 WORDS_OF_list-backups := SOURCE FROM AS_OF
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
 WORDS_OF_restore-undo := SOURCE
+WORDS_OF_restore-server := AT MARK XID LSN INTO SERVER OWNER
+WORDS_OF_restore-server-undo := INTO
 WORDS_OF_copy := FROM COPY
 WORDS_OF_verify := FILE COPY ALL AS_OF
 WORDS_OF_hold := FILE WHY
@@ -53,7 +56,10 @@ override MARK := $(value MARK)
 override XID := $(value XID)
 override LSN := $(value LSN)
 override NAME := $(value NAME)
-export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME
+override FOR := $(value FOR)
+override INTO := $(value INTO)
+override OWNER := $(value OWNER)
+export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME FOR INTO OWNER
 
 # by PATH, as the scripts find it: not every system has it in /bin
 SHELL := bash
@@ -76,6 +82,8 @@ SOURCE_WORD = $(if $(SOURCE),"$$SOURCE")
 SERVER_WORD = $(if $(SERVER),"$$SERVER")
 SERVER_OPTION = $(if $(SERVER),--server="$$SERVER")
 SOURCE_OPTION = $(if $(SOURCE),--source="$$SOURCE")
+INTO_OPTION = $(if $(INTO),--into="$$INTO")
+OWNER_OPTION = $(if $(OWNER),--owner="$$OWNER")
 TO_OPTION = $(if $(TO),--to="$$TO")
 FROM_OPTION = $(if $(FROM),--from="$$FROM")
 AS_OF_OPTION = $(if $(AS_OF),--as-of="$$AS_OF")
@@ -91,7 +99,7 @@ OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark list-backups restore restore-undo cleanup \
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo cleanup \
   cleanup-dry-run drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
@@ -136,6 +144,10 @@ mark: ## Give this moment the NAME=before-migration, to restore to [SERVER=name]
 	@test -n "$$NAME" || { echo 'Which name? make mark NAME=before-migration' >&2; exit 2; }
 	$(VERB) mark $(SERVER_OPTION) -- "$$NAME"
 
+commits: ## What was committed around AT=time: transactions, their rows by table, tables dropped and emptied [FOR=5m] [SERVER=name]
+	@test -n "$$AT" || { echo 'Around which time? make commits AT=2026-11-25T14:03:00Z' >&2; exit 2; }
+	$(VERB) commits $(AT_OPTION) $(if $(FOR),--for="$$FOR") $(SERVER_OPTION)
+
 list-backups: ## Every backup there is, and where it lies [SOURCE=name] [FROM=copy] [AS_OF=time]
 	$(VERB) list $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION)
 
@@ -145,6 +157,12 @@ restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, X
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
+
+restore-server: ## Restore a whole server into its data folder, with the server stopped: to the end of its log, or to AT=time, MARK=name, XID=number or LSN=position [INTO=folder] [SERVER=name] [OWNER=uid:gid]
+	@scripts/make/restore-server.sh $(MOMENT_OPTIONS) $(INTO_OPTION) $(SERVER_OPTION) $(OWNER_OPTION)
+
+restore-server-undo: ## Put the data folder back that the last restore-server replaced, with the server stopped [INTO=folder]
+	@scripts/make/restore-server.sh --undo $(INTO_OPTION)
 
 receive: ## Take the log of the servers (PITR) in the foreground; in Compose the service receiver does it
 	$(VERB) receive

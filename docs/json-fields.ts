@@ -7,9 +7,11 @@ import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
 import type { row as listed } from '../scripts/lib/list/list.ts';
 import type { pitrRow } from '../scripts/lib/list/pitr.ts';
+import type { CommitsResult } from '../scripts/lib/moment/commits.ts';
 import type { MarkResult } from '../scripts/lib/moment/mark.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
+import type { ServerRestoreResult, undoServer } from '../scripts/lib/restore/server.ts';
 import type { Status } from '../scripts/lib/status/status.ts';
 import type { RemoveFailure } from '../scripts/lib/storages/storage.ts';
 import type { VerifyResult } from '../scripts/lib/verify/verify.ts';
@@ -131,6 +133,26 @@ export const JSON_FIELDS = {
     lsn: 'Where in the log.',
     at: "When, by the server's clock.",
   } satisfies Fields<MarkResult>,
+  'commits --json': {
+    server: 'The server whose log was read.',
+    from: 'What was committed from then on',
+    to: 'to then is told.',
+    'transactions[].xid': 'The number of a transaction: `restore --xid` ends with it.',
+    'transactions[].at': "When it was committed, by the server's clock, with microseconds.",
+    'transactions[].lsn': 'Where in the log that stands.',
+    'transactions[].before': 'The moment just before it, for `restore --at`.',
+    'transactions[].tables[].database': 'A database in which it changed rows.',
+    'transactions[].tables[].table': 'The table; null when neither the server nor a dump knows its name.',
+    'transactions[].tables[].inserted': 'Rows inserted,',
+    'transactions[].tables[].updated': 'updated,',
+    'transactions[].tables[].deleted': 'and deleted.',
+    'transactions[].dropped[].database': 'A database in which it dropped a table.',
+    'transactions[].dropped[].table': 'The table; null when no dump knows its name.',
+    'transactions[].emptied[].database': 'A database in which it emptied a table (TRUNCATE).',
+    'transactions[].emptied[].table': 'The table; null when no dump knows its name.',
+    'transactions[].droppedDatabases[]': 'A database that it dropped.',
+    'transactions[].isWhole': 'Whether all of its rows are counted; it may have begun before what was read.',
+  } satisfies Fields<CommitsResult>,
   'cleanup --json': {
     dryRun: 'Whether nothing was deleted.',
     'keep[].key': 'A backup that is kept.',
@@ -257,6 +279,25 @@ export const JSON_FIELDS = {
     restoredFrom: 'The name under which the database that is live again had been kept.',
     keptAs: 'The name under which the database that was live until now is kept.',
   } satisfies Fields<UndoResult>,
+  'restore-server --json': {
+    server: 'The server whose base and log were restored.',
+    key: 'The manifest of the base.',
+    into: 'The data folder.',
+    previous: 'Where the replaced data folder is kept; null when there was none.',
+    systemIdentifier: "What tells this server's data from every other's.",
+    sizeBytes: 'Bytes of the base, unpacked.',
+    durationMs: 'How long it took until the data folder was in place.',
+    'moment.asked': 'The moment that was asked for; null for the end of the log.',
+    'moment.lsn': 'Where in the log it ended.',
+    'moment.lastIn': 'When the last transaction that is in was committed; null when there was none since the base.',
+    'moment.firstOut': 'When the first one that is not in was committed; null when the log has none.',
+    'moment.firstOutXid': 'The number of that transaction.',
+  } satisfies Fields<ServerRestoreResult>,
+  'restore-server --undo --json': {
+    into: 'The data folder.',
+    restoredFrom: 'Where the data folder that is in place again had been kept.',
+    keptAs: 'Where the one that was there until now is kept.',
+  } satisfies Fields<Awaited<ReturnType<typeof undoServer>>>,
   'drill --json': {
     ok: 'Whether every drill passed.',
     'results[].version': 'The version of this record: 1.',

@@ -41,23 +41,6 @@ know_container() {
   fi
 }
 
-options=()
-# Settings of this shell win over .env, as they do without Docker. By their names, so that no value is on a command line.
-hand_over_settings() {
-  local name path
-  for name in $(shell_settings); do
-    if [[ $name == *_FILE && $name != S3_CA_FILE && -n ${!name} ]]; then
-      # a file of this machine, which the container does not see
-      path=${!name}
-      [ -r "$path" ] || stop_with "$name: $path cannot be read"
-      export "${name%_FILE}=$(cat "$path")"
-      options+=(--env "${name%_FILE}" --env "$name=")
-    else
-      options+=(--env "$name")
-    fi
-  done
-}
-
 # Ends the verb in the container, by a name that only it has in its environment, and waits until it has ended: a command
 # of exec outlives its client.
 # shellcheck disable=SC2120 # a trap passes what it takes

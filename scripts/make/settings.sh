@@ -14,6 +14,23 @@ only_settings() {
     sed '/^BACKUP_ENV_FILE$/d' | sort -u
 }
 
+options=()
+# Settings of this shell win over .env, as they do without Docker. By their names, so that no value is on a command line.
+hand_over_settings() {
+  local name path
+  for name in $(shell_settings); do
+    if [[ $name == *_FILE && $name != S3_CA_FILE && -n ${!name} ]]; then
+      # a file of this machine, which the container does not see
+      path=${!name}
+      [ -r "$path" ] || stop_with "$name: $path cannot be read"
+      export "${name%_FILE}=$(cat "$path")"
+      options+=(--env "${name%_FILE}" --env "$name=")
+    else
+      options+=(--env "$name")
+    fi
+  done
+}
+
 # Ends the script for a setting of the shell that `docker compose up` would not hand to the container: the services get what
 # docker-compose.yml names, and the env file. CONFIG is what `docker compose config` says.
 refuse_lost_settings() { # CONFIG

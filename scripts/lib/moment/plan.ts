@@ -14,13 +14,15 @@ export interface MomentPlan {
   readonly manifest: BaseManifest;
   readonly path: LogPath;
   readonly histories: ReadonlyMap<number, string>;
+  /** The log is known to reach the target; else a commit in it that is later has to show it. */
+  readonly isCovered: boolean;
   /** Of the log, raw and as it is stored. */
   readonly logBytes: number;
   readonly storedLogBytes: number;
 }
 
 /** A base with the log that goes on from it. */
-export interface Reach extends Omit<MomentPlan, 'target' | 'server' | 'logBytes'> {
+export interface Reach extends Omit<MomentPlan, 'target' | 'server' | 'logBytes' | 'isCovered'> {
   readonly chain: ChainLog | undefined;
   readonly sizes: ReadonlyMap<string, number>;
 }
@@ -110,14 +112,17 @@ export async function planMoment(log: ServerLog, target: MomentTarget): Promise<
   if (wanted === undefined)
     return { kind: 'no such mark', marks: log.chains.flatMap(({ marks }) => marks.map(({ name }) => name)) };
   let newest: Reach | undefined;
+  let perhaps: Reach | undefined;
   for (const base of log.bases) {
     // its end comes after its beginning, which its key tells
     if (wanted.kind === 'time' && wanted.at !== undefined && base.createdAt > wanted.at) continue;
     const reach = await log.reach(base);
     if (!isAfterBase(wanted, reach)) continue;
-    if (isReached(wanted, reach)) return planOf(log, target, wanted, reach);
+    if (isReached(wanted, reach)) return planOf(log, target, wanted, { ...reach, isCovered: true });
+    if (mayBeReached(wanted, reach)) perhaps ??= reach;
     newest ??= reach;
   }
+  if (perhaps !== undefined) return planOf(log, target, wanted, { ...perhaps, isCovered: false });
   if (newest === undefined) return { kind: 'before the first base' };
   const next = await firstAfter(log, newest);
   return next === undefined ? { kind: 'after the end', reach: newest } : { kind: 'in a gap', reach: newest, next };
@@ -175,7 +180,20 @@ function isReached(wanted: Wanted, { path }: Reach): boolean {
   }
 }
 
-function planOf(log: ServerLog, target: MomentTarget, wanted: Wanted, reach: Reach): MomentPlan {
+/** What a name says of a moment is to the second, and less than the log itself may tell. */
+const TOLD_LESS_MS = 3_000;
+
+function mayBeReached(wanted: Wanted, { path }: Reach): boolean {
+  if (wanted.kind !== 'time' || wanted.at === undefined || path.segments.length === 0 || path.isBroken) return false;
+  return wanted.at.getTime() - path.coverage.getTime() <= TOLD_LESS_MS;
+}
+
+function planOf(
+  log: ServerLog,
+  target: MomentTarget,
+  wanted: Wanted,
+  reach: Reach & { isCovered: boolean },
+): MomentPlan {
   const { chain, sizes, ...rest } = reach;
   const { segmentBytes } = chain ?? { segmentBytes: reach.manifest.walSegmentBytes };
   const path = upTo(reach.path, (segment) => holds(wanted, segment), segmentBytes);
@@ -214,6 +232,7 @@ export async function planEnd(log: ServerLog): Promise<MomentPlan | undefined> {
     ...reach,
     server: log.server,
     target: undefined,
+    isCovered: true,
     logBytes: reach.path.segments.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }

@@ -20,9 +20,9 @@ const MORE_BYTES = 1024 ** 3;
 export const roomFor = ({ manifest }: MomentPlan): number => Math.ceil(manifest.rawBytes * 1.1) + MORE_BYTES;
 
 /** @throws OperatorError NO_SPACE with both figures, CONFIG when the folder cannot be used */
-export async function assertRoomFor(plan: MomentPlan, directory: string): Promise<void> {
+export async function assertRoomFor(plan: MomentPlan, directory: string, what = 'DRILL_DIR'): Promise<void> {
   const { bavail, bsize } = await statfs(directory).catch((error: unknown) => {
-    throw new OperatorError('CONFIG', `DRILL_DIR ${directory} cannot be used: ${messageOf(error)}`);
+    throw new OperatorError('CONFIG', `${what} ${directory} cannot be used: ${messageOf(error)}`);
   });
   const free = bavail * bsize;
   const needed = roomFor(plan);
@@ -30,7 +30,9 @@ export async function assertRoomFor(plan: MomentPlan, directory: string): Promis
   throw new OperatorError(
     'NO_SPACE',
     `${directory} has ${formatBytes(free)} free; recovering ${plan.server} needs about ${formatBytes(needed)}, for the whole server has to fit`,
-    { hint: 'Point DRILL_DIR at a folder with more room, or free some. Nothing was fetched, and nothing touched.' },
+    {
+      hint: `${what === 'DRILL_DIR' ? 'Point DRILL_DIR at a folder with more room, or free some.' : 'Free some, or make the volume larger: what is there is kept beside it.'} Nothing was fetched, and nothing touched.`,
+    },
   );
 }
 
@@ -51,12 +53,12 @@ function assertArchitecture({ manifest, server }: MomentPlan): void {
 /**
  * Recovers a plan on a throwaway server, and makes sure that all of the log that was promised was replayed.
  *
- * @param where the folder's prefix, and whether its files are to stay; in DRILL_DIR, and not to stay, where nothing is said
+ * @param where the folder's prefix, whether its files are to stay, and whose they are to be; in DRILL_DIR, and not to stay, where nothing is said
  * @throws OperatorError NO_SPACE, TOOL_MISSING, BACKUP_DAMAGED naming the object, RESTORE_FAILED, RESTORE_REFUSED
  */
 export async function recoverPlan(
   of: { config: Config; repository: Repository; store: LogStore; plan: MomentPlan; signal: AbortSignal },
-  where: { prefix?: string; durable?: boolean } = {},
+  where: { prefix?: string; durable?: boolean; owner?: { uid: number; gid: number } } = {},
 ): Promise<Recovered> {
   const { config, repository, store, plan, signal } = of;
   const { manifest, path, target } = plan;
@@ -68,7 +70,7 @@ export async function recoverPlan(
     log: feedOf(store, path, manifest, plan.histories),
     timeline: path.timeline,
     ...(target === undefined ? {} : { target: recoveryTarget(target) }),
-    endCounts: target?.kind === 'time' || target?.kind === 'lsn',
+    endCounts: (target?.kind === 'time' || target?.kind === 'lsn') && plan.isCovered,
     prefix: where.prefix ?? folderPrefix('postgres', directory),
     users: [manifest.superuser, config.values.POSTGRES_USER, 'postgres'].filter((user) => user !== undefined),
     locales: manifest.databases
@@ -76,6 +78,7 @@ export async function recoverPlan(
       .filter((name) => name !== undefined),
     reading: manifest.serverSettings ?? {},
     durable: where.durable ?? false,
+    ...(where.owner === undefined ? {} : { owner: where.owner }),
     signal,
   });
   try {

@@ -24,6 +24,10 @@ const COMMANDS = {
     compose: 'docker compose exec backup restore --other-server',
   },
   undo: { make: 'make restore-undo', compose: 'docker compose exec backup restore --undo' },
+  undoServer: {
+    make: 'make restore-server-undo',
+    compose: 'docker compose run --rm restore-server restore-server --undo',
+  },
   status: { make: 'make status', compose: 'docker compose exec backup status' },
   up: { make: 'make up', compose: 'docker compose up --build --detach' },
 } as const satisfies Record<string, Record<Place, string>>;

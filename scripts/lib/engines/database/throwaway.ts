@@ -48,6 +48,8 @@ export interface ThrowawayRecipe {
   readonly product: string;
   /** Where the server refuses to run as root: the accounts to run it as, the best first. */
   readonly accounts: readonly string[];
+  /** Whom it runs as where this is root, whatever accounts there are. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** What its folder begins with. See folderPrefix. */
   readonly prefix: string;
   readonly signal: AbortSignal | undefined;
@@ -67,7 +69,8 @@ export interface ThrowawayRecipe {
  * @throws OperatorError TOOL_MISSING without an account to run it as, PROCESS_FAILED when it does not start
  */
 export async function startInFolder(recipe: ThrowawayRecipe): Promise<{ directory: string; stop(): Promise<void> }> {
-  const owner = await unprivileged(recipe.product, recipe.accounts);
+  const isRoot = process.getuid?.() === 0;
+  const owner = isRoot && recipe.owner ? recipe.owner : await unprivileged(recipe.product, recipe.accounts);
   const directory = makeFolder(recipe.prefix);
   try {
     chmodSync(directory, 0o700);

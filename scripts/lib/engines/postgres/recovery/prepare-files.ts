@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import { runProgram, type Stage } from '../../../pipeline/chain.ts';
 import { stageError } from '../../../pipeline/result.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
+import { SET_BY_SERVER } from './data-folder.ts';
 import { type BaseArchive, linkTablespaces, mapTablespaces, tablespaceFolder, unpackBase } from './unpack.ts';
 
 /**
@@ -32,6 +33,9 @@ export async function prepareFiles(
   mapTablespaces(directory, data);
   for (const name of ['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts'])
     rmSync(join(data, name), { force: true });
+  // what ALTER SYSTEM set may lead elsewhere: kept for who takes the files over
+  const set = join(data, 'postgresql.auto.conf');
+  if (existsSync(set)) copyFileSync(set, join(directory, SET_BY_SERVER));
   for (const name of ['postgresql.auto.conf', 'recovery.signal']) {
     writeFileSync(join(data, name), '');
     own(join(data, name));

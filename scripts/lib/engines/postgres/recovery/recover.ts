@@ -42,6 +42,8 @@ export interface RecoveryOrder {
   readonly reading?: Readonly<Record<string, string>>;
   /** The files are to stay: written as a real server writes. */
   readonly durable?: boolean;
+  /** Whom the files are to belong to, where this is root and it is not the account that servers here run as. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   readonly signal: AbortSignal;
 }
 
@@ -91,6 +93,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
   const server = await startInFolder({
     product: 'PostgreSQL',
     accounts: ['postgres', 'nobody'],
+    ...(order.owner === undefined ? {} : { owner: order.owner }),
     prefix: order.prefix,
     signal,
     withinMs: NO_LIMIT_MS,
@@ -198,6 +201,12 @@ function isChatter(line: string): boolean {
 function ending({ target, log: feed }: RecoveryOrder, said: RecoverySaid): OperatorError {
   const hint = 'Nothing was touched.';
   if (said.hasMissedTarget) {
+    if (target?.kind === 'time')
+      return new OperatorError(
+        'RESTORE_REFUSED',
+        `the log is stored for less than that: its last commit is of ${said.lastIn?.at ?? 'before the base ended'}, and no later one shows that nothing is missing before ${target.time}`,
+        { hint: `That commit's time, or an earlier one, can be restored. ${hint}` },
+      );
     const what =
       target?.kind === 'mark' ? `the mark ${target.name}` : `transaction ${target?.kind === 'xid' ? target.xid : ''}`;
     return new OperatorError(

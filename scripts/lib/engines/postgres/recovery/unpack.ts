@@ -77,6 +77,11 @@ async function unpack(archive: BaseArchive, into: string, as: Partial<Stage>, si
     await chain.finished;
     signal.throwIfAborted();
     if (error instanceof OperatorError && error.code === 'BACKUP_DAMAGED') throw error;
+    if (/Cannot open: Permission denied/.test(messageOf(error)))
+      throw new OperatorError('CONFIG', `${into} cannot be entered by the user that a server runs as`, {
+        hint: 'As root the server runs as postgres, who has to be able to enter every folder above: chmod o+x them, or choose another folder (DRILL_DIR). Nothing was touched.',
+        cause: error,
+      });
     const isFull = /No space left/.test(messageOf(error));
     throw new OperatorError(
       isFull ? 'NO_SPACE' : 'BACKUP_DAMAGED',
