@@ -3,8 +3,8 @@ import { EXIT, OperatorError } from './lib/errors.ts';
 import { commits } from './lib/moment/commits.ts';
 import { printCommits } from './lib/moment/commits-text.ts';
 import { parseDurationMs } from './lib/quantities.ts';
-import { timeOf } from './lib/restore/request.ts';
 import { printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
@@ -37,7 +37,7 @@ await verb({
       throw new OperatorError('USAGE', `--for ${JSON.stringify(length)} is no duration such as 5m`, {
         hint: 'See --help.',
       });
-    return { at: timeOf(at), forMs, server };
+    return { at: timeOf(at, '--at'), forMs, server };
   },
   run: async ({ config, repository, json, signal }, request) => {
     const result = await commits(config, repository, request, signal);
