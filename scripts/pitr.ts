@@ -9,8 +9,8 @@ pitr check|off [server…]  [--json]
 
 check   tries at every server of PITR and PITR_SERVER_* (or those named) what a receiver needs of it, and prints the exact lines
         that mend what is lacking. Changes nothing.
-off     drops the replication slots by which the logs are taken, so that the servers keep nothing for us any more. Stop the
-        receiver first. What is stored stays, and restores; a receiver that is started again begins anew.
+off     drops the replication slots by which the logs are taken, so that the servers keep nothing for us any more; with PITR=false
+        on the server of every PostgreSQL source. Stop the receiver first. What is stored stays, and restores; a receiver that is started again begins anew.
 
   --json   one JSON document: {ok, servers: [{server, ok, findings}]}, of off {ok, servers: [{server, slots}]}
 
@@ -27,7 +27,8 @@ await verb({
     return { what, names };
   },
   run: async ({ config, repository, json, signal }, { what, names }) => {
-    const meant = serversNamed(config, names);
+    // one that is no longer told to take a log may have left its slot behind
+    const meant = serversNamed(what === 'off' ? config.logServers : config.servers, names);
     if (what === 'off') {
       const servers = await dropServersSlots(meant, repository, signal);
       if (json) printJson({ ok: true, servers });

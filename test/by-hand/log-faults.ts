@@ -29,7 +29,7 @@ const env = {
   ...cluster.env('postgres'),
   POSTGRES_PORT: String(link.port),
   ...storeEnv,
-  STORAGE_TIMEOUT: '3s',
+  STORAGE_TIMEOUT: '8s',
   PITR: 'true',
   PITR_INTERVAL: '1s',
   BASE_SCHEDULE: 'off',

@@ -98,6 +98,22 @@ describe('the receiver', { skip: missing }, () => {
     await dropSlots();
   });
 
+  test('pitr off drops the slot, also when PITR is off by then, and not while a receiver takes the log', async () => {
+    const env = receiverEnv(postgres);
+    const receiver = await startReceiver(postgres, env);
+    const refused = await runVerb('pitr', ['off'], env);
+    assert.equal(refused.code, 4, refused.stderr);
+    receiver.signal('SIGTERM');
+    assert.equal((await receiver.outcome).code, 0);
+    assert.equal((await slots()).length, 1);
+    const off = await runVerb('pitr', ['off', '--json'], { ...env, PITR: 'false' });
+    assert.equal(off.code, 0, off.stderr);
+    assert.deepEqual(off.json, { ok: true, servers: [{ server: '127.0.0.1', slots: 1 }] });
+    assert.equal((await slots()).length, 0);
+    const check = await runVerb('pitr', ['check'], { ...env, PITR: 'false' });
+    assert.equal(check.code, 2, check.stderr);
+  });
+
   test('commits that would wait for the store are refused, unless that is wanted: then nothing is lost', async () => {
     await postgres.sql('postgres', "alter system set synchronous_standby_names = '*'");
     await postgres.sql('postgres', 'select pg_reload_conf()');
@@ -133,12 +149,19 @@ describe('the receiver', { skip: missing }, () => {
     const { double, storeEnv } = await startStore({
       allow: ['PutObject', 'CreateMultipartUpload', 'UploadPart', 'CompleteMultipartUpload', 'AbortMultipartUpload'],
     });
-    const env = receiverEnv(postgres, storeEnv);
+    const env = receiverEnv(postgres, { ...storeEnv, S3_STORAGE_CLASS: 'STANDARD_IA' });
     const receiver = await startReceiver(postgres, env);
     await postgres.sql('postgres', "create table if not exists marks (t text); insert into marks values ('put')");
     await untilStored(postgres);
     receiver.signal('SIGTERM');
     assert.equal((await receiver.outcome).code, 0);
+    // what is read piece by piece at three in the morning is never of a class that puts things away
+    const put = double.requests.filter(({ operation, key }) => operation === 'PutObject' && key.startsWith('wal/'));
+    assert.ok(put.length > 1);
+    assert.deepEqual(
+      put.filter(({ headers }) => headers['x-amz-storage-class'] !== undefined),
+      [],
+    );
     double.change({ allow: undefined });
     assert.deepEqual(
       (await chainsOf(env)).map(({ runs }) => runs.length),

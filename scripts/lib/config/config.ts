@@ -26,6 +26,8 @@ export interface Config {
   readonly sources: readonly Source[];
   /** The servers whose log is taken; none without PITR. */
   readonly servers: readonly LogServer[];
+  /** Those, and with PITR off every PostgreSQL server that is backed up: each may still have a slot of ours. */
+  readonly logServers: readonly LogServer[];
   /** Where backups are kept, and how they are encrypted. */
   readonly repository: RepositorySettings;
   /** The other stores that backups are copied to, by name. */
@@ -88,6 +90,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
   const defaults = { ...values, explicitCompression };
   const sources = readSources(env, defaults, problems, warnings);
   const servers = readServers(env, { isOn: values.PITR, sources, defaults }, problems, warnings);
+  const logServers = values.PITR ? servers : readServers(env, { isOn: true, sources, defaults }, [], []);
   problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
   // what Compose fills docker-compose.yml with, and what it hands to the container, are two files unless they say so
   if (env.COMPOSE_READ !== undefined && env.COMPOSE_READ !== (env.BACKUP_ENV_FILE ?? '.env')) {
@@ -135,6 +138,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
         : source,
     ),
     servers,
+    logServers,
     repository: {
       storage,
       prefix: values.S3_PREFIX ?? '',

@@ -80,6 +80,9 @@ export async function copyItem(item: CopyItem, sizes: Inventory['sizes'], route:
   return copiedBytes;
 }
 
+/** Of a log many small objects are read, one after the other. */
+const OF_LOG = /(^|\/)wal\//;
+
 async function copyObject(
   object: string,
   expected: Expected | undefined,
@@ -93,6 +96,7 @@ async function copyObject(
       atOnce,
       signal,
       ...(listedBytes === undefined ? {} : { expectedBytes: listedBytes }),
+      isReadAtOnce: OF_LOG.test(object),
       ...(object.endsWith('.json') ? { contentType: 'application/json' } : {}),
     });
     return sizeBytes;

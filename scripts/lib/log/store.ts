@@ -95,7 +95,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
   const list = (under: string, signal: AbortSignal) => storage.list(under, { signal });
   const putOnce = async (key: string, bytes: Uint8Array, signal: AbortSignal) => {
     try {
-      await storage.put(key, once(bytes), { expectedBytes: bytes.length, signal });
+      await storage.put(key, once(bytes), { expectedBytes: bytes.length, isReadAtOnce: true, signal });
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
@@ -122,7 +122,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
       const object: LogBytes['object'] = isWhole ? { ...how, kind: 'segment' } : { ...how, kind: 'part', start, end };
       const key = logKey(prefix, object);
       const bytes = await seal(await pack(raw), encryption.recipients, signal);
-      const options = { expectedBytes: bytes.length, signal };
+      const options = { expectedBytes: bytes.length, isReadAtOnce: true, signal };
       try {
         await storage.put(key, once(bytes), options);
         return { key, sizeBytes: bytes.length };

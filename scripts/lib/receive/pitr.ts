@@ -19,8 +19,8 @@ export interface ServerCheck {
 }
 
 /** The servers that are meant: those named, or all. @throws OperatorError USAGE for one that is not configured */
-export function serversNamed(config: Config, names: readonly string[]): readonly LogServer[] {
-  const known = config.servers.map(({ name }) => name);
+export function serversNamed(servers: Config['servers'], names: readonly string[]): readonly LogServer[] {
+  const known = servers.map(({ name }) => name);
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined || known.length === 0) {
     throw new OperatorError(
@@ -31,7 +31,7 @@ export function serversNamed(config: Config, names: readonly string[]): readonly
       { hint: known.length === 0 ? 'Set PITR=true, or PITR_SERVER_<NAME>.' : `There are: ${known.join(', ')}.` },
     );
   }
-  return config.servers.filter(({ name }) => names.length === 0 || names.includes(name));
+  return servers.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
 /** Tries at each server what a receiver needs of it, and changes nothing. */

@@ -22,6 +22,8 @@ export interface PutOptions {
   readonly contentType?: string;
   /** How many puts run at the same time, and share the memory for what is under way. */
   readonly atOnce?: number;
+  /** It has to be there as soon as it is asked for: never of a storage class that puts things away. So is every document. */
+  readonly isReadAtOnce?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -30,12 +30,17 @@ export function openS3(settings: S3Settings): Storage {
   const storage: Storage = {
     description: `s3://${settings.bucket} at ${clients.endpoint}`,
 
-    async put(key, body, { expectedBytes, contentType, atOnce = 1, signal } = {}) {
+    async put(key, body, { expectedBytes, contentType, atOnce = 1, isReadAtOnce = false, signal } = {}) {
       const measured = new MeasuredBody(body, signal);
       try {
         assertKey(key);
         const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
-        await upload(measured, uploadCalls({ context, features, key, contentType, storageClass, lock, signal }), plan);
+        const kept = isReadAtOnce || contentType === 'application/json' ? undefined : storageClass;
+        await upload(
+          measured,
+          uploadCalls({ context, features, key, contentType, storageClass: kept, lock, signal }),
+          plan,
+        );
         return measured.result();
       } finally {
         await measured.close();
