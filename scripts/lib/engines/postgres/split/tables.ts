@@ -28,19 +28,34 @@ export interface SnapshotTable {
 const USERS_FUNCTION = `d.refclassid in ('pg_proc'::regclass, 'pg_operator'::regclass) and d.refobjid >= 16384
     and not exists (select from pg_depend e where e.classid = d.refclassid and e.objid = d.refobjid and e.deptype = 'e')`;
 
+/** Types whose values are checked by such functions: domains, and whatever is made of one. */
+const CHECKED_TYPES = `
+  with recursive checked (oid) as (
+    select k.contypid from pg_constraint k join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid
+    where k.contype = 'c' and k.contypid <> 0 and ${USERS_FUNCTION}
+    union select made.oid from checked c cross join lateral (
+      select oid from pg_type where typbasetype = c.oid or typelem = c.oid
+      union all select rngtypid from pg_range where rngsubtype = c.oid
+      union all select y.oid from pg_attribute a join pg_type y on y.typrelid = a.attrelid
+        where a.atttypid = c.oid and a.attnum > 0 and not a.attisdropped) made)`;
+
+// a partition is checked by what its root is divided by, too
 const isChecked = (version: number) => `
   (exists (select from pg_constraint k join pg_depend d on d.classid = 'pg_constraint'::regclass and d.objid = k.oid
-    where k.contype = 'c' and ${USERS_FUNCTION} and (k.conrelid = c.oid
-      or k.contypid in (select atttypid from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped)))
+    where k.contype = 'c' and ${USERS_FUNCTION} and k.conrelid = c.oid)
+  or exists (select from pg_attribute a join checked t on t.oid = a.atttypid
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   ${
     version >= 120_000
-      ? `or exists (select from pg_attrdef x join pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum
+      ? `or c.relispartition and exists (select from pg_partition_ancestors(c.oid) as root
+    join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = root and ${USERS_FUNCTION})
+  or exists (select from pg_attrdef x join pg_attribute a on a.attrelid = x.adrelid and a.attnum = x.adnum
     join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = x.oid
     where x.adrelid = c.oid and a.attgenerated = 's' and ${USERS_FUNCTION})`
       : ''
   })`;
 
-const tablesQuery = (version: number) => `
+const tablesQuery = (version: number) => `${CHECKED_TYPES}
   select c.oid::text as oid, format('%I.%I', n.nspname, c.relname) as name, n.nspname as schema, c.relname as relation,
     coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
