@@ -38,6 +38,8 @@ export interface DatabaseSource extends AnySource {
    * meanwhile is found out at the end.
    */
   readonly holdsNoTables?: true;
+  /** Of a rehearsal's server: the source's own user, by whose settings a load goes as well. */
+  readonly loadsAs?: string;
 }
 
 /** A folder or file to back up, and how. */

@@ -57,16 +57,21 @@ export function settingAssignment(setting: string): string {
   return `${name.split('.').map(quoteIdentifier).join('.')} to ${settingValue(name, rest.join('='))}`;
 }
 
-/** The settings of a database for everybody in it, as the catalogs keep them: `name=value`. */
+/**
+ * The settings of a database for everybody in it, as the catalogs keep them: `name=value`; and those of a role in it, which
+ * count before them.
+ */
 export async function databaseSettings(
   connection: Connection,
   database: string,
+  role?: string,
 ): Promise<{ name: string; setting: string }[]> {
   return connection.query<{ name: string; setting: string }>(
     `select split_part(setting, '=', 1) as name, setting
      from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) as setting
-     where d.datname = $1 and s.setrole = 0`,
-    [database],
+     where d.datname = $1 and s.setrole in (0, (select r.oid from pg_roles r where r.rolname = $2))
+     order by s.setrole <> 0`,
+    [database, role ?? null],
   );
 }
 

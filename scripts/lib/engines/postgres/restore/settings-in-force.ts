@@ -25,17 +25,25 @@ interface Setting {
 
 const NAME = '"(?:[^"]|"")*"';
 const VALUE = "E?'(?:[^'\\\\]|''|\\\\.)*'";
-const GIVEN = new RegExp(
-  `^alter database :"DBNAME" set ((${NAME}(?:\\.${NAME})*) to *${VALUE}(?:, *${VALUE})*);$`,
-  'gms',
-);
+const given = (subject: string) =>
+  new RegExp(`^${subject} set ((${NAME}(?:\\.${NAME})*) to *${VALUE}(?:, *${VALUE})*);$`, 'gms');
 
-/** The settings of the dumped database, from the SQL that the backup has for its server. */
-export function settingsOfGlobals(globals: string): Setting[] {
-  return [...globals.matchAll(GIVEN)].map(([, assignment = '', quoted = '']) => ({
-    name: [...quoted.matchAll(/"((?:[^"]|"")*)"/g)].map(([, part = '']) => part.replaceAll('""', '"')).join('.'),
-    assignment,
-  }));
+/**
+ * The settings of the dumped database, from the SQL that the backup has for its server; those of a role count before them.
+ * @param role as whom it is loaded
+ */
+export function settingsOfGlobals(globals: string, role?: string): Setting[] {
+  const named = role && quoteIdentifier(role).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const subjects = [
+    'alter database :"DBNAME"',
+    ...(named ? [`alter role ${named}`, `alter role ${named} in database :"DBNAME"`] : []),
+  ];
+  return subjects
+    .flatMap((subject) => [...globals.matchAll(given(subject))])
+    .map(([, assignment = '', quoted = '']) => ({
+      name: [...quoted.matchAll(/"((?:[^"]|"")*)"/g)].map(([, part = '']) => part.replaceAll('""', '"')).join('.'),
+      assignment,
+    }));
 }
 
 export interface Place {
@@ -64,11 +72,11 @@ export async function putInForce(place: Place): Promise<(by: Connection) => Prom
   const before = await databaseSettings(connection, staging);
   const dumped =
     globals === undefined
-      ? (await databaseSettings(connection, source.database)).map(({ name, setting }) => ({
+      ? (await databaseSettings(connection, source.database, source.user)).map(({ name, setting }) => ({
           name,
           assignment: settingAssignment(setting),
         }))
-      : settingsOfGlobals(globals);
+      : settingsOfGlobals(globals, source.loadsAs ?? source.user);
   const wanted = [
     ...dumped.filter(({ name }) => !NOT_WHILE_LOADING.test(name) || (place.ownSearchPath && name === 'search_path')),
     ...(await othersHere(place, dumped)),

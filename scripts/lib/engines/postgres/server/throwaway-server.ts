@@ -89,7 +89,8 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 /** A database of a throwaway server as a source that engines can work with. */
 export function throwawaySource(server: ThrowawayServer, database: string, like: DatabaseSource): DatabaseSource {
   const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
-  return { ...rest, host: server.host, port: server.port, user: server.user, database, sslMode: 'disable' };
+  const { host, port, user } = server;
+  return { ...rest, host, port, user, loadsAs: like.user, database, sslMode: 'disable' };
 }
 
 /** @throws OperatorError TOOL_MISSING when no server of this version is installed */
