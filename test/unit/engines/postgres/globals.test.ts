@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Membership, neededRoles } from '../../../../scripts/lib/engines/postgres/dump/needed-roles.ts';
 import { failuresOf } from '../../../../scripts/lib/engines/postgres/restore/psql-failures.ts';
+import { settingsOfGlobals } from '../../../../scripts/lib/engines/postgres/restore/settings-in-force.ts';
 import { ungivenOf } from '../../../../scripts/lib/engines/postgres/restore/ungiven.ts';
 
 const roles = ['app', 'staff', 'alice', 'boss', 'other', 'set', 'pg_monitor', 'watcher'].map((name) => ({
@@ -47,6 +48,39 @@ test('what psql says of a refused statement is read with and without its place',
       'ERROR:  role "a" does not exist\nSTATEMENT:  alter database "x" owner to "a";\npsql:<stdin>:7: ERROR:  no\nDETAIL:  more\nWARNING:  x',
     ),
     [{ message: 'role "a" does not exist', statement: 'alter database "x" owner to "a";' }, { message: 'no' }],
+  );
+});
+
+for (const severity of ['ERROR', 'FEHLER', 'ERREUR', 'ОШИБКА', 'エラー', '错误'])
+  test(`what a server refuses is seen by its SQLSTATE, in whatever language it says so: ${severity}`, () => {
+    const said = [
+      `${severity}:  42704: no such role`,
+      'DETAIL:  more',
+      'LOCATION:  get_role_oid, acl.c:5125',
+      'STATEMENT:  alter database "x" owner to "a";',
+      'HINWEIS:  00000: a word',
+      'WARNUNG:  01000: another',
+      `psql:<stdin>:7: ${severity}:  42501: no`,
+    ];
+    assert.deepEqual(failuresOf(said.join('\n')), [
+      { message: 'no such role', statement: 'alter database "x" owner to "a";' },
+      { message: 'no' },
+    ]);
+  });
+
+test('a load goes by the settings of the database, and before them by those of the role that loads', () => {
+  const globals = [
+    'alter role "app" set "app"."region" to \'us\';',
+    'alter role "other" set "app"."region" to \'xx\';',
+    'alter role "app" in database :"DBNAME" set "app"."region" to \'eu\';',
+    'alter database :"DBNAME" set "app"."region" to \'none\';',
+    'alter role "other" in database :"DBNAME" set "app"."region" to \'xx\';',
+  ].join('\n');
+  const of = (role?: string) => settingsOfGlobals(globals, role).map(({ assignment }) => assignment);
+  assert.deepEqual(of(), [`"app"."region" to 'none'`]);
+  assert.deepEqual(
+    of('app'),
+    ['none', 'us', 'eu'].map((value) => `"app"."region" to '${value}'`),
   );
 });
 

@@ -55,3 +55,15 @@ test('a server that speaks another language is understood by its SQLSTATE', () =
   const error = Object.assign(new Error('Gemeinsamer Speicher ist erschöpft'), { code: '53200' });
   assert.match(nextStepFor(error) ?? '', /max_locks_per_transaction/);
 });
+
+test('in another language than English, where rows stand in a message is not known: none is shown', () => {
+  const german = [
+    'psql:<stdin>:7: FEHLER:  neue Zeile für Relation »people« verletzt Check-Constraint »good«',
+    'DETAIL:  Fehlgeschlagene Zeile enthält (1, secret).',
+    'CONTEXT:  COPY people, Zeile 1: »1 secret«',
+  ].join('\n');
+  assert.equal(programWords(german), german.split('\n')[0]);
+  assert.match(programWords(german.replace('FEHLER', 'ERROR')), /DETAIL/);
+  const error = { message: 'verletzt »good«', severity: 'FEHLER', detail: 'Zeile enthält (1, secret).' };
+  assert.equal(serverWords(Object.assign(new Error(error.message), error)), 'verletzt »good«');
+});

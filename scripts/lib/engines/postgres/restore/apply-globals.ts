@@ -94,6 +94,7 @@ async function runGlobals(run: GlobalsRun, parts: readonly Part[]): Promise<Fail
     ...stage.args,
     ...echo,
     '--variable=ON_ERROR_STOP=0',
+    '--variable=VERBOSITY=verbose',
     `--variable=target=${database}`,
     ...parts.map((part) => `--variable=${part}=1`),
   ];

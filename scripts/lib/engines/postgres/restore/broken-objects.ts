@@ -4,6 +4,7 @@ import { loadHint } from '../server/load-hints.ts';
 import { serverWords, withoutRows } from '../server/server-says.ts';
 import { leave } from '../split/build.ts';
 import { type LoosenedCheck, putBack, takeTold, validate } from './loosened-checks.ts';
+import { saidIn } from './psql-failures.ts';
 
 /** A statement of the dump that the server refused. */
 interface Refused {
@@ -28,8 +29,6 @@ export interface BrokenObject {
 const HOLDS_DATA =
   /^(COPY|INSERT|CREATE (UNLOGGED )?TABLE|CREATE SEQUENCE|ALTER SEQUENCE|SELECT pg_catalog\.(setval|lo_|lowrite)|DO \$loosen)/i;
 
-const LINE = /^(?:psql:.*?:\d+: )?(ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|STATEMENT): {2}(.*)$/;
-
 /** What a load that goes on without broken objects has met. */
 export class BrokenObjects {
   readonly #refused: Refused[] = [];
@@ -39,6 +38,7 @@ export class BrokenObjects {
   #part: 'message' | 'statement' | 'other' = 'other';
   #message: string[] = [];
   #statement: string[] = [];
+  #hidesDetail = false;
   #hasLoosened = false;
 
   /** Aborts, with the error as its reason, when rows are lost: whatever is loaded then is of no use. */
@@ -63,19 +63,20 @@ export class BrokenObjects {
 
   /** A line of what psql writes to its standard error when it goes on after errors and repeats their statements. */
   readonly takeLine = (line: string): boolean => {
-    const [, kind, text = ''] = LINE.exec(line) ?? [];
-    if (kind === 'ERROR') {
+    const said = saidIn(line);
+    if (said?.kind === 'error') {
       this.#endStatement();
       this.#part = 'message';
-      this.#message = [text];
-    } else if (kind === 'STATEMENT') {
+      this.#message = [said.text];
+      this.#hidesDetail = said.isForeign === true;
+    } else if (said?.kind === 'statement') {
       this.#part = 'statement';
-      this.#statement = [text];
-    } else if (kind !== undefined) {
+      this.#statement = [said.text];
+    } else if (said !== undefined) {
       this.#endStatement();
       this.#part = 'other';
-      return this.#takeTold(text);
-    } else if (this.#part === 'message' && /^(DETAIL|CONTEXT): /.test(line))
+      return this.#takeTold(said.text);
+    } else if (this.#part === 'message' && !this.#hidesDetail && /^(DETAIL|CONTEXT): /.test(line))
       this.#message.push(line.replace(/ +/g, ' '));
     else if (this.#part === 'statement') this.#statement.push(line);
     else return this.#part === 'message';

@@ -46,7 +46,7 @@ export async function loadStage(
       '--quiet',
       // of a folder's objects several are loaded at a time
       ...(format === 'folder' ? [] : inOne),
-      ...(onRefusal ? ['--echo-errors'] : ['--variable=ON_ERROR_STOP=1']),
+      ...(onRefusal ? ['--echo-errors', '--variable=VERBOSITY=verbose'] : ['--variable=ON_ERROR_STOP=1']),
       '--output=/dev/null',
     ],
     env,

@@ -2,6 +2,8 @@ import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 
 /** What the driver's errors carry beside a message: https://www.postgresql.org/docs/current/protocol-error-fields.html */
 interface ServerError {
+  /** In the server's language. */
+  readonly severity?: string;
   readonly detail?: string;
   readonly hint?: string;
 }
@@ -13,12 +15,24 @@ interface ServerError {
  */
 export function serverWords(error: unknown): string {
   if (error instanceof OperatorError) return messageOf(error);
-  const { detail, hint } = (typeof error === 'object' && error !== null ? error : {}) as ServerError;
+  const { severity, detail, hint } = (typeof error === 'object' && error !== null ? error : {}) as ServerError;
+  const isKnown = severity === undefined || ENGLISH.test(severity);
   return [
     messageOf(error),
-    ...(detail ? [`DETAIL: ${withoutRows(detail)}`] : []),
+    ...(detail && isKnown ? [`DETAIL: ${withoutRows(detail)}`] : []),
     ...(hint ? [`HINT: ${hint}`] : []),
   ].join(' ');
+}
+
+/** Where rows stand in a message is known of English ones: of others, which a role may not be able to switch off, no DETAIL is shown. */
+const ENGLISH = /^(ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|LOG|DEBUG)$/;
+const LABEL = /^(DETAIL|CONTEXT|HINT|STATEMENT|QUERY|LOCATION|LINE \d+)$/;
+
+/** Whether a server's message in what a program has written is in another language. */
+function isForeign(stderr: string): boolean {
+  return [...stderr.matchAll(/(?:^|: )([^\s:'"]+): {2}\S/gm)].some(
+    ([, severity = '']) => !ENGLISH.test(severity) && !LABEL.test(severity),
+  );
 }
 
 /** Numbers and UUIDs: they tell an operator which row it is, and nobody what is in it. */
@@ -51,8 +65,10 @@ const LONG = 200;
  */
 export function programWords(stderr: string): string {
   const kept: string[] = [];
+  const hidesDetail = isForeign(stderr);
   let isCaret = false;
   for (const line of stderr.split('\n')) {
+    if (hidesDetail && /^(DETAIL|CONTEXT): /.test(line)) continue;
     const isStatement = LINE_OF_STATEMENT.test(line);
     // the caret under a line that was cut would point at nothing
     if (isCaret && /^\s*\^\s*$/.test(line)) {

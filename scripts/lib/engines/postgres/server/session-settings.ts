@@ -35,6 +35,8 @@ const ALWAYS: readonly Relied[] = [
   { name: 'xmloption', value: 'content' },
   { name: 'gin_fuzzy_search_limit', value: '0' },
   { name: 'exit_on_error', value: 'off' },
+  // what failed, and whether it may be shown, is told by the server's words
+  { name: 'lc_messages', value: 'C', isPrivileged: true },
   // a damaged page is an error, and not a page without rows
   { name: 'zero_damaged_pages', value: 'off', isPrivileged: true },
   { name: 'ignore_checksum_failure', value: 'off', isPrivileged: true },
