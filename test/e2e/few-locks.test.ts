@@ -9,7 +9,7 @@ const { postgres, missing } = await startPostgres(['max_locks_per_transaction=10
 const TABLES = 450;
 
 describe('a database of more tables and sequences than its server has locks', { skip: missing }, () => {
-  test('is dumped part by part, rehearsed and restored, with materialized views', async () => {
+  test('is dumped part by part, rehearsed, restored and compared, with materialized views', async () => {
     const database = postgres.freshName();
     await postgres.create(database, 'empty');
     await postgres.sql(
@@ -30,7 +30,8 @@ describe('a database of more tables and sequences than its server has locks', { 
     const drill = await done('drill', [key], env);
     assert.match(drill.stderr, /passed, equal: 450 tables, 450 rows/);
     await postgres.sql(database, 'update t7 set a = null');
-    await done('restore', [key], env);
+    const restored = await done('restore', [key, '--compare'], env);
+    assert.match(restored.stderr, /content equal: 450 tables, 450 rows/);
     assert.deepEqual(await postgres.sql(database, 'select a, n from t7, counted'), [{ a: 'x', n: '1' }]);
     assert.deepEqual(await postgres.sql(database, "select nextval('t9_id_seq')::int as n"), [{ n: 2 }]);
   });

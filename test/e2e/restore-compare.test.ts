@@ -21,4 +21,23 @@ describe('a restore that compares', { skip: missing }, () => {
     assert.deepEqual(await postgres.contents(database), contents);
     assert.equal((await runVerb('restore', ['--undo', '--compare'], env)).code, 2, 'an undo compares nothing');
   });
+
+  test('reads times as they were dumped, whatever time zone who restores has', async () => {
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(
+      database,
+      `create table times (id int primary key, at timestamptz default '2026-01-01 00:00:00+00', check (at > '2020-06-01 12:00:00+00'));
+       insert into times values (1, '2026-07-01 12:00:00+00')`,
+    );
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    assert.equal((await runVerb('backup', [], env)).code, 0);
+    await postgres.sql(
+      'postgres',
+      `create role elsewhere superuser login; alter role elsewhere set timezone = 'Asia/Kolkata'`,
+    );
+    const restored = await runVerb('restore', ['latest', '--compare'], { ...env, POSTGRES_USER: 'elsewhere' });
+    assert.equal(restored.code, 0, restored.stderr);
+    assert.match(restored.stderr, /content equal: 1 table, 1 row; definitions equal: \d+ statements/);
+  });
 });

@@ -85,6 +85,8 @@ export interface ProofSide {
   through(format: string): Promise<Stage | undefined>;
   /** Writes what is in the staging place, as a dump of it would be. */
   read(): Promise<Stage>;
+  /** How to read it part by part, after a reading that ended so; undefined where that would end so, too. */
+  readInParts?(error: unknown): Promise<{ readonly stages: readonly Stage[]; close(): Promise<void> } | undefined>;
   /** Of what kind the server is that was restored on: definitions of another may be worded otherwise. */
   readonly serverVersion: string;
   /** What ours would write of this server beside a dump of the staging place: see DumpSession.globals. */

@@ -112,14 +112,31 @@ async function derivedOf(
 }
 
 async function readRestored(side: ProofSide, reading: ReadingOptions, signal: AbortSignal): Promise<DigestBuilder> {
+  try {
+    return await readThrough([await side.read()], reading, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const parts = await side.readInParts?.(error);
+    if (!parts) throw error;
+    return await readThrough(parts.stages, reading, signal).finally(parts.close);
+  }
+}
+
+async function readThrough(
+  stages: readonly Stage[],
+  reading: ReadingOptions,
+  signal: AbortSignal,
+): Promise<DigestBuilder> {
   const digest = new DigestBuilder();
-  const chain = startChain([await side.read(), witnessStage(digest, reading, { handsOn: false })], {
-    signal,
-    endsTogether: true,
-  });
-  const results = await chain.finished;
-  signal.throwIfAborted();
-  assertSucceeded(results);
+  for (const stage of stages) {
+    const chain = startChain([stage, witnessStage(digest, reading, { handsOn: false })], {
+      signal,
+      endsTogether: true,
+    });
+    const results = await chain.finished;
+    signal.throwIfAborted();
+    assertSucceeded(results);
+  }
   return digest;
 }
 

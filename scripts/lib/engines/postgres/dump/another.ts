@@ -8,6 +8,11 @@ const DROPPED =
 /** A session that holds a lock on every table, or several of them: more than the server has room for. */
 const NO_ROOM_FOR_LOCKS = /out of shared memory|max_locks_per_transaction|max_pred_locks_per_transaction/i;
 
+/** Whether a dump ended because its server has no room for that many locks. */
+export function hasNoRoomForLocks(error: unknown): boolean {
+  return NO_ROOM_FOR_LOCKS.test(messageOf(error));
+}
+
 /**
  * See Engine.another. What was dropped under a dump's hands is not there the next time. Where several sessions stand in
  * each other's way, one session dumps it all, as pg_dump by itself does: who alters a table waits for that one alone. Where
@@ -15,7 +20,7 @@ const NO_ROOM_FOR_LOCKS = /out of shared memory|max_locks_per_transaction|max_pr
  */
 export function another(source: DatabaseSource, error: unknown): { source: DatabaseSource; why: string } | undefined {
   const message = messageOf(error);
-  const hasNoRoom = NO_ROOM_FOR_LOCKS.test(message);
+  const hasNoRoom = hasNoRoomForLocks(error);
   if (source.holdsNoTables) {
     const isAltered = error instanceof SourceAltered || DROPPED.test(message);
     return isAltered ? { source, why: `begun again: ${message}` } : undefined;

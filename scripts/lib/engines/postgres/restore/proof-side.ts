@@ -1,13 +1,14 @@
-import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
+import { hasNoRoomForLocks } from '../dump/another.ts';
 import { sharedNames } from '../dump/facts.ts';
 import { readGlobals } from '../dump/globals.ts';
-import { type Connection, connect, conninfo, libpqEnvironment } from '../server/connection.ts';
+import { type Connection, connect } from '../server/connection.ts';
 import { derivedOfRestored } from '../server/derived.ts';
 import { programFor, versionText } from '../server/programs.ts';
 import type { BrokenObjects } from './broken-objects.ts';
+import { readByParts, readWhole } from './read-back.ts';
 
 /** What the restored database is read with, once more. */
 export interface ProofParts {
@@ -31,6 +32,7 @@ export function proofSide({
   signal,
 }: ProofParts): ProofSide {
   const { serverVersionNum } = connection;
+  const restored = { source, staging, serverVersionNum, manifest, signal };
   return {
     dialect: 'postgres',
     serverVersion: versionText(serverVersionNum),
@@ -41,19 +43,8 @@ export function proofSide({
       const program = await programFor('pg_restore', serverVersionNum);
       return { name: 'pg_restore', command: program.path, args: ['--file=-'] };
     },
-    read: async () => {
-      const program = await programFor('pg_dump', serverVersionNum);
-      return {
-        name: 'pg_dump',
-        ...inLargeWrites(program.path, [
-          '--no-password',
-          `--dbname=${conninfo(staging, program.major)}`,
-          `--lock-wait-timeout=${source.lockTimeoutMs}`,
-          '--format=plain',
-        ]),
-        env: libpqEnvironment(source, staging),
-      };
-    },
+    read: () => readWhole(restored),
+    readInParts: async (error) => (hasNoRoomForLocks(error) ? readByParts(restored) : undefined),
     derived: (wanted) =>
       derivedOfRestored(source, staging, wanted, { lcMonetary: manifest?.serverSettings?.lc_monetary, signal }),
     globals: async () => {
