@@ -12,7 +12,7 @@ import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { done, runVerb } from '../support/verbs.ts';
 
-const { postgres, missing } = await startPostgres();
+const { postgres, missing } = await startPostgres(['app.tenant=a']);
 const LOCALES = '/usr/share/i18n/locales/de_DE';
 const noLocales = missing || (existsSync(LOCALES) ? false : `${LOCALES} is not there: apt-get install locales`);
 
@@ -105,6 +105,26 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
       ),
       [{ schemas: 0, extensions: 0 }],
     );
+  });
+
+  test('a setting of the server that a check reads is told of, until it is one of the database', async () => {
+    const { database, env } = await databaseOf(
+      `create function tenant() returns text language sql stable as $$ select current_setting('app.tenant') $$;
+       create table t (id int, tenant text check (tenant = public.tenant())); insert into t values (1, 'a')`,
+    );
+    const first = await runVerb('backup', ['--json'], env);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(
+      first.json.results[0].warnings.join(),
+      /reads the setting app\.tenant, .* ALTER DATABASE … SET app\.tenant/,
+    );
+    const drill = await runVerb('drill', [], { ...env, DRILL_DIR });
+    assert.equal(drill.code, 1, drill.stderr);
+    assert.match(drill.stderr, /unrecognized configuration parameter "app\.tenant"[\s\S]*ALTER DATABASE … SET/);
+    await postgres.sql('postgres', `alter database ${database} set app.tenant = 'a'`);
+    const second = await runVerb('backup', ['--json'], env);
+    assert.deepEqual(second.json.results[0].warnings ?? [], []);
+    await assertDrills(env);
   });
 
   test('a library that is not there any more keeps nobody out of the restored database', async () => {

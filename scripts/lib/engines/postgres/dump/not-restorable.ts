@@ -8,7 +8,11 @@ const BOUND_TO_ONE_DATABASE = [{ name: 'pg_cron', setting: 'cron.database_name' 
  * at the restore learns of it too late.
  */
 export async function notRestorable(connection: Connection): Promise<string[]> {
-  return [...(await boundExtensions(connection)), ...(await leaningFunctions(connection))];
+  return [
+    ...(await boundExtensions(connection)),
+    ...(await leaningFunctions(connection)),
+    ...(await settingsOfTheServer(connection)),
+  ];
 }
 
 async function boundExtensions(connection: Connection): Promise<string[]> {
@@ -19,6 +23,35 @@ async function boundExtensions(connection: Connection): Promise<string[]> {
   return BOUND_TO_ONE_DATABASE.filter(({ name }) => rows.some((row) => row.name === name)).map(
     ({ name, setting }) =>
       `the extension ${name} is for the one database that ${setting} names: another server has to preload it, with that setting, before the backup can be restored there`,
+  );
+}
+
+// What checks and generated columns read by their own text, and by that of the functions that they, or indexes, call.
+const SETTINGS_OF_THE_SERVER = `
+  with callers as (
+    select 'pg_constraint'::regclass as class, oid, pg_get_constraintdef(oid) as text from pg_constraint
+    where contype = 'c' and oid >= 16384
+    union all select 'pg_attrdef'::regclass, d.oid, pg_get_expr(d.adbin, d.adrelid)
+    from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    where d.oid >= 16384 and to_jsonb(a)->>'attgenerated' = 's'
+    union all select 'pg_class'::regclass, indexrelid, null from pg_index where indexrelid >= 16384 and indexprs is not null),
+  texts as (
+    select text from callers
+    union all select p.prosrc from callers c join pg_depend d on d.classid = c.class and d.objid = c.oid
+      join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid and p.oid >= 16384)
+  select distinct read[1] as name
+  from texts cross join regexp_matches(text, $re$current_setting\\(\\s*'([^'.]+\\.[^']+)'$re$, 'gi') as read
+  where current_setting(read[1], true) is not null and not exists (
+    select from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase cross join unnest(s.setconfig) as setting
+    where d.datname = current_database() and lower(split_part(setting, '=', 1)) = lower(read[1]))
+  order by 1`;
+
+/** A setting that is somebody's own has no value but that which somebody gives it; a backup carries those of the database alone. */
+async function settingsOfTheServer(connection: Connection): Promise<string[]> {
+  const rows = await connection.query<{ name: string }>(SETTINGS_OF_THE_SERVER);
+  return rows.map(
+    ({ name }) =>
+      `a check, a generated column or an index reads the setting ${name}, which the server's configuration or a role has, and no backup: ALTER DATABASE … SET ${name} = … makes it a part of each`,
   );
 }
 

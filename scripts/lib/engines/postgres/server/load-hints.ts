@@ -10,6 +10,10 @@ export const LOAD_HINTS: NonNullable<Stage['hints']> = [
     /(type|function|relation|operator|collation|schema|text search (configuration|dictionary)|procedure) .* does not exist/i,
     'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
   ],
+  [
+    /unrecognized configuration parameter "[^"]*\./i,
+    'A check, a generated column or a function reads a setting that the configuration of the dumped server, or a role, has, and no backup. At the source: ALTER DATABASE … SET … = …, which a backup carries, and back up again. For the data tonight: the same setting in the configuration of this server (ALTER SYSTEM SET, pg_reload_conf()), or restore with --without-broken.',
+  ],
 ];
 
 /** For any other statement that a server refuses, while no rows come. */
