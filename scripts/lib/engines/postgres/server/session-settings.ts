@@ -56,6 +56,8 @@ const OWN_SESSIONS: readonly Relied[] = [
 const LOADING: readonly Relied[] = [
   { name: 'synchronous_commit', value: 'off' },
   { name: 'maintenance_work_mem', value: '262144' },
+  // of what they say the end is kept: what was refused is not to be lost among what a role likes to read
+  { name: 'client_min_messages', value: 'warning' },
 ];
 
 /** Event triggers, which note or refuse what is done, are told nothing of what we do, where the role may. */
@@ -86,7 +88,9 @@ export async function settleSession(client: pg.Client): Promise<Session> {
      from unnest($1::text[], $2::text[]) as w(name, value) join pg_settings s on lower(s.name) = lower(w.name)
      where s.setting is distinct from w.value
        -- a role that is to change nothing, against slips, has been told so itself
-       and not (s.name = 'default_transaction_read_only' and s.source in ('user', 'database user'))`,
+       and not (s.name = 'default_transaction_read_only' and s.source in ('user', 'database user'))
+       -- English by another name; a pooler may take no options, which programs would be given
+       and not (s.name = 'lc_messages' and s.setting ~ '^(C|POSIX|en)([._@]|$)')`,
     [wanted.map(({ name }) => name), wanted.map(({ value }) => value)],
   );
   const names = new Set(changed.rows.map(({ name }) => name));
