@@ -1,4 +1,5 @@
 import { DEBIAN } from './applications-debian.ts';
+import { EXTENSIONS } from './applications-extensions.ts';
 import { LANGUAGES } from './applications-languages.ts';
 import type { Package, Registry } from './packages.ts';
 
@@ -37,4 +38,4 @@ export function from(registry: Registry, name: string, version: string): Package
   return [{ registry, name, version }];
 }
 
-export const APPLICATIONS: readonly Application[] = [...DEBIAN, ...LANGUAGES];
+export const APPLICATIONS: readonly Application[] = [...DEBIAN, ...LANGUAGES, ...EXTENSIONS];
