@@ -46,7 +46,11 @@ export function describeGlobals(
   return { compared: wanted.length, differences, notCompared };
 }
 
+/** A setting of a role in the database belongs to the database, whoever made the role. */
+const IN_DATABASE = /^alter role (?:"(?:[^"]|"")*"|[^\s";]+) in database /i;
+
 function roleOf(statement: string): string | undefined {
+  if (IN_DATABASE.test(statement)) return undefined;
   for (const pattern of ROLE) {
     const found = pattern.exec(statement);
     const name = found?.[1] ?? found?.[2];
