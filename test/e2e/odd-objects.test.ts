@@ -8,7 +8,7 @@ import { cases } from '../support/matrix.ts';
 import { DEFINITIONS, IN_ORDER, type Odd, OF_THE_DATABASE, ROLES, SETTINGS, VALUES } from '../support/odd-objects.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { loadLatest } from '../support/proof.ts';
-import { runVerb } from '../support/verbs.ts';
+import { done } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -33,8 +33,7 @@ let once: Promise<Record<string, string>> | undefined;
 function backedUp(): Promise<Record<string, string>> {
   once ??= (async () => {
     const env = { ...postgres.env(await made()), BACKUP_DIR: temporaryFolder() };
-    const backup = await runVerb('backup', [], env);
-    assert.equal(backup.code, 0, backup.stderr);
+    await done('backup', [], env);
     return env;
   })();
   return once;
@@ -56,13 +55,10 @@ describe('what a database may hold that few have', { skip: missing }, () => {
       const DRILL_DIR = temporaryFolder();
       chmodSync(DRILL_DIR, 0o755);
       const env = { ...postgres.env(database), BACKUP_FORMAT: format, BACKUP_DIR: temporaryFolder(), DRILL_DIR };
-      const backup = await runVerb('backup', [], env);
-      assert.equal(backup.code, 0, backup.stderr);
-      const drill = await runVerb('drill', [], env);
-      assert.equal(drill.code, 0, drill.stderr);
+      await done('backup', [], env);
+      const drill = await done('drill', [], env);
       assert.match(drill.stderr, /passed, equal: /);
-      const restore = await runVerb('restore', ['latest', '--compare'], env);
-      assert.equal(restore.code, 0, restore.stderr);
+      await done('restore', ['latest', '--compare'], env);
       assert.deepEqual(definitions(await postgres.dump(database)), definitions(before));
     });
   }
