@@ -60,6 +60,8 @@ export async function main<O extends Options>(verb: Verb<O>): Promise<void> {
   if (VERB_ENDS_WITH_INPUT === 'true') endWithInput();
   // the reader of our output may have gone, as head does
   process.stdout.on('error', () => {});
+  // a terminal that was closed takes no words any more: what is under way is to end in order all the same
+  process.stderr.on('error', () => {});
   try {
     process.exitCode = await parseAndRun(verb, controller.signal);
   } catch (error) {
