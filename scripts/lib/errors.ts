@@ -28,6 +28,7 @@ const CODES = {
   CLEANUP_FAILED: EXIT.failed,
   NO_SPACE: EXIT.failed,
   DRILL_FAILED: EXIT.failed,
+  QUERY_FAILED: EXIT.failed,
 } as const satisfies Record<string, ExitCode>;
 
 export type ErrorCode = keyof typeof CODES;

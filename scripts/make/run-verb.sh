@@ -59,7 +59,7 @@ know_container
 hand_over_settings
 as=()
 # root in this container has none of root's powers, and a throwaway server will not be started by it
-case $verb:$user in drill:root | drill:root:* | drill:0 | drill:0:*) as=(--user postgres) ;; esac
+case $verb:$user in drill:root | drill:root:* | drill:0 | drill:0:* | look:root | look:root:* | look:0 | look:0:*) as=(--user postgres) ;; esac
 VERB_RUN=$$-$RANDOM$RANDOM
 export VERB_RUN
 options+=(--env VERB_RUN ${as[@]+"${as[@]}"})

@@ -62,6 +62,7 @@ export const VARIABLES = {
   BACKUP_PARALLEL_SOURCES: required(value.integer(1, 64), '1'),
   BACKUP_TIMEOUT: required(value.timeoutMs, '6h'),
   RESTORE_TIMEOUT: required(value.timeoutMs, '24h'),
+  LOOK_TIMEOUT: required(value.timeoutMs, '8h'),
   CONNECT_TIMEOUT: required(value.timeoutMs, '15s'),
   STORAGE_TIMEOUT: required(value.timeoutMs, '2m'),
   LOCK_TIMEOUT: required(value.timeoutMs, '30m'),

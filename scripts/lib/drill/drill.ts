@@ -5,6 +5,7 @@ import { removeLeftServers } from '../engines/database/throwaway.ts';
 import type { Rehearsal } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
+import { removeLeftLooks } from '../look/leftovers.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
 import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
@@ -53,6 +54,7 @@ export async function drill(
   }
   return withLocalLock(directory, 'drill', async () => {
     removeLeftServers(directory);
+    await removeLeftLooks(directory);
     removeLeftLocks(directory);
     const results: DrillResult[] = [];
     for (const { source, backup, problem } of await selectDrills(config, repository, request, signal)) {

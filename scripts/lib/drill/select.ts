@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
 import { expandSources } from '../engines/sources.ts';
 import { OperatorError } from '../errors.ts';
-import { readsFormat } from '../formats.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Repository } from '../repository/repository.ts';
-import { type Source, sourceNamed, standIn } from '../source.ts';
+import { sourceOf } from '../restore/source-of.ts';
+import type { Source } from '../source.ts';
 
 /** Which backups to rehearse: one by key, or the latest of each source or of one. */
 export interface DrillRequest {
@@ -32,7 +32,8 @@ export async function selectDrills(
   const backups = await repository.backups(signal);
   if (request.wanted !== undefined && request.wanted !== 'latest') {
     const backup = repository.select(backups, { wanted: request.wanted });
-    return [{ source: await sourceOf(config, repository, { backup, named: request.source }, signal), backup }];
+    const of = { config, repository, verb: 'drill' };
+    return [{ source: await sourceOf(of, { backup, named: request.source }, signal), backup }];
   }
   const known = await expandSources(config.sources, signal);
   const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
@@ -44,41 +45,5 @@ export async function selectDrills(
   return wanted.map(({ source, problem }) => {
     const backup = backups.find((candidate) => candidate.source === source.name && candidate.kind === 'backup');
     return { source, ...(backup ? { backup } : {}), ...(problem === undefined ? {} : { problem }) };
-  });
-}
-
-/**
- * A backup's own source, or for one that is no longer configured a stand-in of the same engine: the throwaway server
- * needs no more. Which engine that is, its manifest says; without one, the source that the operator names, or the only
- * engine that is configured for dumps of its format.
- */
-async function sourceOf(
-  config: Config,
-  repository: Repository,
-  { backup, named }: { backup: Backup; named: string | undefined },
-  signal: AbortSignal,
-): Promise<Source> {
-  // one that cannot be read is the drill's own finding
-  const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
-  const reads = ({ engine }: Source) => (manifest ? engine === manifest.engine : readsFormat(engine, backup.format));
-  const own = sourceNamed(config.sources, named ?? backup.source);
-  if (own && reads(own)) return named === undefined ? own : standIn(own, backup.source);
-  if (named !== undefined && !own)
-    throw new OperatorError('USAGE', `there is no source ${JSON.stringify(named)}`, {
-      hint: `Configured: ${config.sources.map(({ name }) => name).join(', ')}.`,
-    });
-  const readers = config.sources.filter(reads);
-  const [reader] = readers;
-  if (reader && readers.every(({ engine }) => engine === reader.engine)) {
-    return standIn(reader, backup.source);
-  }
-  if (reader) {
-    const engines = [...new Set(readers.map(({ engine }) => engine))].join(' or ');
-    throw new OperatorError('USAGE', `${backup.key} has no manifest, so it is not known whether it is of ${engines}`, {
-      hint: `Name a source of its kind: drill KEY --source ${readers.map(({ name }) => name).join(' or ')}.`,
-    });
-  }
-  throw new OperatorError('CONFIG', `${backup.key} belongs to a kind of source that is not configured`, {
-    hint: `Configure a source for it in .env: BACKUP_SOURCE_*.`,
   });
 }

@@ -4,6 +4,7 @@ import type { StageResult } from '../pipeline/result.ts';
 import type { Dialect } from '../proof/reading.ts';
 import type { Contents, DerivedSum, Manifest, SourceFacts } from '../repository/manifest.ts';
 import type { Source } from '../source.ts';
+import type { Looking } from './looking.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */
 export interface DumpStream {
@@ -215,6 +216,8 @@ export interface RehearsalOptions {
   /** The backup brings what its server needs; otherwise the rehearsal makes roles of the right names. */
   readonly hasGlobals: boolean;
   readonly storedBytes: number;
+  /** For somebody to look into: nothing of it has to last, and a terminal's Ctrl-C is not for the server. */
+  readonly isForLooking?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -249,4 +252,8 @@ export interface Engine {
    * @throws OperatorError TOOL_MISSING without such a server, NO_SPACE when the disk is too small for the restore
    */
   rehearse(source: Source, options: RehearsalOptions): Promise<Rehearsal>;
+  /** Undefined where there is no server to ask. */
+  readonly looking?: Looking;
+  /** What the live source holds now, as a manifest would have it, counted exactly; undefined where that is not built. */
+  survey?(source: Source, signal: AbortSignal): Promise<Contents & Pick<SourceFacts, 'outline'>>;
 }

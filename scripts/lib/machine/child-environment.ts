@@ -1,6 +1,8 @@
 /** What a child is given of this process's environment. Credentials of the storage are not among it. */
 const PASSED_ON = [
   ...['PATH', 'HOME', 'USER', 'TMPDIR', 'LD_LIBRARY_PATH'],
+  // by which a prompt knows the terminal that it was given
+  'TERM',
   // an account for a user that has none, as docker/backup/verb.sh makes it
   ...['LD_PRELOAD', 'NSS_WRAPPER_PASSWD', 'NSS_WRAPPER_GROUP'],
 ] as const;

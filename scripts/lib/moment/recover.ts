@@ -58,7 +58,7 @@ function assertArchitecture({ manifest, server }: MomentPlan): void {
  */
 export async function recoverPlan(
   of: { config: Config; repository: Repository; store: LogStore; plan: MomentPlan; signal: AbortSignal },
-  where: { prefix?: string; durable?: boolean; owner?: { uid: number; gid: number } } = {},
+  where: { prefix?: string; durable?: boolean; owner?: { uid: number; gid: number }; isForLooking?: boolean } = {},
 ): Promise<Recovered> {
   const { config, repository, store, plan, signal } = of;
   const { manifest, path, target } = plan;
@@ -79,6 +79,7 @@ export async function recoverPlan(
     reading: manifest.serverSettings ?? {},
     durable: where.durable ?? false,
     ...(where.owner === undefined ? {} : { owner: where.owner }),
+    isForLooking: where.isForLooking ?? false,
     signal,
   });
   try {

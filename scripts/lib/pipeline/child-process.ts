@@ -18,6 +18,11 @@ export interface Stage {
   readonly uid?: number;
   readonly gid?: number;
   readonly cwd?: string;
+  /**
+   * In a session of its own: a terminal's Ctrl-C does not reach it, and it is left alone when this process ends. For what ends
+   * by itself once its input has, and tidies up then.
+   */
+  readonly ownSession?: boolean;
   /** Unless false, Linux ends it before others when memory runs out. See endFirst. */
   readonly mayEndFirst?: boolean;
   /** The next step for an operator, where its standard error says what the expression looks for. */
@@ -57,6 +62,7 @@ export function startChild(
     ...(stage.cwd === undefined ? {} : { cwd: stage.cwd }),
     ...(stage.uid === undefined ? {} : { uid: stage.uid }),
     ...(stage.gid === undefined ? {} : { gid: stage.gid }),
+    ...(stage.ownSession ? { detached: true } : {}),
   });
   for (const [i, content] of (stage.files ?? []).entries()) {
     const stream = child.stdio[3 + i] as Writable | null | undefined;
@@ -64,7 +70,7 @@ export function startChild(
     stream?.end(content);
   }
   if (child.pid === undefined) return child;
-  alive.add(child);
+  if (!stage.ownSession) alive.add(child);
   child.once('close', () => alive.delete(child));
   if (stage.mayEndFirst !== false) endFirst(child.pid);
   return child;

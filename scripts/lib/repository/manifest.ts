@@ -89,6 +89,8 @@ const factsSchema = z.object({
   settings: z.optional(z.record(z.string(), z.string())),
   /** Which file each table's rows lay in, by which the server's log names it. */
   tableFiles: z.optional(z.record(z.string(), z.string())),
+  /** What `diff` tells changes by: see outline.ts. */
+  outline: z.optional(z.record(z.string(), z.string())),
   /** The position in its server's log that the dumped state is, where it is one: see Snapshot. */
   exactLsn: z.optional(z.string()),
   /** Which server it came from, as that tells itself from every other. */

@@ -171,8 +171,11 @@ async function stopGuarded(chain: Chain, directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
 }
 
+/** What a throwaway server is for: its folder is named by it. */
+export type ThrowawayUse = 'drill' | 'moment' | 'look';
+
 /** The folder of a throwaway server: those of drills can be told from others, and are looked for after a crash. */
-export function folderPrefix(engine: string, parent: string | undefined, of: 'drill' | 'moment' = 'drill'): string {
+export function folderPrefix(engine: string, parent: string | undefined, of: ThrowawayUse = 'drill'): string {
   return join(parent ?? tmpdir(), `${parent === undefined ? 'throwaway' : of}-${engine}-`);
 }
 

@@ -1,6 +1,7 @@
 import { expandServer } from '../database/expand.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
+import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
 import { dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
@@ -8,6 +9,7 @@ import { undoRestore } from './restore/undo.ts';
 import { connect } from './server/connection.ts';
 import { listOwn } from './server/databases.ts';
 import { runsUnderWay } from './server/locks.ts';
+import { survey } from './survey.ts';
 
 /** MariaDB, and MySQL as far as MariaDB's own mariadb-dump and mariadb serve it. */
 export const mariadb: Engine = {
@@ -19,4 +21,6 @@ export const mariadb: Engine = {
   underWay: runsUnderWay,
   dropKept,
   rehearse,
+  looking,
+  survey,
 };

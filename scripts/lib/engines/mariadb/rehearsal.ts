@@ -21,7 +21,8 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
     start: () =>
       startThrowawayServer({
         parent: directory,
-        durable: true,
+        durable: options.isForLooking !== true,
+        isForLooking: options.isForLooking === true,
         settings: [
           '--innodb-buffer-pool-size=256M',
           '--innodb-log-file-size=256M',

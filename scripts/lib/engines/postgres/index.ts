@@ -2,12 +2,14 @@ import { expandServer } from '../database/expand.ts';
 import type { Engine } from '../engine.ts';
 import { another } from './dump/another.ts';
 import { beginDump } from './dump/dump.ts';
+import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
 import { dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connectBeside, listOwn } from './server/databases.ts';
 import { runsUnderWay } from './server/locks.ts';
+import { survey } from './survey.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */
 export const postgres: Engine = {
@@ -20,4 +22,6 @@ export const postgres: Engine = {
   underWay: runsUnderWay,
   dropKept,
   rehearse,
+  looking,
+  survey,
 };

@@ -24,7 +24,8 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
       startLike(options, {
         ...(major === undefined ? {} : { major }),
         parent: directory,
-        durable: true,
+        durable: options.isForLooking !== true,
+        isForLooking: options.isForLooking === true,
         settings: [
           'shared_buffers=256MB',
           'max_wal_size=4GB',

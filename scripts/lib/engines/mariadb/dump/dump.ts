@@ -28,6 +28,7 @@ import { assertNotHalfSwapped } from '../swap/journal.ts';
 import { assertComplete } from './completion.ts';
 import { readGlobals } from './globals.ts';
 import { notRestorable, packetWarning } from './not-restorable.ts';
+import { readOutline } from './outline.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
 
 const COUNTER = fileURLToPath(new URL('./counted-dump.pl', import.meta.url));
@@ -64,7 +65,8 @@ export async function beginDump(given: DatabaseSource, signal: AbortSignal, putA
       why,
       rounded: reading.rounded,
     });
-    const facts = { ...read, warnings };
+    const outline = await readOutline(connection, dumped.database);
+    const facts = { ...read, ...(outline === undefined ? {} : { outline }), warnings };
     const before = await readOutside(connection, dumped, facts.invalid);
     const patienceSeconds = await readPatience(connection);
     const createdAt = await serverTime(connection);

@@ -22,6 +22,8 @@ export interface ThrowawayOptions {
   readonly tcp?: boolean;
   /** Where its folder is made; without it, the system's folder for temporary files. */
   readonly parent?: string;
+  /** For somebody who looks into it at a terminal, whose Ctrl-C is not to reach the server. */
+  readonly isForLooking?: boolean;
   /** Write as a real server does, so that times measured on it mean something. */
   readonly durable?: boolean;
   /** More options of the server. */
@@ -42,7 +44,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   const { directory, stop } = await startInFolder({
     product: 'MariaDB',
     accounts: ['mysql', 'postgres', 'nobody'],
-    prefix: folderPrefix('mariadb', options.parent),
+    prefix: folderPrefix('mariadb', options.parent, options.isForLooking ? 'look' : 'drill'),
     signal: options.signal,
     prepare: async (directory, as) => {
       const data = join(directory, 'data');
@@ -61,7 +63,12 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
         ...(options.settings ?? []),
       ];
       // nobody will miss what it did not write
-      return { name: 'mariadbd', ...guarded('KILL', directory, command), ...as };
+      return {
+        name: 'mariadbd',
+        ...guarded('KILL', directory, command),
+        ownSession: options.isForLooking === true,
+        ...as,
+      };
     },
     connect: async (directory) => {
       const { createConnection } = await import('mariadb');

@@ -19,6 +19,7 @@ import { fixTables } from '../split/locks.ts';
 import { type FixedSession, lookAfterBystanders } from './bystanders.ts';
 import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
+import { readOutline } from './outline.ts';
 
 /**
  * Locks the source and exports the snapshot that both the dump and the row counts use.
@@ -50,7 +51,8 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: 
     const pgRestore = source.format === 'custom' ? (await besideProgram(program, 'pg_restore')).path : undefined;
     // before the snapshot: what is altered between that and pg_dump's own locks is not dumped as the snapshot has it
     const shared = await sharedNames(connection, dumped, signal);
-    const facts = await readFacts(connection, program, shared);
+    const outline = await readOutline(connection);
+    const facts = { ...(await readFacts(connection, program, shared)), ...(outline === undefined ? {} : { outline }) };
     const fixed = source.format === 'folder' ? await fixTables(connection, dumped, signal) : undefined;
     const snapshot = fixed?.snapshot ?? (await exportSnapshot(connection));
     const letGo = async () => {

@@ -44,6 +44,8 @@ export interface RecoveryOrder {
   readonly durable?: boolean;
   /** Whom the files are to belong to, where this is root and it is not the account that servers here run as. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** For somebody who looks into it at a terminal, whose Ctrl-C is not to reach the server. */
+  readonly isForLooking?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -130,6 +132,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
       return {
         name: 'postgres',
         ...guarded('TERM', directory, [serve.command, ...serve.args]),
+        ownSession: order.isForLooking === true,
         env: locales === undefined ? {} : { LOCPATH: locales.path },
         ...owner,
         onLine: (line) => {

@@ -27,6 +27,8 @@ export interface ThrowawayOptions {
   readonly tcp?: boolean;
   /** Where its folder is made; without it, the system's folder for temporary files. */
   readonly parent?: string;
+  /** For somebody who looks into it at a terminal, whose Ctrl-C is not to reach the server. */
+  readonly isForLooking?: boolean;
   /** Write as a real server does, so that times measured on it mean something. */
   readonly durable?: boolean;
   /** More settings of the server, `name=value`. */
@@ -56,7 +58,7 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   const { directory, stop } = await startInFolder({
     product: 'PostgreSQL',
     accounts: ['postgres', 'nobody'],
-    prefix: folderPrefix('postgres', options.parent),
+    prefix: folderPrefix('postgres', options.parent, options.isForLooking ? 'look' : 'drill'),
     signal: options.signal,
     prepare: async (directory, as) => {
       const data = join(directory, 'data');
@@ -72,7 +74,13 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
         ...(options.settings ?? []),
       ];
       const command = [program.path, '-D', data, '-p', String(port), ...settings.flatMap((s) => ['-c', s])];
-      return { name: 'postgres', ...guarded('INT', directory, command), env: like?.env ?? {}, ...as };
+      return {
+        name: 'postgres',
+        ...guarded('INT', directory, command),
+        ownSession: options.isForLooking === true,
+        env: like?.env ?? {},
+        ...as,
+      };
     },
     connect: (directory) => connectOnce(directory, port),
   });

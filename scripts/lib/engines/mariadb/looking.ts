@@ -1,0 +1,113 @@
+import { createConnection, type FieldInfo } from 'mariadb';
+import { OperatorError } from '../../errors.ts';
+import type { DatabaseSource } from '../../source.ts';
+import type { Answer, Looking } from '../looking.ts';
+import { serverMessage } from './server/connection.ts';
+import { programFor } from './server/programs.ts';
+
+/** See Engine.looking. */
+export const looking: Looking = { client, ask };
+
+async function client(place: DatabaseSource, sql?: string) {
+  const program = await programFor('mariadb');
+  return {
+    name: 'mariadb',
+    command: program.path,
+    args: [
+      '--no-defaults',
+      '--protocol=socket',
+      // the folder of the server on the command line: whoever ends the server finds its client by it
+      `--socket=${place.host}`,
+      `--user=${place.user}`,
+      '--default-character-set=utf8mb4',
+      '--binary-as-hex',
+      '--skip-ssl',
+      `--database=${place.database}`,
+      ...(sql === undefined
+        ? ['--prompt=look \\d> ', '--silent', '--table']
+        : ['--table', '--show-warnings', `--execute=${sql}`]),
+    ],
+    env: { MYSQL_HISTFILE: '/dev/null' },
+  };
+}
+
+const NUMBERS = new Set(['TINY', 'SHORT', 'INT', 'BIGINT', 'INT24', 'YEAR', 'FLOAT', 'DOUBLE']);
+const STRINGS = new Set([
+  'VAR_STRING',
+  'STRING',
+  'VARCHAR',
+  'BLOB',
+  'TINY_BLOB',
+  'MEDIUM_BLOB',
+  'LONG_BLOB',
+  'GEOMETRY',
+]);
+/** The collation that bytes have. */
+const BINARY = 63;
+
+/** Bytes as hexadecimal, as the client writes them with --binary-as-hex; all else as the server does. */
+function asText(field: FieldInfo): string | null {
+  const isBytes = (STRINGS.has(field.type) && field.collation.index === BINARY) || field.type === 'BIT';
+  if (!isBytes) return field.string();
+  const bytes = field.buffer();
+  return bytes === null ? null : `0x${bytes.toString('hex').toUpperCase()}`;
+}
+
+async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Promise<Answer> {
+  signal.throwIfAborted();
+  const session = await createConnection({
+    socketPath: place.host,
+    user: place.user,
+    database: place.database,
+    charset: 'utf8mb4',
+    rowsAsArray: true,
+    metaAsArray: true,
+    logParam: false,
+    typeCast: asText,
+  });
+  session.on('error', () => {});
+  const breakOff = () => session.destroy();
+  const leave = () => {
+    signal.removeEventListener('abort', breakOff);
+    session.destroy();
+  };
+  signal.addEventListener('abort', breakOff, { once: true });
+  const stream = session.queryStream(sql);
+  const fields = new Promise<FieldInfo[]>((resolve) => stream.once('fields', resolve));
+  const rows = stream[Symbol.asyncIterator]() as AsyncIterator<(string | null)[]>;
+  try {
+    const first = await rows.next();
+    // a statement without rows has no columns
+    const columns = await Promise.race([fields, Promise.resolve(first.done ? [] : fields)]);
+    return {
+      columns: columns.map((field) => ({
+        name: field.name(),
+        kind: NUMBERS.has(field.type) ? ('number' as const) : ('text' as const),
+      })),
+      rows: rowsOf(rows, first, { signal, leave }),
+    };
+  } catch (error) {
+    leave();
+    signal.throwIfAborted();
+    throw failed(error);
+  }
+}
+
+async function* rowsOf(
+  rows: AsyncIterator<(string | null)[]>,
+  first: IteratorResult<(string | null)[]>,
+  { signal, leave }: { signal: AbortSignal; leave(): void },
+): AsyncGenerator<(string | null)[]> {
+  try {
+    for (let row = first; !row.done; row = await rows.next()) yield row.value;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw failed(error);
+  } finally {
+    leave();
+  }
+}
+
+function failed(error: unknown): OperatorError {
+  return new OperatorError('QUERY_FAILED', `the query failed: ${serverMessage(error)}`, { cause: error });
+}
