@@ -10,6 +10,8 @@ TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin
 GOAL := $(firstword $(MAKECMDGOALS))
 WORDS_OF_restore := FILE TO SOURCE AT MARK XID LSN FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
 WORDS_OF_drill := FILE SOURCE COPY AS_OF
+WORDS_OF_look := FILE SOURCE AT MARK XID LSN QUERY CSV JSON FROM AS_OF
+WORDS_OF_diff := FILE WITH LIVE SOURCE FROM JSON
 WORDS_OF_backup := SOURCE
 WORDS_OF_base := SERVER
 WORDS_OF_mark := NAME SERVER
@@ -59,7 +61,9 @@ override NAME := $(value NAME)
 override FOR := $(value FOR)
 override INTO := $(value INTO)
 override OWNER := $(value OWNER)
-export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME FOR INTO OWNER
+override QUERY := $(value QUERY)
+override WITH := $(value WITH)
+export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME FOR INTO OWNER QUERY WITH
 
 # by PATH, as the scripts find it: not every system has it in /bin
 SHELL := bash
@@ -94,12 +98,14 @@ COPY_WORD = $(if $(COPY),"$$COPY")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
 MOMENT_OPTIONS = $(AT_OPTION) $(if $(MARK),--mark="$$MARK") $(if $(XID),--xid="$$XID") $(if $(LSN),--lsn="$$LSN")
+QUERY_OPTION = $(if $(QUERY),--query="$$QUERY")
+ANSWER_OPTION = $(if $(filter-out 0 no false,$(JSON)),--json) $(if $(filter-out 0 no false,$(CSV)),--csv)
 OTHER_SERVER_OPTION = $(if $(OTHER_SERVER),--other-server)
 OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo cleanup \
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo look diff cleanup \
   cleanup-dry-run drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
@@ -163,6 +169,14 @@ restore-server: ## Restore a whole server into its data folder, with the server 
 
 restore-server-undo: ## Put the data folder back that the last restore-server replaced, with the server stopped [INTO=folder]
 	@scripts/make/restore-server.sh --undo $(INTO_OPTION)
+
+look: ## Look into a backup, or into a moment, on a throwaway server: a prompt, or QUERY='select …' [FILE=key or latest] [AT=time] [MARK=name] [XID=number] [LSN=position] [SOURCE=name] [CSV=1] [JSON=1] [FROM=copy] [AS_OF=time]
+	@test -n "$$FILE$$AT$$MARK$$XID$$LSN" || { echo 'Which one? make look FILE=<a key of make list-backups, or latest>, or a moment: make look AT=2026-11-21T09:00:00Z' >&2; exit 2; }
+	$(VERB) look $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(MOMENT_OPTIONS) $(QUERY_OPTION) $(ANSWER_OPTION) -- $(FILE_WORD)
+
+diff: ## What changed since the backup before FILE=key or latest, or since the backup WITH=key, or until now LIVE=1 [SOURCE=name] [FROM=copy] [JSON=1]
+	@test -n "$$FILE" || { echo 'Which one? make diff FILE=<a key of make list-backups, or latest>' >&2; exit 2; }
+	$(VERB) diff $(SOURCE_OPTION) $(FROM_OPTION) $(if $(filter-out 0 no false,$(LIVE)),--live) $(if $(filter-out 0 no false,$(JSON)),--json) -- "$$FILE" $(if $(WITH),"$$WITH")
 
 receive: ## Take the log of the servers (PITR) in the foreground; in Compose the service receiver does it
 	$(VERB) receive

@@ -3,11 +3,13 @@ import type { ServerResult } from '../scripts/lib/base/all.ts';
 import type { LogCleanup } from '../scripts/lib/cleanup/log.ts';
 import type { copyRow as copyDecided, row as decided } from '../scripts/lib/cleanup/text.ts';
 import type { CopyResult } from '../scripts/lib/copy/copy.ts';
+import type { DiffResult } from '../scripts/lib/diff/diff.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
 import type { row as listed } from '../scripts/lib/list/list.ts';
 import type { pitrRow } from '../scripts/lib/list/pitr.ts';
 import type { CommitsResult } from '../scripts/lib/moment/commits.ts';
+import type { LookResult } from '../scripts/lib/look/look.ts';
 import type { MarkResult } from '../scripts/lib/moment/mark.ts';
 import type { Delivery } from '../scripts/lib/notify/notify.ts';
 import type { RestoreResult } from '../scripts/lib/restore/restore.ts';
@@ -298,6 +300,36 @@ export const JSON_FIELDS = {
     restoredFrom: 'Where the data folder that is in place again had been kept.',
     keptAs: 'Where the one that was there until now is kept.',
   } satisfies Fields<Awaited<ReturnType<typeof undoServer>>>,
+  'look --json': {
+    key: 'The backup that was looked into; of a moment, the manifest of the base.',
+    source: 'Its source.',
+    database: 'The database.',
+    'columns[]': 'The names of the columns; of several that have one name, the later ones are `name_2`, `name_3`.',
+    'rows[].*':
+      'A value by the name of its column. Numbers, truth values and JSON of PostgreSQL, and numbers of MariaDB, are such; a number that JSON cannot keep whole, and all else, is text.',
+  } satisfies Fields<LookResult>,
+  'diff --json': {
+    'from.key': 'The older backup.',
+    'from.source': 'Its source.',
+    'from.database': 'The database, or the path.',
+    'from.at': 'The moment whose state it holds.',
+    'to.key': 'The newer backup; null for the live database.',
+    'to.source': 'Its source.',
+    'to.database': 'The database, or the path.',
+    'to.at': 'The moment whose state it holds.',
+    'changes[].kind':
+      '`table`, `view`, `materialized view`, `foreign table`, `function`, `procedure`, `aggregate`; `folder`.',
+    'changes[].name': 'Its name; `files` of a folder.',
+    'changes[].change': '`added`, `removed` or `changed`.',
+    'changes[].rows.from': 'Its rows before, or of a folder the files; null where there are none, or it is not known.',
+    'changes[].rows.to': 'And after.',
+    'changes[].bytes.from': 'What it took on the disk of the server, with its indexes; null where it is not known.',
+    'changes[].bytes.to': 'And after.',
+    'changes[].definition[]':
+      'In which respects its definition changed: `columns`, `constraints`, `indexes`, `rules`, `rights`, `body`.',
+    unchanged: 'How many tables, views and functions are the same.',
+    'notCompared[]': 'What could not be compared, and why.',
+  } satisfies Fields<DiffResult>,
   'drill --json': {
     ok: 'Whether every drill passed.',
     'results[].version': 'The version of this record: 1.',
@@ -501,7 +533,14 @@ export function unknownFields(command: string, document: unknown): string[] {
   const known = { ...tables[`${command} --json`], ...JSON_FIELDS['any command that could not do its work'] };
   return [...new Set(pathsOf(document, ''))].filter(
     (path) =>
-      !Object.keys(known).some((name) => name === path || name.startsWith(`${path}.`) || name.startsWith(`${path}[]`)),
+      !Object.keys(known).some(
+        (name) =>
+          name === path ||
+          name.startsWith(`${path}.`) ||
+          name.startsWith(`${path}[]`) ||
+          // what an operator has named
+          (name.endsWith('.*') && path.startsWith(name.slice(0, -1))),
+      ),
   );
 }
 

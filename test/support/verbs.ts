@@ -46,6 +46,8 @@ export type Verb =
   | 'restore'
   | 'cleanup'
   | 'drill'
+  | 'look'
+  | 'diff'
   | 'copy'
   | 'verify'
   | 'hold'

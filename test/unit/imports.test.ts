@@ -10,6 +10,8 @@ import { test } from 'node:test';
 const ROOMS = [
   'verb',
   'drill',
+  'look',
+  'diff',
   'restore',
   'receive',
   'moment',
