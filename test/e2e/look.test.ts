@@ -246,7 +246,7 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
     assert.equal((await open.running.outcome).code, 0);
     await leave();
     assert.equal((await runVerb('drill', ['--json'], { ...env, DRILL_CHECKS: '/nonexistent' })).code, 0);
-    await nothingStays(drillDir);
+    await nothingStays(drillDir, true);
   });
 
   test('refuses words that do not go together, and names what is nearest to a key that is not there', async () => {

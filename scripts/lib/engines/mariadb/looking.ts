@@ -2,7 +2,7 @@ import { createConnection, type FieldInfo } from 'mariadb';
 import { OperatorError } from '../../errors.ts';
 import type { DatabaseSource } from '../../source.ts';
 import type { Answer, Looking } from '../looking.ts';
-import { serverMessage } from './server/connection.ts';
+import { breakOff, serverMessage } from './server/connection.ts';
 import { programFor } from './server/programs.ts';
 
 /** See Engine.looking. */
@@ -66,12 +66,12 @@ async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Pro
     typeCast: asText,
   });
   session.on('error', () => {});
-  const breakOff = () => session.destroy();
+  const cut = () => breakOff(session);
   const leave = () => {
-    signal.removeEventListener('abort', breakOff);
-    session.destroy();
+    signal.removeEventListener('abort', cut);
+    breakOff(session);
   };
-  signal.addEventListener('abort', breakOff, { once: true });
+  signal.addEventListener('abort', cut, { once: true });
   const stream = session.queryStream(sql);
   const fields = new Promise<FieldInfo[]>((resolve) => stream.once('fields', resolve));
   const rows = stream[Symbol.asyncIterator]() as AsyncIterator<(string | null)[]>;

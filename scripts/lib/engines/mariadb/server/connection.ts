@@ -75,6 +75,23 @@ export async function connect(source: DatabaseSource, signal: AbortSignal, datab
   throw connectError(source, lastError);
 }
 
+let mindsKillSessions = false;
+
+/**
+ * Breaks a connection off, whatever it waits for. The connector then ends the server's side of it over a session of its own,
+ * and leaves alone what becomes of that one: of a server that is stopped at the same time, nobody is to hear.
+ */
+export function breakOff(client: Client): void {
+  if (!mindsKillSessions) {
+    mindsKillSessions = true;
+    process.on('unhandledRejection', (error) => {
+      if (error instanceof Error && 'sqlState' in error && (error as { fatal?: unknown }).fatal === true) return;
+      throw error;
+    });
+  }
+  client.destroy();
+}
+
 async function wrap(
   client: Client,
   source: DatabaseSource,
@@ -87,7 +104,7 @@ async function wrap(
   });
   let heeded = signal;
   const throwIfAborted = () => heeded.throwIfAborted();
-  const destroy = () => client.destroy();
+  const destroy = () => breakOff(client);
   signal.addEventListener('abort', destroy, { once: true });
   const query = async <R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]> => {
     throwIfAborted();
