@@ -48,7 +48,8 @@ export function csvLine(cells: readonly (string | null)[]): string {
   const quoted = cells.map((cell) => {
     if (cell === null) return '';
     // a line that says \. by itself ends the input of COPY
-    return cell === '' || cell === '\\.' || /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+    const isEnd = cells.length === 1 && cell === '\\.';
+    return cell === '' || isEnd || /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
   });
   return quoted.join(',');
 }
