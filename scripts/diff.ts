@@ -1,8 +1,4 @@
 #!/usr/bin/env tsx
-import { PRIMARY } from './lib/copy/stores.ts';
-import { readTogether } from './lib/copy/together.ts';
-import { diff } from './lib/diff/diff.ts';
-import { printDiff } from './lib/diff/text.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { printJson } from './lib/terminal/log.ts';
 import { verb } from './lib/verb/verb.ts';
@@ -41,11 +37,14 @@ await verb({
       ...(options.source === undefined ? {} : { source: options.source }),
     };
   },
-  run: async ({ config, stores, json, signal }, { from, ...request }) => {
-    const together = readTogether(await stores(from === undefined || from === PRIMARY ? [] : [from]), { from });
+  run: async ({ config, storesFrom, json, signal }, { from, ...request }) => {
+    // --help and a wrong option need none of it
+    const { readTogether } = await import('./lib/copy/together.ts');
+    const { diff } = await import('./lib/diff/diff.ts');
+    const together = readTogether(await storesFrom(from), { from });
     const result = await diff(config, together, request, signal);
     if (json) printJson(result);
-    else printDiff(result);
+    else (await import('./lib/diff/text.ts')).printDiff(result);
     return EXIT.done;
   },
 });

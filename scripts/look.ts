@@ -1,11 +1,8 @@
 #!/usr/bin/env tsx
-import { PRIMARY } from './lib/copy/stores.ts';
-import { readTogether } from './lib/copy/together.ts';
 import { EXIT } from './lib/errors.ts';
-import { look } from './lib/look/look.ts';
 import { readLookRequest } from './lib/look/request.ts';
-import { timeOf } from './lib/restore/request.ts';
 import { printJson } from './lib/terminal/log.ts';
+import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
@@ -56,9 +53,11 @@ await verb({
       asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
     },
   }),
-  run: async ({ config, stores, signal }, { readFrom, ...request }) => {
-    const { from } = readFrom;
-    const together = readTogether(await stores(from === undefined || from === PRIMARY ? [] : [from]), readFrom);
+  run: async ({ config, storesFrom, signal }, { readFrom, ...request }) => {
+    // --help and a wrong option need neither
+    const { readTogether } = await import('./lib/copy/together.ts');
+    const { look } = await import('./lib/look/look.ts');
+    const together = readTogether(await storesFrom(readFrom.from), readFrom);
     const result = await look(config, together, request, signal);
     if (result !== undefined) printJson(result);
     return EXIT.done;

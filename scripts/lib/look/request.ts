@@ -1,6 +1,6 @@
 import { OperatorError } from '../errors.ts';
 import { type MomentTarget, type MomentWords, targetOf } from '../moment/target.ts';
-import { timeOf } from '../restore/request.ts';
+import { timeOf } from '../terminal/read-time.ts';
 
 /** What is to be looked into, and how. */
 export interface LookRequest {
