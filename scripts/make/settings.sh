@@ -70,7 +70,8 @@ refuse_settings_of_other_files() { # CONFIG FILE…
   shift
   env_file=$(sed -nE "s/^      COMPOSE_READ: [\"']?([^\"']*)[\"']?\$/\1/p" <<<"$config" | head -n 1)
   for file in "$@"; do
-    [ -f "$file" ] && [ "$(readlink -f "$file")" != "$(readlink -f "$env_file")" ] || continue
+    [ -f "$file" ] || continue
+    [ "$(readlink -f "$file")" != "$(readlink -f "$env_file")" ] || continue
     lost=$(sed -nE 's/^[[:space:]]*(export[[:space:]]+)?([A-Z][A-Z0-9_]*)[[:space:]]*=.*/\2/p' "$file" | only_settings |
       while IFS= read -r name; do grep -qE "^      $name:" <<<"$config" || printf '%s ' "$name"; done)
     [ -z "$lost" ] || stop_with "Set in $file, which Compose reads, and not on its way into the container, which is given $env_file: $lost" \
