@@ -7,7 +7,7 @@ import { VARIABLES } from './variables.ts';
 const SLIP = 2;
 
 const PREFIXES =
-  /^(BACKUP|RETENTION|DRILL|RESTORE|S3|RPO|RTO|NOTIFY|HEARTBEAT|CLEANUP|COPY|PITR|BASE|VERIFY|PAGE)(_|$)|_TIMEOUT$/;
+  /^(BACKUP|RETENTION|DRILL|RESTORE|S3|RPO|RTO|NOTIFY|HEARTBEAT|CLEANUP|COPY|PITR|BASE|VERIFY|PAGE)(_|$)|^[A-Z0-9]+_TIMEOUT$/;
 /** Prefixes that others use by right as well: only what is near one of ours is told of. */
 const SHARED = /^(POSTGRES_|PGSSL|PG_SSL|PGSS)/;
 /** Nobody else's names begin so: such a one with a slip in its first word is recognised too. */

@@ -97,6 +97,7 @@ test('what other programs have in a shared .env is no slip of ours', () => {
     GARAGE_RPC_SECRET: 'x',
     MARIADB_DATABASE: 'x',
     COMPOSE_HTTP_TIMEOUT: '60',
+    PIP_DEFAULT_TIMEOUT: '60',
     BACKUP_ENV_FILE: '.env',
     DATABASE_URL: 'postgres://x',
     NODE_ENV: 'development',
