@@ -17,7 +17,7 @@ export interface Attempt {
  */
 export async function connectionAttempts(source: DatabaseSource): Promise<Attempt[]> {
   const ways = tlsAttempts(source);
-  const addresses = await addressesOf(source.host);
+  const addresses = await addressesOf(source);
   return addresses.flatMap((address) =>
     // connected to by its address, the driver would not know by whose name the certificate is to be judged
     ways.map((ssl) => ({

@@ -23,8 +23,9 @@ export function clientArguments(source: DatabaseSource, connection: Connection, 
 }
 
 /** The address that our own sessions came to; where a name is verified, the name is what tells the server from others. */
-function hostOf({ host, sslMode }: DatabaseSource, { isEncrypted }: Connection): string {
-  return isEncrypted && sslMode.startsWith('verify') ? host : (addressKept(host) ?? host);
+function hostOf(source: DatabaseSource, { isEncrypted }: Connection): string {
+  const isNamed = isEncrypted && source.sslMode.startsWith('verify');
+  return isNamed ? source.host : (addressKept(source) ?? source.host);
 }
 
 /** The password is on no command line. */

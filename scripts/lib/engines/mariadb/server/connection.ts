@@ -64,7 +64,7 @@ export async function connect(source: DatabaseSource, signal: AbortSignal, datab
         dateStrings: true,
         logParam: false,
       });
-      keepTo(source.host, address);
+      keepTo(source, address);
       return await wrap(client, source, ssl !== false, signal);
     } catch (error) {
       signal.throwIfAborted();

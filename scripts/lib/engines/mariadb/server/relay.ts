@@ -80,7 +80,7 @@ export function asRead(
   const isLocal = host.startsWith('/');
   const { command, args } = commandAt(clientArguments(source, connection, ['--at-the-relay', '--skip-ssl']));
   const order = {
-    server: isLocal ? { path: host } : { host: addressKept(host) ?? host, port },
+    server: isLocal ? { path: host } : { host: addressKept(source) ?? host, port },
     tls: tls === false ? null : { ...tls, host, checksName: tls.checkServerIdentity === undefined },
     // a client must not think its way to the server safer than it is: some then send a password as it is
     socket: isLocal || tls !== false ? join(folder, `relay-${randomBytes(6).toString('hex')}`) : null,

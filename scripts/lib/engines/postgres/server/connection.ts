@@ -33,7 +33,7 @@ const placeOf = ({ host, port, user }: DatabaseSource, database: string) =>
 /** What libpq programs are told about the server, all of it through their environment. */
 export function libpqEnvironment(source: DatabaseSource, database: string): Record<string, string> {
   const options = toldOf.get(placeOf(source, database))?.options ?? '';
-  const address = addressKept(source.host);
+  const address = addressKept(source);
   return {
     // only where something is set otherwise: there are poolers that let no options pass
     ...(options === '' ? {} : { PGOPTIONS: options }),
@@ -96,7 +96,7 @@ async function connectWith(
     signal.addEventListener('abort', breakOff, { once: true });
     try {
       await client.connect();
-      keepTo(source.host, address);
+      keepTo(source, address);
       const another = async () => {
         const second = newClient();
         await second.connect();

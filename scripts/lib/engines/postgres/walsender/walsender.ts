@@ -78,7 +78,7 @@ export async function openWalsender(source: DatabaseSource, signal: AbortSignal)
     signal.addEventListener('abort', breakOff, { once: true });
     try {
       await client.connect();
-      keepTo(source.host, address);
+      keepTo(source, address);
       return await walsenderOn(client, source, signal);
     } catch (error) {
       await end(client);
