@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
@@ -48,6 +48,19 @@ test('what tar could not set, though it exits with 0, is told of', async () => {
   const { stderr } = await done('restore', ['latest'], env);
   assert.equal(readFileSync(join(live, 'a'), 'utf8'), 'as it was');
   assert.match(stderr, /warn: tar says \d+ things? of what it extracted.*system\.odd/);
+});
+
+test('times that are long past, or have not come, come back, and are nothing that tar could not set', async () => {
+  const { live, env } = uploads();
+  const times = { old: '1900-01-01T00:00:00.123Z', later: '2300-01-01T00:00:00.456Z' };
+  for (const [name, time] of Object.entries(times)) execFileSync('touch', ['-d', time, join(live, name)]);
+  assert.equal((await runVerb('backup', [], env)).code, 0);
+  for (const name of Object.keys(times)) writeFileSync(join(live, name), 'changed');
+  const { code, stderr } = await runVerb('restore', ['latest'], env);
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stderr, /tar says/);
+  for (const [name, time] of Object.entries(times))
+    assert.equal(statSync(join(live, name)).mtime.toISOString(), time, name);
 });
 
 test('access lists and attributes come back, and are proved in a drill', { skip: hasAttributes() }, async () => {

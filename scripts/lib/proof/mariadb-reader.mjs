@@ -120,8 +120,10 @@ export class MariaDbReader {
 
   /** @param {string} line */
   #text(line) {
-    if (line === 'DELIMITER ;;') this.#isInCode = true;
-    else if (line === 'DELIMITER ;') this.#isInCode = false;
+    // within a statement it is a line of a text
+    const isBetween = this.#statement.length === 0;
+    if (line === 'DELIMITER ;;' && isBetween) this.#isInCode = true;
+    else if (line === 'DELIMITER ;' && isBetween) this.#isInCode = false;
     else if (this.#statement.length === 0 && /^$|^--|^\/\*M?!999999/.test(line)) return;
     else {
       this.#statement.push(line);

@@ -96,6 +96,8 @@ export function extractStage(
       '--file=-',
       '--preserve-permissions',
       '--delay-directory-restore',
+      // a time that has not come is the file's own, and nothing that could not be set
+      '--warning=no-timestamp',
       '--numeric-owner',
       setsOwners ? '--same-owner' : '--no-same-owner',
       '--xattrs',

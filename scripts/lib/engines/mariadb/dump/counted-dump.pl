@@ -21,6 +21,7 @@ fcntl($_, F_SETPIPE_SZ, BLOCK) for $dump, *STDOUT;
 my $NAME = qr/`(?:[^`]|``)*`/;
 my $COLUMN = qr/(?:$NAME|row_start|row_end)/;
 my (%rows, $table, $in_code, $is_unknown);
+my $before = '';    # the line before, where it is not empty
 my $line = '';    # the beginning of a line that has not ended yet
 my ($length, $longest) = (0, 0);    # of that line so far, and of the longest of those that did not fit a block
 while (1) {
@@ -76,14 +77,16 @@ sub look {
     my $next = 1 + index($_[0], "\n", $at);
     my $text = substr($_[0], $at, $next - $at - 1);
     $at = $next;
+    # code ends behind the end of a statement; elsewhere that line is one of a text
     if ($text eq 'DELIMITER ;;') { $in_code = 1 }
-    elsif ($text eq 'DELIMITER ;') { $in_code = 0 }
+    elsif ($text eq 'DELIMITER ;') { $in_code = 0 if $before =~ /;;\s*$/ }
     elsif (!$in_code && $text =~ /^LOCK TABLES `/) {
       if ($text =~ /^LOCK TABLES `((?:[^`]|``)*)` WRITE;$/) { ($table = $1) =~ s/``/`/g; $rows{$table} //= 0 }
       else { $is_unknown = 1 }
     }
     # data without the lock that tells whose it is
     elsif (!$in_code && $text =~ /^INSERT INTO `/) { $is_unknown = 1 }
+    $before = $text if $text ne '';
   }
 }
 

@@ -73,7 +73,8 @@ sub take {
   my $line = substr($buffer, 0, $end + 1, '');
   if (defined $code) {
     $code .= $line;
-    if ($line eq "DELIMITER ;\n") { put_code(code($code)); undef $code }
+    # behind the end of a statement; elsewhere it is a line of a text
+    if ($line eq "DELIMITER ;\n" && substr($code, -64) =~ /;;\s*\nDELIMITER ;\n\z/) { put_code(code($code)); undef $code }
   }
   elsif ($line =~ /^LOCK TABLES `((?:[^`]|``)*)`/) {
     # the line break stays: the data may be none
