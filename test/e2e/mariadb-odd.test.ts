@@ -71,6 +71,16 @@ USE x; /*! */' as said, '*/' as ends from t//
     create definer = nobody@'%.example.org' procedure q() select 1;
     create algorithm = temptable view v as select longest(id) as n from t; create view w as select id from t where id > 0 with local check option;
     create view old as select json_value('{"a": "\\\\u00e9"}', '$.a') as x, _latin1 x'e9' as l, date '2026-01-01' as d, interval(1, 2) as i, t.id div 2 as h from t where t.c like '%\\\\_%' escape '|';`,
+  'code that clients of other letters made': `
+    create table t (id int primary key, v varchar(20) character set latin1); insert into t values (1, 'é'), (2, 'ž');
+    set names latin1; delimiter //
+    create procedure p() select 'Ã©' as x, hex('Ã©') as h//
+    create function f(x varchar(9)) returns varchar(40) deterministic return concat(x, 'Ã©')//
+    create trigger tr before insert on t for each row set new.v = concat(new.v, 'Ã©', _koi8r'Á', _binary'\\\\xff')//
+    create event e on schedule every 1 day starts '2026-01-01' do set @x = 'Ã©'//
+    create view v as select 'Ã©' as x, hex('Ã©') as h, id from t where v <> 'Ã©'//
+    delimiter ; set names cp1250; create procedure q() select hex('Å¾'), 'Å¾';
+    set names utf8mb4;`,
   'numbers at the edge of their type': `
     create table t (id int primary key, a tinyint(3) unsigned zerofill, b bit(1), c decimal(10,0) unsigned zerofill, d double(20,3), e double, f float(10,4), y year, t time(3), dt datetime(6));
     insert into t values (1, 7, b'0', 42, -0.0005, 0.1 + 0.2, 1234.56789, 2155, '-00:00:00.001', '0001-01-01 00:00:00.000001'), (2, 255, b'1', 9999999999, 99999999999999999.999, 1.7976931348623157e308, -0.0001, 0, '838:59:59.999', '9999-12-31 23:59:59.999999'), (3, null, null, null, null, 5e-324, null, null, null, null);

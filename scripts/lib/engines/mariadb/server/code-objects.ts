@@ -1,5 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import { type Connection, quoteIdentifier } from './connection.ts';
+import { TABLE, triggerFor } from './trigger-text.ts';
 
 /** What has no rows of its own and cannot be renamed into another database: it is read, and created again there. */
 export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
@@ -22,9 +23,6 @@ export interface CodeObject {
   /** An event's: it is to run where it is live. */
   readonly runs?: boolean;
 }
-
-/** Stands for the table in a trigger's statement. No trigger can hold it. */
-export const TABLE = '\0TABLE\0';
 
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
 
@@ -120,8 +118,8 @@ async function readViews(connection: Connection, database: string, onUnreadable:
 }
 
 /**
- * From their parts: SHOW CREATE TRIGGER says what its author wrote, names of databases included. Asked for by the schema
- * of their tables, which is always theirs: by any other column the server would open every table that it has.
+ * As their authors wrote them, but for names of databases; of a form that is not known, from their parts. Asked for by the
+ * schema of their tables, which is always theirs: by any other column the server would open every table that it has.
  */
 async function readTriggers(connection: Connection, database: string): Promise<CodeObject[]> {
   const rows = await connection.query<Record<string, string>>(
@@ -132,16 +130,25 @@ async function readTriggers(connection: Connection, database: string): Promise<C
      order by binary event_object_table, action_timing, event_manipulation, action_order`,
     [database],
   );
-  return rows.map((row) => ({
-    kind: 'trigger',
-    name: row.name ?? '',
-    sql: `create definer=${account(row.definer ?? '')} trigger ${quoteIdentifier(row.name ?? '')} ${row.timing} ${row.event} on ${TABLE} for each row ${row.body}`,
-    sqlMode: row.mode ?? '',
-    charset: row.charset ?? 'utf8mb4',
-    collation: row.collation ?? 'utf8mb4_general_ci',
-    ...(row.of_database ? { databaseCollation: row.of_database } : {}),
-    table: row.table ?? '',
-  }));
+  const triggers: CodeObject[] = [];
+  for (const row of rows) {
+    const name = row.name ?? '';
+    const definer = account(row.definer ?? '');
+    // of a table that cannot be opened there are the parts alone
+    const shown = await show(connection, 'trigger', qualified(database, name)).catch((): Shown => ({}));
+    const parts = `create definer=${definer} trigger ${quoteIdentifier(name)} ${row.timing} ${row.event} on ${TABLE} for each row ${row.body}`;
+    triggers.push({
+      kind: 'trigger',
+      name,
+      sql: triggerFor(shown['SQL Original Statement'] ?? '', definer) ?? parts,
+      sqlMode: row.mode ?? '',
+      charset: row.charset ?? 'utf8mb4',
+      collation: row.collation ?? 'utf8mb4_general_ci',
+      ...(row.of_database ? { databaseCollation: row.of_database } : {}),
+      table: row.table ?? '',
+    });
+  }
+  return triggers;
 }
 
 /** `user@host` as SQL: the host has no @, the user may. A role has no host. */

@@ -1,6 +1,7 @@
 import { messageOf } from '../../../errors.ts';
-import { type CodeObject, EVENT_HEAD, TABLE } from './code-objects.ts';
+import { type CodeObject, EVENT_HEAD } from './code-objects.ts';
 import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
+import { TABLE } from './trigger-text.ts';
 import { requalify } from './view-text.ts';
 
 /**
