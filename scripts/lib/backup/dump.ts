@@ -9,7 +9,7 @@ import { log } from '../terminal/log.ts';
 import type { DumpOrder } from './order.ts';
 import { uploadStreams } from './streams.ts';
 
-/** What others do to the source meanwhile may be in the way of so many dumps, one after the other. */
+/** What others do to the source meanwhile may be in the way of this many dumps, one after the other. */
 const ATTEMPTS = 4;
 
 /**
@@ -47,7 +47,7 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
   const { repository, source, kind, signal } = order;
   const startedAt = new Date();
   const engine = await engineOf(source.engine);
-  const session = await engine.beginDump(source, signal, order.putAside);
+  const session = await engine.beginDump(source, { kept: order.kept, signal });
   const { createdAt } = session;
   const giveUp = new AbortController();
   const tidying = repository.removeLeftoversOf(
@@ -73,7 +73,7 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
       version: 1,
       source: source.name,
       engine: source.engine,
-      database: order.putAside ?? placeOf(source),
+      database: order.kept ?? placeOf(source),
       kind,
       createdAt: createdAt.toISOString(),
       startedAt: startedAt.toISOString(),

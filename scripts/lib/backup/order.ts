@@ -8,6 +8,6 @@ export interface DumpOrder {
   readonly source: Source;
   readonly kind: Kind;
   /** Dump this database, which a restore has kept, instead of the source's own. */
-  readonly putAside?: string;
+  readonly kept?: string;
   readonly signal: AbortSignal;
 }

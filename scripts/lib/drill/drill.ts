@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { withTimeout } from '../deadline.ts';
-import { removeLeftServers } from '../engines/database/throwaway.ts';
+import { removeLeftoverServers } from '../engines/database/throwaway.ts';
 import type { Rehearsal } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { removeLeftLooks } from '../look/leftovers.ts';
+import { removeLeftoverLooks } from '../look/leftovers.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
-import { drillDirectory, rehearsalLock, removeLeftLocks } from '../machine/run-notes.ts';
+import { drillDirectory, rehearsalLock, removeLeftoverLocks } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { type DrillRecord, drillOfServer } from '../repository/drill-record.ts';
@@ -53,9 +53,9 @@ export async function drill(
     });
   }
   return withLocalLock(directory, 'drill', async () => {
-    removeLeftServers(directory);
-    await removeLeftLooks(directory);
-    removeLeftLocks(directory);
+    removeLeftoverServers(directory);
+    await removeLeftoverLooks(directory);
+    removeLeftoverLocks(directory);
     const results: DrillResult[] = [];
     for (const { source, backup, problem } of await selectDrills(config, repository, request, signal)) {
       const record = backup

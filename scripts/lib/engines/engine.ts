@@ -63,7 +63,7 @@ export interface Load {
   readonly through?: readonly Stage[] | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
   verifyEnd(tail: string): void;
-  /** Aborts, with the error as its reason, when what is being loaded is of no use any more. */
+  /** Aborts, with the error as its reason, when what is being loaded is not needed any more. */
   readonly doom?: AbortSignal | undefined;
 }
 
@@ -146,7 +146,7 @@ export interface UndoResult {
   readonly keptAs: string;
 }
 
-/** Something that a restore or an undo has put aside, and that `cleanup` removes in time. */
+/** Something that a restore or an undo keeps, and that `cleanup` removes in time. */
 export interface KeptDatabase {
   readonly name: string;
   /** `previous`: replaced by a restore; `undone`: replaced by an undo. */
@@ -183,6 +183,13 @@ export interface Rehearsal {
   query?(staging: string, sql: string): Promise<Record<string, unknown>[]>;
   /** Removes the server and everything of it. */
   stop(): Promise<void>;
+}
+
+/** What a dump begins with. */
+export interface DumpOptions {
+  /** Dump this database or folder, which a restore has kept, as a backup of the source; waits for the lock. */
+  readonly kept?: string | undefined;
+  readonly signal: AbortSignal;
 }
 
 /** What a restore begins with. */
@@ -227,10 +234,9 @@ export interface Engine {
   expand(source: Source, signal: AbortSignal): Promise<Source[]>;
   /**
    * Locks the source against a second backup of it and fixes the state to dump.
-   * @param putAside dump this database, which a restore has put aside, as a backup of the source; waits for the lock
    * @throws OperatorError LOCKED, SOURCE_CONNECT, SOURCE_VERSION, TOOL_MISSING
    */
-  beginDump(source: Source, signal: AbortSignal, putAside?: string): Promise<DumpSession>;
+  beginDump(source: Source, options: DumpOptions): Promise<DumpSession>;
   /** How to dump the source after all, and why so, where the error says that this way is not open now. */
   another?(source: Source, error: unknown): { source: Source; why: string } | undefined;
   /**
@@ -241,7 +247,7 @@ export interface Engine {
   beginRestore(source: Source, options: RestoreOptions): Promise<RestoreSession>;
   /** Swaps the database that the last restore replaced back. */
   undo(source: Source, signal: AbortSignal): Promise<UndoResult>;
-  /** What restores and undos have put aside beside the source, the newest first. */
+  /** What restores and undos keep beside the source, the newest first. */
   kept(source: Source, signal: AbortSignal): Promise<KeptDatabase[]>;
   /** The runs that hold the source's locks now. */
   underWay(source: Source, signal: AbortSignal): Promise<RunUnderWay[]>;

@@ -3,7 +3,7 @@ import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import type { KeptDatabase } from './engine.ts';
 
-/** How an engine lists, locks and removes what restores have put aside. */
+/** How an engine lists, locks and removes what restores have kept. */
 interface Kept {
   list(): Promise<KeptDatabase[]>;
   /** Keeps restores and undos out meanwhile. */
@@ -11,7 +11,7 @@ interface Kept {
   remove(name: string): Promise<void>;
 }
 
-/** Removes what was put aside before a time, and returns that. Looks again under the lock: an undo may have swapped one of them in. */
+/** Removes what has been kept since before a time, and returns that. Looks again under the lock: an undo may have swapped one of them in. */
 export async function removeOld(before: Date, { list, underLock, remove }: Kept): Promise<KeptDatabase[]> {
   const isOld = ({ since }: KeptDatabase) => since < before;
   if (!(await list()).some(isOld)) return [];
@@ -32,7 +32,7 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
   });
 }
 
-/** The refusal of an undo, where nothing has been put aside. */
+/** The refusal of an undo, where nothing is kept. */
 export function nothingToUndo(live: string): OperatorError {
   return new OperatorError(
     'RESTORE_REFUSED',

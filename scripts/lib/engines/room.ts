@@ -8,7 +8,7 @@ import { command } from '../terminal/hints.ts';
  * Refuses a rehearsal for which the disk is too small, before anything is started.
  * @throws OperatorError NO_SPACE with both figures, or CONFIG when the folder cannot be used
  */
-export async function assertRoom(
+export async function assertDrillRoom(
   { directory, manifest, storedBytes }: { directory: string; manifest: Manifest | undefined; storedBytes: number },
   { roomFactor, unpackedFactor, serverBytes }: { roomFactor: number; unpackedFactor: number; serverBytes: number },
 ): Promise<void> {

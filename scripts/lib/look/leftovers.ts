@@ -1,4 +1,4 @@
-import { removeFoldersLeft } from '../engines/database/throwaway.ts';
+import { removeLeftoverFolders } from '../engines/database/throwaway.ts';
 import { localNotesHeldForMs, withLocalNote } from '../machine/local-lock.ts';
 
 const NOTE = 'look';
@@ -11,12 +11,12 @@ const FOLDERS = /^look-(postgres|mariadb)-[A-Za-z0-9]{6}$/;
 export function amongLooks<T>(directory: string, work: () => Promise<T>): Promise<T> {
   return withLocalNote(directory, NOTE, async () => {
     // one of them is this one
-    if ((await localNotesHeldForMs(directory, NOTE)).length <= 1) removeFoldersLeft(directory, FOLDERS, 'a look');
+    if ((await localNotesHeldForMs(directory, NOTE)).length <= 1) removeLeftoverFolders(directory, FOLDERS, 'a look');
     return work();
   });
 }
 
 /** Removes what looks that were killed have left, when nobody looks. */
-export async function removeLeftLooks(directory: string): Promise<void> {
-  if ((await localNotesHeldForMs(directory, NOTE)).length === 0) removeFoldersLeft(directory, FOLDERS, 'a look');
+export async function removeLeftoverLooks(directory: string): Promise<void> {
+  if ((await localNotesHeldForMs(directory, NOTE)).length === 0) removeLeftoverFolders(directory, FOLDERS, 'a look');
 }

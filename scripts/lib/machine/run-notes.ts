@@ -30,7 +30,7 @@ function short(source: string): string {
 }
 
 /** Removes the locks that rehearsals which were killed have left. Nobody else may be drilling there. */
-export function removeLeftLocks(directory: string): void {
+export function removeLeftoverLocks(directory: string): void {
   for (const name of readdirSync(directory).filter((each) => /^drill-[0-9a-f]{8}\.sock$/.test(each)))
     rmSync(join(directory, name), { force: true });
 }

@@ -1,4 +1,4 @@
-import { removeFoldersLeft } from '../engines/database/throwaway.ts';
+import { removeLeftoverFolders } from '../engines/database/throwaway.ts';
 import { localNotesHeldForMs, withLocalNote } from '../machine/local-lock.ts';
 
 const NOTE = 'moment';
@@ -10,7 +10,7 @@ const NOTE = 'moment';
 export async function alone<T>(directory: string, work: () => Promise<T>): Promise<T> {
   const others = await localNotesHeldForMs(directory, NOTE);
   return withLocalNote(directory, NOTE, async () => {
-    if (others.length === 0) removeFoldersLeft(directory, /^moment-postgres-[A-Za-z0-9]{6}$/, 'a restore');
+    if (others.length === 0) removeLeftoverFolders(directory, /^moment-postgres-[A-Za-z0-9]{6}$/, 'a restore');
     return work();
   });
 }

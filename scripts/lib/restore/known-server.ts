@@ -3,7 +3,7 @@ import type { Repository } from '../repository/repository.ts';
 import { log } from '../terminal/log.ts';
 import type { Found } from './request.ts';
 
-/** So many manifests are read at the most, the newest first: whoever restores waits. */
+/** At most this many manifests are read, the newest first: somebody waits for the restore. */
 const LOOKED_AT = 50;
 
 /**

@@ -41,7 +41,7 @@ export async function beginMomentDump(
     jobs: 1,
     jobsBySize: false,
   };
-  const session = await engine.beginDump(source, signal);
+  const session = await engine.beginDump(source, { signal });
   const [stream] = session.streams;
   if (!stream) throw new OperatorError('PROCESS_FAILED', 'a dump without a stream');
   let end: (results: readonly (readonly StageResult[])[]) => void = () => {};

@@ -44,9 +44,9 @@ export interface Proof {
   prove(): Promise<ProofResult>;
 }
 
-/** Rows of a differing bucket are kept in memory: so many of one table's, of each side. */
+/** How many rows of differing buckets are kept in memory, of a table and of each side. */
 const ROWS_LOOKED_AT = 2_000;
-/** A row is named for so many of the tables that differ. */
+/** For how many of the tables that differ a row is named. */
 const TABLES_LOOKED_INTO = 3;
 
 /** A proof of what the session restores; undefined for an engine whose contents prove everything. */

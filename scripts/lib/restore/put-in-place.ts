@@ -200,7 +200,7 @@ async function keepSafe(
   );
   try {
     const { key } = await withTimeout(signal, config.limits.backup, 'the safety backup', (limited) =>
-      dump({ repository, source, kind: 'pre-restore', putAside: previousDatabase, signal: limited }),
+      dump({ repository, source, kind: 'pre-restore', kept: previousDatabase, signal: limited }),
     );
     log.info(`safety backup: ${key}`);
     return key;

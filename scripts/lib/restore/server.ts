@@ -2,7 +2,7 @@ import { chmodSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { startLimit } from '../deadline.ts';
-import { folderPrefix, removeFoldersLeft } from '../engines/database/throwaway.ts';
+import { folderPrefix, removeLeftoverFolders } from '../engines/database/throwaway.ts';
 import { besidePath, freeTime, lookAt } from '../engines/files/swap/place.ts';
 import { isHalfSwapped, swap } from '../engines/files/swap/swap.ts';
 import { completeUnderLock, underSwapLock } from '../engines/files/swap/swap-lock.ts';
@@ -109,7 +109,7 @@ async function bringBack(
   );
   const home = makeHome(into, owner);
   return withLocalLock(home, 'restore-server', async () => {
-    removeFoldersLeft(home, LEFT, 'a restore');
+    removeLeftoverFolders(home, LEFT, 'a restore');
     const prefix = folderPrefix('postgres', home, 'moment');
     const recovered = await recoverPlan(
       { config, repository, store, plan, signal },

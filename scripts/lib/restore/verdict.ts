@@ -174,7 +174,7 @@ function isLaterTrigger({ object, missing, extra }: StatementDifference, side: P
   return a === b;
 }
 
-/** What no dump holds: generated columns have to be what they were; a materialized view was made anew, and may differ. */
+/** What no dump holds: generated columns have to be what they were; a materialized view was filled again, and may differ. */
 function judgeDerived(evidence: Evidence): {
   differences: string[];
   notCompared: Excused[];
@@ -197,7 +197,7 @@ function judgeDerived(evidence: Evidence): {
     else
       notCompared.push({
         what: `MATERIALIZED VIEW ${expected.table}`,
-        why: `its rows, made anew, are not those that it had (${restored?.rows ?? 0}, before ${expected.rows}): it was stale when it was dumped, or is made of what changes, as the time does; its definition is compared`,
+        why: `its rows, computed again, are not those that it had (${restored?.rows ?? 0}, before ${expected.rows}): it was stale when it was dumped, or is made of what changes, as the time does; its definition is compared`,
       });
   }
   const equal = [
@@ -239,7 +239,10 @@ function notInDump({ expected, side }: Evidence, looked: ReadonlySet<string>): E
         why: 'its generated columns are in no dump, and were not summed at the backup; their expressions are compared',
       });
     if (text.startsWith('CREATE MATERIALIZED VIEW ') && !looked.has(made))
-      excused.push({ what: object, why: 'its rows are in no dump, and are made anew; its definition is compared' });
+      excused.push({
+        what: object,
+        why: 'its rows are in no dump, and are computed again; its definition is compared',
+      });
     if (text.startsWith('CREATE FOREIGN TABLE ')) excused.push({ what: object, why: 'its rows are on another server' });
     if (text.startsWith('CREATE UNLOGGED TABLE ') && !expected.tables.has(made))
       excused.push({ what: object, why: 'an unlogged table without rows in the dump, as of a standby' });

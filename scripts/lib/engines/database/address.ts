@@ -36,7 +36,7 @@ export async function addressesOf(place: Place): Promise<readonly (string | unde
 async function resolve(host: string): Promise<string[]> {
   const answers: LookupAddress[] = await promisify(lookup)(host, { all: true });
   const families = [...new Set(answers.map(({ family }) => family))];
-  // in one order within a family, whoever's turn it is: each run comes to the same server
+  // in one order within a family, no matter whose turn it is: each run comes to the same server
   const addresses = families.flatMap((family) =>
     [...new Set(answers.filter((answer) => answer.family === family).map(({ address }) => address))].sort(),
   );

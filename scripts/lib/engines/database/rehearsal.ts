@@ -1,13 +1,13 @@
 import { OperatorError } from '../../errors.ts';
 import type { DatabaseSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
-import { assertRoom } from '../room.ts';
+import { assertDrillRoom } from '../room.ts';
 
 /** A restore writes its tables, the log of that, and what sorts of index builds spill. */
 const ROOM_FACTOR = 1.5;
 /** Without a manifest: how much larger a database is than its compressed dump, at most in all likelihood. */
 const UNPACKED_FACTOR = 12;
-/** Of what a query of the operator's gives, so many rows are told. */
+/** How many rows of what a query of the operator's gives are told. */
 export const SHOWN_ROWS = 5;
 export const QUERY_TIMEOUT_SECONDS = 600;
 
@@ -34,7 +34,7 @@ export async function rehearseOn<C extends { close(): Promise<void> }, S extends
   parts: RehearsalParts<C, S>,
 ): Promise<Rehearsal> {
   const { serverBytes } = parts;
-  await assertRoom(options, { roomFactor: ROOM_FACTOR, unpackedFactor: UNPACKED_FACTOR, serverBytes });
+  await assertDrillRoom(options, { roomFactor: ROOM_FACTOR, unpackedFactor: UNPACKED_FACTOR, serverBytes });
   const server = await parts.start();
   try {
     const source = await parts.furnish(server);

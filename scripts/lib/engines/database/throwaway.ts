@@ -180,13 +180,13 @@ export function folderPrefix(engine: string, parent: string | undefined, of: Thr
 }
 
 /** Removes what drills that were killed left in their folder. Nobody else may be drilling there. */
-export function removeLeftServers(parent: string): void {
+export function removeLeftoverServers(parent: string): void {
   // drill-checks-… may be somebody's own: DRILL_DIR is the folder for everybody's temporary files unless it is said
-  removeFoldersLeft(parent, /^drill-(postgres|mariadb)-[A-Za-z0-9]{6}$/, 'a drill');
+  removeLeftoverFolders(parent, /^drill-(postgres|mariadb)-[A-Za-z0-9]{6}$/, 'a drill');
 }
 
 /** Removes the folders of servers that are named so, with what still runs in them. @param whose what messages call who left them */
-export function removeFoldersLeft(parent: string, named: RegExp, whose: string): void {
+export function removeLeftoverFolders(parent: string, named: RegExp, whose: string): void {
   for (const name of readdirSync(parent).filter((each) => named.test(each))) {
     log.info(`removing ${name}, left behind by ${whose} that was killed`);
     killProcessesOf(join(parent, name));

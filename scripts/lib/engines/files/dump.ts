@@ -9,7 +9,7 @@ import type { Contents } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
-import type { DumpSession } from '../engine.ts';
+import type { DumpOptions, DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';
 import { HIDDEN, lookAt, type Place } from './swap/place.ts';
@@ -18,7 +18,7 @@ import { completeUnderLock } from './swap/swap-lock.ts';
 import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './tar/archive.ts';
 
 /** Locks the folder or file against a second backup of it. There is no snapshot: what is read is what is there then. */
-export async function beginDump(source: FilesSource, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
+export async function beginDump(source: FilesSource, { kept, signal }: DumpOptions): Promise<DumpSession> {
   const clientVersion = await tarVersion(signal);
   const live = await wholePlace(source, signal);
   assertReadable(source, live);
@@ -29,10 +29,10 @@ export async function beginDump(source: FilesSource, signal: AbortSignal, putAsi
     for (const lock of locks) await lock.release();
   };
   try {
-    // a backup that was under way when a restore replaced the folder holds the lock of what is put aside now
-    const locked = putAside === undefined ? [live.live] : [live.live, putAside];
-    for (const path of locked) locks.push(await takeBackupLock(source, path, putAside !== undefined, signal));
-    const dumped = putAside === undefined ? live : lookAt(putAside);
+    // a backup that was under way when a restore replaced the folder holds the lock of what is kept now
+    const locked = kept === undefined ? [live.live] : [live.live, kept];
+    for (const path of locked) locks.push(await takeBackupLock(source, path, kept !== undefined, signal));
+    const dumped = kept === undefined ? live : lookAt(kept);
     assertReadable(source, dumped);
     const databaseBytes = await usedBytes(dumped, signal);
     const began = Date.now();

@@ -11,7 +11,7 @@ import { underSwapLock } from './swap/swap-lock.ts';
 export async function keptFolders(source: FilesSource, signal: AbortSignal): Promise<KeptDatabase[]> {
   const kept: KeptDatabase[] = [];
   const place = lookAt(source.path);
-  // what a swap that broke off still needs is not something put aside
+  // what a swap that broke off still needs is not something kept
   if (isHalfSwapped(place)) return [];
   for (const { path, role, at } of listBeside(place)) {
     if (role !== 'previous' && role !== 'undone') continue;

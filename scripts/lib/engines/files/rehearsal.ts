@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
-import { assertRoom } from '../room.ts';
+import { assertDrillRoom } from '../room.ts';
 import { attributesCheck } from './attributes.ts';
 import { maySetOwners } from './owners.ts';
 import { removeTree } from './restore.ts';
@@ -17,7 +17,7 @@ const ROOM_PER_FILE_BYTES = 4096;
 export async function rehearse(source: FilesSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest } = options;
   const room = manifest && manifest.rawBytes + (manifest.files ?? 0) * ROOM_PER_FILE_BYTES;
-  await assertRoom(
+  await assertDrillRoom(
     { ...options, manifest: manifest && { ...manifest, databaseBytes: room } },
     { roomFactor: 1, unpackedFactor: UNPACKED_FACTOR, serverBytes: 0 },
   );

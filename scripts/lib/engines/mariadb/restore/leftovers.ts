@@ -12,7 +12,7 @@ export async function dropLeftovers(connection: Connection, source: DatabaseSour
     if (swapping.some(({ plan }) => plan.next === name)) continue;
     if (!isOurs) {
       log.warn(
-        `${name} has the name of what a killed restore leaves behind, but does not say that it is one: it stays. Look into it; if it is of no use: DROP DATABASE ${quoteIdentifier(name)}`,
+        `${name} has the name of what a killed restore leaves behind, but does not say that it is one: it stays. Look into it; if you do not need it: DROP DATABASE ${quoteIdentifier(name)}`,
       );
       continue;
     }

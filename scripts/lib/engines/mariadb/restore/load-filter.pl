@@ -8,7 +8,7 @@
 #  - ALTER DATABASE around routines with another collation means the staging database too.
 #  - A sequence in a default is named with its database, and here it means the staging one. LOCK TABLES does not reach
 #    it: such a table is loaded without.
-#  - Views are made when all else is there: by whoever reads the file, which has them by line, hexadecimal: what it is, its
+#  - Views are made when all else is there: by the reader of the file, which has them by line, hexadecimal: what it is, its
 #    name, character set, collation and text. Events are named there too: of those whose time is over the server makes none;
 #    and that former versions of rows are in the dump.
 #  - A rehearsal's server has no keys and none of the source's folders: tables are not encrypted there, and lie where all do.

@@ -1,7 +1,7 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
-import { dumpOptions } from '../dump/dump.ts';
+import { dumpOptions } from '../dump/stage.ts';
 import { clientEnvironment } from '../server/client.ts';
 import type { Connection } from '../server/connection.ts';
 import { readInvalidViews } from '../server/facts.ts';

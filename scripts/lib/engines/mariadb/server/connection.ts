@@ -19,7 +19,7 @@ export interface Connection {
   /** The first rows of one statement; a text of several is an error. */
   firstRows(sql: string, count: number): Promise<Row[]>;
   /** From here on this signal breaks the connection off, and not the one that it was made with. */
-  heed(other: AbortSignal): void;
+  follow(other: AbortSignal): void;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
   readonly server: ServerVersion;
@@ -102,8 +102,8 @@ async function wrap(
   client.on('error', (error) => {
     lost ??= error;
   });
-  let heeded = signal;
-  const throwIfAborted = () => heeded.throwIfAborted();
+  let followed = signal;
+  const throwIfAborted = () => followed.throwIfAborted();
   const destroy = () => breakOff(client);
   signal.addEventListener('abort', destroy, { once: true });
   const query = async <R extends object = Row>(sql: string, parameters?: readonly unknown[]): Promise<R[]> => {
@@ -159,14 +159,14 @@ async function wrap(
     nameCase:
       variables.get('lower_case_table_names') === '1' ? 1 : variables.get('lower_case_table_names') === '2' ? 2 : 0,
     isEncrypted,
-    heed: (other) => {
-      heeded.removeEventListener('abort', destroy);
-      heeded = other;
-      heeded.addEventListener('abort', destroy, { once: true });
+    follow: (other) => {
+      followed.removeEventListener('abort', destroy);
+      followed = other;
+      followed.addEventListener('abort', destroy, { once: true });
     },
     id: row?.id ?? 0,
     close: async () => {
-      heeded.removeEventListener('abort', destroy);
+      followed.removeEventListener('abort', destroy);
       const timer = setTimeout(() => client.destroy(), CLOSE_TIMEOUT_MS);
       await client.end().catch(() => client.destroy());
       clearTimeout(timer);

@@ -12,7 +12,7 @@ interface Lock {
   readonly waits?: boolean;
 }
 
-/** A backup waits at most so long for one that is running; it then takes as long as it takes. */
+/** A backup waits at most this long for one that is running; it then takes as long as it takes. */
 const FOREVER_SECONDS = 365 * 86_400;
 
 /** Backups of one source exclude one another, restores of one database; locks are the whole server's. */

@@ -97,7 +97,7 @@ export async function putBackLeft(connection: Connection, isOver?: number): Prom
   await inTurn(connection, async () => {
     const notes = await readNotes(connection, isOver);
     const dead = notes.filter(({ isAlive }) => !isAlive);
-    // whoever is still at work has noted the values from before all of them
+    // those who are still at work have noted the values from before all of them
     if (dead.length === notes.length) await putBack(connection, dead);
     await connection.query('set session sql_log_bin = 0').catch(() => {});
     for (const { name } of dead) await connection.query(`drop database if exists ${quoteIdentifier(name)}`);

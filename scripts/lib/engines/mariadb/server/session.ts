@@ -3,7 +3,7 @@
  * MariaDB knows them; those that a server does not have are left out. sql_log_bin is the administrator's.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
-  // the handshake's is not heeded by a server with skip-character-set-client-handshake
+  // the handshake's is ignored by a server with skip-character-set-client-handshake
   character_set_client: 'utf8mb4',
   character_set_results: 'utf8mb4',
   character_set_connection: 'utf8mb4',

@@ -4,7 +4,7 @@ import { type Connection, quoteIdentifier } from './connection.ts';
 import { createCode } from './make-code.ts';
 
 /**
- * Makes views that may need one another. One that reads another is made while that one is read as whoever makes them:
+ * Makes views that may need one another. One that reads another is made while that one is read as the user who makes them:
  * its definer may have no rights in this database. Only then is each, the last first, made as it is.
  *
  * @param again they are there already

@@ -81,7 +81,7 @@ async function complete(
 ): Promise<void> {
   // once begun, only going on or going back leaves a whole database: an interrupt ends this only when the server hangs
   const late = startDeadline(signal, { graceMs: source.connectTimeoutMs * SWAP_GRACE });
-  connection.heed(late.signal);
+  connection.follow(late.signal);
   const helper = await connect(source, late.signal);
   const others = keepOthersOut(helper, [plan.live, plan.next], connection.id);
   try {

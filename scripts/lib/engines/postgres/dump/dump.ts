@@ -4,7 +4,7 @@ import type { Contents, DerivedSum } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
-import type { DumpSession } from '../../engine.ts';
+import type { DumpOptions, DumpSession } from '../../engine.ts';
 import { secondPassed } from '../../second-passed.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect } from '../server/connection.ts';
@@ -23,14 +23,12 @@ import { readOutline } from './outline.ts';
 
 /**
  * Locks the source and exports the snapshot that both the dump and the row counts use.
- *
- * @param putAside dump this database of the server in place of the source's own, and wait for the lock
  */
-export async function beginDump(source: DatabaseSource, signal: AbortSignal, putAside?: string): Promise<DumpSession> {
-  // a database that was put aside is nobody's any more: nobody waits for it
-  const bystanders = putAside === undefined ? await lookAfterBystanders(source, signal) : undefined;
+export async function beginDump(source: DatabaseSource, { kept, signal }: DumpOptions): Promise<DumpSession> {
+  // a database that is only kept is nobody's any more: nobody waits for it
+  const bystanders = kept === undefined ? await lookAfterBystanders(source, signal) : undefined;
   try {
-    const session = await fixState(source, signal, putAside);
+    const session = await fixState(source, signal, kept);
     return bystanders?.mind(session) ?? session;
   } catch (error) {
     await bystanders?.close();
@@ -38,14 +36,14 @@ export async function beginDump(source: DatabaseSource, signal: AbortSignal, put
   }
 }
 
-async function fixState(source: DatabaseSource, signal: AbortSignal, putAside?: string): Promise<FixedSession> {
+async function fixState(source: DatabaseSource, signal: AbortSignal, kept: string | undefined): Promise<FixedSession> {
   // the lock is always that of the live database: what shares a name shares it
   const lockHolder = await connect(source, source.database, signal);
-  const dumped = putAside === undefined ? source : { ...source, database: putAside };
+  const dumped = kept === undefined ? source : { ...source, database: kept };
   let connection = lockHolder;
   try {
-    await lock(lockHolder, source, putAside !== undefined);
-    if (putAside !== undefined) connection = await connect(dumped, putAside, signal);
+    await lock(lockHolder, source, kept !== undefined);
+    if (kept !== undefined) connection = await connect(dumped, kept, signal);
     const program = await programFor('pg_dump', connection.serverVersionNum);
     warnOfNewerClient(program, connection.serverVersionNum);
     const pgRestore = source.format === 'custom' ? (await besideProgram(program, 'pg_restore')).path : undefined;

@@ -25,7 +25,7 @@ const LEAST = { max_prepared_transactions: 64, max_replication_slots: 100 } as c
 const READING = ['default_text_search_config', 'DateStyle', 'IntervalStyle'];
 
 /**
- * A configuration of ours for a recovering server, in the place of the source's: that may include files that are not here,
+ * A configuration of ours for a recovering server, instead of the source's: that may include files that are not here,
  * and preload what is not installed. Nobody reaches the server, and with hot_standby off it does not wait for somebody to
  * raise max_connections, which the source may have done since the base.
  */

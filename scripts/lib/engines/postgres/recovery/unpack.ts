@@ -105,7 +105,7 @@ export function linkTablespaces(directory: string, data: string, oids: readonly 
   }
 }
 
-/** The server makes its links anew from this map when it begins to recover. */
+/** The server makes its links again from this map when it begins to recover. */
 export function mapTablespaces(directory: string, data: string): void {
   const path = join(data, 'tablespace_map');
   if (!existsSync(path)) return;

@@ -41,7 +41,7 @@ export class BrokenObjects {
   #hidesDetail = false;
   #hasLoosened = false;
 
-  /** Aborts, with the error as its reason, when rows are lost: whatever is loaded then is of no use. */
+  /** Aborts, with the error as its reason, when rows are lost: what is loaded then is not needed. */
   get doom(): AbortSignal {
     return this.#doom.signal;
   }

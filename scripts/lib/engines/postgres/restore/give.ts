@@ -42,12 +42,12 @@ export async function giveAll(own: Given, isLast: boolean): Promise<Ungiven[]> {
   return ungiven.filter(({ isSetting }) => !isSetting);
 }
 
-/** Each as a sentence, for the log and for whoever gives it what is missing. */
+/** Each as a sentence, for the log and for the operator who gives it what is missing. */
 export function sentences(ungiven: readonly Ungiven[], own: Given): string[] {
   return ungiven.map((one) => describeUngiven(underItsName(one, own)));
 }
 
-/** Under the name that the database will have, for whoever gives it what is missing. */
+/** Under the name that the database will have, for the operator who gives it what is missing. */
 function underItsName(one: Ungiven, { staging, target }: Given): Ungiven {
   return { ...one, what: one.what.replaceAll(quoteIdentifier(staging), quoteIdentifier(target)) };
 }

@@ -22,7 +22,7 @@ export async function dropLeftovers(
     // one that was killed while it was made had no time to say whose it is, and holds nothing
     if (!isOurs && !(await isEmpty(source, name, signal))) {
       log.warn(
-        `${name} has the name of what a killed restore leaves behind, but does not say that it is one: it stays. Look into it; if it is of no use: DROP DATABASE ${quoteIdentifier(name)}`,
+        `${name} has the name of what a killed restore leaves behind, but does not say that it is one: it stays. Look into it; if you do not need it: DROP DATABASE ${quoteIdentifier(name)}`,
       );
       continue;
     }

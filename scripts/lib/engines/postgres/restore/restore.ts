@@ -132,7 +132,7 @@ function session(own: SessionParts): RestoreSession {
       return restoredContents(counting);
     },
     prepare: async () => {
-      // while rights are given nobody has them for a moment: whoever counts beside this has to be inside by then
+      // while rights are given nobody has them for a moment: those who count beside this have to be inside by then
       await counting?.catch(() => undefined);
       await giveBack(connection);
       // what is the operator's own has its owner and grants from him

@@ -5,7 +5,7 @@ import { runProgram } from '../../../pipeline/chain.ts';
 /** Built into the C library, wherever its locales lie. */
 const BUILT_IN = /^(C|POSIX|C\.UTF-?8)$/i;
 
-/** Names of locales are compared without what glibc does not heed: `pl_PL.UTF-8` and `pl_PL.utf8`. */
+/** Names of locales are compared without what glibc ignores: `pl_PL.UTF-8` and `pl_PL.utf8`. */
 const plain = (name: string) => name.toLowerCase().replaceAll(/[-_]/g, '');
 
 /** The locales that this machine has under no name. */

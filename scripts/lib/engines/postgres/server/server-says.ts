@@ -60,7 +60,7 @@ const LINE_OF_STATEMENT = /^LINE \d+: /;
 const LONG = 200;
 
 /**
- * What a program of PostgreSQL's has written to its standard error, without rows: of lines that go on for ever only how
+ * What a program of PostgreSQL's has written to its standard error, without rows: of lines without an end only how
  * they begin.
  */
 export function programWords(stderr: string): string {
