@@ -10,7 +10,7 @@ pitr check|off [server…]  [--json]
 check   tries at every server of PITR and PITR_SERVER_* (or those named) what a receiver needs of it, and prints the exact lines
         that mend what is lacking. Changes nothing.
 off     drops the replication slots by which the logs are taken, so that the servers keep nothing for us any more; with PITR=false
-        on the server of every PostgreSQL source. Stop the receiver first. What is stored stays, and restores; a receiver that is started again begins anew.
+        on the server of every PostgreSQL source. Stop the receiver first. What is stored stays, and restores; a receiver that is started again begins a new log.
 
   --json   one JSON document: {ok, servers: [{server, ok, findings}]}, of off {ok, servers: [{server, slots}]}
 

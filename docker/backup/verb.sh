@@ -3,7 +3,7 @@
 verb=$(basename "$0")
 [ "$verb" != list-backups ] || verb=list
 
-# initdb asks for the account of whoever runs it: a user that the image does not know gets one
+# initdb asks for the account of the user who runs it: a user that the image does not know gets one
 if ! id -un >/dev/null 2>&1; then
   account=${TMPDIR:-/tmp}/account-$(id -u)
   mkdir -m 700 "$account" 2>/dev/null || true

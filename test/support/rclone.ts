@@ -11,7 +11,7 @@ export interface Rclone {
   files(): Promise<string[]>;
   /** As a machine that loses power: its next start serves the same files. */
   kill(): Promise<void>;
-  /** How it is reached then: Docker chooses the port anew. */
+  /** How it is reached then: Docker chooses another port. */
   restart(): Promise<Minio['settings']>;
   stop(): Promise<void>;
 }

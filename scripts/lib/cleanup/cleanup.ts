@@ -19,7 +19,7 @@ export interface CleanupResult {
   readonly dryRun: boolean;
   readonly plan: RetentionPlan<Backup>;
   readonly failures: readonly RemoveFailure[];
-  /** Databases that restores and undos had put aside and whose time is over: dropped, or with a dry run to be. */
+  /** Databases that restores and undos had kept and whose time is over: dropped, or with a dry run to be. */
   readonly databases: readonly { readonly name: string; readonly since: string }[];
   /** Of each copy by its own retention. */
   readonly copies: readonly CopyCleanup[];

@@ -72,7 +72,7 @@ export async function copyItem(item: CopyItem, sizes: Inventory['sizes'], route:
   for (const object of item.objects) {
     if (object === item.objects.at(-1)) await route.before;
     const expected = item.expected(object);
-    // a hold says the same whoever put it there
+    // a hold says the same no matter who put it there
     if (route.present.has(object) && object.endsWith('.hold')) continue;
     if (route.present.has(object)) await assertSame(object, expected, route);
     else copiedBytes += await copyObject(object, expected, sizes.get(object), route);

@@ -14,7 +14,7 @@ export const CAUSES = {
   'slot-missing': 'the replication slot was no longer there',
   'slot-lost': 'the server had removed log that was not stored yet (max_slot_wal_keep_size)',
   'slot-limit': 'the slot was given up, because the server kept more than PITR_SLOT_LIMIT for it',
-  system: 'the server was replaced by another one, or made anew',
+  system: 'the server was replaced by another one, or recreated',
   'set-back': 'the server was set back to an earlier state',
   history: 'the server went on from an earlier moment: another timeline',
   mixed: 'two servers wrote the same log: one is a copy of the other',

@@ -85,7 +85,7 @@ export interface KeyedObject {
   readonly object: LogObject;
 }
 
-/** Parts are left for so long after their segment is stored as a whole: somebody may just be reading them. */
+/** Parts are left for this long after their segment is stored as a whole: somebody may just be reading them. */
 const READ_WITHIN_MS = 3_600_000;
 
 /**

@@ -17,7 +17,7 @@ export function labelOf(text) {
     /\b(TABLE|VIEW|TRIGGER|FUNCTION|PROCEDURE|PACKAGE BODY|PACKAGE|EVENT|SEQUENCE|DATABASE) (?:IF NOT EXISTS )?(`(?:[^`]|``)*`)/i.exec(
       plain,
     );
-  // its head is written anew, without backquotes
+  // its head is written again, without backquotes
   const trigger = /\btrigger (\S+) (?:before|after) /.exec(plain)?.[1];
   if (trigger !== undefined) return `trigger ${shown(trigger)}`;
   return found ? `${found[1]?.toLowerCase()} ${shown((found[2] ?? '').slice(1, -1))}` : plain.slice(0, 60);
@@ -28,7 +28,7 @@ export const isEvent = (text) => /^\/\*!50106 CREATE\*\/ .*EVENT\b/m.test(text);
 
 /**
  * A definition in the words that a second dump has: the staging database's name stands for the source's, a trigger's head is
- * made anew from its parts, events that run do not do so in a staging database, a rehearsal's server has neither keys nor
+ * made again from its parts, events that run do not do so in a staging database, a rehearsal's server has neither keys nor
  * the folders of the source, and a storage engine that the server lacks is the one that was dumped.
  * @param {string} text
  * @param {Pick<import('./reading.ts').ReadingOptions, 'renamed' | 'engines'>} options

@@ -62,5 +62,5 @@ export type ReadingLine =
   | { readonly kind: 'buckets'; readonly packed: string }
   | { readonly kind: 'end'; readonly isWhole: boolean };
 
-/** Rows of all tables share so many buckets, by their hash. As row-sums.mjs has it. */
+/** How many buckets the rows of all tables share, by their hash. As row-sums.mjs has it. */
 export const BUCKET_COUNT = 65_536;

@@ -1,6 +1,6 @@
 /** How many parts may be stored at short notice before it is one per interval. */
 const TOKENS = 12;
-/** A commit on an idle server waits so long for others to share its object. */
+/** A commit on an idle server waits this long for others to share its object. */
 const SHORT_MS = 1_000;
 
 /** When what has come is to be cut into a part. */

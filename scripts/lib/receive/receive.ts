@@ -67,7 +67,7 @@ export async function receive(
                   items: [
                     {
                       source: of.name,
-                      what: `the log does not continue what was stored before${until}: ${CAUSES[cause]}. It is being taken anew, and moments between cannot be restored`,
+                      what: `the log does not continue what was stored before${until}: ${CAUSES[cause]}. It is taken from here on, and moments between cannot be restored`,
                       ...(coveredUntil === undefined ? {} : { since: coveredUntil }),
                       next: 'A new base is taken now. Look at status for how far back moments reach.',
                     },

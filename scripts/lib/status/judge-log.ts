@@ -23,7 +23,7 @@ export interface JudgedLog {
   readonly exposedMs: number | null;
 }
 
-/** A receiver that is made anew streams again within this. */
+/** A receiver that is recreated streams again within this. */
 const INACTIVE_MS = 120_000;
 const DAY_MS = 86_400_000;
 /** So many chains in a day mean that something keeps breaking them. */
@@ -88,7 +88,7 @@ function judgeChains({ log, now }: JudgedLog): string[] {
   if (recent.length >= MANY_CHAINS) {
     const causes = [...new Set(recent.map(({ cause }) => cause))].filter((cause) => cause !== undefined);
     reasons.push(
-      `its log was begun anew ${recent.length} times in a day: ${causes.map((cause) => CAUSES[cause]).join('; ')}`,
+      `a new log of it was begun ${recent.length} times in a day: ${causes.map((cause) => CAUSES[cause]).join('; ')}`,
     );
   }
   return reasons;

@@ -6,7 +6,7 @@ import type { JobHistory, JobRun } from '../machine/job-history.ts';
 export const GRACE_MS = 5 * 60_000;
 /** A run begins by Ofelia's clock, and is noted by ours. */
 const CLOCKS_MS = 1_000;
-/** How much later than its interval a job of `@every` may begin: a container is made anew, Ofelia starts. */
+/** How much later than its interval a job of `@every` may begin: a container is recreated, Ofelia starts. */
 const SLACK_MS = 30_000;
 /** Looked at are as many due times as that, and no more days. */
 const MOST_DUE = 400;

@@ -41,7 +41,7 @@ export interface SourceStatus {
   readonly nextRun: string | null;
   /** The runs that hold the source's locks now. */
   readonly running: readonly RunStatus[];
-  /** Databases that restores and undos put aside; null when the server was not asked or did not answer. */
+  /** Databases that restores and undos keep; null when the server was not asked or did not answer. */
   readonly keptDatabases: readonly { name: string; role: string; since: string; sizeBytes: number }[] | null;
 }
 
