@@ -52,15 +52,18 @@ test('what tar could not set, though it exits with 0, is told of', async () => {
 
 test('times that are long past, or have not come, come back, and are nothing that tar could not set', async () => {
   const { live, env } = uploads();
-  const times = { old: '1900-01-01T00:00:00.123Z', later: '2300-01-01T00:00:00.456Z' };
-  for (const [name, time] of Object.entries(times)) execFileSync('touch', ['-d', time, join(live, name)]);
+  const names = ['old', 'later'];
+  execFileSync('touch', ['-d', '1902-01-01T00:00:00.123Z', join(live, 'old')]);
+  execFileSync('touch', ['-d', '2300-01-01T00:00:00.456Z', join(live, 'later')]);
+  const times = () => names.map((name) => statSync(join(live, name)).mtimeMs);
+  const before = times();
+  assert.ok(before.every((time) => time < 0 || time > Date.now()));
   assert.equal((await runVerb('backup', [], env)).code, 0);
-  for (const name of Object.keys(times)) writeFileSync(join(live, name), 'changed');
+  for (const name of names) writeFileSync(join(live, name), 'changed');
   const { code, stderr } = await runVerb('restore', ['latest'], env);
   assert.equal(code, 0, stderr);
   assert.doesNotMatch(stderr, /tar says/);
-  for (const [name, time] of Object.entries(times))
-    assert.equal(statSync(join(live, name)).mtime.toISOString(), time, name);
+  assert.deepEqual(times(), before);
 });
 
 test('access lists and attributes come back, and are proved in a drill', { skip: hasAttributes() }, async () => {
