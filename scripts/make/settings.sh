@@ -17,13 +17,18 @@ only_settings() {
 options=()
 # Settings of this shell win over .env, as they do without Docker. By their names, so that no value is on a command line.
 hand_over_settings() {
-  local name path
+  local name path value
   for name in $(shell_settings); do
     if [[ $name == *_FILE && $name != S3_CA_FILE && -n ${!name} ]]; then
       # a file of this machine, which the container does not see
       path=${!name}
       [ -r "$path" ] || stop_with "$name: $path cannot be read"
-      export "${name%_FILE}=$(cat "$path")"
+      # read as the verbs read it: without the line ends of any system behind it, or a byte order mark before
+      value=$(cat "$path")
+      while [[ $value == *[$'\r\n'] ]]; do value=${value%?}; done
+      value=${value#$'\xef\xbb\xbf'}
+      [ -n "$value" ] || stop_with "$name: $path is empty"
+      export "${name%_FILE}=$value"
       options+=(--env "${name%_FILE}" --env "$name=")
     else
       options+=(--env "$name")

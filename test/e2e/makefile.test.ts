@@ -255,7 +255,8 @@ describe('what the user types after make', { skip }, () => {
 
   test('settings of the shell go into the container by their names, and files by what they hold', () => {
     const secret = join(folder, 'identity');
-    writeFileSync(secret, 'AGE-SECRET-KEY-1X\n');
+    // as an editor of another system writes it
+    writeFileSync(secret, '\uFEFFAGE-SECRET-KEY-1X\r\n');
     const prints = docker(`info*) ;;\n'compose ps'*) echo 0123456789ab;;\n'compose exec'*) env; printf '%s\\n' "$@";;`);
     const names = ['S3_PREFIX', 'BACKUP_SOURCE_SHOP', 'RPO_TARGET', 'BACKUP_AGE_RECIPIENT'];
     const { status, stdout, stderr } = make(prints, ['backup'], {
@@ -270,6 +271,10 @@ describe('what the user types after make', { skip }, () => {
     assert.ok(stdout.includes('\n--env\nBACKUP_AGE_IDENTITY\n--env\nBACKUP_AGE_IDENTITY_FILE=\n'));
     assert.ok(stdout.includes('\nBACKUP_AGE_IDENTITY=AGE-SECRET-KEY-1X\n'));
     assert.ok(!stdout.includes('\nMAILTO\n'));
+    writeFileSync(secret, '\n');
+    const empty = make(prints, ['backup'], { BACKUP_AGE_IDENTITY_FILE: secret });
+    assert.equal(empty.status, 2);
+    assert.match(empty.stderr, /BACKUP_AGE_IDENTITY_FILE: .* is empty/);
   });
 
   test('is refused where a target does not know it, and restricts wherever it is taken', () => {
