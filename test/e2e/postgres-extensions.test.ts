@@ -78,3 +78,27 @@ describe('an extension that one database alone can have', { skip: plain.missing 
     assert.equal(restored.code, 0, restored.stderr);
   });
 });
+
+const hasTopology =
+  !plain.missing &&
+  (await plain.postgres.sql('postgres', "select from pg_available_extensions where name = 'postgis_topology'")).length >
+    0;
+const withoutTopology = hasTopology ? false : 'PostGIS is not installed: apt-get install postgresql-15-postgis-3';
+
+describe('a sequence of an extension that no dump holds', { skip: plain.missing || withoutTopology }, () => {
+  test('goes on where it stood', async () => {
+    const { postgres } = plain;
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(
+      database,
+      `create extension postgis; create extension postgis_topology;
+       select topology.CreateTopology('first'); select topology.CreateTopology('second')`,
+    );
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    await done('backup', [], env);
+    await done('restore', ['latest', '--compare'], env);
+    const made = await postgres.sql(database, "select topology.CreateTopology('third') as id");
+    assert.deepEqual(made, [{ id: 3 }]);
+  });
+});

@@ -79,6 +79,8 @@ const factsSchema = z.object({
   tablespaces: z.optional(z.array(z.string())),
   /** What was NOT VALID or invalid when it was dumped, and may be so again. */
   invalid: z.optional(z.array(z.string())),
+  /** Where sequences of extensions stood that no dump holds: the extension did not say that it is to. */
+  extensionSequences: z.optional(z.array(z.object({ sequence: z.string(), value: z.string() }))),
   /** What every new database has and this one had dropped: `schema public`, `extension plpgsql`. */
   dropped: z.optional(z.array(z.string())),
   /** Event triggers of the users', which are kept out of the way of what loads the dump. */

@@ -7,6 +7,7 @@ import { connectBeside } from '../server/databases.ts';
 import { systemIdentifier } from '../server/identity.ts';
 import { type Program, versionText } from '../server/programs.ts';
 import { tableFiles } from '../server/table-files.ts';
+import { readLeftOut } from './extension-sequences.ts';
 import { notRestorable } from './not-restorable.ts';
 import { readServerSettings } from './server-settings.ts';
 
@@ -80,6 +81,10 @@ export async function readFacts(connection: Connection, program: Program, shared
   const d = row?.d ?? {};
   const warnings = await notRestorable(connection);
   const dropped = await names(DROPPED);
+  const leftOut = await readLeftOut(connection).catch((error: unknown) => {
+    log.warn(`where sequences of extensions stand is not noted: ${messageOf(error)}`);
+    return [];
+  });
   const locale = d.datlocale ?? d.daticulocale;
   return {
     serverVersion: row?.version ?? versionText(connection.serverVersionNum),
@@ -98,6 +103,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     invalid: await names(INVALID_OBJECTS),
     eventTriggers: await names(EVENT_TRIGGERS),
     ...(dropped.length > 0 ? { dropped } : {}),
+    ...(leftOut.length > 0 ? { extensionSequences: leftOut } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
     ...(files.length > 0 ? { tableFiles: Object.fromEntries(files.map(({ table, file }) => [table, file])) } : {}),
     ...(identifier === undefined ? {} : { systemIdentifier: identifier }),

@@ -15,6 +15,7 @@ import { analyzeAll } from './analyze.ts';
 import { makeMissingRoles } from './apply-globals.ts';
 import { assertBoundExtensions, makeBoundExtensions } from './bound-extensions.ts';
 import { BrokenObjects, describeBroken } from './broken-objects.ts';
+import { setLeftOut } from './extension-sequences.ts';
 import { giveAll, sentences, tellOfSubscriptions } from './give.ts';
 import { dropLeftovers } from './leftovers.ts';
 import { planLoad } from './plan-load.ts';
@@ -135,6 +136,7 @@ function session(own: SessionParts): RestoreSession {
       // while rights are given nobody has them for a moment: those who count beside this have to be inside by then
       await counting?.catch(() => undefined);
       await giveBack(connection);
+      await setLeftOut(source, staging, own.manifest, signal);
       // what is the operator's own has its owner and grants from him
       const ungiven = isForeign ? [] : await giveAll(own, false);
       // its comment is now that of the live one
