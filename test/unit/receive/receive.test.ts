@@ -12,8 +12,15 @@ import { digest, newCutter, OtherBytes, type Part } from '../../../scripts/lib/r
 import { newPace } from '../../../scripts/lib/receive/pace.ts';
 
 const MIB = 2 ** 20;
-const bytesAt = (start: number, length: number) =>
-  Buffer.from(Array.from({ length }, (_, i) => ((start + i) * 31 + ((start + i) >> 8)) & 255));
+/** A pattern that begins again after 64 KiB, and in which every place within that can be told from the others. */
+const PATTERN = Buffer.from(Array.from({ length: 1 << 16 }, (_, i) => (i * 31 + (i >> 8)) & 255));
+
+const bytesAt = (start: number, length: number) => {
+  const at = start % PATTERN.length;
+  return length === 0
+    ? Buffer.alloc(0)
+    : Buffer.alloc(length, Buffer.concat([PATTERN.subarray(at), PATTERN.subarray(0, at)]));
+};
 
 test('however the log comes, its parts are its bytes, in order, and none crosses a segment', () => {
   fc.assert(
