@@ -1,3 +1,4 @@
+import type { DumpFormat } from '../formats.ts';
 import type { Stage } from '../pipeline/chain.ts';
 import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
@@ -83,7 +84,7 @@ export interface ProofSide {
   /** See ReadingOptions.openEnd. */
   readonly openEnd?: string;
   /** Makes text of a dump in this format; undefined when it is text already. */
-  through(format: string): Promise<Stage | undefined>;
+  through(format: DumpFormat): Promise<Stage | undefined>;
   /** Writes what is in the staging place, as a dump of it would be. */
   read(): Promise<Stage>;
   /** How to read it part by part, after a reading that ended so; undefined where that would end so, too. */
@@ -114,7 +115,7 @@ export interface RestoreSession {
    * How a backup is loaded, one step after the other.
    * @param parts the objects of a folder, in the order of their names; none for a backup of a single object
    */
-  plan(format: string, parts: readonly string[]): Promise<readonly LoadStep[]>;
+  plan(format: DumpFormat, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Undefined where the contents prove everything, as the digest of a tree does. */
   readonly proof?: ProofSide;
   /** Sentences about what was left out, as RestoreOptions.withoutBroken asks for; known once the place is ready for use. */

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { messageOf, OperatorError } from '../../errors.ts';
+import type { DumpFormat } from '../../formats.ts';
 import { runProgram } from '../../pipeline/chain.ts';
 import { stageError } from '../../pipeline/result.ts';
 import type { Contents, Manifest } from '../../repository/manifest.ts';
@@ -176,7 +177,7 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
   };
 }
 
-function assertArchive(format: string, { live }: Place): void {
+function assertArchive(format: DumpFormat, { live }: Place): void {
   if (format === 'tar') return;
   throw new OperatorError('RESTORE_REFUSED', `the backup is a dump of a database, and ${live} is a folder`, {
     hint: 'Name the source that it belongs to: --source.',

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { DumpFormat } from '../../../formats.ts';
 import { runProgram, type Stage } from '../../../pipeline/chain.ts';
 import { meterStage } from '../../../pipeline/meter.ts';
 import { assertSucceeded } from '../../../pipeline/result.ts';
@@ -41,7 +42,7 @@ export interface PlannedLoad {
 /** See RestoreSession.plan. */
 export async function planLoad(
   { connection, source, staging, isForeign, manifest, ownSearchPath, broken, signal }: PlannedLoad,
-  format: string,
+  format: DumpFormat,
   parts: readonly string[],
 ): Promise<readonly LoadStep[]> {
   const { serverVersionNum, isSuperuser } = connection;

@@ -1,3 +1,4 @@
+import type { DumpFormat } from '../../../formats.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
@@ -14,7 +15,7 @@ import { type Loading, loadingOptions } from './session-settings.ts';
 export async function loadStage(
   source: DatabaseSource,
   staging: string,
-  format: string,
+  format: DumpFormat,
   {
     isWhole,
     onRefusal,
