@@ -204,9 +204,5 @@ export const DEBIAN: readonly Application[] = [
     engine: 'mariadb',
     packages: from('debian', 'phpmyadmin', '4:5.2.1+dfsg-1+deb12u1'),
     files: ['usr/share/dbconfig-common/data/phpmyadmin/install/mysql'],
-    known: {
-      difference: /^restored: pma__table_coords: /,
-      why: 'mariadb-dump writes six digits of a FLOAT, and the column holds seven',
-    },
   },
 ];
