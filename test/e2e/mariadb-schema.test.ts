@@ -126,7 +126,7 @@ test('a database whose table an XA transaction holds, which no session does, is 
   await backUp(env);
   const holder = await mariadb.connect(database);
   await holder.query(
-    "xa start 'left_alone'; update film set title = title limit 1; xa end 'left_alone'; xa prepare 'left_alone'",
+    "xa start 'left_alone'; update film set price = price + 1 limit 1; xa end 'left_alone'; xa prepare 'left_alone'",
   );
   await holder.end();
   try {
