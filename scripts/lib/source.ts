@@ -20,6 +20,14 @@ interface AnySource {
   readonly variable: string;
 }
 
+/** What backups of a database leave out, as patterns of its engine. */
+export interface LeaveOut {
+  readonly tables: readonly string[];
+  /** Of these the rows alone. */
+  readonly data: readonly string[];
+  readonly schemas: readonly string[];
+}
+
 /** A database to back up, or every database of a server, and how. */
 export interface DatabaseSource extends AnySource {
   readonly engine: 'postgres' | 'mariadb';
@@ -33,6 +41,7 @@ export interface DatabaseSource extends AnySource {
   readonly sslRootCert?: string;
   readonly sslCert?: string;
   readonly sslKey?: string;
+  readonly leaveOut?: LeaveOut;
   /**
    * Of PostgreSQL: dumped part by part in short transactions of one snapshot, none of which holds every table. What is altered
    * meanwhile is found out at the end.

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.ts';
 import { type Compression, type DumpFormat, type EngineName, readsFormat } from '../formats.ts';
-import type { DatabaseSource, Source } from '../source.ts';
+import type { DatabaseSource, LeaveOut, Source } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
+import { EXCLUDING, isOption, optionOf, readLeaveOut } from './leave-out.ts';
 import { passwordFromPassfile } from './pgpass.ts';
 import { assertKnown, decoded, ofQuery, takePassedOver } from './url.ts';
 import * as value from './values.ts';
@@ -45,9 +46,9 @@ export function readSources(
   warnings: string[] = [],
 ): Source[] {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
-  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name));
+  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name) && !isOption(name, env[name] ?? ''));
   for (const name of names) {
-    const of = name.replace(/_PASSWORD(_FILE)?$/, '');
+    const of = isOption(name, env[name] ?? '') ? optionOf(name) : name.replace(/_PASSWORD(_FILE)?$/, '');
     if (of !== name && !urls.includes(of)) problems.push(`${name} is set, but ${of} is not`);
   }
   if (urls.length === 0) {
@@ -56,12 +57,19 @@ export function readSources(
         `POSTGRES_DB ${JSON.stringify(defaults.POSTGRES_DB)}: is one database; write a line BACKUP_SOURCE_<NAME>=postgres://user@host:5432/database for each of several`,
       );
     }
-    return [withPassfile(defaultSource(defaults), env.PGPASSFILE)];
+    const leaveOut = readLeaveOut(env, 'BACKUP');
+    const source = { ...defaultSource(defaults), ...(leaveOut === undefined ? {} : { leaveOut }) };
+    try {
+      assertPatterns('postgres', leaveOut);
+    } catch (error) {
+      problems.push(`BACKUP_EXCLUDE_*: ${messageOf(error)}`);
+    }
+    return [withPassfile(source, env.PGPASSFILE)];
   }
   const sources: Source[] = [];
   for (const variable of urls.sort()) {
     try {
-      const source = readSource(variable, env[variable] ?? '', env[`${variable}_PASSWORD`], defaults, warnings);
+      const source = readSource(variable, env, defaults, warnings);
       sources.push(withPassfile(source, env.PGPASSFILE));
     } catch (error) {
       problems.push(`${variable}: ${messageOf(error)}`);
@@ -132,11 +140,12 @@ function limits(defaults: Defaults): Pick<Source, 'connectTimeoutMs' | 'lockTime
 
 function readSource(
   variable: string,
-  text: string,
-  password: string | undefined,
+  env: Readonly<Record<string, string>>,
   defaults: Defaults,
   warnings: string[],
 ): Source {
+  const text = env[variable] ?? '';
+  const password = env[`${variable}_PASSWORD`];
   const name = variable.slice(PREFIX.length);
   if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
@@ -154,7 +163,20 @@ function readSource(
       variable,
     };
   }
-  return databaseOf(url, { name: sourceName(variable), variable, password }, defaults, warnings);
+  const leaveOut = readLeaveOut(env, variable, url.searchParams);
+  const source = databaseOf(url, { name: sourceName(variable), variable, password }, defaults, warnings);
+  assertPatterns(source.engine, leaveOut);
+  return leaveOut === undefined ? source : { ...source, leaveOut };
+}
+
+/** @throws Error naming a pattern that is none, or what this engine has not */
+function assertPatterns(engine: EngineName, leaveOut: LeaveOut | undefined): void {
+  if (leaveOut === undefined) return;
+  if (engine === 'mariadb' && leaveOut.schemas.length > 0)
+    throw new Error('MariaDB has no schemas in a database: exclude-schema is of PostgreSQL alone');
+  for (const pattern of Object.values(leaveOut).flat())
+    if ((pattern.replaceAll('""', '').match(/"/g) ?? []).length % 2 === 1)
+      throw new Error(`the pattern ${pattern} lacks a closing "`);
 }
 
 /**
@@ -224,7 +246,7 @@ function readQuery(
   query: URLSearchParams,
   defaults: Defaults,
 ): Pick<Source, 'format' | 'compression'> {
-  const known = ['format', 'compression', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
+  const known = ['format', 'compression', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', ...EXCLUDING];
   assertKnown(query, known);
   const compression = query.get('compression');
   const format = ofQuery('format', value.databaseFormat)(query.get('format') ?? defaults.BACKUP_FORMAT);

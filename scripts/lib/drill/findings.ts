@@ -10,6 +10,7 @@ import {
   describeContents,
 } from '../repository/contents.ts';
 import type { DrillRecord } from '../repository/drill-record.ts';
+import { describeLeftOut, notLeftOut } from '../repository/left-out.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
 import type { ProofResult } from '../restore/proof.ts';
 import { log } from '../terminal/log.ts';
@@ -59,7 +60,14 @@ export function checkContents(manifest: Manifest, contents: Contents): Check[] {
     outcome('row counts', compareTables(manifest, contents), `${manifest.tables.length} tables, ${rows} rows`),
     outcome('sequences', compareSequences(manifest, contents), `${manifest.sequences.length} as dumped`),
     outcome('large objects', compareLargeObjects(manifest, contents), `${contents.largeObjects ?? 0}`),
+    ...leftOutCheck(manifest, contents),
   ];
+}
+
+/** What the backup leaves out on purpose is expected to be missing. */
+function leftOutCheck(manifest: Manifest, { tables }: Contents): Check[] {
+  const leftOut = describeLeftOut(manifest);
+  return leftOut === undefined ? [] : [outcome('left out', notLeftOut(manifest, tables), leftOut)];
 }
 
 /** Whether owner, grants, settings and roles are as the backup has them. */

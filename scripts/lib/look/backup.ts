@@ -3,6 +3,7 @@ import { engineOf } from '../engines/index.ts';
 import { OperatorError } from '../errors.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
+import { describeLeftOut } from '../repository/left-out.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import { load } from '../restore/load.ts';
 import { foundElsewhere } from '../restore/mend.ts';
@@ -34,6 +35,8 @@ export async function bringUpBackup(order: LookOrder, request: LookRequest): Pro
   log.info(
     `bringing up ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()}) on a throwaway server`,
   );
+  const leftOut = describeLeftOut(manifest);
+  if (leftOut !== undefined) log.info(`left out of it: ${leftOut}`);
   if (!manifest) log.warn('this backup has no manifest: its digest cannot be compared');
   const material = { backup, manifest, source: { ...source, database: manifest?.database ?? source.database } };
   try {

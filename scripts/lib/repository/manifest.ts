@@ -56,6 +56,17 @@ const contentsSchema = z.object({
   changed: z.optional(z.object({ total: count, names: z.array(z.string()) })),
 });
 
+/** Names as row counts have them. */
+const leftOutSchema = z.object({
+  /** Tables, views and sequences that are not in it. */
+  tables: z.array(z.string()),
+  /** Tables that are in it without their rows, and sequences without their place. */
+  data: z.array(z.string()),
+  schemas: z.array(z.string()),
+  /** Of a folder: the patterns. */
+  patterns: z.optional(z.array(z.string())),
+});
+
 const factsSchema = z.object({
   serverVersion: z.string(),
   clientVersion: z.string(),
@@ -91,6 +102,8 @@ const factsSchema = z.object({
   settings: z.optional(z.record(z.string(), z.string())),
   /** Which file each table's rows lay in, by which the server's log names it. */
   tableFiles: z.optional(z.record(z.string(), z.string())),
+  /** What the source's configuration had the backup leave out. */
+  leftOut: z.optional(leftOutSchema),
   /** What `diff` tells changes by: see outline.ts. */
   outline: z.optional(z.record(z.string(), z.string())),
   /** The position in its server's log that the dumped state is, where it is one: see Snapshot. */
@@ -138,6 +151,7 @@ const manifestSchema = z.object({
 export type SourceFacts = z.infer<typeof factsSchema>;
 /** What a dump holds, or what was restored of it. */
 export type Contents = z.infer<typeof contentsSchema>;
+export type LeftOut = z.infer<typeof leftOutSchema>;
 export type DerivedSum = z.infer<typeof derivedSchema>;
 export type TableCount = z.infer<typeof tableSchema>;
 /** The document beside a backup that says what it is and that it was completed. */

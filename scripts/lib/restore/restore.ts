@@ -6,6 +6,7 @@ import { withLocalNote } from '../machine/local-lock.ts';
 import { drillDirectory, restoreNote } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
 import { describeChanges } from '../repository/contents.ts';
+import { describeLeftOut } from '../repository/left-out.ts';
 import type { Repository } from '../repository/repository.ts';
 import { log } from '../terminal/log.ts';
 import { foundElsewhere } from './mend.ts';
@@ -56,7 +57,9 @@ async function bringBackFound(
   times: Times,
 ): Promise<RestoreResult> {
   const { backup, manifest } = found;
-  log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()})`);
+  const leftOut = describeLeftOut(manifest);
+  const without = leftOut === undefined ? '' : `; left out of it: ${leftOut}`;
+  log.info(`restoring ${backup.key} (${formatBytes(backup.sizeBytes)}, ${backup.createdAt.toISOString()}${without})`);
   for (const sentence of manifest ? describeChanges(manifest) : []) log.warn(`files of this backup ${sentence}`);
   if (!manifest) log.warn('this backup has no manifest: its digest and row counts cannot be compared');
   const globals = await repository.globalsOf(backup, manifest, times.signal);

@@ -10,6 +10,7 @@ import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { Connection } from '../server/connection.ts';
 import { countCode, displayName, readSequences } from '../server/contents.ts';
+import type { Omission } from './left-out.ts';
 
 /** For the counts of one run. The source is locked: folders of earlier runs are those of killed ones, and go. */
 export function countsFolder({ host, port, database, name }: DatabaseSource): string {
@@ -33,12 +34,17 @@ interface Outside {
 export async function readOutside(
   connection: Connection,
   source: DatabaseSource,
-  invalidViews: readonly string[] = [],
+  { invalidViews, omission }: { invalidViews: readonly string[]; omission: Omission | undefined },
 ): Promise<Outside> {
+  const gone = omission?.gone ?? new Set();
+  const goneNames = new Set([...gone].map(displayName));
   return {
     source,
-    sequences: await readSequences(connection, source.database),
-    codeObjects: await countCode(connection, source.database, invalidViews),
+    sequences: (await readSequences(connection, source.database)).filter(({ sequence }) => !goneNames.has(sequence)),
+    codeObjects: await countCode(connection, source.database, {
+      view: [...invalidViews, ...gone],
+      trigger: omission?.triggers ?? [],
+    }),
   };
 }
 

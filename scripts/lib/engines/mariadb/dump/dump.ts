@@ -19,6 +19,7 @@ import { assertComplete } from './completion.ts';
 import { countsFolder, dumpedContents, readOutside } from './counts.ts';
 import { ofSlowReader, readPatience } from './explain.ts';
 import { readGlobals } from './globals.ts';
+import { findOmission } from './left-out.ts';
 import { notRestorable, packetWarning } from './not-restorable.ts';
 import { readOutline } from './outline.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
@@ -55,9 +56,17 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
       why,
       rounded: reading.rounded,
     });
+    // what a restore has put aside is kept whole
+    const omission = kept === undefined ? await findOmission(connection, source) : undefined;
     const outline = await readOutline(connection, dumped.database);
-    const facts = { ...read, ...(outline === undefined ? {} : { outline }), warnings };
-    const before = await readOutside(connection, dumped, facts.invalid);
+    const facts = {
+      ...read,
+      ...(outline === undefined ? {} : { outline }),
+      ...(omission === undefined ? {} : { leftOut: omission.leftOut }),
+      warnings,
+    };
+    const outside = () => readOutside(connection, dumped, { invalidViews: facts.invalid ?? [], omission });
+    const before = await outside();
     const patienceSeconds = await readPatience(connection);
     const createdAt = await serverTime(connection);
     const report = join(folder, 'rows');
@@ -69,7 +78,7 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
           stage: dumpStage(reading, program, {
             report,
-            options,
+            options: [...options, ...(omission?.options ?? [])],
             ignored: facts.invalid ?? [],
           }),
           verifyEnd: (tail) => assertComplete(tail),
@@ -78,8 +87,9 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
       jobs: 1,
       explain: (error) => ofSlowReader(error, patienceSeconds),
       contents: async (dumpEnded) => {
-        const readAfter = () => readOutside(connection, dumped, facts.invalid);
-        const contents = await dumpedContents(report, before, readAfter, dumpEnded);
+        const counted = await dumpedContents(report, before, outside, dumpEnded);
+        const emptied = (omission?.leftOut.data ?? []).map((table) => ({ table, rows: 0 }));
+        const contents = { ...counted, tables: [...counted.tables, ...(counted.tables.length > 0 ? emptied : [])] };
         const ofPacket = await packetWarning(connection, contents.longestRowBytes);
         if (ofPacket !== undefined) warnings.push(ofPacket);
         return contents;

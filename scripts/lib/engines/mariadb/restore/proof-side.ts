@@ -1,6 +1,7 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { ProofSide } from '../../engine.ts';
+import { withoutData } from '../dump/left-out.ts';
 import { dumpOptions } from '../dump/stage.ts';
 import { clientEnvironment } from '../server/client.ts';
 import type { Connection } from '../server/connection.ts';
@@ -20,10 +21,12 @@ export interface ProofParts {
   readonly openEnd: string;
   /** For what a reading needs while it lasts. */
   readonly folder: string;
+  /** Tables that came without their rows: the dump says nothing of them. */
+  readonly emptied: readonly string[];
 }
 
 /** See RestoreSession.proof: a dump by mariadb-dump, in the words of the backup. */
-export function proofSide({ connection, source, staging, dumped, openEnd, folder }: ProofParts): ProofSide {
+export function proofSide({ connection, source, staging, dumped, openEnd, folder, emptied }: ProofParts): ProofSide {
   return {
     dialect: 'mariadb',
     serverVersion: connection.server.text,
@@ -43,6 +46,7 @@ export function proofSide({ connection, source, staging, dumped, openEnd, folder
           inLargeWrites(program.path, [
             ...place,
             ...dumpOptions(cameWithHistory(staging)),
+            ...withoutData(staging, emptied),
             ...ignored.map((view) => `--ignore-table=${staging}.${view}`),
             '--',
             staging,

@@ -53,6 +53,7 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
       globals: options.rehearses === true ? globals : undefined,
       definers: manifest?.roles ?? [],
       hasManifest: manifest !== undefined,
+      emptied: manifest?.leftOut?.data ?? [],
       comment,
       putBack,
       connection,
@@ -115,6 +116,8 @@ interface SessionParts {
   readonly hasManifest: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
+  /** Tables that the backup has without their rows. */
+  readonly emptied: readonly string[];
   /** Of the database that was dumped. */
   readonly comment: string;
   /** What is to be granted once the restored database is in place, and what could not be given already. */
@@ -144,6 +147,7 @@ function session(parts: SessionParts): RestoreSession {
     hasManifest,
     openEnd,
     broken,
+    emptied,
   } = parts;
   const point = pointOfNoReturn();
   const later = laterFile();
@@ -175,7 +179,7 @@ function session(parts: SessionParts): RestoreSession {
         ],
       },
     ],
-    proof: proofSide({ connection, source, staging, dumped, openEnd, folder: dirname(later.path) }),
+    proof: proofSide({ connection, source, staging, dumped, openEnd, folder: dirname(later.path), emptied }),
     missing: () => [
       ...(broken ?? []).map(({ kind, name, why }) => `the ${kind} ${displayName(name)} is left out: ${why}`),
       ...unheld.map(describeUnheld),

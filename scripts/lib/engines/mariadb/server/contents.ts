@@ -70,16 +70,16 @@ export async function readSequences(connection: Connection, database: string): P
 
 /**
  * The number of views, triggers, routines and events of each kind as there are now.
- * @param ignored views that are not to be counted
+ * @param ignored views and triggers that are not to be counted
  */
 export async function countCode(
   connection: Connection,
   database: string,
-  ignored: readonly string[] = [],
+  ignored: Readonly<Partial<Record<string, readonly string[]>>> = {},
 ): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { kind, name } of await listCode(connection, database)) {
-    if (kind === 'view' && ignored.includes(name)) continue;
+    if (ignored[kind]?.includes(name)) continue;
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;

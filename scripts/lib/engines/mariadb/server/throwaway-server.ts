@@ -80,9 +80,9 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   return { host: options.tcp ? '127.0.0.1' : socket, socket, port, user: USER, version: program.version.text, stop };
 }
 
-/** A database of a throwaway server as a source that engines can work with. */
+/** A database of a throwaway server as a source that engines can work with. Of what is on it nothing is left out. */
 export function throwawaySource(server: ThrowawayServer, like: DatabaseSource): DatabaseSource {
-  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
+  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, leaveOut: _____, ...rest } = like;
   return { ...rest, host: server.host, port: server.port, user: server.user, sslMode: 'disable' };
 }
 

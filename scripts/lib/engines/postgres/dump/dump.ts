@@ -19,6 +19,7 @@ import { fixTables } from '../split/locks.ts';
 import { type FixedSession, lookAfterBystanders } from './bystanders.ts';
 import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
+import { findOmission, type Omission } from './left-out.ts';
 import { readOutline } from './outline.ts';
 
 /**
@@ -49,9 +50,15 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
     const pgRestore = source.format === 'custom' ? (await besideProgram(program, 'pg_restore')).path : undefined;
     // before the snapshot: what is altered between that and pg_dump's own locks is not dumped as the snapshot has it
     const shared = await sharedNames(connection, dumped, signal);
+    // what a restore has put aside is kept whole
+    const omission = kept === undefined ? await findOmission(connection, source) : undefined;
     const outline = await readOutline(connection);
-    const facts = { ...(await readFacts(connection, program, shared)), ...(outline === undefined ? {} : { outline }) };
-    const fixed = source.format === 'folder' ? await fixTables(connection, dumped, signal) : undefined;
+    const facts = {
+      ...(await readFacts(connection, program, shared)),
+      ...(outline === undefined ? {} : { outline }),
+      ...(omission === undefined ? {} : { leftOut: omission.leftOut }),
+    };
+    const fixed = source.format === 'folder' ? await fixTables(connection, dumped, signal, omission) : undefined;
     const snapshot = fixed?.snapshot ?? (await exportSnapshot(connection));
     const letGo = async () => {
       await connection.query('rollback').catch(() => {});
@@ -68,8 +75,10 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
         await Promise.all([connection.close(), lockHolder.close(), shared.close()]);
       },
     };
-    const derived = (dumpEnded: Promise<unknown>) =>
-      derivedSums({ source: dumped, connection, snapshotId: snapshot.id, signal }, dumpEnded);
+    const derived = async (dumpEnded: Promise<unknown>) => {
+      const sums = await derivedSums({ source: dumped, connection, snapshotId: snapshot.id, signal }, dumpEnded);
+      return sums.filter(({ table }) => !omission?.isGone(table) && !omission?.isEmptied(table));
+    };
     if (fixed) {
       const { jobs, chosen } = folderJobs(source, fixed.tables);
       const { streams, contents } = await folderStreams({
@@ -80,6 +89,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
         encoding: facts.encoding ?? 'UTF8',
         databaseBytes: facts.databaseBytes ?? 0,
         pgDump: program,
+        omission,
       });
       return {
         ...common,
@@ -102,7 +112,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
         {
           meter: passed.meter,
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
-          stage: dumpStage(dumped, program, snapshot.id, facts.encoding),
+          stage: dumpStage(dumped, program, snapshot.id, { encoding: facts.encoding, omission }),
           verifyEnd: (tail) => {
             if (source.format === 'sql') assertComplete(tail);
           },
@@ -110,7 +120,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
       ],
       jobs: 1,
       contents: async (dumpEnded) => {
-        const contents = await contentsAsPassed(connection, passed);
+        const contents = await contentsAsPassed(connection, passed, omission);
         return withDerived(dumpEnded.then(contents), derived(dumpEnded));
       },
     };
@@ -147,12 +157,18 @@ function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   );
 }
 
-function dumpStage(source: DatabaseSource, program: Program, snapshotId: string, encoding = 'UTF8'): Stage {
+function dumpStage(
+  source: DatabaseSource,
+  program: Program,
+  snapshotId: string,
+  { encoding = 'UTF8', omission }: { encoding: string | undefined; omission: Omission | undefined },
+): Stage {
   const format = source.format === 'custom' ? ['custom', customCompression(source, program)] : ['plain'];
   return pgDumpStage(source, program, snapshotId, [
     `--encoding=${encoding}`,
     `--format=${format[0]}`,
     ...format.slice(1),
+    ...(omission?.options ?? []),
   ]);
 }
 

@@ -16,6 +16,10 @@ export interface RestoredDatabase {
   readonly signal: AbortSignal;
 }
 
+/** Of what came without its rows the dump says nothing, and so does what it is compared with. */
+const emptiedOptions = (manifest: Manifest | undefined) =>
+  (manifest?.leftOut?.data ?? []).map((name) => `--exclude-table-data=${name}`);
+
 /** A plain dump of it, in one piece. */
 export async function readWhole(restored: RestoredDatabase): Promise<Stage> {
   const { source, staging, serverVersionNum } = restored;
@@ -28,6 +32,7 @@ export async function readWhole(restored: RestoredDatabase): Promise<Stage> {
       `--dbname=${conninfo(staging, program.major)}`,
       `--lock-wait-timeout=${source.lockTimeoutMs}`,
       '--format=plain',
+      ...emptiedOptions(restored.manifest),
     ]),
     env,
   };
@@ -46,7 +51,9 @@ export async function readByParts(
     const [server] = await connection.query<{ encoding: string }>(
       "select current_setting('server_encoding') as encoding",
     );
-    const fixed = await fixTables(connection, parts, signal);
+    const emptied = restored.manifest?.leftOut?.data ?? [];
+    const isEmptied = (name: string) => emptied.includes(name);
+    const fixed = await fixTables(connection, parts, signal, { isGone: () => false, isEmptied });
     const { streams } = await folderStreams({
       ...fixed,
       source: parts,
@@ -55,6 +62,7 @@ export async function readByParts(
       encoding: server?.encoding ?? 'UTF8',
       databaseBytes: 0,
       pgDump,
+      omission: { options: emptiedOptions(restored.manifest), emptiedTables: emptied },
     });
     return {
       stages: streams.map(({ stage }) => ({ ...stage, env: { ...stage.env, ...env } })),

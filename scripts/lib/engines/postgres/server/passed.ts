@@ -59,11 +59,18 @@ function identityOf(spelledInHex: string): string {
  * What a dump holds, by what has passed of it and the catalog of its own snapshot. No table is read for it, and none is
  * locked: who waits to alter one waits for pg_dump alone.
  *
+ * @param omitted what is not in the dump, and what is in it without its rows
  * @returns to be called when the dump has ended
  */
-export async function contentsAsPassed(connection: Connection, passed: Passed): Promise<() => Contents> {
-  const tables = await listRelations(connection, 'r');
-  const sequences = await listRelations(connection, 'S');
+export async function contentsAsPassed(
+  connection: Connection,
+  passed: Passed,
+  omitted?: { isGone(name: string): boolean; isEmptied(name: string): boolean },
+): Promise<() => Contents> {
+  const listed = async (kind: 'r' | 'S') =>
+    (await listRelations(connection, kind)).filter(({ name }) => omitted?.isGone(name) !== true);
+  const tables = await listed('r');
+  const sequences = (await listed('S')).filter(({ name }) => omitted?.isEmptied(name) !== true);
   const largeObjects = await countLargeObjects(connection);
   return () => {
     const seen = new Map<string, number>();
@@ -74,7 +81,8 @@ export async function contentsAsPassed(connection: Connection, passed: Passed): 
       // pg_dump may write it as a part of its root, or as itself
       const own = seen.get(identity);
       const shared = root === null || rows.has(root.name) ? undefined : seen.get(root.identity);
-      if (own === undefined && (root === null || !seen.has(root.identity))) missing.push(name);
+      const isExpected = omitted?.isEmptied(name) !== true;
+      if (isExpected && own === undefined && (root === null || !seen.has(root.identity))) missing.push(name);
       const counted = root?.name ?? name;
       rows.set(counted, (rows.get(counted) ?? 0) + (own ?? 0) + (shared ?? 0));
     }

@@ -94,9 +94,9 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
   };
 }
 
-/** A database of a throwaway server as a source that engines can work with. */
+/** A database of a throwaway server as a source that engines can work with. Of what is on it nothing is left out. */
 export function throwawaySource(server: ThrowawayServer, database: string, like: DatabaseSource): DatabaseSource {
-  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, ...rest } = like;
+  const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, leaveOut: _____, ...rest } = like;
   const { host, port, user } = server;
   return { ...rest, host, port, user, loadsAs: like.user, database, sslMode: 'disable' };
 }

@@ -58,6 +58,8 @@ export interface FolderDump {
   readonly encoding: string;
   readonly databaseBytes: number;
   readonly pgDump: Program;
+  /** What is left out: see Omission. */
+  readonly omission: { readonly options: readonly string[]; readonly emptiedTables: readonly string[] } | undefined;
 }
 
 /** A stream of rows, and of which tables. */
@@ -69,7 +71,7 @@ type DataStream = DumpStream & {
 
 /** The streams of a folder: definitions, large objects, rows in several streams, and what is built upon them. */
 export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpStream[]; contents: () => Contents }> {
-  const { source, connection, tables, sequences, extensionSequences: others, encoding, snapshotId } = dump;
+  const { source, connection, tables, sequences, extensionSequences: others, encoding, snapshotId, omission } = dump;
   const psql = await programFor('psql', connection.serverVersionNum);
   const largeObjects = await countLargeObjects(connection);
   const growth = source.compression.method === 'none' ? 2 : 1;
@@ -114,7 +116,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
   streams.push(sectionStream(dump, LAST_PART, ['--section=post-data', ...unread, ...asText]));
   return {
     streams,
-    contents: () => ({ tables: countRows(tables, streams), sequences, largeObjects }),
+    contents: () => ({ tables: countRows(tables, streams, omission?.emptiedTables), sequences, largeObjects }),
   };
 }
 
@@ -143,7 +145,7 @@ async function sequencesUnread(connection: Connection): Promise<string[]> {
 
 /** A part of the dump that pg_dump writes. Large ones are large objects alone. */
 function sectionStream(
-  { source, snapshotId, pgDump, encoding }: FolderDump,
+  { source, snapshotId, pgDump, encoding, omission }: FolderDump,
   part: string,
   args: readonly string[],
   expectedBytes = 0,
@@ -151,7 +153,12 @@ function sectionStream(
   return {
     part,
     expectedBytes,
-    stage: pgDumpStage(source, pgDump, snapshotId, [`--encoding=${encoding}`, '--format=plain', ...args]),
+    stage: pgDumpStage(source, pgDump, snapshotId, [
+      `--encoding=${encoding}`,
+      '--format=plain',
+      ...args,
+      ...(omission?.options ?? []),
+    ]),
     verifyEnd: assertComplete,
   };
 }
@@ -190,9 +197,16 @@ function takeCount(line: string, counts: number[]): boolean {
 }
 
 /** The rows that were written of each table. */
-function countRows(tables: readonly TableToDump[], streams: readonly DumpStream[]): Contents['tables'] {
+function countRows(
+  tables: readonly TableToDump[],
+  streams: readonly DumpStream[],
+  emptied: readonly string[] = [],
+): Contents['tables'] {
   const users = tables.filter(({ condition }) => condition === null);
-  const rows = new Map<string, number>(users.map((table) => [countedAs(table), 0]));
+  const rows = new Map<string, number>([
+    ...emptied.map((name) => [name, 0] as const),
+    ...users.map((table) => [countedAs(table), 0] as const),
+  ]);
   for (const { part, pieces, counts } of streams.filter(isData)) {
     if (counts.length !== pieces.length) {
       throw new OperatorError(

@@ -29,6 +29,12 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** The table, or its schema, is not there any more. */
 const GONE = ['42P01', '3F000'];
 
+/** What is not dumped, and what is dumped without its rows: see Omission. */
+interface Omitted {
+  isGone(name: string): boolean;
+  isEmptied(name: string): boolean;
+}
+
 /** The state that a folder is dumped of. */
 export interface FixedState {
   readonly snapshot: Snapshot;
@@ -56,6 +62,7 @@ export async function fixTables(
   connection: Connection,
   source: DatabaseSource,
   signal: AbortSignal,
+  omitted?: Omitted,
 ): Promise<FixedState> {
   const now = await connect(source, source.database, signal);
   await now.query(`set lock_timeout = ${SEQUENCE_WAIT_MS}`);
@@ -64,12 +71,13 @@ export async function fixTables(
   try {
     for (let attempts = 0; attempts < ATTEMPTS; ) {
       const snapshot = await exportSnapshot(connection);
-      const tables = await listTables(connection);
+      const all = await listTables(connection);
+      const tables = all.filter(({ name }) => !omitted?.isGone(name) && !omitted?.isEmptied(name));
       const { isHeld, lockedBy } = source.holdsNoTables ? FREE : await hold(connection, tables);
       if (lockedBy !== undefined && Date.now() > deadline) throw lockedError(source, lockedBy);
       if (lockedBy === undefined) {
         altered = await changedTables(now, tables);
-        const read = isHeld && altered.length === 0 ? await readSequences(connection, now) : undefined;
+        const read = isHeld && altered.length === 0 ? await readSequences(connection, now, omitted) : undefined;
         if (read) {
           const fixed = { snapshot, tables: await measureTables(connection, tables), ...read };
           if (!source.holdsNoTables) return fixed;
@@ -136,8 +144,11 @@ async function hold(
 async function readSequences(
   connection: Connection,
   now: Connection,
+  omitted: Omitted | undefined,
 ): Promise<Pick<FixedState, 'sequences' | 'extensionSequences'> | undefined> {
-  const names = (await listRelations(connection, 'S')).map(({ name }) => name);
+  const names = (await listRelations(connection, 'S'))
+    .map(({ name }) => name)
+    .filter((name) => !omitted?.isGone(name) && !omitted?.isEmptied(name));
   const ofExtensions = await listExtensionSequences(connection);
   try {
     return {

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict';
+import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { startMariaDb } from '../support/mariadb.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { type Environment, runVerb } from '../support/verbs.ts';
+
+const { postgres, missing } = await startPostgres();
+const { mariadb, missing: noMariaDb } = await startMariaDb();
+
+const CONTENT = `
+  create schema audit; create table audit.events (id serial primary key, what text); insert into audit.events (what) values ('x');
+  create function audit.noted() returns int language sql as 'select 1';
+  create table logins (id bigserial primary key, token text, shown text generated always as (upper(token)) stored);
+  insert into logins (token) select 't' || n from generate_series(1, 100) n;
+  create table logs_2025 (id serial primary key); create table logs_2026 (id serial primary key); insert into logs_2026 default values;
+  create table "Odd, Name" (a int); insert into "Odd, Name" values (1);
+  create table parted (n int) partition by range (n); create table part_1 partition of parted for values from (0) to (10);
+  insert into parted values (1), (2)`;
+
+async function shop(more: Environment) {
+  const database = postgres.freshName();
+  await postgres.create(database);
+  await postgres.sql(database, CONTENT);
+  const folder = temporaryFolder();
+  const drillDir = temporaryFolder();
+  chmodSync(drillDir, 0o1777);
+  const env: Record<string, string> = {
+    ...postgres.env(database),
+    BACKUP_DIR: folder,
+    DRILL_DIR: drillDir,
+    DRILL_CHECKS: '/nonexistent',
+    ...more,
+  };
+  return { database, folder, env };
+}
+
+const EXCLUDED = {
+  BACKUP_EXCLUDE_TABLE: 'logs_*, "Odd, Name" parted',
+  BACKUP_EXCLUDE_TABLE_DATA: 'public.logins',
+  BACKUP_EXCLUDE_SCHEMA: 'aud?t',
+};
+
+describe('what is left out of a backup of PostgreSQL', { skip: missing, concurrency: 2 }, () => {
+  for (const format of ['sql', 'custom', 'folder'])
+    test(`is in none of it in the format ${format}, stands in the manifest, and is expected to be missing by drill and restore`, async () => {
+      const { database, folder, env } = await shop({ ...EXCLUDED, BACKUP_FORMAT: format, BACKUP_JOBS: '2' });
+      const backup = await runVerb('backup', ['--json'], env);
+      assert.equal(backup.code, 0, backup.stderr);
+      const [path = ''] = filesIn(folder).filter((name) => /\d\.json$/.test(name));
+      const manifest = JSON.parse(readFileSync(join(folder, path), 'utf8'));
+      assert.deepEqual(manifest.leftOut.schemas, ['audit']);
+      assert.deepEqual(manifest.leftOut.data, ['public.logins']);
+      assert.deepEqual(manifest.leftOut.tables.toSorted(), [
+        'public."Odd, Name"',
+        'public.logs_2025',
+        'public.logs_2025_id_seq',
+        'public.logs_2026',
+        'public.logs_2026_id_seq',
+        'public.part_1',
+        'public.parted',
+      ]);
+      const rowsOf = (table: string) => manifest.tables.find((each: { table: string }) => each.table === table)?.rows;
+      assert.deepEqual(
+        [rowsOf('public.logins'), rowsOf('public.orders'), rowsOf('public.logs_2026')],
+        [0, 490, undefined],
+      );
+
+      const drill = await runVerb('drill', ['--json'], env);
+      assert.equal(drill.code, 0, drill.stderr);
+      const [result] = drill.json.results;
+      const check = result.checks.find(({ name }: { name: string }) => name === 'left out');
+      assert.match(check.detail, /^the schema audit; .*public\.logs_2025.*; the data of public\.logins$/);
+      assert.match(result.checks.find(({ name }: { name: string }) => name === 'content').detail, /equal/);
+
+      const copy = `${database}_copy`;
+      const restored = await runVerb('restore', ['latest', '--to', copy], env);
+      assert.equal(restored.code, 0, restored.stderr);
+      assert.match(
+        restored.stderr.split('\n')[0] ?? '',
+        /restoring .*left out of it: the schema audit; .*the data of public\.logins/,
+      );
+      const names = await postgres.sql(
+        copy,
+        "select string_agg(c.oid::regclass::text, ' ' order by 1) as all from pg_class c where oid >= 16384 and relname ~ 'log|event|Odd|part|logins'",
+      );
+      assert.match(names[0].all, /logins/);
+      assert.doesNotMatch(names[0].all, /logs_|events|Odd|part/);
+      const [{ n }] = await postgres.sql(copy, 'select count(*)::int as n from logins');
+      assert.equal(n, 0);
+      // it goes on where it stood
+      await postgres.sql(copy, "insert into logins (token) values ('new')");
+      assert.equal((await postgres.sql(copy, 'select max(id)::int as n from logins'))[0].n, 101);
+      await postgres.sql('postgres', `drop database "${copy}"`);
+    });
+
+  test('is told of when a pattern fits nothing, and the second backup does not warn of what is gone on purpose', async () => {
+    const { env } = await shop({});
+    assert.equal((await runVerb('backup', [], env)).code, 0);
+    const second = await runVerb('backup', ['--json'], {
+      ...env,
+      BACKUP_EXCLUDE_TABLE: 'nowhere_*,LOGS_2025,"LOGS_2026"',
+      BACKUP_EXCLUDE_TABLE_DATA: 'logins',
+    });
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stderr, /EXCLUDE_TABLE has the pattern nowhere_\*, which fits nothing/);
+    assert.match(second.stderr, /has the pattern "LOGS_2026", which fits nothing/);
+    assert.doesNotMatch(second.stderr, /pattern LOGS_2025|is gone|is empty/);
+  });
+
+  const REFUSED = {
+    'a foreign key to a table': [
+      { BACKUP_EXCLUDE_TABLE: 'customers' },
+      /table public\.customers is left out, and constraint \w+ on table public\.orders/,
+    ],
+    'a view of a table': [
+      { BACKUP_EXCLUDE_TABLE: 'orders' },
+      /table public\.orders is left out, and (materialized )?view public/,
+    ],
+    'a foreign key to rows': [
+      { BACKUP_EXCLUDE_TABLE_DATA: 'customers' },
+      /the data of table public\.customers is left out, and constraint \w+ on table public\.orders/,
+    ],
+    'an extension in a schema': [
+      { BACKUP_EXCLUDE_SCHEMA: 'public' },
+      /schema public is left out, and extension hstore lies in it/,
+    ],
+  } as const;
+  for (const [what, [excluded, says]] of Object.entries(REFUSED))
+    test(`is refused at the backup where it could not be restored: ${what}`, async () => {
+      const { folder, env } = await shop(excluded);
+      const { code, stderr } = await runVerb('backup', [], env);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, says);
+      assert.deepEqual(
+        readdirSync(folder).filter((name) => /^\d/.test(name)),
+        [],
+      );
+    });
+
+  test('is left out together with what refers to it, by the URL or the variables of a source', async () => {
+    const { database, folder, env } = await shop({});
+    const { host, port, user } = postgres;
+    const own = {
+      BACKUP_DIR: folder,
+      DRILL_DIR: env.DRILL_DIR ?? '',
+      DRILL_CHECKS: '/nonexistent',
+      BACKUP_SOURCE_SHOP: `postgres://${user}@${host}:${port}/${database}?exclude-table-data=customers&exclude-table-data=orders`,
+      BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'logs_2025',
+    };
+    const backup = await runVerb('backup', ['--json'], own);
+    assert.equal(backup.code, 0, backup.stderr);
+    const drill = await runVerb('drill', ['--json'], own);
+    assert.equal(drill.code, 0, drill.stderr);
+    const orders = drill.json.results[0].tables.find(({ table }: { table: string }) => table === 'public.orders');
+    assert.deepEqual(orders, { table: 'public.orders', expected: 0, restored: 0 });
+    const lonely = await runVerb('backup', [], { ...own, BACKUP_SOURCE_OTHER_EXCLUDE_TABLE: 'x' });
+    assert.equal(lonely.code, 2);
+    assert.match(lonely.stderr, /BACKUP_SOURCE_OTHER_EXCLUDE_TABLE is set, but BACKUP_SOURCE_OTHER is not/);
+    const open = await runVerb('backup', [], { ...own, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: '"open' });
+    assert.equal(open.code, 2);
+    assert.match(open.stderr, /lacks a closing "/);
+  });
+});
+
+test('what is left out of a backup of MariaDB is missing, and is refused where others refer to it', {
+  skip: noMariaDb,
+}, async () => {
+  const database = mariadb.freshName();
+  await mariadb.create(database);
+  for (const each of [
+    'create table logins (id int auto_increment primary key, t text)',
+    "insert into logins (t) values ('a'), ('b')",
+    'create table log_1 (a int)',
+    'create table log_2 (a int)',
+    'create trigger log_noted before insert on log_1 for each row set new.a = 1',
+  ])
+    await mariadb.sql(each, undefined, database);
+  const drillDir = temporaryFolder();
+  chmodSync(drillDir, 0o1777);
+  const env = {
+    ...mariadb.env(database),
+    BACKUP_DIR: temporaryFolder(),
+    DRILL_DIR: drillDir,
+    DRILL_CHECKS: '/nonexistent',
+  };
+  const excluded = {
+    BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'log_*,nowhere',
+    BACKUP_SOURCE_SHOP_EXCLUDE_TABLE_DATA: 'logins',
+  };
+  const backup = await runVerb('backup', ['--json'], { ...env, ...excluded });
+  assert.equal(backup.code, 0, backup.stderr);
+  assert.match(backup.stderr, /pattern nowhere, which fits nothing/);
+  const drill = await runVerb('drill', ['--json'], { ...env, ...excluded });
+  assert.equal(drill.code, 0, drill.stderr);
+  const [{ tables, checks }] = drill.json.results;
+  const rowsOf = (name: string) => tables.find(({ table }: { table: string }) => table === name)?.restored;
+  assert.deepEqual([rowsOf('logins'), rowsOf('log_1'), rowsOf('orders')], [0, undefined, 15]);
+  const check = checks.find(({ name }: { name: string }) => name === 'left out');
+  assert.equal(check.detail, 'log_1, log_2; the data of logins');
+  for (const [more, says] of [
+    [
+      { BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'customers' },
+      /customers is left out, and constraint \S+ of table orders refers to it/,
+    ],
+    [
+      { BACKUP_SOURCE_SHOP_EXCLUDE_TABLE_DATA: 'customers' },
+      /the data of customers is left out, and constraint \S+ of table orders/,
+    ],
+    [{ BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: '*' }, /every table of \w+ is left out/],
+  ] as const) {
+    const refused = await runVerb('backup', [], { ...env, ...more });
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, says);
+  }
+  const schemas = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_SCHEMA: 'x' });
+  assert.equal(schemas.code, 2);
+  assert.match(schemas.stderr, /MariaDB has no schemas in a database/);
+});
