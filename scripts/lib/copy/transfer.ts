@@ -148,7 +148,7 @@ async function assertSame(object: string, expected: Expected | undefined, route:
 export async function digestOf(storage: Storage, object: string, signal: AbortSignal): Promise<Expected> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of (await storage.get(object, { signal })) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of await storage.get(object, { signal })) {
     hash.update(chunk);
     sizeBytes += chunk.length;
   }

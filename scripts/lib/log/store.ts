@@ -172,7 +172,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
         : plain;
       await storage.put(baseManifestKey(stem), once(content), { contentType: 'application/json', signal });
     },
-    get: async (key, signal) => (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>,
+    get: (key, signal) => storage.get(key, { signal }),
     remove: (keys, signal) => storage.remove(keys, { signal }),
   };
 }

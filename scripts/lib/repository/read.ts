@@ -59,7 +59,7 @@ export async function manifestFrom(
 /** A whole object, for those that are documents. */
 export async function readSmall(storage: Storage, key: string, signal: AbortSignal): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  for await (const chunk of await storage.get(key, { signal })) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
@@ -174,7 +174,7 @@ export async function* readObject(
   }
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of (await storage.get(key, { signal })) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of await storage.get(key, { signal })) {
     hash.update(chunk);
     sizeBytes += chunk.length;
     yield chunk;

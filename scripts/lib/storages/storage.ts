@@ -1,5 +1,3 @@
-import type { Readable } from 'node:stream';
-
 /** One object of a listing. `key` is the whole key, S3_PREFIX included. */
 export interface StoredObject {
   readonly key: string;
@@ -56,7 +54,7 @@ export interface Storage {
   put(key: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<PutResult>;
 
   /** A stream of the object's bytes. A connection that breaks before the last byte errors the stream. */
-  get(key: string, options?: { signal?: AbortSignal }): Promise<Readable>;
+  get(key: string, options?: { signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
 
   /** Every object whose key starts with `prefix`, page by page, in the order of the keys' bytes. */
   list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<StoredObject>;
