@@ -4,13 +4,17 @@ import type { Commit, CommitsResult } from './commits.ts';
 
 /** So many rows deleted by one transaction are worth a look. */
 const MANY = 1_000;
+const NOTHING = 'no rows of tables';
 
 /** Prints what was committed, a line for each transaction, and how to go back to before the one that looks like the accident. */
 export function printCommits({ server, from, to, transactions }: CommitsResult): void {
   print(
     `${server}: ${transactions.length} transactions were committed from ${shownTime(new Date(from))} to ${shownTime(new Date(to))}`,
   );
-  for (const commit of transactions) print(`  ${commit.at}  ${commit.xid.padStart(8)}  ${whatOf(commit)}`);
+  const telling = transactions.filter((commit) => whatOf(commit) !== NOTHING);
+  for (const commit of telling) print(`  ${commit.at}  ${commit.xid.padStart(8)}  ${whatOf(commit)}`);
+  if (telling.length < transactions.length)
+    print(`  and ${transactions.length - telling.length} that changed no rows of tables`);
   const accidents = transactions.filter(isAccident);
   if (accidents.length > 0) print('');
   for (const { xid, before, ...what } of accidents.slice(0, 5))
@@ -40,6 +44,6 @@ function whatOf({ tables, dropped, emptied, droppedDatabases, isWhole }: Commit)
     ...droppedDatabases.map((each) => `DROPPED the database ${each}`),
     ...rows,
   ];
-  if (all.length === 0) return 'no rows of tables';
+  if (all.length === 0) return NOTHING;
   return `${all.join(', ')}${isWhole || rows.length === 0 ? '' : ' (at least)'}`;
 }

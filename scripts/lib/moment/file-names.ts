@@ -37,7 +37,6 @@ export async function learnNames(of: {
   const databases = new Map(of.databases);
   const tables = new Map<string, string>();
   const classFiles = new Map<string, string>();
-  const oids = () => new Map([...databases].map(([oid, name]) => [name, oid]));
   if (server) {
     try {
       await askServer(server.source, { databases, tables, classFiles }, signal);
@@ -58,9 +57,11 @@ export async function learnNames(of: {
     const read = [...own.slice(0, own.length - before.length).slice(-1), ...before.slice(0, DUMPS)];
     for (const backup of read) {
       const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
-      const oid = oids().get(manifest?.database ?? '');
-      if (oid === undefined) continue;
-      for (const [table, file] of Object.entries(manifest?.tableFiles ?? {})) {
+      // one of the same name may have been put in its place since, and has other files
+      const oid = manifest?.databaseOid;
+      if (manifest === undefined || oid === undefined) continue;
+      if (!databases.has(oid)) databases.set(oid, manifest.database);
+      for (const [table, file] of Object.entries(manifest.tableFiles ?? {})) {
         const key = `${oid}/${file}`;
         if (!tables.has(key)) tables.set(key, table);
       }

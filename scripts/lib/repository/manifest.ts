@@ -100,7 +100,8 @@ const factsSchema = z.object({
   warnings: z.optional(z.array(z.string())),
   /** What changes how a server reads a dump or takes its data, by the server's own names; see the engine for which. */
   settings: z.optional(z.record(z.string(), z.string())),
-  /** Which file each table's rows lay in, by which the server's log names it. */
+  /** The database's number on its server, and which file each table's rows lay in: by these the server's log names them. */
+  databaseOid: z.optional(z.string()),
   tableFiles: z.optional(z.record(z.string(), z.string())),
   /** What the source's configuration had the backup leave out. */
   leftOut: z.optional(leftOutSchema),

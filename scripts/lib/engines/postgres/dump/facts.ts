@@ -57,13 +57,14 @@ export async function readFacts(connection: Connection, program: Program, shared
   // column names of pg_database changed with the versions; a row as JSON has those that there are
   const [row] = await connection.query<{
     d: Record<string, string | null>;
+    oid: string;
     encoding: string;
     bytes: string;
     table_bytes: string;
     version: string;
     tablespace: string;
   }>(`
-    select to_jsonb(d) - 'datacl' as d, pg_encoding_to_char(d.encoding) as encoding,
+    select to_jsonb(d) - 'datacl' as d, d.oid::text as oid, pg_encoding_to_char(d.encoding) as encoding,
       (select spcname from pg_tablespace t where t.oid = d.dattablespace) as tablespace,
       pg_database_size(d.oid)::text as bytes,
       (select (coalesce(sum(relpages::bigint), 0) * current_setting('block_size')::bigint)::text
@@ -105,6 +106,7 @@ export async function readFacts(connection: Connection, program: Program, shared
     ...(dropped.length > 0 ? { dropped } : {}),
     ...(leftOut.length > 0 ? { extensionSequences: leftOut } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),
+    ...(row?.oid === undefined ? {} : { databaseOid: row.oid }),
     ...(files.length > 0 ? { tableFiles: Object.fromEntries(files.map(({ table, file }) => [table, file])) } : {}),
     ...(identifier === undefined ? {} : { systemIdentifier: identifier }),
     databaseBytes: Number(row?.bytes),
