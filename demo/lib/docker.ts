@@ -75,12 +75,14 @@ export async function bringUpInDocker(env: Environment, signal: AbortSignal): Pr
   }
 
   return {
+    takesLog: false,
     about: [
       `With Docker: a PostgreSQL ${version.split(' ')[0]} server, Garage as the S3 store, and the backup container, with new secrets and volumes, in a network of their own without any open port. Nothing of yours is touched, no .env is read.`,
     ],
     removed:
       'the containers, their volumes, their network and the image. What was pulled and the build cache stay, for make up',
     leftOut: [
+      'Restores to any second, from the log of the server (PITR). make demo DEMO_MODE=host shows it.',
       'Ofelia, which takes a backup every hour once make up has started it. Here you were the clock.',
       'Loading a backup with gunzip and psql alone: nothing here but this tool speaks S3. docs/restore.md shows it with mc and aws; make demo DEMO_MODE=host does it with files.',
     ],

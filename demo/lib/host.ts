@@ -1,13 +1,16 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
-import { type Stage, startChain } from '../../scripts/lib/pipeline/chain.ts';
+import { type Chain, type Stage, startChain } from '../../scripts/lib/pipeline/chain.ts';
 import { assertSucceeded } from '../../scripts/lib/pipeline/result.ts';
 import { guardFolder } from './guarded-folder.ts';
 import { DATABASE, type Place, PSQL_OPTIONS, run } from './place.ts';
+
+/** A throwaway server writes as little log as it can; this one's is taken. */
+const WITH_LOG = ['wal_level=replica', 'max_wal_senders=10', 'full_page_writes=on', 'synchronous_commit=on'];
 
 /** A PostgreSQL server of this machine's programs and a directory as the storage, both in temporary folders. */
 export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
@@ -17,11 +20,15 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
       hint: 'Install it (apt-get install postgresql), or start a Docker engine.',
     });
   }
-  const server = await startThrowawayServer({ tcp: true, signal });
+  const server = await startThrowawayServer({ tcp: true, settings: WITH_LOG, signal });
   // not inside the server's folder: a storage that goes with the database is none
   const folder = guardFolder();
   const storage = join(folder.path, 'backups');
   mkdirSync(storage);
+  // servers run as another user where this is root
+  chmodSync(folder.path, 0o711);
+  const drills = join(folder.path, 'drills');
+  mkdirSync(drills);
 
   const psqlStage = (database: string, options: readonly string[]): Stage => ({
     name: 'psql',
@@ -41,18 +48,41 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
     return stdout;
   };
 
+  const stageOf = (name: string, args: readonly string[]): Stage => ({
+    name,
+    command: process.execPath,
+    args: ['--import', import.meta.resolve('tsx'), scriptPath(name), ...args],
+    // in a folder without .env, so that a real one next door is not read
+    cwd: folder.path,
+    env: {
+      BACKUP_DIR: storage,
+      POSTGRES_HOST: server.host,
+      POSTGRES_PORT: String(server.port),
+      POSTGRES_DB: DATABASE,
+      POSTGRES_USER: server.user,
+      PGSSLMODE: 'disable',
+      PITR: 'true',
+      PITR_INTERVAL: '1s',
+      DRILL_DIR: drills,
+    },
+  });
+  let receiver: Chain | undefined;
   const stop = async () => {
+    receiver?.kill();
+    await receiver?.finished;
     await server.stop();
     await folder.remove();
   };
   try {
     await psql('postgres', `create database ${DATABASE}`);
+    receiver = startChain([stageOf('receive', [])], { signal });
   } catch (error) {
     await stop();
     throw error;
   }
 
   return {
+    takesLog: true,
     about: [
       `Without Docker, on this machine alone: a real PostgreSQL ${server.version} server in a temporary folder, on a free port of 127.0.0.1, and another temporary folder as the storage for the backups. Nothing of yours is touched, no .env is read.`,
     ],
@@ -62,24 +92,7 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
       'Ofelia, which takes a backup every hour: it runs in a container too. Here you were the clock.',
       'The backup image, with the database clients in it: here the programs of this machine did the work.',
     ],
-    verb: (name, args = []) => {
-      const stage: Stage = {
-        name,
-        command: process.execPath,
-        args: ['--import', import.meta.resolve('tsx'), scriptPath(name), ...args],
-        // in a folder without .env, so that a real one next door is not read
-        cwd: folder.path,
-        env: {
-          BACKUP_DIR: storage,
-          POSTGRES_HOST: server.host,
-          POSTGRES_PORT: String(server.port),
-          POSTGRES_DB: DATABASE,
-          POSTGRES_USER: server.user,
-          PGSSLMODE: 'disable',
-        },
-      };
-      return run(stage, { signal });
-    },
+    verb: (name, args = []) => run(stageOf(name, args), { signal }),
     psql,
     byHand: async (key, database) => {
       await psql('postgres', `create database ${database}`);

@@ -9,6 +9,8 @@ export const DATABASE = 'shop';
 export interface Place {
   /** What was brought up, as sentences. */
   readonly about: readonly string[];
+  /** The log of the server is taken too. */
+  readonly takesLog: boolean;
   /** What was there for the story and is gone after `stop`. */
   readonly removed: string;
   /** What this place cannot show, and why. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatBytes, formatDuration } from '../../scripts/lib/quantities.ts';
 import { type Fingerprint, fingerprint } from './fingerprint.ts';
 import * as page from './page.ts';
@@ -70,12 +71,56 @@ export async function tellStory(place: Place): Promise<void> {
   await showVerb(place, `make restore FILE=${backup.key}`, 'restore', [backup.key]);
   await expectState(place, DATABASE, whole, 'the shop is as it was before the mistake', 'step 2');
 
+  if (place.takesLog) {
+    page.step(10, 'And what was written after the backup');
+    await bringBackTheRest(place);
+  }
+
   if (place.byHand) {
-    page.step(10, 'Without this tool');
+    page.step(place.takesLog ? 11 : 10, 'Without this tool');
     page.say('A backup is plain SQL, compressed by gzip. Should this project be gone one day, this is the way:');
     await place.byHand(backup.key, SCRATCH);
     page.typed(`gunzip -c ${backup.key} | psql ${SCRATCH}`);
     await expectState(place, SCRATCH, whole, 'a database made by gunzip and psql holds the same', 'step 2');
+  }
+}
+
+/** Rows that are in no backup, a mistake, and the moment between the two. */
+async function bringBackTheRest(place: Place): Promise<void> {
+  page.say(
+    'A backup has what was there when it was taken. The log of the server has the rest: it is stored as it is written, and any second of it can be restored.',
+  );
+  page.typed(`psql ${DATABASE}`);
+  page.output(LATER);
+  await place.psql(DATABASE, LATER);
+  const later = await fingerprint(place, DATABASE);
+  const moment = (await place.psql(DATABASE, NOW, ['--no-align', '--tuples-only'])).trim();
+  page.say(`It is ${moment}, and no backup has these rows. Then somebody forgets a WHERE again.`);
+  const wrecked = await makeMistakes(place, later);
+  await untilStored(place, moment);
+  await showVerb(place, `make commits AT=${moment}`, 'commits', ['--at', moment, '--for', '1m']);
+  await showVerb(place, `make restore AT=${moment}`, 'restore', ['--at', moment]);
+  await expectState(place, DATABASE, later, 'every row written after the backup is back', 'the moment before');
+  page.pause();
+  showComparison(later, wrecked, await fingerprint(place, DATABASE));
+}
+
+const LATER = `insert into products (id, sku, name, price, attributes)
+  select n, 'NEW-' || n, 'New this evening', 9.90, '{}'
+  from generate_series(1001, 1250) n;`;
+const NOW = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+/** Seconds, on a machine that has nothing else to do. */
+const STORED_WITHIN_MS = 180_000;
+
+/** Waits until the log is stored up to a moment, as far as a listing tells. */
+async function untilStored(place: Place, moment: string): Promise<void> {
+  for (const deadline = Date.now() + STORED_WITHIN_MS; ; ) {
+    const { servers } = JSON.parse((await place.verb('list', ['--pitr', '--json'])).stdout);
+    const to = servers[0]?.recoverable.at(-1)?.to;
+    if (to !== undefined && new Date(to) > new Date(moment)) return;
+    if (Date.now() > deadline)
+      throw notShown('the log is stored', `it is stored up to ${to ?? 'nowhere'}, not to ${moment}`);
+    await sleep(500);
   }
 }
 
@@ -94,6 +139,7 @@ export function sayGoodbye(place: Place): void {
     ['make backup', 'take one now'],
     ['make list-backups', 'see what there is'],
     ['make restore FILE=latest', 'bring the newest back'],
+    ['make restore AT=<time>', 'or any second since the log is taken'],
   ] as const) {
     page.output(`$ ${command.padEnd(26)}${meaning}`);
   }
