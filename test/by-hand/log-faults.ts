@@ -128,7 +128,12 @@ for (let i = 0; i < faults; i += 1) {
   });
   const seen = done[name] ?? { count: 0, longestMs: 0 };
   done[name] = { count: seen.count + 1, longestMs: Math.max(seen.longestMs, Date.now() - healedAt) };
-  const chains = await chainsOf(env);
+  // parts are put side by side: a later one may be there some moments before an earlier one
+  let chains = await chainsOf(env);
+  for (let tries = 0; tries < 20 && chains.length === 1 && chains[0]?.runs.length !== 1; tries += 1) {
+    await sleep(1_000);
+    chains = await chainsOf(env);
+  }
   if (chains.length !== 1 || chains[0]?.runs.length !== 1) {
     gaps += 1;
     print(
