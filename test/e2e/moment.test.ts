@@ -42,6 +42,19 @@ describe('a moment of one database, from the log of its server', { skip: missing
     await log.stop();
   });
 
+  test('can be looked into, with nothing restored', async () => {
+    const asked = ['--query', 'select count(*) as n, max(n) as last from ledger', '--json'];
+    const look = await runVerb('look', ['--at', good, '--source', database, ...asked], env());
+    assert.equal(look.code, 0, look.stderr);
+    assert.equal(look.json.key, base);
+    assert.deepEqual(look.json.rows, [{ n: 107, last: 107 }]);
+    assert.match(look.stderr, /replayed up to/);
+    assert.deepEqual(
+      readdirSync(tmpdir()).filter((name) => name.startsWith('look-postgres-')),
+      [],
+    );
+  });
+
   test('brings back every row that was committed by then, says the border, leaves the neighbour alone, and is undone', async () => {
     const untouched = await postgres.fingerprint(neighbour);
     const restored = await done('restore', ['--at', good, '--json'], env());
@@ -61,9 +74,10 @@ describe('a moment of one database, from the log of its server', { skip: missing
     await assert.rejects(rows(), /relation "ledger" does not exist/);
   });
 
-  test('a mark, beside the live database', async () => {
+  test('a mark, beside the live database, with all that backups leave out', async () => {
     const to = postgres.freshName();
-    await done('restore', ['--mark', 'before the drop', '--to', to, '--json'], env());
+    const leavesOut = { BACKUP_EXCLUDE_TABLE: 'ledger' };
+    await done('restore', ['--mark', 'before the drop', '--to', to, '--json'], { ...env(), ...leavesOut });
     const [{ n }] = await postgres.sql(to, 'select count(*)::int as n from ledger');
     assert.equal(n, 107);
     await assert.rejects(rows(), /does not exist/);
