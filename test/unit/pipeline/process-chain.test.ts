@@ -58,7 +58,7 @@ test('a chain that is ended does not wait for what a stage has started and left 
 
 /** Filters of a client, and what each is told before the client's own words. */
 const FILTERS = {
-  'restore/load-filter.pl': (file: string) => ['staging', 'shop', file, 'restores'],
+  'restore/load-filter.pl': (file: string) => ['staging', 'shop', file, 'restores', '', ''],
   'dump/counted-dump.pl': (file: string) => [file],
 };
 

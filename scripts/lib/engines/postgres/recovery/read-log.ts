@@ -83,7 +83,14 @@ export async function readTransactions(
   const open = new Map<string, Open>();
   /** Transactions with this number or a later one began after where the reading did. */
   let firstOwn: bigint | undefined;
-  for await (const line of linesOf(chain.stdout)) take(line);
+  try {
+    for await (const line of linesOf(chain.stdout)) take(line);
+  } catch (error) {
+    // it would wait for somebody to read the rest
+    chain.kill();
+    await chain.finished;
+    throw error;
+  }
   const [result] = await chain.finished;
   signal.throwIfAborted();
   if (result === undefined || result.exitCode === 0) return;
