@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
 import { startThrowawayServer } from '../../scripts/lib/engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../../scripts/lib/errors.ts';
+import { bash } from '../../scripts/lib/pipeline/bash.ts';
 import { type Chain, type Stage, startChain } from '../../scripts/lib/pipeline/chain.ts';
 import { assertSucceeded } from '../../scripts/lib/pipeline/result.ts';
 import { guardFolder } from './guarded-folder.ts';
@@ -11,6 +12,8 @@ import { DATABASE, type Place, PSQL_OPTIONS, run } from './place.ts';
 
 /** A throwaway server writes as little log as it can; this one's is taken. */
 const WITH_LOG = ['wal_level=replica', 'max_wal_senders=10', 'full_page_writes=on', 'synchronous_commit=on'];
+
+const END_TOGETHER = fileURLToPath(new URL('./end-together.sh', import.meta.url));
 
 /** A PostgreSQL server of this machine's programs and a directory as the storage, both in temporary folders. */
 export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
@@ -22,7 +25,8 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
   }
   const server = await startThrowawayServer({ tcp: true, settings: WITH_LOG, signal });
   // not inside the server's folder: a storage that goes with the database is none
-  const folder = guardFolder();
+  // and it goes when what writes into it has gone
+  const folder = guardFolder((path) => ({ name: 'flock', command: 'flock', args: [lockIn(path), 'true'] }));
   const storage = join(folder.path, 'backups');
   mkdirSync(storage);
   // servers run as another user where this is root
@@ -75,7 +79,9 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
   };
   try {
     await psql('postgres', `create database ${DATABASE}`);
-    receiver = startChain([stageOf('receive', [])], { signal });
+    const { command, args, ...stage } = stageOf('receive', []);
+    const guarded = { ...stage, ...bash(END_TOGETHER, [lockIn(folder.path), command, ...args]) };
+    receiver = startChain([guarded], { stdin: true, signal });
   } catch (error) {
     await stop();
     throw error;
@@ -103,6 +109,10 @@ export async function bringUpOnHost(signal: AbortSignal): Promise<Place> {
     },
     stop,
   };
+}
+
+function lockIn(folder: string): string {
+  return join(folder, 'receiver.lock');
 }
 
 function scriptPath(verb: string): string {
