@@ -103,6 +103,7 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
       't,x': 'a,"b"\r\nc',
       nothing: null,
       empty: '',
+      dot: '\\.',
       yes: true,
       big: '9007199254740993',
       price: '2.50',
@@ -211,7 +212,7 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
 
     const killed = startAtTerminal('look', ['latest'], env);
     await prompt(drillDir, 'psql');
-    const [own] = processesWith('look.mjs').filter(({ commandLine }) => /^\S*node /.test(commandLine));
+    const [own] = processesWith('look.mjs', drillDir).filter(({ commandLine }) => /^\S*node /.test(commandLine));
     assert.ok(own, 'the look itself');
     process.kill(own.pid, 'SIGKILL');
     await nothingStays(drillDir, true);
@@ -229,10 +230,10 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
     const leave = async () => {
       const { running } = startAtTerminal('look', ['latest'], env);
       await prompt(drillDir, 'psql');
-      for (const { pid } of processesWith('look.mjs')) process.kill(pid, 'SIGSTOP');
+      for (const { pid } of processesWith('look.mjs', drillDir)) process.kill(pid, 'SIGSTOP');
       for (const { pid, commandLine } of processesWith(drillDir))
         if (/throwaway\.sh|bin\/postgres/.test(commandLine)) process.kill(pid, 'SIGKILL');
-      for (const { pid } of processesWith('look.mjs')) process.kill(pid, 'SIGKILL');
+      for (const { pid } of processesWith('look.mjs', drillDir)) process.kill(pid, 'SIGKILL');
       await running.outcome;
       assert.equal(readdirSync(drillDir).filter((name) => name.startsWith('look-postgres-')).length, 1);
     };

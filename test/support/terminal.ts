@@ -31,14 +31,16 @@ export function startAtTerminal(verb: Verb, args: readonly string[], env: Enviro
   return { running, type: (keys) => writeSync(keyboard, keys) };
 }
 
-/** The living processes that have this text on their command line. */
-export function processesWith(text: string): { pid: number; commandLine: string }[] {
+/** The living processes that have this text on their command line, and the other one in their environment. */
+export function processesWith(text: string, inEnvironment = ''): { pid: number; commandLine: string }[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       try {
         const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return commandLine.includes(text) ? [{ pid: Number(name), commandLine }] : [];
+        if (!commandLine.includes(text)) return [];
+        if (!readFileSync(`/proc/${name}/environ`, 'utf8').includes(inEnvironment)) return [];
+        return [{ pid: Number(name), commandLine }];
       } catch {
         return [];
       }
