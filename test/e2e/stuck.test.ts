@@ -33,9 +33,9 @@ async function statusOfFrozen({ verb, words, program, env, more }: Frozen, later
   await running.process(program);
   if (verb === 'cleanup') await until('its note', () => entriesOf(env.DRILL_DIR)[0]);
   running.signalAll('SIGSTOP');
-  const patient = await until('it has run for longer than the impatient wait', async () => {
+  const patient = await until('it has run for longer than the impatient waits, of a restore two', async () => {
     const status = await runVerb('status', ['--json'], env);
-    return status.json.sources[0].running[0]?.forMs > 1_500 ? status : undefined;
+    return status.json.sources[0].running[0]?.forMs > 2_000 ? status : undefined;
   });
   const stuck = await runVerb('status', ['--json'], { ...env, ...IMPATIENT, ...later });
   assert.ok(running.processes().length > 0, `it has ended: ${running.stderr()}`);
