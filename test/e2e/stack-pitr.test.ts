@@ -24,7 +24,7 @@ for (const version of VERSIONS) {
     });
     const sql = (text: string) => stack.psql('postgres', 'myapp', text);
     const pitr = async () => (await stack.verb(['list', '--pitr', '--json'])).json.servers[0];
-    const dataFolder = Number(version) < 18 ? '/restore/data' : `/restore/${version}/docker`;
+    const dataFolder = `/restore/${version}/docker`;
     const now = async () =>
       (await sql('select to_char(clock_timestamp() at time zone \'UTC\', \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')')).trim();
     let good = '';
