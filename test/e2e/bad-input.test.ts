@@ -145,7 +145,7 @@ describe('FILE', { skip: missing, concurrency: 2 }, () => {
     ]) {
       const outcome = await runVerb('restore', [wanted, '--json'], env);
       assert.equal(outcome.code, 1, outcome.stderr);
-      assert.equal(outcome.json.error.code, 'NO_SUCH_BACKUP');
+      assert.equal(outcome.json.error.code, 'NO_SUCH_BACKUP', outcome.stderr);
       assert.ok(outcome.json.error.message.includes('no such backup'));
       assert.ok(outcome.json.error.hint.includes(`2026/01/01/${database}_000000.sql`));
     }
@@ -175,7 +175,7 @@ describe('FILE', { skip: missing, concurrency: 2 }, () => {
     const env = { ...postgres.env(database), BACKUP_DIR: folder };
     for (const wanted of ['latest', '2026/01/01/x_000000.sql.gz']) {
       const outcome = await runVerb('restore', [wanted, '--json'], env);
-      assert.equal(outcome.code, 1);
+      assert.equal(outcome.code, 1, outcome.stderr);
       assert.deepEqual(outcome.json.error.code, 'NO_SUCH_BACKUP');
       assert.match(outcome.json.error.hint, /make backup/);
     }

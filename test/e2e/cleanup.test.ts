@@ -162,7 +162,7 @@ describe('cleanup', { concurrency: 2 }, () => {
       },
     });
     const outcome = await runVerb('cleanup', ['--json'], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.match(outcome.stderr, /could not be deleted.*AccessDenied.*\n.*DeleteObject/);
     assert.equal(seen[0]?.length, 12);
     const manifests = keys.slice(0, 3).map(([, , manifest]) => manifest);
@@ -187,7 +187,7 @@ describe('cleanup', { concurrency: 2 }, () => {
       allow: ['ListObjectsV2', 'ListMultipartUploads', 'GetObject'],
     });
     const outcome = await runVerb('cleanup', [], { ...env, ...KEEP_ONE });
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.deepEqual([...double.objects.keys()], keys);
   });
 

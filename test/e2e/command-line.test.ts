@@ -27,7 +27,7 @@ describe('every script', { concurrency: 2 }, () => {
     test(`${verb} ends with 2 for an option that it does not know, and touches nothing`, async () => {
       const folder = temporaryFolder();
       const outcome = await runVerb(verb, ['--no-such-option'], { ...NOWHERE, BACKUP_DIR: folder });
-      assert.equal(outcome.code, 2);
+      assert.equal(outcome.code, 2, outcome.stderr);
       assert.equal(outcome.stdout, '');
       assert.match(outcome.stderr, /--no-such-option.*\n.*--help/);
       assert.doesNotMatch(outcome.stderr, /internal error|at .*\.ts:\d/);

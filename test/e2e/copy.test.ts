@@ -193,7 +193,7 @@ describe('copy', { concurrency: 2 }, () => {
     await copyNow(env);
     for (const name of filesIn(copy)) rmSync(join(copy, name));
     const outcome = await copyNow({ ...env, COPY_NAS: `${env.COPY_NAS}?rpo=1s` });
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.match(outcome.stderr, /is empty, and held backups before.*Is its disk mounted\?/s);
     assert.deepEqual(filesIn(copy), []);
     assert.equal((await copyNow(env, '--refill')).code, 0);

@@ -198,7 +198,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
     await until('a throwaway server runs', () => running.processes().find(({ name }) => name === 'postgres'));
     const second = await runVerb('drill', ['--json'], env);
     assert.equal(second.code, 4, second.stderr);
-    assert.equal(second.json.error.code, 'LOCKED');
+    assert.equal(second.json.error.code, 'LOCKED', second.stderr);
     running.signal('SIGKILL');
     await running.outcome;
     await until('the server and its folder are gone', () =>
@@ -218,7 +218,7 @@ describe('a drill', { skip: missing, concurrency: 2 }, () => {
     await until('a throwaway server runs', () => running.processes().find(({ name }) => name === 'postgres'));
     running.signal('SIGTERM');
     const outcome = await running.outcome;
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.match(outcome.stderr, /stopped by SIGTERM/);
     assert.deepEqual(readdirSync(drillDir), []);
   });
@@ -290,7 +290,7 @@ describe('status', { skip: missing, concurrency: 2 }, () => {
     writeFileSync(join(folder, key), 'broken');
     assert.equal((await runVerb('drill', [], env)).code, 1);
     const failed = await runVerb('status', ['--json'], env);
-    assert.equal(failed.code, 3);
+    assert.equal(failed.code, 3, failed.stderr);
     assert.match(failed.json.sources[0].reasons.join(), /the last drill failed: digest: /);
     rmSync(join(folder, 'drills'), { recursive: true });
     mkdirSync(join(folder, '2020/01/01'), { recursive: true });

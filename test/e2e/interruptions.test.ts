@@ -63,7 +63,7 @@ describe('a backup fails, and leaves nothing, when half way', { skip: missing, c
     const backup = await heldBackup({ BACKUP_TIMEOUT: '6s' });
     const outcome = await backup.running.outcome;
     await backup.held.release();
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.match(outcome.stderr, /took longer than BACKUP_TIMEOUT \(6\.0s\).*Raise BACKUP_TIMEOUT/);
     assert.deepEqual(filesIn(backup.folder), []);
     assert.deepEqual(backup.running.processes(), []);
@@ -195,7 +195,7 @@ describe('a backup into S3 ends its upload, and fails, when half way', { skip: m
     await postgres.create(database);
     const env = { ...postgres.env(database), ...storeEnv, BACKUP_COMPRESSION: 'none' };
     const outcome = await runVerb('backup', ['--json'], env);
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     assert.equal(double.objects.size, 0);
   });
 });

@@ -122,7 +122,7 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
       BACKUP_COMPRESSION: 'none',
     };
     const outcome = await runVerb('backup', ['--json'], env);
-    assert.equal(outcome.code, 1);
+    assert.equal(outcome.code, 1, outcome.stderr);
     const { results } = outcome.json;
     assert.deepEqual(
       results.map(({ source, ok }: { source: string; ok: boolean }) => [source, ok]),

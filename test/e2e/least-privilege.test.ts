@@ -143,7 +143,7 @@ describe('with a key that may only write', {
     const contents = await postgres.contents(database);
     await done('backup', ['--json'], writing);
     const refused = await runVerb('list', [], writing);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /may list/);
 
     const all = { ...writing, POSTGRES_USER: names.restore_role, S3_ACCESS_KEY: accessKey, S3_SECRET_KEY: secretKey };

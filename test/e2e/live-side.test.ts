@@ -39,7 +39,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
       ),
     );
     const refused = await runVerb('restore', [key], env);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /subscribes to logical replication: .*\n.*DROP SUBSCRIPTION.*Nothing was touched/);
     await postgres.sql(database, `drop subscription ${database}_s`);
     const restore = await done('restore', [key], env);
@@ -114,7 +114,7 @@ describe('the live side of a restore', { skip: missing, concurrency: 3 }, () => 
     const elsewhere = { ...env, ...another.env(database) };
     await done('restore', [key], elsewhere);
     const refused = await runVerb('restore', [key], elsewhere);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(
       refused.stderr,
       /has data in it, and no backup of .* came from that server.*\n.*--other-server.*Nothing was touched/,

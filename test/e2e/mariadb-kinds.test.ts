@@ -214,7 +214,7 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     const before = await rows();
     await does('backup');
     const refused = await runVerb('restore', ['latest'], env);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /gone.*next: [^\n]*--without-broken/s);
     await mariadb.sql(`drop trigger ${database}.broken; delete from ${database}.t`);
     const restored = await runVerb('restore', ['latest', '--without-broken', '--compare', '--json'], env);

@@ -98,7 +98,7 @@ describe('the live side of a restore on MariaDB', { skip: missing }, () => {
     chownSync(join(folder, 't.frm'), uid, gid);
     await assert.rejects(mariadb.sql(`select * from \`${database}\`.t`), /doesn't exist in engine/);
     const failed = await runVerb('backup', [], env);
-    assert.equal(failed.code, 1);
+    assert.equal(failed.code, 1, failed.stderr);
     const restore = await done('restore', ['latest'], env);
     assert.match(restore.stderr, /the live table t is broken: .*doesn't exist in engine/);
     assert.deepEqual(await mariadb.sql(`select id from \`${database}\`.t`), [{ id: 1 }]);

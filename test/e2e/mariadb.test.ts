@@ -386,7 +386,7 @@ describe('a restore of MariaDB that cannot be', { skip: missing, concurrency: 2 
       return rows.length === 0 || undefined;
     });
     const refused = await runVerb('backup', ['--json'], env);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(
       refused.json.results[0].error,
       /was interrupted while it put the restored tables in place.*make restore-undo/,

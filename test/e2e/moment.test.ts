@@ -126,7 +126,7 @@ describe('a moment of one database, from the log of its server', { skip: missing
       BACKUP_DIR: join(log.store, '..'),
       S3_PREFIX: `none-${process.pid}`,
     });
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /PITR is off.*there are dumps, and no moments between them/);
     assert.match(refused.stderr, /There is no dump of/);
   });
@@ -142,7 +142,7 @@ describe('a moment of one database, from the log of its server', { skip: missing
     );
     const refused = await runVerb('restore', ['--at', good], env());
     writeFileSync(manifest, text);
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /has [\d.]+ [KMGT]iB free; recovering 127\.0\.0\.1 needs about 10\d\d\.\d TiB/);
   });
 

@@ -101,7 +101,7 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
         return row?.n > 1 ? true : undefined;
       }).then(() => postgres.sql(database, 'select count(*) from customers'));
       const outcome = await running.outcome;
-      assert.equal(outcome.code, 1);
+      assert.equal(outcome.code, 1, outcome.stderr);
       assert.match(outcome.json.results[0].error, /has waited for public\.customers for 1\.0s \(alter table customers/);
       await Promise.all([altering, reading]);
       await held.release();
@@ -120,7 +120,7 @@ describe('a backup that minds its neighbours', { skip: missing }, () => {
       ['BACKUP_NICE', '20'],
     ] as const) {
       const outcome = await runVerb('backup', [], { BACKUP_DIR: '/nowhere', POSTGRES_PASSWORD: 'x', [name]: value });
-      assert.equal(outcome.code, 2);
+      assert.equal(outcome.code, 2, outcome.stderr);
       assert.match(outcome.stderr, new RegExp(`${name} "${value}": wants`));
     }
   });

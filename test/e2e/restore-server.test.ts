@@ -100,7 +100,7 @@ describe('a whole server is restored into its data folder', { skip: missing }, a
     // where a server in another container cannot be seen, what it leaves behind speaks for it
     const refused = await runVerb('restore-server', into, env);
     if (existsSync('/.dockerenv')) {
-      assert.equal(refused.code, 1);
+      assert.equal(refused.code, 1, refused.stderr);
       assert.match(refused.stderr, /is running on .*, or was killed there: it has left postmaster\.pid.*\n.*delete /);
       rmSync(join(cluster.data, 'postmaster.pid'));
     }

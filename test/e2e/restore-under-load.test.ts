@@ -78,7 +78,7 @@ describe('with clients that write throughout', { skip: missing }, () => {
       assert.deepEqual(lost, []);
 
       const again = await runVerb('restore', ['--undo', '--json'], env);
-      assert.equal(again.code, 1);
+      assert.equal(again.code, 1, again.stderr);
       assert.match(again.json.error.message, /there is nothing to undo/);
       assert.deepEqual(await quiet(database), bad);
       const after = writers.committed().size;

@@ -208,8 +208,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
 
     // it is not empty now
     const again = await runVerb('restore', [key, '--to', other, '--json'], env);
-    assert.equal(again.code, 1);
-    assert.equal(again.json.error.code, 'RESTORE_REFUSED');
+    assert.equal(again.code, 1, again.stderr);
+    assert.equal(again.json.error.code, 'RESTORE_REFUSED', again.stderr);
     assert.match(again.json.error.message, /exists and is not empty/);
     assert.deepEqual(await postgres.contents(other), contents);
   });
@@ -229,7 +229,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
       const before = await postgres.dump(other);
       const outcome = await runVerb('restore', ['latest', '--to', other, '--json'], env);
       assert.equal(outcome.code, 1, outcome.stderr);
-      assert.equal(outcome.json.error.code, 'RESTORE_REFUSED');
+      assert.equal(outcome.json.error.code, 'RESTORE_REFUSED', outcome.stderr);
       assert.equal(await postgres.dump(other), before);
     });
   }
@@ -241,8 +241,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     await postgres.sql('postgres', `create role ${role} login; alter database "${database}" owner to ${role}`);
     const before = await postgres.fingerprint(database);
     const refused = await runVerb('restore', [key, '--json'], { ...env, POSTGRES_USER: role });
-    assert.equal(refused.code, 1);
-    assert.equal(refused.json.error.code, 'RESTORE_REFUSED');
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.equal(refused.json.error.code, 'RESTORE_REFUSED', refused.stderr);
     assert.match(refused.json.error.message, new RegExp(`${role} may not create databases`));
     assert.match(refused.json.error.hint, new RegExp(`ALTER ROLE "${role}" CREATEDB`));
     assert.deepEqual(await postgres.beside(database), [database]);
@@ -261,7 +261,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const other = `${database}_other`;
     await postgres.create(other, 'empty');
     const outcome = await runVerb('restore', [key, '--to', other, '--json'], env);
-    assert.equal(outcome.json.error.code, 'BACKUP_DAMAGED');
+    assert.equal(outcome.json.error.code, 'BACKUP_DAMAGED', outcome.stderr);
     assert.deepEqual(Object.keys(await postgres.contents(other)), ['large objects']);
   });
 
@@ -285,8 +285,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const client = await postgres.connect(database);
     await client.query("set application_name = 'the boss'");
     const outcome = await runVerb('restore', ['latest', '--json'], { ...env, POSTGRES_USER: role });
-    assert.equal(outcome.code, 1);
-    assert.equal(outcome.json.error.code, 'RESTORE_REFUSED');
+    assert.equal(outcome.code, 1, outcome.stderr);
+    assert.equal(outcome.json.error.code, 'RESTORE_REFUSED', outcome.stderr);
     assert.match(outcome.json.error.message, /in use by 1 × \S+ \(the boss\)/);
     await client.end();
     assert.deepEqual(await postgres.fingerprint(database), before);
@@ -358,7 +358,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
         place(folder, key, handMadeDump(position === 'first' ? `${bait}\n${rows}` : `${rows}${bait}`));
         const before = await postgres.fingerprint(database);
         const outcome = await runVerb('restore', [key, '--json'], env);
-        assert.equal(outcome.code, 1);
+        assert.equal(outcome.code, 1, outcome.stderr);
         assert.match(outcome.json.error.message, /restrict/);
         assert.equal(existsSync(file), false);
         assert.deepEqual(await postgres.fingerprint(database), before);
@@ -398,8 +398,8 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     );
     const before = await postgres.fingerprint(database);
     const outcome = await runVerb('restore', [key, '--json'], env);
-    assert.equal(outcome.code, 1);
-    assert.equal(outcome.json.error.code, 'RESTORE_FAILED');
+    assert.equal(outcome.code, 1, outcome.stderr);
+    assert.equal(outcome.json.error.code, 'RESTORE_FAILED', outcome.stderr);
     assert.match(outcome.json.error.message, /relation "nowhere" does not exist/);
     assert.deepEqual(await postgres.fingerprint(database), before);
     assert.deepEqual(await postgres.beside(database), [database]);
@@ -501,7 +501,7 @@ describe('restore', { skip: missing, concurrency: 3 }, () => {
     const { BACKUP_DIR } = env;
     const renamed = { BACKUP_DIR, BACKUP_SOURCE_OTHER: url };
     const refused = await runVerb('restore', [key, '--json'], renamed);
-    assert.equal(refused.code, 2);
+    assert.equal(refused.code, 2, refused.stderr);
     assert.match(refused.json.error.message, new RegExp(`no source "${database}" is configured`));
     assert.match(refused.json.error.hint, /--source/);
     const two = { ...renamed, BACKUP_SOURCE_THIRD: url };

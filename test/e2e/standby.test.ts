@@ -59,7 +59,7 @@ describe('a hot standby as the source', { skip: missing }, () => {
       const { key } = backup.json.results[0];
       await done('drill', [key], { ...env, POSTGRES_PORT });
       const refused = await runVerb('restore', [key], { ...env, POSTGRES_PORT });
-      assert.equal(refused.code, 1);
+      assert.equal(refused.code, 1, refused.stderr);
       assert.match(refused.stderr, /the server is a standby[\s\S]*next: Restore on the primary/);
       await done('restore', [key, '--compare'], env);
       const logged = (contents: Readonly<Record<string, string[]>>) =>

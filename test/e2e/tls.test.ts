@@ -153,7 +153,7 @@ describe('TLS to the store', { skip: missing }, () => {
 
     for (const settings of [{}, { S3_CA_FILE: foreign.authority }]) {
       const refused = await runVerb('list', ['--json'], { ...env, ...settings });
-      assert.equal(refused.code, 1);
+      assert.equal(refused.code, 1, refused.stderr);
       assert.match(refused.json.error.hint, /S3_CA_FILE/);
     }
     const unreadable = await runVerb('list', ['--json'], { ...env, S3_CA_FILE: '/nowhere/ca.pem' });

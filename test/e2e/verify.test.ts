@@ -73,7 +73,7 @@ describe('verify', { concurrency: 2 }, () => {
       const whole = readFileSync(path);
       harm(path);
       const outcome = await verify(env, '--all');
-      assert.equal(outcome.code, 1);
+      assert.equal(outcome.code, 1, outcome.stderr);
       assert.equal(outcome.json.stores[0].ok, true);
       assert.equal(outcome.json.stores[1].damaged[0].key, second.key);
       assert.match(outcome.json.stores[1].damaged[0].detail, says);

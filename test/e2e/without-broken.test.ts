@@ -53,7 +53,7 @@ describe('a backup whose own rows and names do not let all of it be made', { ski
       const { key } = backup.json.results[0];
 
       const refused = await runVerb('restore', [key], env);
-      assert.equal(refused.code, 1);
+      assert.equal(refused.code, 1, refused.stderr);
       // the first that stops it is a function whose library is gone, or a check: either way the option is named
       assert.match(refused.stderr, /next: [^\n]*--without-broken/);
 
