@@ -230,6 +230,7 @@ export const DEFINITIONS: Readonly<Record<string, Odd>> = {
   'functions with a path, a cost and words of their own': {
     make: `create function guarded(variadic a int[] default '{1}', out n int) security definer leakproof cost 7 parallel safe set search_path = public, "odd $x" set app.x = 'a''b,c' language sql as 'select $1[1]';
       create function atomic(a int) returns int language sql begin atomic select case when a > 0 then 1 else 0 end; end;
+      create function between_days(begin date, "end" date, atomic int) returns int language sql immutable as 'select "end" - begin';
       create procedure done(inout a int) language plpgsql as $p$ begin a := a + 1; commit; end $p$;
       create aggregate total (int) (sfunc = int4pl, stype = int, initcond = '0', combinefunc = int4pl, parallel = safe);`,
     harm: 'alter function guarded(int[]) reset search_path',

@@ -17,6 +17,8 @@ export class Statements {
   #depth = 0;
   /** @type {string[]} */
   #words = [];
+  /** The word right before; empty for anything else. */
+  #before = '';
   #onStatement;
 
   /** @param {(text: string) => void} onStatement */
@@ -63,11 +65,13 @@ export class Statements {
       return;
     }
     if (this.#start < 0) this.#start = from;
+    const before = this.#before;
+    this.#before = groups.word?.toLowerCase() ?? '';
     if (groups.escapes !== undefined) this.#inside = "\\'";
     else if (groups.text !== undefined) this.#inside = "'";
     else if (groups.name !== undefined) this.#inside = '"';
     else if (groups.dollar !== undefined) this.#inside = groups.dollar;
-    else if (groups.word !== undefined) this.#word(groups.word.toLowerCase());
+    else if (groups.word !== undefined) this.#word(this.#before, before);
     // the commands of a rule stand between brackets
     else if (groups.other === '(') this.#brackets += 1;
     else if (groups.other === ')') this.#brackets = Math.max(0, this.#brackets - 1);
@@ -108,14 +112,18 @@ export class Statements {
   }
 
   /**
-   * The body of a function in SQL's own syntax (BEGIN ATOMIC … END) has semicolons that end nothing.
+   * The body of a function in SQL's own syntax (BEGIN ATOMIC … END) has semicolons that end nothing. BEGIN alone may be
+   * anybody's name; CASE and END are quoted where they are.
    * @param {string} word
+   * @param {string} before the word right before it
    */
-  #word(word) {
+  #word(word, before) {
     if (this.#words.length < 4) this.#words.push(word);
     const [create, ...rest] = this.#words;
     if (create !== 'create' || !rest.some((w) => w === 'function' || w === 'procedure')) return;
-    if (word === 'begin' || (word === 'case' && this.#depth > 0)) this.#depth += 1;
-    else if (word === 'end' && this.#depth > 0) this.#depth -= 1;
+    if (this.#depth === 0) {
+      if (word === 'atomic' && before === 'begin' && this.#brackets === 0) this.#depth = 1;
+    } else if (word === 'case') this.#depth += 1;
+    else if (word === 'end') this.#depth -= 1;
   }
 }

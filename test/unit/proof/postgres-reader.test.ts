@@ -73,6 +73,19 @@ describe('the reader of dumps of PostgreSQL', () => {
     }
   });
 
+  test('BEGIN is a name too, and ends no statement', () => {
+    const routines = [
+      'CREATE FUNCTION f(begin date, "end" date, begin atomic) RETURNS begin LANGUAGE sql AS $$ select 1; $$',
+      'CREATE PROCEDURE begin() LANGUAGE sql BEGIN ATOMIC SELECT begin, begin AS atomic FROM t; SELECT 2; END',
+    ];
+    const digest = read(`${routines.join(';\n')};\n${copy('public.t (id)', '1')}`);
+    assert.deepEqual(
+      digest.statements.map(({ text }) => text),
+      routines,
+    );
+    assert.deepEqual([digest.tables.get('public.t')?.rows, digest.brokenParts], [1, 0]);
+  });
+
   test('a dump that ends within a table or a statement is not whole', () => {
     assert.equal(read('COPY a (b) FROM stdin;\n1\n').brokenParts, 1);
     assert.equal(read('CREATE TABLE a (\n').brokenParts, 1);

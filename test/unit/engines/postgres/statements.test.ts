@@ -28,6 +28,14 @@ test('the body of a function in SQL is a part of its statement', () => {
   ]);
 });
 
+test('BEGIN is a name too: of a parameter, a function, a column', () => {
+  const routines = [
+    'CREATE FUNCTION f(begin date, "end" date, begin atomic) RETURNS begin LANGUAGE sql AS $$ select 1; $$',
+    'CREATE PROCEDURE begin() LANGUAGE sql BEGIN ATOMIC SELECT begin, begin AS atomic FROM t; SELECT 2; END',
+  ];
+  assert.deepEqual(splitStatements(`${routines.join(';\n')};\nSELECT 3;`), [...routines, 'SELECT 3']);
+});
+
 test("psql's restricted mode is passed over, any other command of psql's refused", () => {
   assert.deepEqual(splitStatements('--\n\n\\restrict abc\n\nSET a = 1;\n\n\\unrestrict abc\n\n'), ['SET a = 1']);
   for (const script of ['\\! touch /tmp/x\n', 'SELECT 1 \\g /tmp/x\n;', '\\restrict a; \\! id\n', '\\restrict\n']) {

@@ -19,6 +19,7 @@ export function splitStatements(script: string): string[] {
   const words: string[] = [];
   let depth = 0;
   let brackets = 0;
+  let before = '';
   for (let at = 0; at < script.length; ) {
     TOKEN.lastIndex = at;
     const groups = TOKEN.exec(script)?.groups ?? {};
@@ -39,7 +40,9 @@ export function splitStatements(script: string): string[] {
       // the commands of a rule stand between brackets
       if (groups.other === '(') brackets += 1;
       if (groups.other === ')' && brackets > 0) brackets -= 1;
-      if (groups.word !== undefined) depth = depthAfter(groups.word.toLowerCase(), words, depth);
+      const word = groups.word?.toLowerCase() ?? '';
+      if (word !== '') depth = depthAfter({ word, before, isBetweenBrackets: brackets > 0 }, words, depth);
+      before = word;
     }
     at = next;
   }
@@ -47,14 +50,25 @@ export function splitStatements(script: string): string[] {
   return statements;
 }
 
-/** The body of a function in SQL's own syntax (BEGIN ATOMIC … END) has semicolons that end nothing. */
-function depthAfter(word: string, words: string[], depth: number): number {
+interface Word {
+  readonly word: string;
+  /** The word right before it; empty for anything else. */
+  readonly before: string;
+  readonly isBetweenBrackets: boolean;
+}
+
+/**
+ * The body of a function in SQL's own syntax (BEGIN ATOMIC … END) has semicolons that end nothing. BEGIN alone may be anybody's
+ * name; CASE and END are quoted where they are.
+ */
+function depthAfter({ word, before, isBetweenBrackets }: Word, words: string[], depth: number): number {
   if (words.length < 4) words.push(word);
   const [create, ...rest] = words;
   const isRoutine = create === 'create' && rest.some((w) => w === 'function' || w === 'procedure');
   if (!isRoutine) return depth;
-  if (word === 'begin' || (word === 'case' && depth > 0)) return depth + 1;
-  return word === 'end' && depth > 0 ? depth - 1 : depth;
+  if (depth === 0) return word === 'atomic' && before === 'begin' && !isBetweenBrackets ? 1 : 0;
+  if (word === 'case') return depth + 1;
+  return word === 'end' ? depth - 1 : depth;
 }
 
 function endOfComment(script: string, from: number): number {
