@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { encodeBaseManifest } from '../../scripts/lib/log/base-manifest.ts';
+import { type LogObject, logKey, newChain } from '../../scripts/lib/log/keys.ts';
+import { formatLsn, segmentName } from '../../scripts/lib/log/lsn.ts';
 import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { done, runVerb, type Verb } from '../support/verbs.ts';
 
@@ -135,5 +138,67 @@ describe('cleanup of copies', () => {
     assert.deepEqual([dry.json.copies[0].remove.length, dumpsIn(copy).length], [2, 3]);
     const cleaned = await runVerb('cleanup', ['--json'], own);
     assert.deepEqual([cleaned.code, dumpsIn(copy).length, dumpsIn(primary).length], [0, 1, 3]);
+  });
+
+  test('of bases and the log by the window of what each copy has, and of no server that is gone from the primary store', async () => {
+    const { primary, copy, env } = stack();
+    const segmentOf = (n: number) => segmentName(1, BigInt(n * 2 ** 20), 2 ** 20);
+    const { chain } = newChain(new Date('2026-01-01T00:00:00Z'), '744');
+    const all: string[] = [];
+    for (const server of ['db', 'gone']) {
+      const put = (object: LogObject) => all.push(logKey('', object));
+      put({ server, chain, kind: 'begun', cause: 'first', segmentBytes: 2 ** 20 });
+      // a segment a day until the 30th, and a base on each tenth
+      for (let day = 1; day <= 30; day += 1) {
+        const at = new Date(Date.UTC(2026, 0, day, 12));
+        put({ server, chain, kind: 'segment', segment: segmentOf(day), at, compression: 'none', encrypted: false });
+        if (day % 10 > 0) continue;
+        const stem = `base/2026/01/${day}/${server}_060000`;
+        all.push(`${stem}.tar.gz`, `${stem}.json`);
+        const lsn = { startLsn: formatLsn(BigInt(day * 2 ** 20)), endLsn: formatLsn(BigInt(day * 2 ** 20 + 100)) };
+        const [startedAt, endedAt] = [`2026-01-${day}T06:00:00.000Z`, `2026-01-${day}T06:01:00.000Z`];
+        const manifest = encodeBaseManifest({
+          ...{ version: 1, kind: 'base', server, engine: 'postgres', chain, systemIdentifier: '744', timeline: 1 },
+          ...{
+            ...lsn,
+            startedAt,
+            endedAt,
+            walSegmentBytes: 2 ** 20,
+            serverVersion: '18.1',
+            databases: [],
+            tablespaces: [],
+          },
+          ...{ compression: 'gzip', encryption: null, rawBytes: 1 },
+          objects: [{ name: `${server}_060000.tar.gz`, sizeBytes: 1, sha256: '0'.repeat(64), rawBytes: 1 }],
+        });
+        place(copy, `${stem}.json`, manifest);
+      }
+    }
+    for (const key of all) if (!key.endsWith('.json')) place(copy, key, 'x');
+    cpSync(join(copy, 'base'), join(primary, 'base'), { recursive: true });
+    cpSync(join(copy, 'wal'), join(primary, 'wal'), { recursive: true });
+    for (const name of filesIn(primary).filter((name) => /gone/.test(name))) rmSync(join(primary, name));
+
+    const window = { ...env, PITR_WINDOW: '7d' };
+    const goes = all.filter((key) => {
+      const day = /_202601(\d\d)T12/.exec(key)?.[1] ?? /^base\/2026\/01\/(\d\d)/.exec(key)?.[1];
+      return !key.includes('gone') && day !== undefined && Number(day) < 20;
+    });
+    assert.equal(goes.length, 21);
+    const dry = await done('cleanup', ['--dry-run', '--json'], window);
+    assert.deepEqual(filesIn(copy), [...all].sort());
+    const { json, stderr } = await done('cleanup', ['--json'], window);
+    assert.deepEqual(filesIn(copy), all.filter((key) => !goes.includes(key)).sort());
+    assert.deepEqual(
+      json.copies[0].logs.map(({ server, logObjects, remove }: { server: string; logObjects: number; remove: [] }) => [
+        ...[server, logObjects, remove.length],
+      ]),
+      [['db', 19, 1]],
+    );
+    assert.deepEqual(dry.json.copies[0].logs, json.copies[0].logs);
+    assert.match(
+      stderr,
+      /the primary store has nothing of the server gone any more: nothing of it is deleted from nas/,
+    );
   });
 });

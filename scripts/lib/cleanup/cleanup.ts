@@ -51,23 +51,25 @@ export async function cleanUp(
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
   // by the window of the log, which knows no source
-  const logsOf = async (isDry: boolean) =>
-    options.source === undefined
-      ? cleanUpLogs(config, repository, { dryRun: isDry, now: options.now }, signal)
-      : { results: [], failures: [] };
   const { dryRun, now } = options;
-  const ofCopies = () => cleanUpCopies(config, copies, catalog.backups, { dryRun, now, isMeant }, signal);
+  const ofLogs = async () =>
+    options.source === undefined
+      ? await cleanUpLogs(config, repository, { dryRun, now }, signal)
+      : { results: [], failures: [], servers: undefined };
+  const ofCopies = (servers: ReadonlySet<string> | undefined) =>
+    cleanUpCopies(config, copies, catalog.backups, { dryRun, now, isMeant, servers }, signal);
   if (dryRun) {
+    const logs = await ofLogs();
     for (const { stem } of dead) log.info(`would delete ${stem}/, left unfinished by a run that was killed`);
     return {
       dryRun: true,
       plan,
       failures: [],
-      logs: (await logsOf(true)).results,
+      logs: logs.results,
       databases: await forEachServer(sources, signal, (engine, source) =>
         engine.kept(source, signal).then((kept) => kept.filter(({ since }) => since < before)),
       ),
-      copies: await ofCopies(),
+      copies: await ofCopies(logs.servers),
     };
   }
 
@@ -78,10 +80,10 @@ export async function cleanUp(
   failures.push(...(await repository.removeLeftovers(dead, signal)));
   // by their age alone, whatever they belong to
   if (options.source === undefined) await repository.endUnfinishedUploads(cannotRunSince(config, options.now), signal);
-  const logs = await logsOf(false);
+  const logs = await ofLogs();
   failures.push(...logs.failures);
   const databases = await forEachServer(sources, signal, (engine, source) => engine.dropKept(source, before, signal));
-  return { dryRun: false, plan, failures, databases, copies: await ofCopies(), logs: logs.results };
+  return { dryRun: false, plan, failures, databases, copies: await ofCopies(logs.servers), logs: logs.results };
 }
 
 /** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */

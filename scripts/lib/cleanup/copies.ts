@@ -6,18 +6,22 @@ import { planRetention, type RetentionPlan } from '../repository/retention.ts';
 import type { RemoveFailure } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import { tellWhenFree } from './locked.ts';
+import { cleanUpLogs, type LogCleanup } from './log.ts';
 
 /** What came of one copy. */
 export interface CopyCleanup {
   readonly name: string;
   readonly plan: RetentionPlan<Backup>;
   readonly failures: readonly RemoveFailure[];
+  /** The bases and the log of servers in it; with a source, none. */
+  readonly logs: readonly LogCleanup[];
   /** Why nothing was decided; absent when it was. */
   readonly skipped?: string;
   /** Whether that is a failure. */
   readonly ok: boolean;
 }
 
+const NONE = { results: [], failures: [] };
 const NO_PLAN: RetentionPlan<Backup> = { keep: [], remove: [], policyIsEmpty: false };
 
 /**
@@ -25,15 +29,22 @@ const NO_PLAN: RetentionPlan<Backup> = { keep: [], remove: [], policyIsEmpty: fa
  * has nothing of any more: then the copy may be all that is left.
  *
  * @param primary every backup of the primary store
+ * @param servers those of which the primary store has bases or log; undefined leaves those of the copies alone
  * @param isMeant of which sources
  */
 export async function cleanUpCopies(
   config: Config,
   copies: readonly Store[],
   primary: readonly Backup[],
-  { dryRun, now, isMeant }: { dryRun: boolean; now: Date; isMeant: (source: string) => boolean },
+  options: {
+    dryRun: boolean;
+    now: Date;
+    isMeant: (source: string) => boolean;
+    servers: ReadonlySet<string> | undefined;
+  },
   signal: AbortSignal,
 ): Promise<CopyCleanup[]> {
+  const { dryRun, now, isMeant, servers } = options;
   const results: CopyCleanup[] = [];
   const inPrimary = new Set(primary.map(({ source }) => source));
   for (const store of copies) {
@@ -43,7 +54,7 @@ export async function cleanUpCopies(
       signal.throwIfAborted();
       const { isLate, message } = failureOf(config, store, error, now);
       log[isLate ? 'info' : 'error'](`${store.name} could not be cleaned up: ${message}`);
-      results.push({ name: store.name, plan: NO_PLAN, failures: [], skipped: message, ok: isLate });
+      results.push({ name: store.name, plan: NO_PLAN, failures: [], logs: [], skipped: message, ok: isLate });
     }
   }
   return results;
@@ -59,7 +70,11 @@ export async function cleanUpCopies(
       retention,
       now,
     );
-    if (dryRun) return { name, plan, failures: [], ok: true };
+    const logsOf = async () =>
+      servers
+        ? await cleanUpLogs(config, repository, { dryRun, now, copy: { name, inPrimary: servers } }, signal)
+        : NONE;
+    if (dryRun) return { name, plan, failures: [], logs: (await logsOf()).results, ok: true };
     const remove = plan.remove.map(({ backup }) => backup);
     await tellWhenFree(store, remove, signal);
     const failures = await repository.remove(remove, signal);
@@ -74,6 +89,7 @@ export async function cleanUpCopies(
       )),
     );
     await repository.endUnfinishedUploads(cannotRunSince, signal);
-    return { name, plan, failures, ok: true };
+    const logs = await logsOf();
+    return { name, plan, failures: [...failures, ...logs.failures], logs: logs.results, ok: true };
   }
 }

@@ -21,34 +21,56 @@ export interface LogCleanup {
   readonly logBytes: number;
 }
 
+/** What came of the logs in one store. */
+export interface LogsCleanup {
+  readonly results: readonly LogCleanup[];
+  readonly failures: readonly RemoveFailure[];
+  /** Every server of which the store has anything. */
+  readonly servers: ReadonlySet<string>;
+}
+
 /**
  * Removes the bases and the log that no moment of PITR_WINDOW needs: bases first, of each the manifest first, then log. A server whose
  * bases cannot all be read keeps everything.
+ *
+ * @param options.copy the name of the copy that this is, and the servers of which the primary store has anything: of others nothing is
+ *   deleted, for then the copy may be all that is left
  */
 export async function cleanUpLogs(
   config: Config,
   repository: Repository,
-  { dryRun, now }: { dryRun: boolean; now: Date },
+  { dryRun, now, copy }: { dryRun: boolean; now: Date; copy?: { name: string; inPrimary: ReadonlySet<string> } },
   signal: AbortSignal,
-): Promise<{ results: LogCleanup[]; failures: RemoveFailure[] }> {
+): Promise<LogsCleanup> {
   const store = openLog(repository);
   const failures: RemoveFailure[] = [];
   const results: LogCleanup[] = [];
+  const servers = new Set<string>();
+  const where = copy ? ` in ${copy.name}` : '';
   for (const of of await readServerLogs(store, now, signal)) {
-    if (of.unread[0]) {
+    servers.add(of.server);
+    if (copy && !copy.inPrimary.has(of.server)) {
       log.warn(
-        `the bases and the log of ${of.server} are all kept, because a manifest cannot be read: ${of.unread[0].why}`,
+        `the primary store has nothing of the server ${of.server} any more: nothing of it is deleted from ${copy.name}`,
       );
       continue;
     }
-    results.push(await cleanUpServer({ store, of, config, dryRun, now, signal }, failures));
+    if (of.unread[0]) {
+      log.warn(
+        `the bases and the log of ${of.server}${where} are all kept, because a manifest cannot be read: ${of.unread[0].why}`,
+      );
+      continue;
+    }
+    results.push(await cleanUpServer({ store, of, where, config, dryRun, now, signal }, failures));
   }
-  return { results, failures };
+  return { results, failures, servers };
 }
 
 interface Order {
   readonly store: LogStore;
   readonly of: ServerLog;
+  /** For what is told: in which copy. */
+  readonly where: string;
   readonly config: Config;
   readonly dryRun: boolean;
   readonly now: Date;
@@ -56,7 +78,8 @@ interface Order {
 }
 
 async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<LogCleanup> {
-  const { store, of, config, dryRun, now, signal } = order;
+  const { store, of, where, config, dryRun, now, signal } = order;
+  const before = failures.length;
   const plan = planLog(of.reaches, of.chains, config.values.PITR_WINDOW);
   const decided = (keep: boolean) =>
     plan.bases
@@ -70,7 +93,7 @@ async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<L
   );
   if (!dryRun) failures.push(...(await removeBases(store, doomed, dead, signal)));
   // log that a base needs which could not be deleted stays with it
-  const isLeft = failures.length > 0;
+  const isLeft = failures.length > before;
   let logObjects = 0;
   let logBytes = 0;
   for (const { chain, below } of isLeft ? [] : plan.chains) {
@@ -89,11 +112,11 @@ async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<L
   }
   if (logObjects > 0) {
     log.info(
-      `${dryRun ? 'would delete' : 'deleted'} ${logObjects} objects of the log of ${of.server}, ${formatBytes(logBytes)}`,
+      `${dryRun ? 'would delete' : 'deleted'} ${logObjects} objects of the log of ${of.server}${where}, ${formatBytes(logBytes)}`,
     );
   }
   if (plan.since)
-    log.info(`${of.server}: every moment since ${shownTime(plan.since)} that could be restored still can`);
+    log.info(`${of.server}${where}: every moment since ${shownTime(plan.since)} that could be restored still can`);
   return {
     server: of.server,
     since: plan.since?.toISOString() ?? null,

@@ -63,12 +63,13 @@ export function printPlan(
 }
 
 /** What came of a copy, as the JSON document has it. */
-export function copyRow({ name, plan, failures, skipped }: CopyCleanup) {
+export function copyRow({ name, plan, failures, logs, skipped }: CopyCleanup) {
   return {
     name,
     keep: plan.keep.map(row),
     remove: plan.remove.map(row),
     failed: failures,
+    logs,
     ...(skipped === undefined ? {} : { skipped }),
   };
 }
