@@ -3,6 +3,7 @@ import { messageOf } from '../scripts/lib/errors.ts';
 import { log, print } from '../scripts/lib/terminal/log.ts';
 import { benchBackups, benchRivals } from './lib/backups.ts';
 import { benchCatalogs } from './lib/catalogs.ts';
+import { benchCopies } from './lib/copies.ts';
 import { makeDatabase } from './lib/database.ts';
 import { documentOf, writeDocuments } from './lib/documents.ts';
 import { benchFolders } from './lib/folders.ts';
@@ -53,6 +54,7 @@ try {
   });
   await measure('mariadb', () => benchMariaDb(bed, options));
   await measure('folders', () => benchFolders(bed, options));
+  await measure('copies', () => benchCopies(bed, options));
   await measure('catalog', () => benchCatalogs(bed, options));
   await measure('start-up', () => benchStartUp(bed, options));
 

@@ -41,7 +41,7 @@ chmod 755 "$bundle"
 export TEST_BUNDLE=$bundle
 
 # those that take longest, which are begun first, so that none of them is left at the end alone
-slow='image|stack|restore|mariadb|round-trip|drill|demo|files|files-restore|many-sources|folder|moment|bundle'
+slow='image|stack|restore|restore-failures|mariadb|mariadb-failures|round-trip|drill|demo|files|files-restore|many-sources|folder|moment|bundle'
 
 part() {
   local name=$1 count=$2 code=0 concurrency=$processors

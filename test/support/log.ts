@@ -58,7 +58,7 @@ export async function startReceiver(postgres: Postgres, env: Environment): Promi
 }
 
 /** Waits until everything that the server has flushed by now is acknowledged, which only what is stored is. */
-export async function untilStored(postgres: Postgres): Promise<string> {
+export async function untilStored(postgres: Pick<Postgres, 'sql'>): Promise<string> {
   const [{ lsn }] = await postgres.sql('postgres', 'select pg_current_wal_flush_lsn()::text as lsn');
   await until(`${lsn} is stored`, async () => {
     const [row] = await postgres.sql(
