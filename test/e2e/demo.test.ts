@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,50 +10,12 @@ import { DATABASE } from '../../demo/lib/place.ts';
 import { tellStory } from '../../demo/lib/story.ts';
 import { loadDemoSettings } from '../../scripts/lib/config/config.ts';
 import { hasEngine } from '../support/container.ts';
+import { leftIn, startDemo } from '../support/demo.ts';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
-import { until } from '../support/verbs.ts';
 
-const SCRIPT = fileURLToPath(new URL('../../demo/demo.ts', import.meta.url));
 const SHOP = fileURLToPath(new URL('../../demo/lib/shop.sql', import.meta.url));
 const NO_ENGINE = { DOCKER_HOST: 'unix:///nowhere/docker.sock' };
 const NEVER = new AbortController().signal;
-
-interface Demo {
-  readonly child: ChildProcess;
-  readonly temporary: string;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-  stdout(): string;
-}
-
-/** Starts the demonstration in a folder of its own, with a temporary folder whose name has a space. */
-function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Demo {
-  const folder = temporaryFolder();
-  const temporary = join(folder, 'a b');
-  mkdirSync(temporary);
-  // the server's account has to get through the one, and into the other as into /tmp
-  chmodSync(folder, 0o755);
-  chmodSync(temporary, 0o1777);
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), SCRIPT, ...args], {
-    cwd: folder,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? folder, TMPDIR: temporary, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const ended = new Promise<Awaited<Demo['ended']>>((resolve) => {
-    child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
-  return { child, temporary, ended, stdout: () => stdout };
-}
-
-/** What is left in the temporary folder; tsx keeps its cache there. */
-const leftIn = (folder: string) => readdirSync(folder).filter((name) => !name.startsWith('tsx-'));
 
 function assertStory(stdout: string, steps: readonly string[]): void {
   const headings = [...stdout.matchAll(/^\d+\. (.*)$/gm)].map(([, title]) => title);
@@ -89,7 +51,7 @@ const STEPS = [
 describe('the demonstration on the host', () => {
   test('tells the whole story, ignores the settings of the user, and leaves nothing', async () => {
     const ours = temporaryFolder();
-    const demo = start([], {
+    const demo = startDemo([], {
       ...NO_ENGINE,
       BACKUP_DIR: ours,
       POSTGRES_HOST: 'production.example',
@@ -106,21 +68,6 @@ describe('the demonstration on the host', () => {
     assert.deepEqual(filesIn(ours), []);
     assert.deepEqual(leftIn(demo.temporary), []);
   });
-
-  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    test(`leaves nothing when it is ended by ${signal}`, async () => {
-      const demo = start(['--host']);
-      await until('the restore begins', () => (demo.stdout().includes('make restore') ? true : undefined));
-      demo.child.kill(signal);
-      const { code, stderr } = await demo.ended;
-      if (signal === 'SIGINT') {
-        assert.equal(code, 1);
-        assert.match(stderr, /stopped by SIGINT/);
-        assert.deepEqual(leftIn(demo.temporary), []);
-      }
-      await until('nothing is left', () => (leftIn(demo.temporary).length === 0 ? true : undefined));
-    });
-  }
 
   test('takes a restore for failed that brings one thing back otherwise', async () => {
     const { mode: _, ...settings } = loadDemoSettings();
@@ -181,7 +128,7 @@ describe('the demonstration, asked for what it cannot do', () => {
   ] satisfies { args: string[]; env?: Record<string, string>; code: number; says: RegExp }[];
   for (const { args, env, code, says } of cases) {
     test(`${[...args, ...Object.entries(env ?? {}).flat()].join(' ')} ends with ${code} and says why`, async () => {
-      const demo = start(args, env);
+      const demo = startDemo(args, env);
       const outcome = await demo.ended;
       assert.equal(outcome.code, code, outcome.stderr);
       assert.match(outcome.stderr, says);
@@ -203,7 +150,7 @@ describe('the demonstration in Docker', { skip: hasEngine() ? false : 'no Docker
   ];
 
   test('tells the whole story and leaves nothing', { timeout: 10 * 60_000 }, async (t) => {
-    const demo = start(['--docker']);
+    const demo = startDemo(['--docker']);
     const { code, stdout, stderr } = await demo.ended;
     if (/docker compose build exited/.test(stderr)) {
       t.skip(`the image could not be built: ${stderr}`);
