@@ -107,6 +107,17 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     );
   });
 
+  test('roles that values alone name are made where they lack', async () => {
+    const [role, other, another] = ['noted', 'a;quoted', 'in_type'].map((name) => `${name}_${postgres.freshName()}`);
+    await postgres.sql('postgres', [role, other, another].map((name) => `create role "${name}"`).join(';'));
+    const { env } = await databaseOf(`
+      create domain somebody as regrole; create type held as (by regrole);
+      create table who (id int primary key, r somebody, acl aclitem[], h held);
+      insert into who values (1, '${role}', array['"${other}"=r/${role}'::aclitem], row('${another}'::regrole)::held);`);
+    await done('backup', [], env);
+    await assertDrills(env);
+  });
+
   test('a setting of the server that a check reads is told of, until it is one of the database', async () => {
     const { database, env } = await databaseOf(
       `create function tenant() returns text language sql stable as $$ select current_setting('app.tenant') $$;

@@ -11,6 +11,19 @@ import { readLeftOut } from './extension-sequences.ts';
 import { notRestorable } from './not-restorable.ts';
 import { readServerSettings } from './server-settings.ts';
 
+/** Columns whose values name roles, which no catalog notes: of the types regrole and aclitem, and whatever is made of them. */
+const NAMES_ROLES = `
+  with recursive naming (oid) as (
+    values ('regrole'::regtype::oid), ('aclitem'::regtype::oid)
+    union select made.oid from naming n cross join lateral (
+      select oid from pg_type where typbasetype = n.oid or typelem = n.oid
+      union all select y.oid from pg_attribute a join pg_type y on y.typrelid = a.attrelid join pg_class c on c.oid = a.attrelid
+        where a.atttypid = n.oid and a.attnum > 0 and not a.attisdropped and c.relkind = 'c') made)
+  select from pg_attribute a join pg_class c on c.oid = a.attrelid
+  where a.atttypid in (select oid from naming) and a.attnum > 0 and not a.attisdropped
+    and c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.oid >= 16384`;
+
+// which of them such a column names only all of its rows would tell: then every role is needed, as pg_dumpall has it
 const ROLES = `
   select distinct r.oid
   from pg_shdepend s join pg_roles r on r.oid = s.refobjid
@@ -22,7 +35,8 @@ const ROLES = `
   union select datdba from pg_database where datname = current_database()
   union select relowner from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
   union select nspowner from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
-    and nspname <> 'public'`;
+    and nspname <> 'public'
+  union select oid from pg_roles where rolname !~ '^pg_' and exists (${NAMES_ROLES})`;
 
 const TABLESPACES = `
   select distinct t.spcname as name from pg_class c join pg_tablespace t on t.oid = c.reltablespace
