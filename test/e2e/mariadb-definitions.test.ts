@@ -28,7 +28,7 @@ describe('definitions that fit one database alone', { skip: missing, concurrency
         create table orders (id int primary key); insert into orders select seq from seq_1_to_100;
         create function f(x int) returns int deterministic return x + 1;
         create definer = app@'%' view big as select *, ${name}.f(id) as g, '\`${name}\`.\`orders\`.\`id\`' as text from orders where id > 50;
-        create view bigger as select * from big`,
+        create view bigger as select * from big; create view all_of_it as select * from bigger`,
     );
     const before = await mariadb.dump(database);
     await does('backup');

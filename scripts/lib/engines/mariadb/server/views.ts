@@ -5,7 +5,7 @@ import { createCode } from './make-code.ts';
 
 /**
  * Makes views that may need one another. One that reads another is made while that one is read as the user who makes them:
- * its definer may have no rights in this database. Only then is each, the last first, made as it is.
+ * its definer may have no rights in this database. Only then is what is read, the last first, made as it is.
  *
  * @param again they are there already
  * @returns what stayed out
@@ -20,6 +20,7 @@ export async function createViews(
     ...view,
     sql: view.sql.replace(/^(CREATE [^`]*(?:`(?:[^`]|``)*`@?)* SQL SECURITY )DEFINER(?= VIEW )/i, '$1INVOKER'),
   });
+  const isRead = readByOthers(views);
   const made: CodeObject[] = [];
   let left = [...views];
   let failed: { object: CodeObject; reason: string }[] = [];
@@ -27,7 +28,7 @@ export async function createViews(
     failed = [];
     for (const object of left) {
       try {
-        await createCode(connection, database, asOurselves(object), { again });
+        await createCode(connection, database, isRead(object) ? asOurselves(object) : object, { again });
         made.push(object);
       } catch (error) {
         failed.push({ object, reason: messageOf(error) });
@@ -37,11 +38,22 @@ export async function createViews(
     left = failed.map(({ object }) => object);
   } while (left.length > 0);
   for (const object of made.toReversed()) {
-    if (asOurselves(object).sql === object.sql) continue;
+    if (!isRead(object) || asOurselves(object).sql === object.sql) continue;
     await createCode(connection, database, object, { again: true }).catch(async (error: unknown) => {
       failed.push({ object, reason: messageOf(error) });
       await connection.query(`drop view if exists ${quoteIdentifier(database)}.${quoteIdentifier(object.name)}`);
     });
   }
   return failed;
+}
+
+/** Making a view costs the server a file that it waits for: most are read by no other, and are made once. */
+function readByOthers(views: readonly CodeObject[]): (view: CodeObject) => boolean {
+  const readers = new Map<string, Set<string>>();
+  for (const { name, sql } of views)
+    for (const [, quoted = ''] of sql.matchAll(/`((?:[^`]|``)*)`/g)) {
+      const other = quoted.replaceAll('``', '`').toLowerCase();
+      readers.set(other, (readers.get(other) ?? new Set()).add(name));
+    }
+  return ({ name }) => [...(readers.get(name.toLowerCase()) ?? [])].some((reader) => reader !== name);
 }
