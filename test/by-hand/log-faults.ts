@@ -5,12 +5,12 @@
 // same, and have no gap. In the end the server is recovered from what is stored. Results: docs/reliability.md.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { print } from '../../scripts/lib/terminal/log.ts';
 import { startCluster } from '../support/cluster.ts';
+import { startLink } from '../support/link.ts';
 import { chainsOf } from '../support/log.ts';
 import { bundledVerbs, recoverToEnd } from '../support/long-run.ts';
 import type { Fault } from '../support/s3-double-requests.ts';
@@ -120,6 +120,7 @@ for (let i = 0; i < faults; i += 1) {
   const healedAt = Date.now();
   const [{ lsn }] = await cluster.sql('postgres', 'select pg_current_wal_flush_lsn()::text as lsn');
   await until(`${name}: the slot comes back to ${lsn}`, async () => {
+    if (receiver.exitCode !== null) throw new Error(`${name}: the receiver has ended with ${receiver.exitCode}`);
     const [row] = await cluster.sql(
       'postgres',
       `select restart_lsn >= '${lsn}' as stored from pg_replication_slots where slot_name like 'cdb%' and not temporary`,
@@ -167,38 +168,3 @@ await cluster.stop();
 link.close();
 verbs.remove();
 process.exit(0);
-
-/** The way from the receiver to the server, which can be cut and go silent. */
-async function startLink(port: number) {
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((client) => {
-    if (isCut) return void client.resetAndDestroy();
-    const upstream = connect(port, '127.0.0.1');
-    for (const [one, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(one);
-      one
-        .on('error', () => other.destroy())
-        .on('close', () => {
-          sockets.delete(one);
-          other.destroy();
-        });
-      one.pipe(other);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    cut: (is: boolean) => {
-      isCut = is;
-      if (is) for (const socket of sockets) socket.resetAndDestroy();
-    },
-    silence: (is: boolean) => {
-      for (const socket of sockets) is ? socket.pause() : socket.resume();
-    },
-    close: () => server.close(),
-  };
-}

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { configure } from '../../scripts/lib/config/config.ts';
+import { giveUp } from '../../scripts/lib/receive/give-up.ts';
+import { openRepository } from '../../scripts/lib/repository/repository.ts';
+import { startLink } from '../support/link.ts';
 import {
   chainsOf,
+  folderOf,
   lsnOf,
   receiverEnv,
   segmentOnServer,
@@ -12,15 +17,24 @@ import {
 import { startPostgres } from '../support/postgres.ts';
 import { WITH_LOG } from '../support/recovery.ts';
 import { startStore } from '../support/stores.ts';
-import { runVerb, until } from '../support/verbs.ts';
+import { runVerb, startVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres([...WITH_LOG, 'max_replication_slots=10']);
 const slots = () =>
-  postgres.sql('postgres', "select slot_name as name from pg_replication_slots where slot_name like 'cdb%'");
+  postgres.sql(
+    'postgres',
+    "select slot_name as name from pg_replication_slots where slot_name like 'cdb%' and not temporary",
+  );
 const dropSlots = () =>
   postgres.sql(
     'postgres',
-    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'cdb%'",
+    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'cdb%' and not temporary",
+  );
+
+const streams = () =>
+  postgres.sql(
+    'postgres',
+    "select active_pid as pid from pg_replication_slots where slot_name like 'cdb%' and not temporary and active",
   );
 
 describe('the receiver', { skip: missing }, () => {
@@ -47,7 +61,7 @@ describe('the receiver', { skip: missing }, () => {
     assert.equal(code, 0, stderr);
     const [{ lsn }] = await postgres.sql(
       'postgres',
-      "select restart_lsn::text as lsn from pg_replication_slots where slot_name like 'cdb%'",
+      "select restart_lsn::text as lsn from pg_replication_slots where slot_name like 'cdb%' and not temporary",
     );
     const [chain, ...others] = await chainsOf(env);
     assert.ok(chain && others.length === 0);
@@ -114,6 +128,55 @@ describe('the receiver', { skip: missing }, () => {
     assert.equal(check.code, 2, check.stderr);
   });
 
+  test('a log that is not to be taken any more is given up where it was taken: the server keeps nothing, what is stored stays', async () => {
+    const env = receiverEnv(postgres);
+    const receiver = await startReceiver(postgres, env);
+    await untilStored(postgres);
+    receiver.signal('SIGTERM');
+    assert.equal((await receiver.outcome).code, 0);
+    const config = configure({ ...env, PITR: 'false' });
+    const repository = await openRepository(config.repository);
+    const { signal } = new AbortController();
+    assert.deepEqual(config.servers, []);
+    await giveUp(config.logServers, { repository, directory: folderOf('elsewhere'), signal });
+    assert.equal((await slots()).length, 1, 'where nothing was noted, it may be that of another');
+    await giveUp(config.logServers, { repository, directory: env.DRILL_DIR ?? '', signal });
+    assert.equal((await slots()).length, 0);
+    assert.equal((await chainsOf(env)).length, 1);
+    repository.close();
+  });
+
+  test('a session that an earlier receiver has left on the server is ended by the next one, and somebody else’s is not', async () => {
+    // what stands between them stays when the receiver goes, as a network does that has lost it
+    const link = await startLink(postgres.port);
+    const env = receiverEnv(postgres, { POSTGRES_PORT: String(link.port) });
+    const first = await startReceiver(postgres, env);
+    await untilStored(postgres);
+    link.hold();
+    first.signalAll('SIGKILL');
+    await first.outcome;
+    const [{ pid: left }] = await streams();
+    const elsewhere = await runVerb('receive', [], { ...env, DRILL_DIR: folderOf('of-another') });
+    assert.equal(elsewhere.code, 4, elsewhere.stderr);
+    assert.deepEqual(await streams(), [{ pid: left }]);
+
+    const next = startVerb('receive', [], env);
+    await until('the next one streams', async () => {
+      const [stream] = await streams();
+      return stream && stream.pid !== left ? true : undefined;
+    });
+    await postgres.sql('postgres', "create table if not exists marks (t text); insert into marks values ('after')");
+    await untilStored(postgres);
+    next.signal('SIGTERM');
+    assert.equal((await next.outcome).code, 0);
+    assert.deepEqual(
+      (await chainsOf(env)).map(({ runs }) => runs.length),
+      [1],
+    );
+    link.close();
+    await dropSlots();
+  });
+
   test('commits that would wait for the store are refused, unless that is wanted: then nothing is lost', async () => {
     await postgres.sql('postgres', "alter system set synchronous_standby_names = '*'");
     await postgres.sql('postgres', 'select pg_reload_conf()');
@@ -167,6 +230,29 @@ describe('the receiver', { skip: missing }, () => {
       (await chainsOf(env)).map(({ runs }) => runs.length),
       [1],
     );
+    await dropSlots();
+  });
+
+  test('of several servers one that cannot be taken does not keep the others from it, and is told of', async () => {
+    const link = await startLink(postgres.port);
+    await postgres.sql('postgres', 'create role of_another login');
+    const env = receiverEnv(postgres, { PITR_SERVER_OTHER: `postgres://of_another@127.0.0.1:${link.port}` });
+    const receiver = await startReceiver(postgres, env);
+    await untilStored(postgres);
+    const health = await until('its health check tells', async () => {
+      const found = await runVerb('receive', ['--health'], env);
+      return found.code === 3 && found.stdout.includes('other') ? found : undefined;
+    });
+    assert.match(health.stdout, /the log of other cannot be taken: of_another may not take the log/);
+    receiver.signal('SIGTERM');
+    const { code, stderr } = await receiver.outcome;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /ALTER ROLE "of_another" REPLICATION;.*PITR=false.*taken meanwhile; this one is tried again/);
+    assert.deepEqual(
+      (await chainsOf(env)).map(({ server, runs }) => [server, runs.length]),
+      [['127.0.0.1', 1]],
+    );
+    link.close();
     await dropSlots();
   });
 

@@ -50,7 +50,7 @@ export async function startReceiver(postgres: Postgres, env: Environment): Promi
   await until('the receiver streams', async () => {
     const rows = await postgres.sql(
       'postgres',
-      "select from pg_replication_slots where slot_name like 'cdb%' and active",
+      "select from pg_replication_slots where slot_name like 'cdb%' and not temporary and active",
     );
     return rows.length > 0 ? true : undefined;
   });

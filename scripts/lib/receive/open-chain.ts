@@ -6,7 +6,7 @@ import { type Lsn, segmentStart } from '../log/lsn.ts';
 import type { LogStore } from '../log/store.ts';
 import { historyOf, isInHistory } from '../log/timeline.ts';
 import type { LogServer } from '../source.ts';
-import { ourSlots } from './slots.ts';
+import { endLostSession, ourSlots, type Session } from './slots.ts';
 import type { ReceiverState } from './state.ts';
 
 /** The chain that a session goes on with, and where. */
@@ -28,13 +28,12 @@ interface Context {
   readonly identity: ServerIdentity;
   readonly server: LogServer;
   readonly store: LogStore;
+  /** Sessions of ours that stream no more: of this run, and of an earlier one where no other can be running. */
+  readonly lost: readonly Session[];
 }
 
 /** What is known of the chain before the server is asked: by the state of the last run, or by this one. */
-export interface Known extends Pick<ReceiverState, 'chain' | 'timeline' | 'stored' | 'at'> {
-  /** Our own process on the server, which may not have noticed yet that it lost us. */
-  readonly ownPid: number | undefined;
-}
+export type Known = Pick<ReceiverState, 'chain' | 'timeline' | 'stored' | 'at'>;
 
 /**
  * Looks whether the server still has the chain's place, and the same history.
@@ -47,7 +46,7 @@ export async function judgeChain(of: Context, known: Known | undefined): Promise
   const before = known?.chain.split('-')[1];
   if (before !== undefined && before !== identity.systemIdentifier) return { cause: 'system' };
   if (!slot) return { cause: known === undefined ? await causeOfFirst(of) : await causeOfMissing(of, known) };
-  if (slot.activePid !== undefined && slot.activePid !== known?.ownPid) {
+  if (!(await endLostSession(walsender, slot, of.lost))) {
     throw new OperatorError(
       'LOCKED',
       `another receiver takes the log of ${server.name}: the server's process ${slot.activePid} streams by the slot ${slot.name}`,
@@ -88,7 +87,11 @@ async function causeOfFirst({ store, server }: Context): Promise<ChainCause> {
   return 'first';
 }
 
-async function isSameHistory({ walsender, identity }: Context, timeline: number, lsn: Lsn): Promise<boolean> {
+async function isSameHistory(
+  { walsender, identity }: Pick<Context, 'walsender' | 'identity'>,
+  timeline: number,
+  lsn: Lsn,
+): Promise<boolean> {
   if (timeline === identity.timeline) return true;
   const history = await walsender.history(identity.timeline);
   return isInHistory(historyOf(identity.timeline, history?.text), timeline, lsn);
@@ -100,9 +103,13 @@ export async function dropSlots({
   server,
   store,
   identity,
+  lost,
 }: Omit<Context, 'store'> & { store: Pick<LogStore, 'prefix'> }): Promise<ChainId[]> {
   const slots = await ourSlots(walsender, slotFamily(store.prefix, server.name), identity.systemIdentifier);
-  for (const { name } of slots) await walsender.dropSlot(name);
+  for (const slot of slots) {
+    await endLostSession(walsender, slot, lost);
+    await walsender.dropSlot(slot.name);
+  }
   return slots.map(({ chain }) => chain);
 }
 
@@ -145,7 +152,12 @@ async function serverTime(walsender: Walsender): Promise<Date> {
 }
 
 /** Stores how the server's timelines came about, before log of them: without that no other timeline can be restored. */
-export async function putHistories(of: Context, chain: ChainId, timeline: number, signal: AbortSignal): Promise<void> {
+export async function putHistories(
+  of: Omit<Context, 'lost'>,
+  chain: ChainId,
+  timeline: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { walsender, server, store } = of;
   const history = await walsender.history(timeline);
   if (!history) return;

@@ -94,7 +94,7 @@ export async function dropServersSlots(
     const walsender = await openWalsender(server.source, signal);
     try {
       const identity = await walsender.identify();
-      const chains = await dropSlots({ walsender, identity, server, store: { prefix } });
+      const chains = await dropSlots({ walsender, identity, server, store: { prefix }, lost: [] });
       dropped.push({ server: server.name, slots: chains.length });
       for (const { chain } of chains) {
         log.info(

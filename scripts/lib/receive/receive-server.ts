@@ -14,10 +14,12 @@ import { newCoverage } from './coverage.ts';
 import { type LastPart, newCutter, type Part } from './cutter.ts';
 import { causeOf, isFinal, tellOfWaiting } from './failures.ts';
 import { newMonitor } from './monitor.ts';
+import { asTheOnlyOne } from './only-one.ts';
 import { beginChain, dropSlots, judgeChain, type OpenChain } from './open-chain.ts';
 import { newPace } from './pace.ts';
 import { newSender, OtherBytesStored } from './sender.ts';
 import { runSession } from './session.ts';
+import { sessionOf } from './slots.ts';
 import { keepState } from './state.ts';
 import type { Stream } from './stream.ts';
 
@@ -46,6 +48,8 @@ export interface Doing {
   seenAt: Date | undefined;
   failingSince: Date | undefined;
   reason: string | undefined;
+  /** Why its log cannot be taken, where that does not pass by itself. */
+  refused: string | undefined;
 }
 
 /**
@@ -53,15 +57,26 @@ export interface Doing {
  * @throws OperatorError LOCKED for a second receiver; CONFIG, SOURCE_CONNECT or SOURCE_VERSION for what no waiting will mend, at the start
  */
 export async function receiveServer(server: LogServer, settings: ReceiveSettings, doing: Doing): Promise<void> {
+  const family = slotFamily(settings.store.prefix, server.name);
+  await asTheOnlyOne(server, settings.directory, family, (isAlone) => run(server, settings, doing, family, isAlone));
+}
+
+/** @param isAlone no other receiver of this machine can be at it: the session that was noted is of one that has ended */
+async function run(
+  server: LogServer,
+  settings: ReceiveSettings,
+  doing: Doing,
+  family: string,
+  isAlone: boolean,
+): Promise<void> {
   const { store, signal, directory } = settings;
-  const family = slotFamily(store.prefix, server.name);
   // requests and sessions go on until what has come is stored
   const hard = new AbortController();
   const monitor = newMonitor(server, hard.signal);
   let stream: Stream | undefined;
   let chainBegun: { cause: ChainCause } | undefined;
-  let ownPid: number | undefined;
   const keeper = keepState(directory, family);
+  let lost = isAlone && keeper.state?.session ? [keeper.state.session] : [];
   let wasConnected = false;
   let failures = 0;
 
@@ -87,7 +102,7 @@ export async function receiveServer(server: LogServer, settings: ReceiveSettings
 
   const settle = async (walsender: Walsender, facts: ServerFacts): Promise<Stream> => {
     const identity = await walsender.identify();
-    const context = { walsender, identity, server, store };
+    const context = { walsender, identity, server, store, lost };
     const held = stream && {
       chain: stream.sender.chain.chain,
       timeline: stream.cutter.timeline,
@@ -95,7 +110,7 @@ export async function receiveServer(server: LogServer, settings: ReceiveSettings
       at: keeper.state?.at ?? stream.sender.chain.begunAt,
     };
     const known = held ?? keeper.state;
-    const verdict = chainBegun ?? (await judgeChain(context, known && { ...known, ownPid }));
+    const verdict = chainBegun ?? (await judgeChain(context, known));
     if ('goesOn' in verdict) {
       const { goesOn } = verdict;
       if (stream?.sender.chain.chain === goesOn.chain.chain) return stream;
@@ -129,7 +144,11 @@ export async function receiveServer(server: LogServer, settings: ReceiveSettings
     const walsender = await openWalsender(server.source, hard.signal);
     try {
       stream = await settle(walsender, facts);
-      ownPid = walsender.pid;
+      const session = await sessionOf(walsender);
+      if (session) {
+        lost = [...lost.slice(-3), session];
+        keeper.streams(session);
+      }
       wasConnected = true;
       failures = 0;
       Object.assign(doing, { state: 'streaming', seenAt: new Date() });
@@ -210,7 +229,7 @@ async function factsOf(
       'CONFIG',
       `the log of ${server.name} cannot be taken: ${lacking.map(({ what }) => what).join('; ')}`,
       {
-        hint: lacking.map(({ how }) => how).join(' '),
+        hint: `${lacking.map(({ how }) => how).join(' ')} Or go without its log: PITR=false.`,
       },
     );
   } finally {

@@ -1,10 +1,11 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { messageOf } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../log/lsn.ts';
 import { log } from '../terminal/log.ts';
 import { digest, type LastPart, type Part } from './cutter.ts';
+import type { Session } from './slots.ts';
 
 const lsn = z.string().check(z.refine((text) => parseLsn(text) !== undefined, 'is no position'));
 const schema = z.object({
@@ -16,6 +17,7 @@ const schema = z.object({
   at: z.iso.datetime(),
   last: z.optional(z.object({ lsn, endLsn: lsn, sha256: z.string() })),
   hasBase: z.boolean(),
+  session: z.optional(z.object({ pid: z.number(), since: z.string() })),
 });
 
 /** What a receiver knows of its chain, beyond what the server's slot says. */
@@ -26,6 +28,8 @@ export interface ReceiverState {
   readonly at: Date;
   readonly last: LastPart | undefined;
   readonly hasBase: boolean;
+  /** The session on the server that streamed last. */
+  readonly session?: Session | undefined;
 }
 
 const pathIn = (directory: string, family: string) => join(directory, `receiver-${family.replaceAll('_', '')}.json`);
@@ -36,7 +40,7 @@ const pathIn = (directory: string, family: string) => join(directory, `receiver-
  */
 export function readState(directory: string, family: string): ReceiverState | undefined {
   try {
-    const { chain, timeline, stored, at, last, hasBase } = schema.parse(
+    const { chain, timeline, stored, at, last, hasBase, session } = schema.parse(
       JSON.parse(readFileSync(pathIn(directory, family), 'utf8')),
     );
     const place = (text: string) => parseLsn(text) as Lsn;
@@ -47,6 +51,7 @@ export function readState(directory: string, family: string): ReceiverState | un
       at: new Date(at),
       last: last && { lsn: place(last.lsn), endLsn: place(last.endLsn), sha256: last.sha256 },
       hasBase,
+      session,
     };
   } catch {
     return undefined;
@@ -57,7 +62,7 @@ let isTold = false;
 
 /** Notes it for the next run. Never throws: it is said once when nothing can be written. */
 export function writeState(directory: string, family: string, state: ReceiverState): void {
-  const { chain, timeline, stored, at, last, hasBase } = state;
+  const { chain, timeline, stored, at, last, hasBase, session } = state;
   const document: z.infer<typeof schema> = {
     version: 1,
     chain,
@@ -66,6 +71,7 @@ export function writeState(directory: string, family: string, state: ReceiverSta
     at: at.toISOString(),
     ...(last && { last: { lsn: formatLsn(last.lsn), endLsn: formatLsn(last.endLsn), sha256: last.sha256 } }),
     hasBase,
+    ...(session && { session }),
   };
   const path = pathIn(directory, family);
   try {
@@ -78,6 +84,11 @@ export function writeState(directory: string, family: string, state: ReceiverSta
   }
 }
 
+/** The log is not taken any more: what was noted of it tells nothing to a later run. */
+export function forgetState(directory: string, family: string): void {
+  rmSync(pathIn(directory, family), { force: true });
+}
+
 const NOTED_EVERY_MS = 1_000;
 
 /** Keeps the state of one server's chain while it is taken. */
@@ -88,6 +99,8 @@ export interface StateKeeper {
   /** A part is stored, and everything before it. */
   stored(part: Part, at: Date, isLast: boolean): void;
   baseTaken(): void;
+  /** A session streams. */
+  streams(session: Session): void;
 }
 
 /** Reads what the last run noted, and notes what this one does, once in a second at most. */
@@ -127,5 +140,6 @@ export function keepState(directory: string, family: string): StateKeeper {
       else timer ??= setTimeout(save, dueMs).unref();
     },
     baseTaken: () => set(state && { ...state, hasBase: true }),
+    streams: (session) => set(state && { ...state, session }),
   };
 }

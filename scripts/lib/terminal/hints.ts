@@ -12,6 +12,7 @@ const COMMANDS = {
   keygen: { make: 'make keygen', compose: 'docker compose exec backup keygen' },
   list: { make: 'make list-backups', compose: 'docker compose exec backup list' },
   logs: { make: 'make logs-backup', compose: 'docker compose logs backup ofelia' },
+  pitrOff: { make: 'make pitr-off', compose: 'docker compose exec backup pitr off' },
   receive: { make: 'make receive', compose: 'docker compose up --detach receiver' },
   receiverLogs: { make: 'docker compose logs receiver', compose: 'docker compose logs receiver' },
   restore: { make: 'make restore', compose: 'docker compose exec backup restore' },
