@@ -10,7 +10,7 @@ import * as page from './page.ts';
 import { DATABASE, notShown, type Place, PSQL_OPTIONS, run } from './place.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
-const SERVICES = ['postgres', 'garage', 'backup'] as const;
+const SERVICES = ['postgres', 'garage', 'backup', 'receiver'] as const;
 const STOP_SECONDS = 10;
 
 type Environment = Readonly<Record<string, string>>;
@@ -75,14 +75,13 @@ export async function bringUpInDocker(env: Environment, signal: AbortSignal): Pr
   }
 
   return {
-    takesLog: false,
+    takesLog: true,
     about: [
-      `With Docker: a PostgreSQL ${version.split(' ')[0]} server, Garage as the S3 store, and the backup container, with new secrets and volumes, in a network of their own without any open port. Nothing of yours is touched, no .env is read.`,
+      `With Docker: a PostgreSQL ${version.split(' ')[0]} server, Garage as the S3 store, the backup container, and the receiver of the log, with new secrets and volumes, in a network of their own without any open port. Nothing of yours is touched, no .env is read.`,
     ],
     removed:
-      'the containers, their volumes, their network and the image. What was pulled and the build cache stay, for make up',
+      'the containers, their volumes, their network and their images. What was pulled and the build cache stay, for make up',
     leftOut: [
-      'Restores to any second, from the log of the server (PITR). make demo DEMO_MODE=host shows it.',
       'Ofelia, which takes a backup every hour once make up has started it. Here you were the clock.',
       'Loading a backup with gunzip and psql alone: nothing here but this tool speaks S3. docs/restore.md shows it with mc and aws; make demo DEMO_MODE=host does it with files.',
     ],
@@ -103,7 +102,11 @@ function envFileText(path: string): string {
     GARAGE_RPC_SECRET: randomBytes(32).toString('hex'),
   };
   for (const secret of Object.values(secrets)) registerSecret(secret);
-  const variables = { POSTGRES_DB: DATABASE, BACKUP_ENV_FILE: path, ...secrets };
+  const variables = {
+    ...{ POSTGRES_DB: DATABASE, BACKUP_ENV_FILE: path, ...secrets },
+    // as in .env.example
+    ...{ PITR: 'true', COMPOSE_PROFILES: 'pitr' },
+  };
   return Object.entries(variables)
     .map(([variable, value]) => `${variable}='${value}'\n`)
     .join('');

@@ -139,7 +139,7 @@ export function sayGoodbye(place: Place): void {
     ['make backup', 'take one now'],
     ['make list-backups', 'see what there is'],
     ['make restore FILE=latest', 'bring the newest back'],
-    ['make restore AT=<time>', 'any second, with PITR=true in .env'],
+    ['make restore AT=<time>', 'any second of the last days, as it was then'],
   ] as const) {
     page.output(`$ ${command.padEnd(26)}${meaning}`);
   }

@@ -157,7 +157,7 @@ describe('the demonstration in Docker', { skip: hasEngine() ? false : 'no Docker
       return;
     }
     assert.equal(code, 0, stderr);
-    assertStory(stdout, STEPS.slice(0, 9));
+    assertStory(stdout, STEPS);
     const project = /the compose project\s+(\S+)\.\n/.exec(stdout)?.[1] ?? 'the project is not named';
     assert.match(project, /^compose-db-backup-demo-[0-9a-f]{8}$/);
     assert.deepEqual(

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { hasEngine } from '../support/container.ts';
 import { getObject, listKeys, listUnfinished } from '../support/s3-by-hand.ts';
-import { createStack, type Outcome, type Stack } from '../support/stack.ts';
+import { createStack, exampleSettings, type Outcome, type Stack } from '../support/stack.ts';
 import { until } from '../support/verbs.ts';
 
 const skip = hasEngine() ? false : 'no Docker engine: the stack left out';
@@ -15,7 +15,7 @@ const DATABASE = 'Shop & Sons';
 // what .env, Compose, a shell, a URL and a connection string would each like to read in a way of its own
 // biome-ignore lint/suspicious/noTemplateCurlyInString: not a template, which is the point
 const PASSWORD = 'p$HOME $$ ${PATH} #1 "two" \\n %20 @:/? `id` é';
-const SETTINGS = { POSTGRES_DB: DATABASE, POSTGRES_PASSWORD: PASSWORD };
+const SETTINGS = { ...exampleSettings(), POSTGRES_DB: DATABASE, POSTGRES_PASSWORD: PASSWORD };
 
 let stack: Stack;
 let failed = false;
@@ -44,8 +44,11 @@ interface Listed {
   readonly manifest: boolean;
 }
 const list = async (): Promise<Listed[]> => succeeded(await stack.verb(['list', '--json'])).json;
-const keysIn = async () => listKeys(await stack.access());
+/** Of backups: the log's grow by themselves. */
+const keysIn = async () => (await listKeys(await stack.access())).filter((key) => !/^(wal|base)\//.test(key));
+const logOf = async () => succeeded(await stack.verb(['list', '--pitr', '--json'])).json.servers[0];
 const ofelia = async () => (await stack.compose(['logs', '--no-log-prefix', 'ofelia'])).stdout;
+const MOMENT = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 const serverTime = async () => new Date(await stack.psql('postgres', DATABASE, 'select now()'));
 
 describe('the stack', { skip }, () => {
@@ -61,7 +64,7 @@ describe('the stack', { skip }, () => {
   let scheduled: Listed;
   let original: string;
 
-  step('comes up healthy with an .env of secrets alone', async () => {
+  step('comes up healthy with what .env.example sets', async () => {
     succeeded(await stack.up({ BACKUP_SCHEDULE: '@every 5s' }));
     await stack.psql('postgres', DATABASE, EXAMPLE);
     original = await stack.dump('postgres', DATABASE);
@@ -75,6 +78,13 @@ describe('the stack', { skip }, () => {
     assert.match(stderr, /Read-only file system/);
     const { stdout: environment } = await stack.compose(['exec', '--no-TTY', 'backup', 'env']);
     assert.doesNotMatch(environment, /^GARAGE_RPC_SECRET=./m);
+  });
+
+  step('has the log of its server taken, with a base, unasked', async () => {
+    await until('a base is stored, and log that goes on from it', async () =>
+      (await logOf())?.recoverable.length > 0 ? true : undefined,
+    );
+    assert.equal(await stack.psql('postgres', DATABASE, 'show max_slot_wal_keep_size'), '10GB');
   });
 
   step('is backed up by Ofelia', async () => {
@@ -119,6 +129,25 @@ describe('the stack', { skip }, () => {
     );
     succeeded(await stack.verb(['restore', '--json', '--', scheduled.key]));
     assert.equal(await stack.dump('postgres', DATABASE), original);
+  });
+
+  step('brings back what was written after the last backup: the second before the mistake', async () => {
+    // the log notes sequences ahead, as after a crash, and has nothing of the rows of an unlogged table
+    const content = async () =>
+      (await stack.dump('postgres', DATABASE)).replaceAll(
+        /^SELECT pg_catalog\.setval.*$|^COPY public\.sessions [\s\S]*?^\\\.$/gm,
+        '',
+      );
+    await stack.psql('postgres', DATABASE, "insert into customers (name, mail) values ('Late', 'late@example.com')");
+    const whole = await content();
+    const moment = await stack.psql('postgres', DATABASE, MOMENT);
+    await stack.psql('postgres', DATABASE, 'truncate customers cascade');
+    await until('the log is stored up to then', async () =>
+      new Date((await logOf())?.recoverable.at(-1)?.to) > new Date(moment) ? true : undefined,
+    );
+    const restored = succeeded(await stack.verb(['restore', '--json', '--at', moment]));
+    assert.ok(restored.json.moment.firstOut > moment, JSON.stringify(restored.json.moment));
+    assert.equal(await content(), whole);
   });
 
   step('rehearses a restore in the backup container', async () => {
@@ -199,6 +228,15 @@ describe('the stack', { skip }, () => {
       `select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`,
     );
     await holder.catch(() => {});
+  });
+
+  step('has the log taken no more, and nothing kept for it on the server, by one line', async () => {
+    const slots = "select count(*) from pg_replication_slots where slot_name like 'cdb%'";
+    assert.equal(await stack.psql('postgres', DATABASE, slots), '1');
+    succeeded(await stack.up({ BACKUP_SCHEDULE: '@every 1h', PITR: 'false' }));
+    await until('the slot is gone', async () => (await stack.psql('postgres', DATABASE, slots)) === '0' || undefined);
+    const said = (await stack.compose(['logs', '--no-log-prefix', 'receiver'])).stdout;
+    assert.match(said, /postgres keeps no log for us any more/);
   });
 
   step('says in its logs what is wrong with a configuration, and is not healthy', async () => {

@@ -1,9 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'dotenv';
 import type { Access } from './s3-by-hand.ts';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
@@ -39,6 +40,11 @@ services:
 const BACKUP_USER = 999;
 
 export type Settings = Readonly<Record<string, string>>;
+
+/** What .env.example sets: the stack as its reader gets it. A stack's own secrets take the place of those that everybody knows. */
+export function exampleSettings(): Settings {
+  return parse(readFileSync(join(PROJECT, '.env.example'), 'utf8'));
+}
 
 export interface Outcome {
   readonly code: number;
