@@ -20,7 +20,7 @@ WORDS_OF_list-backups := SOURCE FROM AS_OF
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
 WORDS_OF_restore-undo := SOURCE
-WORDS_OF_restore-server := AT MARK XID LSN INTO SERVER OWNER
+WORDS_OF_restore-server := AT MARK XID LSN INTO SERVER OWNER FROM AS_OF
 WORDS_OF_restore-server-undo := INTO
 WORDS_OF_copy := FROM COPY
 WORDS_OF_verify := FILE COPY ALL AS_OF
@@ -164,8 +164,8 @@ restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, X
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
 
-restore-server: ## Restore a whole server into its data folder, with the server stopped: to the end of its log, or to AT=time, MARK=name, XID=number or LSN=position [INTO=folder] [SERVER=name] [OWNER=uid:gid]
-	@scripts/make/restore-server.sh $(MOMENT_OPTIONS) $(INTO_OPTION) $(SERVER_OPTION) $(OWNER_OPTION)
+restore-server: ## Restore a whole server into its data folder, with the server stopped: to the end of its log, or to AT=time, MARK=name, XID=number or LSN=position [INTO=folder] [SERVER=name] [OWNER=uid:gid] [FROM=copy] [AS_OF=time]
+	@scripts/make/restore-server.sh $(MOMENT_OPTIONS) $(INTO_OPTION) $(SERVER_OPTION) $(OWNER_OPTION) $(FROM_OPTION) $(AS_OF_OPTION)
 
 restore-server-undo: ## Put the data folder back that the last restore-server replaced, with the server stopped [INTO=folder]
 	@scripts/make/restore-server.sh --undo $(INTO_OPTION)

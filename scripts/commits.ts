@@ -1,4 +1,5 @@
 #!/usr/bin/env tsx
+import { readTogether } from './lib/copy/together.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { commits } from './lib/moment/commits.ts';
 import { printCommits } from './lib/moment/commits-text.ts';
@@ -39,8 +40,9 @@ await verb({
       });
     return { at: timeOf(at, '--at'), forMs, server };
   },
-  run: async ({ config, repository, json, signal }, request) => {
-    const result = await commits(config, repository, request, signal);
+  run: async ({ config, storesFrom, json, signal }, request) => {
+    const together = readTogether(await storesFrom(undefined), {});
+    const result = await commits(config, together, request, signal);
     if (json) printJson(result);
     else printCommits(result);
     return EXIT.done;

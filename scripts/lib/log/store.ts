@@ -1,8 +1,9 @@
-import { OperatorError } from '../errors.ts';
-import { readSmall } from '../repository/read.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { isDamage, readSmall } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
 import { isSealed, openText, requireIdentity, sealText } from '../repository/sealed-text.ts';
 import type { PutOptions, PutResult, RemoveFailure, StoredObject } from '../storages/storage.ts';
+import { log } from '../terminal/log.ts';
 import { type BaseObject, baseManifestKey, basePrefix, parseBaseKey } from './base-keys.ts';
 import { type BaseManifest, encodeBaseManifest, parseBaseManifest } from './base-manifest.ts';
 import { type ChainLog, readChains } from './catalog.ts';
@@ -90,7 +91,7 @@ export interface LogStore {
 }
 
 /** The log and the bases in a repository. */
-export function openLog({ shelf: { storage, prefix, encryption } }: Repository): LogStore {
+export function openLog({ shelf: { storage, prefix, encryption, distrust } }: Repository): LogStore {
   const encrypted = encryption.recipients.length > 0;
   const list = (under: string, signal: AbortSignal) => storage.list(under, { signal });
   const putOnce = async (key: string, bytes: Uint8Array, signal: AbortSignal) => {
@@ -100,7 +101,19 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
       if (!isTaken(error)) throw error;
     }
   };
-  const read: LogStore['read'] = async ({ key, object }, segmentBytes, signal) => {
+  /** What is not what was stored is read from the next of several stores, and that is said. */
+  const whole = async <T>(key: string, readIt: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await readIt();
+      } catch (error) {
+        const next = isDamage(error) ? distrust?.(key) : undefined;
+        if (next === undefined) throw error;
+        log.warn(`${messageOf(error)}: reading it from ${next}`);
+      }
+    }
+  };
+  const readOnce: LogStore['read'] = async ({ key, object }, segmentBytes, signal) => {
     const { compression } = object;
     const identity = object.encrypted ? requireIdentity(encryption.identity, key) : undefined;
     const stored = await readSmall(storage, key, signal);
@@ -109,6 +122,7 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
     if (raw.length === expected) return raw;
     throw damagedLog(key, `it holds ${raw.length} bytes of the log, its name says ${expected}`);
   };
+  const read: LogStore['read'] = (bytes, ...how) => whole(bytes.key, () => readOnce(bytes, ...how));
 
   return {
     prefix,
@@ -157,12 +171,14 @@ export function openLog({ shelf: { storage, prefix, encryption } }: Repository):
       const all = await basesOf(list(basePrefix(prefix), signal), prefix);
       return server === undefined ? all : all.filter((base) => base.server === server);
     },
-    baseManifest: async ({ stem }, signal) => {
+    baseManifest: ({ stem }, signal) => {
       const key = baseManifestKey(stem);
-      const stored = await readSmall(storage, key, signal);
-      const text = stored.toString('utf8');
-      if (!isSealed(text)) return parseBaseManifest(key, stored);
-      return parseBaseManifest(key, Buffer.from(await openText(text, key, encryption.identity, signal)));
+      return whole(key, async () => {
+        const stored = await readSmall(storage, key, signal);
+        const text = stored.toString('utf8');
+        if (!isSealed(text)) return parseBaseManifest(key, stored);
+        return parseBaseManifest(key, Buffer.from(await openText(text, key, encryption.identity, signal)));
+      });
     },
     putArchive: (key, body, options) => storage.put(key, body, options),
     commitBase: async (stem, manifest, signal) => {

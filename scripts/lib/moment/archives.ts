@@ -11,6 +11,9 @@ import { requireIdentity } from '../repository/sealed-text.ts';
 
 const OLDER = 'An older base, with the log since then, may restore the same moment. Nothing was touched.';
 
+/** The key of an archive of a base, by its name in the base's manifest. */
+export const archiveKey = (stem: string, name: string): string => `${stem.slice(0, stem.lastIndexOf('/') + 1)}${name}`;
+
 /**
  * The archives of a base, as they are to be unpacked: the server's own files first.
  * @throws OperatorError BACKUP_DAMAGED for a manifest that names what is none, CONFIG for an encrypted one without an identity
@@ -20,9 +23,8 @@ export function archivesOf(
   stem: string,
   manifest: BaseManifest,
 ): BaseArchive[] {
-  const folder = stem.slice(0, stem.lastIndexOf('/') + 1);
   const archives = manifest.objects.map((object) => {
-    const key = `${folder}${object.name}`;
+    const key = archiveKey(stem, object.name);
     const parsed = parseBaseKey(store.prefix, key);
     if (parsed?.role !== 'archive' || parsed.stem !== stem)
       throw new OperatorError(
@@ -48,7 +50,7 @@ export function archivesOf(
 }
 
 /** The stored bytes, whose iteration throws at the end unless size and digest are those of the manifest. */
-async function* checked(
+export async function* checked(
   store: LogStore,
   key: string,
   expected: BaseManifest['objects'][number],

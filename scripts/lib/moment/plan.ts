@@ -1,8 +1,9 @@
 import type { BaseManifest } from '../log/base-manifest.ts';
 import type { ChainLog } from '../log/catalog.ts';
 import { parseLsn } from '../log/lsn.ts';
-import { type LogBytes, type SegmentParts, segmentsFrom } from '../log/segments.ts';
+import type { SegmentParts } from '../log/segments.ts';
 import type { LogStore, StoredBase } from '../log/store.ts';
+import { type ChainContents, readContents } from './contents.ts';
 import { baseAlone, follow, type LogPath, upTo } from './path.ts';
 import type { MomentTarget } from './target.ts';
 
@@ -44,7 +45,7 @@ export async function openServerLog(store: LogStore, server: string, signal: Abo
   const reaches = new Map<string, Promise<Reach>>();
   const contents = new Map<string, Promise<ChainContents>>();
   const contentsOf = (chain: ChainLog) => {
-    const known = contents.get(chain.id.chain) ?? readChain(store, chain, signal);
+    const known = contents.get(chain.id.chain) ?? readContents(store, chain, signal);
     contents.set(chain.id.chain, known);
     return known;
   };
@@ -53,9 +54,9 @@ export async function openServerLog(store: LogStore, server: string, signal: Abo
     const chain = chains.find(({ id }) => id.chain === manifest.chain);
     const none = { base, manifest, path: baseAlone(manifest), histories: new Map(), storedLogBytes: 0 };
     if (chain === undefined) return { ...none, chain, sizes: new Map() };
-    const { segments, histories, sizes } = await contentsOf(chain);
-    const path = follow(manifest, chain, segments, histories);
-    return { ...none, chain, path, histories, sizes, storedLogBytes: storedBytesOf(path.segments, sizes) };
+    const { chain: now, segments, histories, sizes } = await contentsOf(chain);
+    const path = follow(manifest, now, segments, histories);
+    return { ...none, chain: now, path, histories, sizes, storedLogBytes: storedBytesOf(path.segments, sizes) };
   };
   return {
     server,
@@ -67,26 +68,6 @@ export async function openServerLog(store: LogStore, server: string, signal: Abo
       return known;
     },
   };
-}
-
-interface ChainContents {
-  readonly segments: readonly SegmentParts[];
-  readonly histories: ReadonlyMap<number, string>;
-  readonly sizes: ReadonlyMap<string, number>;
-}
-
-async function readChain(store: LogStore, chain: ChainLog, signal: AbortSignal): Promise<ChainContents> {
-  const of = { server: chain.server, chain: chain.id.chain };
-  const objects: LogBytes[] = [];
-  const sizes = new Map<string, number>();
-  for await (const { key, sizeBytes, object } of store.objects(of, signal)) {
-    if (object.kind !== 'segment' && object.kind !== 'part') continue;
-    objects.push({ key, object });
-    sizes.set(key, sizeBytes);
-  }
-  const histories = new Map<number, string>();
-  for (const timeline of chain.histories) histories.set(timeline, await store.history({ ...of, timeline }, signal));
-  return { segments: segmentsFrom(objects, chain.segmentBytes), histories, sizes };
 }
 
 const storedBytesOf = (segments: readonly SegmentParts[], sizes: ReadonlyMap<string, number>) =>

@@ -9,6 +9,7 @@ import { drillDirectory } from '../machine/run-notes.ts';
 import { formatBytes } from '../quantities.ts';
 import type { Repository } from '../repository/repository.ts';
 import { archivesOf } from './archives.ts';
+import { isWholeElsewhere, LogChanged } from './elsewhere.ts';
 import { assemble, feedOf } from './feed.ts';
 import type { MomentPlan } from './plan.ts';
 import { isAllReplayed } from './whole.ts';
@@ -50,19 +51,43 @@ function assertArchitecture({ manifest, server }: MomentPlan): void {
   );
 }
 
+interface Order {
+  readonly config: Config;
+  readonly repository: Repository;
+  readonly store: LogStore;
+  readonly plan: MomentPlan;
+  readonly signal: AbortSignal;
+}
+
+/** The folder's prefix, whether its files are to stay, and whose they are to be; in DRILL_DIR, and not to stay, where nothing is said. */
+interface Where {
+  readonly prefix?: string;
+  readonly durable?: boolean;
+  readonly owner?: { readonly uid: number; readonly gid: number };
+  readonly isForLooking?: boolean;
+}
+
 /**
- * Recovers a plan on a throwaway server, and makes sure that all of the log that was promised was replayed.
+ * Recovers a plan on a throwaway server, and makes sure that all of the log that was promised was replayed. What one of several
+ * stores has lost or damaged is taken from the next, and that is said.
  *
- * @param where the folder's prefix, whether its files are to stay, and whose they are to be; in DRILL_DIR, and not to stay, where nothing is said
  * @throws OperatorError NO_SPACE, TOOL_MISSING, BACKUP_DAMAGED naming the object, RESTORE_FAILED, RESTORE_REFUSED
  */
-export async function recoverPlan(
-  of: { config: Config; repository: Repository; store: LogStore; plan: MomentPlan; signal: AbortSignal },
-  where: { prefix?: string; durable?: boolean; owner?: { uid: number; gid: number }; isForLooking?: boolean } = {},
-): Promise<Recovered> {
-  const { config, repository, store, plan, signal } = of;
+export async function recoverPlan(of: Order, where: Where = {}): Promise<Recovered> {
+  assertArchitecture(of.plan);
+  for (;;) {
+    try {
+      return await recoverOnce(of, where);
+    } catch (error) {
+      of.signal.throwIfAborted();
+      if (!(await isWholeElsewhere(of, error))) throw error;
+    }
+  }
+}
+
+async function recoverOnce({ config, ...of }: Order, where: Where): Promise<Recovered> {
+  const { repository, store, plan, signal } = of;
   const { manifest, path, target } = plan;
-  assertArchitecture(plan);
   const directory = drillDirectory(config.values.DRILL_DIR);
   const recovered = await recover({
     major: Number.parseInt(manifest.serverVersion, 10),
@@ -99,7 +124,7 @@ function recoveryTarget(target: NonNullable<MomentPlan['target']>) {
 
 /** @throws OperatorError BACKUP_DAMAGED when the server took something in the middle of the log for its end */
 async function assertReached(
-  { store, plan, signal }: { store: LogStore; plan: MomentPlan; signal: AbortSignal },
+  { store, plan, signal }: Pick<Order, 'store' | 'plan' | 'signal'>,
   { reachedLsn }: Recovered,
 ): Promise<void> {
   const { path, manifest } = plan;
@@ -113,9 +138,8 @@ async function assertReached(
   const where = { reached, end: path.end, segmentStart: start, segmentBytes: bytes };
   if (rest.length > 0 && isAllReplayed(Buffer.concat(contents), where)) return;
   const keys = rest.flatMap(({ objects }) => objects.map(({ key }) => key));
-  throw new OperatorError(
-    'BACKUP_DAMAGED',
+  throw new LogChanged(
+    keys,
     `the log of ${plan.server} is stored up to ${formatLsn(path.end)}, and can be replayed up to ${reachedLsn} alone: what follows is not what the server wrote (${keys.join(', ') || 'no object'})`,
-    { hint: 'Find out what changed it. A moment before it can still be restored. Nothing was touched.' },
   );
 }

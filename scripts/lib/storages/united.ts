@@ -25,6 +25,9 @@ export interface UnitedStorage extends Storage {
   unlisted(): readonly string[];
 }
 
+/** A log has thousands of objects: how many of those that a store lacks are named. */
+const MOST_TOLD = 20;
+
 /**
  * Reads from the first store that has an object, and writes to one alone. A key that is definitely not in a store is read
  * from the next, which is said; any other failure is one: that a store does not answer does not mean that it does not
@@ -36,6 +39,12 @@ export function united(members: readonly Member[], writer: Storage): UnitedStora
   const distrusted = new Map<string, Set<string>>();
   const held = new Map<string, string[]>();
   const unlisted = new Set<string>();
+  let told = 0;
+  const tellOfAbsent = (key: string, first: string | undefined, name: string) => {
+    told += 1;
+    if (told <= MOST_TOLD) log.warn(`${key} is not in ${first}: reading it from ${name}`);
+    else if (told === MOST_TOLD + 1) log.warn(`more objects are not in ${first}: reading them from others`);
+  };
   const trusted = (key: string) => members.filter(({ name }) => !distrusted.get(key)?.has(name));
 
   return {
@@ -51,7 +60,7 @@ export function united(members: readonly Member[], writer: Storage): UnitedStora
       for (const [index, { name, storage }] of left.entries()) {
         try {
           const stream = await storage.get(key, options);
-          if (index > 0) log.warn(`${key} is not in ${left[0]?.name}: reading it from ${name}`);
+          if (index > 0) tellOfAbsent(key, left[0]?.name, name);
           return stream;
         } catch (error) {
           if (!isAbsent(error)) throw withAnother(error, left[index + 1]?.name);
