@@ -3,6 +3,7 @@ import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { command } from '../../../terminal/hints.ts';
 import { folderPrefix, freePort, guarded, runSetup, startInFolder } from '../../database/throwaway.ts';
 import { likeSource } from './like-source.ts';
 import { findPrograms, type Program } from './programs.ts';
@@ -109,7 +110,7 @@ export async function serverProgram(major: number | undefined): Promise<Program>
   const wanted = major === undefined ? 'PostgreSQL server' : `PostgreSQL ${major} server`;
   const here = programs.length === 0 ? 'none is' : `${programs.map((program) => program.version).join(', ')} is`;
   throw new OperatorError('TOOL_MISSING', `the ${wanted} is not installed here (${here})`, {
-    hint: `Install it (apt-get install postgresql${major === undefined ? '' : `-${major}`}), or run inside the backup image of that version.`,
+    hint: `Install it (apt-get install postgresql${major === undefined ? '' : `-${major}`}), or use the backup image of that version: POSTGRES_VERSION=${major ?? '…'} in .env, then ${command('up')}.`,
   });
 }
 
