@@ -7,9 +7,12 @@
 }
 answer=/tmp/health
 if [ -z "$(find "$answer" -mmin -5 2>/dev/null)" ]; then
-  status --health >"$answer.new" 2>&1
-  echo "$?" >>"$answer.new"
-  mv "$answer.new" "$answer"
+  # a name of its own: two checks at once would write into each other's
+  new=$answer.$$
+  find /tmp -maxdepth 1 -name 'health.*' -mmin +10 -delete 2>/dev/null
+  status --health >"$new" 2>&1
+  echo "$?" >>"$new"
+  mv "$new" "$answer"
 fi
 code=$(tail -n 1 "$answer")
 sed '$d' "$answer"
