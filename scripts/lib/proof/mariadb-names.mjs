@@ -1,4 +1,5 @@
 // How mariadb-dump spells names, values and definitions, and what of them is worded otherwise in a second dump.
+import { startOf } from './bytes.mjs';
 
 /** @param {string} name in backquotes, without them */
 export function shown(name) {
@@ -55,20 +56,46 @@ const plainHead = (head) =>
     .replaceAll(/\s+/g, ' ')
     .toLowerCase();
 
+const QUOTE = 39;
+const COMMA = 44;
+const BACKSLASH = 92;
+
+/**
+ * Where a value ends: at its comma, or where the row does. Step by step, for a row may have hundreds of megabytes, and a regular
+ * expression remembers each of its steps.
+ * @param {Buffer} row
+ * @param {number} from where it begins
+ */
+function endOfValue(row, from) {
+  let isText = false;
+  for (let at = from; at < row.length; at += 1) {
+    const byte = row[at];
+    if (byte === QUOTE) isText = !isText;
+    else if (isText && byte === BACKSLASH) at += 1;
+    else if (!isText && byte === COMMA) return at;
+  }
+  return row.length;
+}
+
 /**
  * The values of a row: numbers, NULL, hexadecimal, and texts, which may hold commas.
  * @param {Buffer} row `(1,'a',NULL)`
  */
 export function fieldsOf(row) {
-  const text = row.toString('utf8').slice(1, -1);
-  return [...text.matchAll(/((?:'(?:[^'\\]|\\[\s\S]|'')*'|[^',])*)(?:,|$)/g)]
-    .map(([, value = '']) => value)
-    .slice(0, -1);
+  const values = row.subarray(1, -1);
+  const fields = [];
+  for (let at = 0; at < values.length; ) {
+    const end = endOfValue(values, at);
+    fields.push(startOf(values.subarray(at, end)));
+    at = end + 1;
+  }
+  return fields;
 }
 
-const VALUE = String.raw`(?:'(?:[^'\\]|\\.|'')*'|[^',])*`;
 /** For servers before MariaDB 11.5, and for the others. */
 const LAST_MOMENTS = ['2038-01-19 03:14:07.999999', '2106-02-07 06:28:15.999999'];
+/** With its quotes, and one byte more. */
+const LAST_MOMENT_BYTES = 29;
 
 /**
  * What puts the same word for the end of a row that has not ended, whichever moment a server writes for it.
@@ -86,9 +113,12 @@ export function openEnded(columns, column, openEnd) {
       const end = ends.find((each) => row.subarray(-each.length - 1).equals(Buffer.from(`${each})`)));
       return end === undefined ? row : Buffer.concat([row.subarray(0, -end.length - 1), Buffer.from("'open')")]);
     };
-  const pattern = new RegExp(`^(\\((?:${VALUE},){${place}})(?:${ends.join('|')})(?=[,)])`, 's');
-  return (row) =>
-    ends.some((end) => row.includes(end))
-      ? Buffer.from(row.toString('latin1').replace(pattern, "$1'open'"), 'latin1')
-      : row;
+  return (row) => {
+    if (!ends.some((end) => row.includes(end))) return row;
+    let from = 1;
+    for (let passed = 0; passed < place; passed += 1) from = endOfValue(row, from) + 1;
+    const to = endOfValue(row, from);
+    if (!ends.includes(row.toString('latin1', from, Math.min(to, from + LAST_MOMENT_BYTES)))) return row;
+    return Buffer.concat([row.subarray(0, from), Buffer.from("'open'"), row.subarray(to)]);
+  };
 }

@@ -7,6 +7,8 @@ const OPENING = 40;
 const SHOWN_CHARACTERS = 400;
 const NAME = '`((?:[^`]|``)*)`';
 const CAPITAL_I = 73;
+/** The names of as many columns as a table can have; the row behind them may be longer than any string. */
+const HEAD_BYTES = 1 << 21;
 const COLUMN = `(?:${NAME}|row_start|row_end)`;
 const NAMING = new RegExp(`^INSERT INTO ${NAME} \\(${COLUMN}(?:, ${COLUMN})*\\) VALUES (?=\\()`);
 
@@ -95,7 +97,7 @@ export class MariaDbReader {
    * @param {Buffer} line
    */
   #namingRow(table, line) {
-    const head = line[0] === CAPITAL_I && NAMING.exec(line.toString('latin1'))?.[0];
+    const head = line[0] === CAPITAL_I && NAMING.exec(line.toString('latin1', 0, HEAD_BYTES))?.[0];
     if (!head) return false;
     this.#rows.columns.set(table, columnsIn(Buffer.from(head, 'latin1').toString('utf8')));
     this.#noteEnd(table);

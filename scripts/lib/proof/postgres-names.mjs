@@ -1,5 +1,6 @@
 // How PostgreSQL's dumps spell names, and what of a definition is known to be spelled otherwise once it was loaded. Bytes
 // are characters here (latin1); names are handed on as UTF-8.
+import { partsOf, startOf } from './bytes.mjs';
 
 const PART = /^\s*(?:U&"((?:[^"]|"")*)"|"((?:[^"]|"")*)"|([^\s."(),]+))\s*(\.)?/;
 
@@ -71,5 +72,5 @@ const quoted = (name) => (/^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.rep
  * @param {Buffer} row
  */
 export function fieldsOf(row) {
-  return row.toString('utf8').split('\t');
+  return partsOf(row).map(startOf);
 }

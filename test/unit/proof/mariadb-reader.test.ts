@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { compareDigests } from '../../../scripts/lib/proof/compare.ts';
 import { DigestBuilder } from '../../../scripts/lib/proof/digest.ts';
+import { fieldsOf, openEnded } from '../../../scripts/lib/proof/mariadb-names.mjs';
 import { MariaDbReader } from '../../../scripts/lib/proof/mariadb-reader.mjs';
 import type { ReadingOptions } from '../../../scripts/lib/proof/reading.ts';
 
@@ -107,5 +108,17 @@ describe('the reader of dumps of MariaDB', () => {
     const key = [{ at: 0, value: '1' }];
     const [row] = read(dump, 1 << 20, { find: { table: 't', buckets: [], key } }).rows;
     assert.deepEqual(row?.fields, ['1', "'a,\\'b'"]);
+  });
+
+  test('values are told apart in a row of any length', () => {
+    const long = `'${"a,\\'b''".repeat(2_500_000)}'`;
+    const row = (end: string) => Buffer.from(`(${long},'${end}',NULL,1)`);
+    const fields = fieldsOf(row('2026'));
+    assert.deepEqual([fields[0]?.slice(0, 6), ...fields.slice(1)], ["'a,\\'b", "'2026'", 'NULL', '1']);
+    assert.deepEqual(fieldsOf(Buffer.from('()')), []);
+    const opened = openEnded(['text', 'row_end', 'a', 'b'], 'row_end', undefined)?.(row('2038-01-19 03:14:07.999999'));
+    assert.equal(opened?.subarray(-15).toString(), ",'open',NULL,1)");
+    const past = row('2026-01-19 03:14:07.999999');
+    assert.ok(openEnded(['text', 'row_end', 'a', 'b'], 'row_end', undefined)?.(past).equals(past));
   });
 });

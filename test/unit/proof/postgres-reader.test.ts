@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { inOrder } from '../../../scripts/lib/proof/bytes.mjs';
 import { compareDigests, describeStatement } from '../../../scripts/lib/proof/compare.ts';
 import { DigestBuilder } from '../../../scripts/lib/proof/digest.ts';
+import { fieldsOf } from '../../../scripts/lib/proof/postgres-names.mjs';
 import { PostgresReader } from '../../../scripts/lib/proof/postgres-reader.mjs';
 import { BUCKET_COUNT, type ReadingOptions } from '../../../scripts/lib/proof/reading.ts';
 import { BUCKETS, LONG_ROW_BYTES } from '../../../scripts/lib/proof/row-sums.mjs';
@@ -116,6 +118,17 @@ describe('the reader of dumps of PostgreSQL', () => {
     const first = read(copy('t (a, "B", c)', '1\t2\t3'));
     const second = read(copy('t (c, a, "B")', '3\t1\t2'), 1 << 20, { columns: { t: ['a', 'B', 'c'] } });
     assert.deepEqual(compareDigests(first, second).differingTables, []);
+  });
+
+  test('fields are told apart in a row of any length', () => {
+    const row = (...fields: Buffer[]) =>
+      Buffer.concat(fields.flatMap((field, i) => (i === 0 ? [field] : [Buffer.from('\t'), field])));
+    const [a, long, none] = [Buffer.from('a'), Buffer.alloc(2 << 20, 'x'), Buffer.alloc(0)];
+    assert.ok(inOrder(row(a, long, none), [2, 1, 0]).equals(row(none, long, a)));
+    assert.deepEqual(
+      fieldsOf(row(a, long, none)).map((field) => field.slice(0, 2)),
+      ['a', 'xx', ''],
+    );
   });
 
   test('names are the same however they are spelled', () => {
