@@ -26,7 +26,8 @@ export async function tellWhenFree(
   const now = Date.now();
   const held = locks.flatMap((each) => (each && each.until.getTime() > now ? [each.until.getTime()] : []));
   if (held.length === 0) return;
-  const [first, last] = [Math.min(...held), Math.max(...held)].map((at) => new Date(at).toISOString().slice(0, 10));
+  held.sort((a, b) => a - b);
+  const [first, last] = [held[0], held.at(-1)].map((at = 0) => new Date(at).toISOString().slice(0, 10));
   log.info(
     `${name}: ${held.length} of the ${backups.length} backups to delete are locked: they are hidden now, and their space comes free ${first === last ? `on ${first}` : `from ${first} to ${last}`}, when a lifecycle rule of the bucket removes old versions (NoncurrentVersionExpiration)`,
   );

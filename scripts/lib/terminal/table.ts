@@ -11,9 +11,9 @@ export function padEnd(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
 }
 
-/** The columns that the widest of these takes on a terminal. */
+/** The columns that the widest of these takes on a terminal. One by one: as arguments a hundred thousand are too many. */
 export function widest(texts: readonly string[]): number {
-  return Math.max(0, ...texts.map((text) => stringWidth(text)));
+  return texts.reduce((most, text) => Math.max(most, stringWidth(text)), 0);
 }
 
 /** The text, cut so that it takes no more columns; an ellipsis says that something is missing. */
@@ -41,7 +41,7 @@ export function wrapped(sentence: string): string[] {
 
 /** Lines of cells in columns that are as wide as their widest cell, but for the first, which is cut to fit the terminal. */
 export function tableOf(rows: readonly (readonly string[])[], { leastFirst = 6 } = {}): string[] {
-  const columns = Math.max(0, ...rows.map((cells) => cells.length));
+  const columns = rows.reduce((most, cells) => Math.max(most, cells.length), 0);
   const widths = Array.from({ length: columns }, (_, i) => widest(rows.map((cells) => cells[i] ?? '')));
   const others = widths.slice(1).reduce((sum, width) => sum + width + 2, 0);
   widths[0] = Math.min(widths[0] ?? 0, Math.max(leastFirst, COLUMNS - others));

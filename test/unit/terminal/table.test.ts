@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import stringWidth from 'string-width';
 import { statusTable } from '../../../scripts/lib/status/table.ts';
-import { cutTo, padEnd, tableOf, wrapped } from '../../../scripts/lib/terminal/table.ts';
+import { cutTo, padEnd, tableOf, widest, wrapped } from '../../../scripts/lib/terminal/table.ts';
 
 test('a column begins at the same place in every row, whatever its names are written in', () => {
   const rows = ['shop', 'магазин', '商店データ', '🛒🛒', 'é'].map((name) => [name, 'ok']);
   const starts = tableOf(rows).map((line) => stringWidth(line.slice(0, line.indexOf('ok'))));
   assert.deepEqual(new Set(starts), new Set([12]));
+});
+
+test('a list may be as long as a repository that nobody prunes', () => {
+  const keys = Array.from({ length: 200_000 }, (_, i) => `shop_${i}`);
+  assert.equal(widest(keys), 11);
+  assert.equal(tableOf(keys.map((key) => [key])).length, keys.length);
 });
 
 test('what is cut takes no more columns than it may, and no character is cut in two', () => {
