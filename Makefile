@@ -8,7 +8,7 @@ endif
 # targets each has to know it. Settings of .env and of programs may stand behind any target.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 GOAL := $(firstword $(MAKECMDGOALS))
-WORDS_OF_restore := FILE TO SOURCE AT MARK XID LSN FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN
+WORDS_OF_restore := FILE TO SOURCE AT MARK XID LSN FROM AS_OF OTHER_SERVER COMPARE OWN_SEARCH_PATH WITHOUT_BROKEN TABLE ENTRY TARGET CONFIRM SAME_SERVER
 WORDS_OF_drill := FILE SOURCE COPY AS_OF
 WORDS_OF_look := FILE SOURCE AT MARK XID LSN QUERY CSV JSON FROM AS_OF
 WORDS_OF_diff := FILE WITH LIVE SOURCE FROM JSON
@@ -19,6 +19,7 @@ WORDS_OF_commits := AT FOR SERVER
 WORDS_OF_list-backups := SOURCE FROM AS_OF
 WORDS_OF_cleanup := SOURCE
 WORDS_OF_cleanup-dry-run := SOURCE
+WORDS_OF_cleanup-picked := SOURCE
 WORDS_OF_restore-undo := SOURCE
 WORDS_OF_restore-server := AT MARK XID LSN INTO SERVER OWNER FROM AS_OF
 WORDS_OF_restore-server-undo := INTO
@@ -34,7 +35,7 @@ SETTINGS := %_TIMEOUT AWS_% BACKUP_% BASE_% BUILDKIT_% BUILDX_% CLEANUP_% COMPOS
   RPO_% RTO_% S3_% SECRETS_% SHELL TZ VERIFY_% -%
 unknown_to = $(filter-out $(WORDS_OF_$(1)) $(SETTINGS),$(TYPED))
 # One without a value was to restrict something, and a shell has put nothing there: TO=$NAME, of a NAME that is not set. Flags may be so.
-FLAGS := ALL COMPARE OTHER_SERVER OWN_SEARCH_PATH REST WITHOUT_BROKEN
+FLAGS := ALL COMPARE OTHER_SERVER OWN_SEARCH_PATH REST SAME_SERVER WITHOUT_BROKEN
 empty_of = $(strip $(foreach name,$(filter-out $(FLAGS),$(filter $(WORDS_OF_$(1)),$(TYPED))),$(if $(value $(name)),,$(name))))
 ifneq ($(GOAL),bench)
 $(foreach goal,$(filter-out node_modules/%,$(MAKECMDGOALS)),$(if $(call unknown_to,$(goal)),\
@@ -63,7 +64,11 @@ override INTO := $(value INTO)
 override OWNER := $(value OWNER)
 override QUERY := $(value QUERY)
 override WITH := $(value WITH)
-export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME FOR INTO OWNER QUERY WITH
+override TABLE := $(value TABLE)
+override ENTRY := $(value ENTRY)
+override TARGET := $(value TARGET)
+override CONFIRM := $(value CONFIRM)
+export FILE TO SOURCE AT SERVER FROM COPY AS_OF WHY MARK XID LSN NAME FOR INTO OWNER QUERY WITH TABLE ENTRY TARGET CONFIRM
 
 # by PATH, as the scripts find it: not every system has it in /bin
 SHELL := bash
@@ -94,6 +99,8 @@ AS_OF_OPTION = $(if $(AS_OF),--as-of="$$AS_OF")
 DRILLED_OPTION = $(if $(COPY),--from="$$COPY")
 COPY_OPTION = $(if $(COPY),--copy="$$COPY")
 ALL_OPTION = $(if $(filter-out 0 no false,$(ALL)),--all)
+PART_OPTIONS = $(if $(TABLE),--table="$$TABLE") $(if $(ENTRY),--path="$$ENTRY")
+TARGET_OPTIONS = $(if $(TARGET),--target="$$TARGET") $(if $(CONFIRM),--confirm="$$CONFIRM") $(if $(filter-out 0 no false,$(SAME_SERVER)),--same-server)
 COPY_WORD = $(if $(COPY),"$$COPY")
 COMPARE_OPTION = $(if $(filter-out 0 no false,$(COMPARE)),--compare)
 AT_OPTION = $(if $(AT),--at="$$AT")
@@ -106,7 +113,7 @@ WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--withou
 
 .DEFAULT_GOAL := help
 .PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo look diff cleanup \
-  cleanup-dry-run drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
+  cleanup-dry-run cleanup-picked drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
 	@awk -f scripts/make/help.awk $(MAKEFILE_LIST)
@@ -157,9 +164,9 @@ commits: ## What was committed around AT=time: transactions, their rows by table
 list-backups: ## Every backup there is, and where it lies [SOURCE=name] [FROM=copy] [AS_OF=time]
 	$(VERB) list $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION)
 
-restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, XID=number or LSN=position [SOURCE=name] [TO=database beside the live one] [FROM=copy] [AS_OF=time] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
+restore: ## Restore FILE=key or FILE=latest, or the moment AT=time, MARK=name, XID=number or LSN=position [SOURCE=name] [TO=database beside the live one] [TABLE=shop.invoices: that alone, beside] [ENTRY=path: that of a folder alone, beside] [TARGET=URL of another server's database CONFIRM=its name again] [SAME_SERVER=yes] [FROM=copy] [AS_OF=time] [OTHER_SERVER=yes] [COMPARE=1] [OWN_SEARCH_PATH=yes] [WITHOUT_BROKEN=yes]
 	@test -n "$$FILE$$AT$$MARK$$XID$$LSN" || { echo 'Which one? make restore FILE=<a key of make list-backups, or latest>, or a moment: make restore AT=2026-11-21T09:00:00Z' >&2; exit 2; }
-	$(VERB) restore $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(MOMENT_OPTIONS) $(TO_OPTION) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- $(FILE_WORD)
+	$(VERB) restore $(SOURCE_OPTION) $(FROM_OPTION) $(AS_OF_OPTION) $(MOMENT_OPTIONS) $(TO_OPTION) $(PART_OPTIONS) $(TARGET_OPTIONS) $(OTHER_SERVER_OPTION) $(COMPARE_OPTION) $(OWN_SEARCH_PATH_OPTION) $(WITHOUT_BROKEN_OPTION) -- $(FILE_WORD)
 
 restore-undo: ## Swap the database back that the last restore replaced [SOURCE=name]
 	$(VERB) restore --undo $(SOURCE_OPTION)
@@ -192,6 +199,9 @@ cleanup: ## Remove what the retention rules no longer keep [SOURCE=name]
 
 cleanup-dry-run: ## Show what cleanup would remove, and why [SOURCE=name]
 	$(VERB) cleanup --dry-run $(SOURCE_OPTION)
+
+cleanup-picked: ## Remove at once what restores have picked out (TABLE=, ENTRY=) [SOURCE=name]
+	$(VERB) cleanup --picked $(SOURCE_OPTION)
 
 drill: ## Rehearse a restore and prove it: the latest of each source [FILE=key] [SOURCE=name] [COPY=name] [AS_OF=time]
 	$(VERB) drill $(SOURCE_OPTION) $(DRILLED_OPTION) $(AS_OF_OPTION) -- $(FILE_WORD)

@@ -39,6 +39,20 @@ export const JSON_FIELDS = {
     'sources[].hasPassword': 'Whether a password is set.',
     'sources[].format': '`sql`, `custom`, `folder` or `tar`.',
     'sources[].compression': '`gzip`, `zstd` or `none`, with its level.',
+    'sources[].schedule': 'When it is backed up.',
+    'sources[].retention.keepLast': 'How many of its backups are kept by each rule: of the last ones,',
+    'sources[].retention.keepHourly': 'of each hour,',
+    'sources[].retention.keepDaily': 'of each day,',
+    'sources[].retention.keepWeekly': 'of each week,',
+    'sources[].retention.keepMonthly': 'of each month,',
+    'sources[].retention.keepYearly': 'of each year; -1 is all of them.',
+    'sources[].retention.minBackups': 'How many are kept whatever the rules say.',
+    'sources[].retention.protectDays': 'For how many days safety backups are kept.',
+    'sources[].rpoTargetMs': 'How old its last backup may be.',
+    'sources[].rtoTargetMs': 'How long a restore of it may take.',
+    'sources[].drill': 'Whether it is among what is drilled.',
+    'sources[].job[]':
+      'With a schedule of its own: the labels of the backup container by which Ofelia keeps it. Otherwise null.',
     'sources[].variable': 'The variable that defines it.',
     'storage.kind': '`s3` or `directory`.',
     'storage.path': 'The directory.',
@@ -82,6 +96,11 @@ export const JSON_FIELDS = {
     '[].encrypted': 'Whether it is encrypted.',
     '[].held': 'Whether retention leaves it alone (`hold`).',
     '[].stores[]': 'The stores that have it: `primary`, and copies by their names.',
+    '[].leftOut.tables[]':
+      'Tables, and sequences, that it was to be without; `leftOut` is null where nothing was left out, or its manifest was not read.',
+    '[].leftOut.data[]': 'Tables whose rows alone were left out.',
+    '[].leftOut.schemas[]': 'Schemas that were left out.',
+    '[].leftOut.patterns[]': 'Of a folder: the patterns of what was left out.',
   } satisfies Fields<ReturnType<typeof listed>[]>,
   'list --pitr --json': {
     'servers[].server': 'A server whose log or bases are stored.',
@@ -280,6 +299,8 @@ export const JSON_FIELDS = {
       'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
     'missing[]':
       'With `--without-broken`: what was left out, or holds for rows from now on alone, and why. Otherwise empty.',
+    'copy[]':
+      'With `--table`: for each table, the statements that copy the rows that the live table lacks. Otherwise absent.',
     'moment.asked': 'Of a restore to a moment, what was asked for. Otherwise `moment` is absent.',
     'moment.server': 'The server whose log was replayed; `key` is that of the base.',
     'moment.lsn': 'Where in the log it ended.',

@@ -11,7 +11,9 @@ import { verb } from './lib/verb/verb.ts';
 const help = `
 restore KEY|latest  [--source NAME] [--at TIME] [--to DATABASE] [--from COPY] [--as-of TIME] [--other-server] [--compare] [--own-search-path]
                     [--without-broken] [--json]
+restore KEY|latest  --table NAME|--path PATH …  [--source NAME] [--at TIME] [--to DATABASE] [--from COPY] [--as-of TIME] [--json]
 restore --at TIME|--mark NAME|--xid N|--lsn POSITION  [--source NAME] [--to DATABASE] …
+restore KEY|latest  --target URL --confirm DATABASE  [--same-server] [--table NAME …] [--compare] [--json]
 restore --undo      [--source NAME] [--json]
 
 Restores a backup into a staging database beside the live one, compares it with the manifest, and only then swaps
@@ -21,6 +23,13 @@ the live database as it was. Folders go the same way. See list for the keys.
 Without a key, a moment is restored from the server's log (PITR): a base and the log since then are replayed on a throwaway server
 that nobody else reaches, and one database is dumped from there into the staging database; the others are not touched.
 
+With --table or --path only a part is picked out, beside the live database and never into it: each table with its types, sequences,
+indexes, and the keys that can hold without the others. Every row is compared with the dump, and what copies the rows that the live
+table lacks is printed, to be looked at and run. cleanup removes what was picked out after RESTORE_PROTECT_DAYS, or cleanup --picked at once.
+
+  --table NAME    this table, with its schema or without where that is clear; of a schema's name, all its tables; several with
+                  commas, or by writing the option again
+  --path PATH     of a folder, this file or folder in it; several by writing the option again
   --source NAME   the source to restore into, and whose latest backup is meant
   --at TIME       without a key, that very moment: every commit up to it, and none after (ISO 8601, UTC unless it says otherwise;
                   fractions of a second count). With latest: the newest backup at or before it
@@ -28,6 +37,10 @@ that nobody else reaches, and one database is dumped from there into the staging
   --xid N         with this transaction as the last one that is in
   --lsn POSITION  with everything that ends at or before this position of the log
   --to DATABASE   restore beside the live database under this name, and swap nothing; of a folder: a name or a path
+  --target URL    restore into this database of another server, which must not be there yet, or be empty: postgres://user@host/name.
+                  Its password is RESTORE_TARGET_PASSWORD. What is backed up here is refused, and a server of an older version
+  --confirm NAME  the name of that database, once more
+  --same-server   the server of --target may be that of a source
   --from NAME     read from this copy (COPY_<NAME>) alone, or from primary alone; by default each object comes from the
                   first store that has it whole
   --as-of TIME    read a bucket that keeps versions as it was at this time: before somebody deleted or overwrote
@@ -39,7 +52,7 @@ that nobody else reaches, and one database is dumped from there into the staging
                   that its own rows or names do not let be made; never without rows. Says what is missing, before the
                   swap and after it; a constraint stays for rows from now on (NOT VALID) where that can be
   --undo          swap the database that the last restore replaced back in
-  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs, missing, moment}
+  --json          one JSON document: {key, database, previousDatabase, safetyBackup, tables, rows, durationMs, missing, copy, moment}
 
 Exit codes: 0 done, 1 failed (the live database is as it was, or the restored one is in place and says that its owner, grants,
 settings or roles could not be given: "ungiven"), 2 wrong usage or configuration, 4 another restore runs.`;
@@ -53,6 +66,11 @@ await verb({
     xid: { type: 'string' },
     lsn: { type: 'string' },
     to: { type: 'string' },
+    table: { type: 'string', multiple: true },
+    path: { type: 'string', multiple: true },
+    target: { type: 'string' },
+    confirm: { type: 'string' },
+    'same-server': { type: 'boolean' },
     from: { type: 'string' },
     'as-of': { type: 'string' },
     compare: { type: 'boolean' },

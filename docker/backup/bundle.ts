@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
-/** A program of its own that has a package in it: it is bundled as a verb is. */
-const WITNESS = 'proof/witness.mjs';
+/** Programs of their own with packages, or files of other rooms, in them: they are bundled as verbs are. */
+const BUNDLED = ['proof/witness.mjs', 'engines/postgres/pick/pick-filter.mjs', 'engines/mariadb/pick/pick-rows.mjs'];
 
 /**
  * Makes of every verb one file in the directory that node runs by itself: it starts in a quarter of the time that it
@@ -17,7 +17,7 @@ export async function bundleVerbs(directory: string, plugins: Plugin[] = []): Pr
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join(PROJECT, 'scripts', name));
   await build({
-    entryPoints: [...verbs, join(PROJECT, 'scripts/lib', WITNESS)],
+    entryPoints: [...verbs, ...BUNDLED.map((name) => join(PROJECT, 'scripts/lib', name))],
     outdir: directory,
     absWorkingDir: PROJECT,
     // all in one folder, so that a module finds what lies beside it whatever chunk it has become a part of
@@ -47,7 +47,9 @@ export async function bundleVerbs(directory: string, plugins: Plugin[] = []): Pr
 function programsBeside(): string[] {
   const paths = readdirSync(join(PROJECT, 'scripts/lib'), { recursive: true, encoding: 'utf8' })
     .filter(
-      (name) => !name.startsWith(`${dirname(WITNESS)}/`) && ['.mjs', '.pl', '.sh', '.sql'].includes(extname(name)),
+      (name) =>
+        !BUNDLED.some((own) => name.startsWith(`${dirname(own)}/`)) &&
+        ['.mjs', '.pl', '.sh', '.sql'].includes(extname(name)),
     )
     .map((name) => join(PROJECT, 'scripts/lib', name));
   const names = paths.map((path) => basename(path));

@@ -22,6 +22,7 @@ const CODES = {
   STORAGE_DENIED: EXIT.failed,
   KEY_EXISTS: EXIT.failed,
   NO_SUCH_BACKUP: EXIT.failed,
+  NO_SUCH_TABLE: EXIT.failed,
   BACKUP_DAMAGED: EXIT.failed,
   RESTORE_REFUSED: EXIT.failed,
   RESTORE_FAILED: EXIT.failed,

@@ -83,9 +83,10 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
       compression: source.compression.method,
       encryption: repository.encryption.recipients.length > 0 ? 'age' : null,
       ...(chosen.length > 0 ? { chosen } : {}),
-      objects: [...objects, ...beside].map((object) => {
+      objects: [...objects, ...beside].map((object, i) => {
         const { key: _, ...stored } = object;
-        return { name: backup.nameOf(object), ...stored };
+        const tables = session.streams[i]?.tables;
+        return { name: backup.nameOf(object), ...stored, ...(tables ? { tables: [...tables] } : {}) };
       }),
       rawBytes,
       ...(await sealedContents(contents, repository, signal)),

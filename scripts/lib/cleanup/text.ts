@@ -80,3 +80,10 @@ export function printCopy({ name, plan, failures, skipped }: CopyCleanup, dryRun
   print(skipped === undefined ? `${name}:` : `${name}: not cleaned up: ${skipped}`);
   if (skipped === undefined) printPlan(plan.keep, plan.remove, failures, [], dryRun);
 }
+
+/** Prints what was picked out and is gone. */
+export function printPicked(databases: readonly { name: string; since: string }[], dryRun: boolean) {
+  for (const { name, since } of databases)
+    print(`${dryRun ? 'would remove' : 'removed'}  ${name}  (picked out ${since})`);
+  if (databases.length === 0) print('nothing that was picked out is there');
+}

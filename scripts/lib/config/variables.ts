@@ -89,6 +89,7 @@ export const VARIABLES = {
   DRILL_CHECKS: required(value.text, 'drill-checks'),
   DRILL_DIR: optional(value.text),
   DRILL_MAX_AGE: required(value.durationMs, '8d'),
+  RESTORE_TARGET_PASSWORD: secret(),
   RESTORE_PROTECT_DAYS: required(value.integer(0, 36_500), '7'),
   HEARTBEAT_URL: secretOf(parseHeartbeatUrl),
   NOTIFY_URL: secretOf(parseNotifyUrls),

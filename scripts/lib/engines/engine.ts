@@ -11,6 +11,8 @@ import type { Looking } from './looking.ts';
 export interface DumpStream {
   /** Which of a folder's objects it becomes: `0001-data`. Undefined for a dump of a single object. */
   readonly part?: string;
+  /** The tables that it has rows of, as the contents name them, where it has nothing else. */
+  readonly tables?: readonly string[] | undefined;
   /** An upper estimate of its size as it will be stored. */
   readonly expectedBytes: number;
   /** Writes it to its standard output. */
@@ -60,6 +62,8 @@ export interface Load {
   readonly into: Stage | ((text: string) => Promise<void>);
   /** Instead of the common meter: a program that reports what that does, and changes what its reader would not take. */
   readonly meter?: MeterProgram | undefined;
+  /** In front of what sees the dump pass: hands on what is wanted of it. */
+  readonly before?: readonly Stage[] | undefined;
   /** Between what has seen the dump pass and `into`. */
   readonly through?: readonly Stage[] | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
@@ -79,6 +83,10 @@ export interface LoadStep {
 /** How what was restored is read again, to be held against what was dumped. */
 export interface ProofSide {
   readonly dialect: Dialect;
+  /** Of a restore that picks something out, the tables that are wanted: of the others nothing but their definitions is compared. */
+  readonly picks?: (table: string) => boolean;
+  /** What passes into the staging place is text, whatever the format of the backup. */
+  readonly passesText?: boolean;
   /** Names that stand in a dump of what was restored where others stood in the backup. */
   readonly renamed?: Readonly<Record<string, string>>;
   /** See ReadingOptions.openEnd. */
@@ -118,6 +126,8 @@ export interface RestoreSession {
   plan(format: DumpFormat, parts: readonly string[]): Promise<readonly LoadStep[]>;
   /** Undefined where the contents prove everything, as the digest of a tree does. */
   readonly proof?: ProofSide;
+  /** Of a restore that picks something out: see RestoreOptions.pick. */
+  readonly picked?: Picked;
   /** Sentences about what was left out, as RestoreOptions.withoutBroken asks for; known once the place is ready for use. */
   missing?(): readonly string[];
   /** Counts what has been restored. */
@@ -138,6 +148,14 @@ export interface RestoreSession {
   close(): Promise<void>;
 }
 
+/** What is picked out of a backup. */
+export interface Picked {
+  /** Whether this table, as the manifest names it, is among it: partitions go with their table. Known once it is loaded. */
+  holds(table: string): boolean;
+  /** For each table, what copies its rows from there into the live database; to be asked for after the commit. */
+  copying(database: string): Promise<readonly string[]>;
+}
+
 /** What came of an undo. */
 export interface UndoResult {
   readonly database: string;
@@ -150,8 +168,8 @@ export interface UndoResult {
 /** Something that a restore or an undo keeps, and that `cleanup` removes in time. */
 export interface KeptDatabase {
   readonly name: string;
-  /** `previous`: replaced by a restore; `undone`: replaced by an undo. */
-  readonly role: 'previous' | 'undone';
+  /** `previous`: replaced by a restore; `undone`: replaced by an undo; `picked`: picked out of a backup, to be copied from. */
+  readonly role: 'previous' | 'undone' | 'picked';
   readonly since: Date;
   readonly sizeBytes: number;
 }
@@ -199,6 +217,11 @@ export interface RestoreOptions {
   readonly to?: string;
   readonly manifest?: Manifest;
   /**
+   * The tables that are wanted, as a manifest names them; of a folder, the paths. What else the backup holds is not restored, and
+   * nothing is put in the place of anything: it goes beside, under a name of its own or that of `to`.
+   */
+  readonly pick?: readonly string[];
+  /**
    * Whether a backup of the source came from this server, as it tells itself from every other. A live database with data in it is
    * not replaced on a server that none came from. Without it nobody asks.
    */
@@ -215,6 +238,13 @@ export interface RestoreOptions {
    */
   readonly withoutBroken?: boolean;
   readonly signal: AbortSignal;
+}
+
+/** Which server it is. */
+export interface ServerIdentity {
+  /** What tells it from every other; undefined where it cannot be asked. */
+  readonly id: string | undefined;
+  readonly version: string;
 }
 
 /** What a rehearsal begins with. */
@@ -252,13 +282,15 @@ export interface Engine {
   kept(source: Source, signal: AbortSignal): Promise<KeptDatabase[]>;
   /** The runs that hold the source's locks now. */
   underWay(source: Source, signal: AbortSignal): Promise<RunUnderWay[]>;
-  /** Removes of it what is older than `before`, and returns that. */
-  dropKept(source: Source, before: Date, signal: AbortSignal): Promise<KeptDatabase[]>;
+  /** Removes of it what is older than `before`, in one role or in all of them, and returns that. */
+  dropKept(source: Source, before: Date, signal: AbortSignal, role?: KeptDatabase['role']): Promise<KeptDatabase[]>;
   /**
    * Starts a throwaway server of the version that was dumped, in a folder of its own under `directory`.
    * @throws OperatorError TOOL_MISSING without such a server, NO_SPACE when the disk is too small for the restore
    */
   rehearse(source: Source, options: RehearsalOptions): Promise<Rehearsal>;
+  /** Which server the source lies on; undefined where there is none. @throws OperatorError SOURCE_CONNECT */
+  identify?(source: Source, signal: AbortSignal): Promise<ServerIdentity>;
   /** Undefined where there is no server to ask. */
   readonly looking?: Looking;
   /** What the live source holds now, as a manifest would have it, counted exactly; undefined where that is not built. */

@@ -25,7 +25,8 @@ export async function removeOld(before: Date, { list, underLock, remove }: Kept)
         log.warn(`${kept.name} could not be removed: ${messageOf(error)}`);
         continue;
       }
-      log.info(`removed ${kept.name}: it can no longer be undone (RESTORE_PROTECT_DAYS)`);
+      const why = kept.role === 'picked' ? 'its time to be copied from is over' : 'it can no longer be undone';
+      log.info(`removed ${kept.name}: ${why} (RESTORE_PROTECT_DAYS)`);
       removed.push(kept);
     }
     return removed;

@@ -122,6 +122,8 @@ const objectSchema = z.object({
   name: z.string(),
   sizeBytes: count,
   sha256,
+  /** Of a folder: the tables that it has rows of, where it has nothing else. */
+  tables: z.optional(z.array(z.string())),
 });
 
 const manifestSchema = z.object({

@@ -65,7 +65,7 @@ export async function load(order: LoadOrder): Promise<void> {
 async function loadObject(
   { repository, backup, manifest, witness, signal: outer, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { into, meter, through = [], verifyEnd, doom }: Load,
+  { into, meter, before = [], through = [], verifyEnd, doom }: Load,
 ): Promise<void> {
   const signal = doom ? AbortSignal.any([outer, doom]) : outer;
   const isProgram = typeof into !== 'function';
@@ -73,6 +73,7 @@ async function loadObject(
     [
       ...repository.openingStages(backup),
       meterStage(METER, { program: meter }),
+      ...before,
       ...(witness ? [witness()] : []),
       ...through,
       ...(isProgram ? [into] : []),

@@ -56,7 +56,12 @@ export async function beginProof(order: ProofOrder): Promise<Proof | undefined> 
   const through = await side.through(order.backup.format);
   const expected = new DigestBuilder();
   return {
-    witness: () => witnessStage(expected, { dialect: side.dialect }, { handsOn: true, through }),
+    witness: () =>
+      witnessStage(
+        expected,
+        { dialect: side.dialect },
+        { handsOn: true, through: side.passesText ? undefined : through },
+      ),
     prove: async () => {
       const started = Date.now();
       const reading: ReadingOptions = {

@@ -1,19 +1,20 @@
 import { dump } from '../backup/dump.ts';
 import type { Config } from '../config/config.ts';
 import { startLimit, withTimeout } from '../deadline.ts';
-import type { RestoreSession } from '../engines/engine.ts';
+import type { Picked, RestoreSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
 import { compareContents, describeContents } from '../repository/contents.ts';
 import type { Contents } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { Source } from '../source.ts';
+import { placeOf, type Source } from '../source.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { isKnownServer } from './known-server.ts';
 import { load } from './load.ts';
 import { describeMissing } from './missing.ts';
+import { pickedContents } from './pick.ts';
 import { beginProof, type Proof } from './proof.ts';
 import type { Found, RestoreRequest } from './request.ts';
 
@@ -35,6 +36,8 @@ export interface RestoreResult {
   readonly ungiven: readonly string[];
   /** What was left out because the backup's own rows or names do not let it be made, as was asked for. */
   readonly missing: readonly string[];
+  /** Of what was picked out: for each table, what copies its rows into the live database. */
+  readonly copy?: readonly string[];
   /** Of a restore to a moment. */
   readonly moment?: RestoredMoment;
 }
@@ -86,7 +89,10 @@ export interface Material extends Found {
 }
 
 /** How it is to be put in place. */
-export type Placing = Pick<RestoreRequest, 'to' | 'otherServer' | 'ownSearchPath' | 'withoutBroken' | 'compare'>;
+export type Placing = Pick<RestoreRequest, 'to' | 'otherServer' | 'ownSearchPath' | 'withoutBroken' | 'compare'> & {
+  /** See RestoreOptions.pick. */
+  readonly pick?: readonly string[];
+};
 
 /**
  * Fills a staging place, proves it good, and puts it in the place of the live one. Whatever fails before that leaves the live
@@ -96,13 +102,14 @@ export async function putInPlace(
   config: Config,
   repository: Repository,
   material: Material,
-  { to, otherServer, ownSearchPath, withoutBroken, compare = false }: Placing,
+  { to, otherServer, ownSearchPath, withoutBroken, compare = false, pick }: Placing,
   { started, signal, outer, stop }: Times,
 ): Promise<RestoreResult> {
   const { backup, manifest, source, globals } = material;
   const engine = await engineOf(source.engine);
   const session = await engine.beginRestore(source, {
     ...(to === undefined ? {} : { to }),
+    ...(pick === undefined ? {} : { pick }),
     ...(manifest === undefined ? {} : { manifest }),
     ...(globals === undefined ? {} : { globals }),
     ...(ownSearchPath === undefined ? {} : { ownSearchPath }),
@@ -111,7 +118,11 @@ export async function putInPlace(
     signal,
   });
   try {
-    const { contents, ungiven, missing } = await fill(material, { session, compare }, signal);
+    const { contents, ungiven, missing } = await fill(
+      material,
+      { session, compare: compare || pick !== undefined },
+      signal,
+    );
 
     // from here on the live database changes
     const committed = await session.commit();
@@ -124,6 +135,11 @@ export async function putInPlace(
     const notGiven = [...ungiven, ...(committed.ungiven ?? [])];
     for (const sentence of notGiven) log.error(`${database} is ${sentence}`);
     if (missing.length > 0) log.warn(`${database} is in place without all of the backup: ${describeMissing(missing)}`);
+
+    const isElsewhere = database === placeOf(source);
+    const copy = session.picked && (isElsewhere ? [] : await copying(session.picked, database, outer));
+    if (copy && to === undefined)
+      log.info(`${database} is kept for RESTORE_PROTECT_DAYS; ${command('cleanupPicked')} removes it at once`);
 
     const safetyBackup = await keepSafe(config, repository, source, previousDatabase, outer);
     return {
@@ -138,6 +154,7 @@ export async function putInPlace(
       durationMs,
       ungiven: notGiven,
       missing,
+      ...(copy ? { copy } : {}),
     };
   } catch (error) {
     if (session.isForeign) log.warn(`${session.staging} may hold a part of the backup; empty it before the next try`);
@@ -157,20 +174,45 @@ async function fill(
   // what is not ours cannot be thrown away should the dump prove bad: read all of it first
   if (session.isForeign) for await (const _ of reader.readAll(backup, manifest, signal));
   // owner, settings and grants of the database are those of the live one, and no business of the dump's
-  const order = { repository: reader, backup, manifest, session, globals: undefined, signal };
+  const { picked } = session;
+  const order = {
+    ...{ repository: reader, backup, session, globals: undefined, signal },
+    // which tables are among what is picked is known once it is loaded, and asked for then
+    get manifest() {
+      return manifest && picked ? pickedContents(manifest, picked.holds) : manifest;
+    },
+  };
   const proof = compare ? await beginProof(order) : undefined;
   await load({ repository: reader, backup, manifest, session, witness: proof?.witness, signal });
-  const [contents, ungiven] = await Promise.all([session.contents(), session.prepare()]);
+  const [found, ungiven] = await Promise.all([session.contents(), session.prepare()]);
   const missing = session.missing?.() ?? [];
   for (const sentence of missing) log.warn(sentence);
-  if (manifest) assertSame(compareContents({ ...manifest, ...(await told?.()) }, contents));
-  if (proof) await assertEqual(proof);
+  const expected = manifest && { ...manifest, ...(await told?.()) };
+  const isOfTables = picked && backup.format !== 'tar';
+  const contents = isOfTables ? pickedContents(found, picked.holds) : found;
+  if (expected && !picked) assertSame(compareContents(expected, contents));
+  if (expected && isOfTables) assertSame(compareContents(pickedContents(expected, picked.holds), contents));
+  if (proof) await assertEqual(proof, picked);
   return { contents, ungiven, missing };
 }
 
-async function assertEqual(proof: Proof): Promise<void> {
+/** What copies what was picked out. It is there, whether this can be said or not. */
+async function copying(picked: Picked, database: string, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    return await picked.copying(database);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn(`what copies the rows into the live database cannot be told: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+async function assertEqual(proof: Proof, picked: Picked | undefined): Promise<void> {
   const { checks, notCompared } = await proof.prove();
-  for (const { what, why } of notCompared) log.info(`not compared: ${what}: ${why}`);
+  // of what else the definitions made, nothing is promised
+  const isMeant = (what: string) => !picked || picked.holds(what.replace(/^TABLE /, ''));
+  for (const { what, why } of notCompared.filter((each) => isMeant(each.what)))
+    log.info(`not compared: ${what}: ${why}`);
   assertSame(checks.filter(({ ok }) => !ok).map(({ name, detail }) => `${name}: ${detail}`));
   log.info(checks.map(({ name, detail }) => `${name} ${detail}`).join('; '));
 }

@@ -9,6 +9,8 @@ import { type Source, sourceNamed } from '../source.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { timeOf } from '../terminal/read-time.ts';
+import { namesIn } from './pick.ts';
+import { targetOf as serverOf, type TargetWords } from './target.ts';
 
 /** What the operator asked for. */
 export interface RestoreRequest {
@@ -26,10 +28,16 @@ export interface RestoreRequest {
   readonly ownSearchPath?: boolean;
   /** Go on without what the dump's own rows or names do not let be made. */
   readonly withoutBroken?: boolean;
+  /** These tables or schemas alone, beside the live database. */
+  readonly tables?: readonly string[];
+  /** These paths of a folder alone, beside it. */
+  readonly paths?: readonly string[];
+  /** Into another server. */
+  readonly target?: TargetWords;
 }
 
 /** A moment that the operator asked for, which no backup has to be of. */
-export type MomentRequest = Omit<RestoreRequest, 'wanted' | 'at'> & { readonly target: MomentTarget };
+export type MomentRequest = Omit<RestoreRequest, 'wanted' | 'at' | 'target'> & { readonly target: MomentTarget };
 
 /** The options of the verb, as they were typed. */
 export interface RestoreWords extends MomentWords {
@@ -40,6 +48,11 @@ export interface RestoreWords extends MomentWords {
   readonly 'other-server'?: boolean | undefined;
   readonly 'own-search-path'?: boolean | undefined;
   readonly 'without-broken'?: boolean | undefined;
+  readonly table?: readonly string[] | undefined;
+  readonly path?: readonly string[] | undefined;
+  readonly target?: string | undefined;
+  readonly confirm?: string | undefined;
+  readonly 'same-server'?: boolean | undefined;
 }
 
 /**
@@ -57,10 +70,15 @@ export function readRequest(
   const { 'other-server': otherServer, 'own-search-path': ownSearchPath, 'without-broken': withoutBroken } = options;
   const [wanted, ...others] = words;
   if (others.length > 0) throw usage(`one backup at a time: ${words.join(' ')}`);
+  const { table, path: paths } = options;
+  const { target: targetUrl, confirm, 'same-server': sameServer } = options;
+  const isPart = table !== undefined || paths !== undefined;
   if (undo) {
     const isOther = [wanted, to, at, mark, xid, lsn].some((word) => word !== undefined);
-    if (isOther || compare || withoutBroken)
-      throw usage('--undo takes no backup, no moment, and neither --to, --compare nor --without-broken');
+    if (isOther || compare || withoutBroken || isPart || targetUrl !== undefined)
+      throw usage(
+        '--undo takes no backup, no moment, and none of --to, --target, --table, --path, --compare and --without-broken',
+      );
     return { verb: 'undo', source };
   }
   if (to === '') throw usage('--to wants a database name');
@@ -71,7 +89,21 @@ export function readRequest(
   if (!isMoment && [mark, xid, lsn].some((word) => word !== undefined))
     throw usage('--mark, --xid and --lsn mean a moment of the log, and go with no backup');
   if (!isMoment && at !== undefined && wanted !== 'latest') throw usage('--at goes with latest, or with no backup');
+  if (table !== undefined && paths !== undefined)
+    throw usage('--table is of a database, --path of a folder: only one of them');
+  if (isPart && isMoment)
+    throw usage('--table and --path go with a backup; latest with --at takes the newest at or before a time');
+  if (targetUrl === undefined && (confirm !== undefined || sameServer))
+    throw usage('--confirm and --same-server go with --target');
+  if (targetUrl !== undefined && to !== undefined)
+    throw usage('the database of --target stands in its URL: leave out --to');
+  if (targetUrl !== undefined && isMoment) throw usage('--target goes with a backup, not with a moment');
+  const tables = table?.flatMap(namesIn);
+  if (tables?.length === 0) throw usage('--table wants the name of a table, or of a schema');
+  for (const path of paths ?? []) assertInside(path);
   const how = {
+    ...(tables === undefined ? {} : { tables }),
+    ...(paths === undefined ? {} : { paths: paths.map((path) => path.replace(/^(\.\/)+/, '').replace(/\/+$/, '')) }),
     ...(source === undefined ? {} : { source }),
     ...(to === undefined ? {} : { to }),
     ...(otherServer === undefined ? {} : { otherServer }),
@@ -80,7 +112,21 @@ export function readRequest(
     ...(withoutBroken === undefined ? {} : { withoutBroken }),
   };
   if (target !== undefined) return { verb: 'moment', target, ...how };
-  return { verb: 'restore', wanted: wanted ?? '', ...(at === undefined ? {} : { at: timeOf(at) }), ...how };
+  const elsewhere =
+    targetUrl === undefined ? {} : { target: { url: targetUrl, confirm, sameServer: sameServer === true } };
+  return {
+    verb: 'restore',
+    wanted: wanted ?? '',
+    ...(at === undefined ? {} : { at: timeOf(at) }),
+    ...how,
+    ...elsewhere,
+  };
+}
+
+/** @throws OperatorError USAGE for a path that does not lie in a folder */
+function assertInside(path: string): void {
+  if (path !== '' && !path.startsWith('/') && !path.split('/').includes('..')) return;
+  throw usage(`--path ${JSON.stringify(path)} is no path in a folder, such as 2026/invoice.pdf`);
 }
 
 function usage(message: string): OperatorError {
@@ -116,9 +162,12 @@ export async function findRequested(
     ...(latestOf === undefined ? {} : { source: latestOf }),
     ...(request.at === undefined ? {} : { at: request.at }),
   });
-  const source = selectTarget(config, request.source, backup);
   repository.assertReadable(backup);
-  if (source.name !== backup.source) log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
+  const source = request.target
+    ? await serverOf(config, request.target, await repository.manifestOf(backup, signal), signal)
+    : selectTarget(config, request.source, backup);
+  if (!request.target && source.name !== backup.source)
+    log.warn(`a backup of ${backup.source} is restored into source ${source.name}`);
   const manifest = await repository.manifestOf(backup, signal);
   assertOfOneKind(backup, manifest, source);
   return { backup, manifest, source, backups };

@@ -45,6 +45,8 @@ export function printResult(result: RestoreResult) {
     );
   }
   for (const sentence of result.missing) print(`without    ${sentence}`);
+  if (result.copy && result.copy.length > 0)
+    print(`\nThis copies what the live database lacks:\n\n${result.copy.join('\n\n')}`);
   if (result.previousDatabase === null) return;
   print(`replaced   kept as ${result.previousDatabase}`);
   print(`           safety backup ${result.safetyBackup ?? 'FAILED, see above'}`);

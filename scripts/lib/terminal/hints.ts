@@ -6,6 +6,10 @@ const COMMANDS = {
   base: { make: 'make base', compose: 'docker compose exec backup base' },
   backup: { make: 'make backup', compose: 'docker compose exec backup backup' },
   cleanup: { make: 'make cleanup', compose: 'docker compose exec backup cleanup' },
+  cleanupPicked: {
+    make: 'make cleanup-picked',
+    compose: 'docker compose exec backup cleanup --picked',
+  },
   copy: { make: 'make copy', compose: 'docker compose exec backup copy' },
   verify: { make: 'make verify', compose: 'docker compose exec backup verify' },
   drill: { make: 'make drill', compose: 'docker compose exec backup drill' },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /** What a restore leaves beside the live database, and for how long: see docs/adr/0004-restore-by-rename.md. */
-export const ROLES = ['restoring', 'previous', 'undone'] as const;
+export const ROLES = ['restoring', 'previous', 'undone', 'picked'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** PostgreSQL cuts names at 63 bytes; what is added takes up to 26 of them. */

@@ -24,7 +24,7 @@ interface KeptBeside<C> {
 export function keptBeside<C extends { close(): Promise<void> }>(server: KeptBeside<C>) {
   const read = async (connection: C, source: DatabaseSource, isOursAlone: boolean): Promise<KeptDatabase[]> => {
     const kept: KeptDatabase[] = [];
-    for (const role of ['previous', 'undone'] as const) {
+    for (const role of ['previous', 'undone', 'picked'] as const) {
       for (const { name, since, sizeBytes, isOurs } of await server.list(connection, source, role))
         if (isOurs || !isOursAlone) kept.push({ name, role, since, sizeBytes });
     }
@@ -35,13 +35,19 @@ export function keptBeside<C extends { close(): Promise<void> }>(server: KeptBes
       const connection = await server.connect(source, signal);
       return read(connection, source, false).finally(() => connection.close());
     },
-    dropKept: async (source: DatabaseSource, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> => {
+    dropKept: async (
+      source: DatabaseSource,
+      before: Date,
+      signal: AbortSignal,
+      role?: KeptDatabase['role'],
+    ): Promise<KeptDatabase[]> => {
       const connection = await server.connect(source, signal);
       try {
         await server.mend?.(connection);
+        const isMeant = (kept: KeptDatabase) => role === undefined || kept.role === role;
         return await removeOld(before, {
           // what does not say that a restore kept it has nothing but a name in common with it
-          list: () => read(connection, source, true),
+          list: async () => (await read(connection, source, true)).filter(isMeant),
           underLock: async (work) => {
             await server.lock(connection, source);
             return work();

@@ -14,16 +14,21 @@ export async function keptFolders(source: FilesSource, signal: AbortSignal): Pro
   // what a swap that broke off still needs is not something kept
   if (isHalfSwapped(place)) return [];
   for (const { path, role, at } of listBeside(place)) {
-    if (role !== 'previous' && role !== 'undone') continue;
+    if (role !== 'previous' && role !== 'undone' && role !== 'picked') continue;
     kept.push({ name: path, role, since: at, sizeBytes: await usedBytes({ live: path }, signal) });
   }
   return kept;
 }
 
 /** See Engine.dropKept. */
-export async function dropKept(source: FilesSource, before: Date, signal: AbortSignal): Promise<KeptDatabase[]> {
+export async function dropKept(
+  source: FilesSource,
+  before: Date,
+  signal: AbortSignal,
+  role?: KeptDatabase['role'],
+): Promise<KeptDatabase[]> {
   return removeOld(before, {
-    list: () => keptFolders(source, signal),
+    list: async () => (await keptFolders(source, signal)).filter((kept) => role === undefined || kept.role === role),
     underLock: (work) => underSwapLock(lookAt(source.path), signal, work),
     remove: removeTree,
   });

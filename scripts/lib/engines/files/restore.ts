@@ -30,26 +30,34 @@ import { warnOfWhatTarSaid } from './tar/said.ts';
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: FilesSource, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, signal } = options;
+  const { to, manifest, pick, signal } = options;
   await tarVersion(signal);
-  const place = lookAt(to === undefined ? source.path : pathOf(source, to));
+  const home = lookAt(source.path);
+  const isPickedBeside = pick !== undefined && to === undefined;
+  const place = to !== undefined ? lookAt(pathOf(source, to)) : isPickedBeside ? pickedPlace(home) : home;
   if (to !== undefined) assertBeside(source, place);
   if (to !== undefined && place.kind !== 'missing') {
     assertEmpty(place);
     const lock = await takeFlock(place.live);
     if (!lock) throw locked(place);
-    return session({ place, staging: place.live, swaps: false, isForeign: true, manifest, lock, signal });
+    return session({ place, staging: place.live, swaps: false, isForeign: true, pick, manifest, lock, signal });
   }
   assertReplaceable(place);
-  const { staging, lock } = await underSwapLock(place, signal, async () => {
-    if (to === undefined && isHalfSwapped(place)) await withoutReaders(place, signal, () => completeSwap(place));
-    await dropLeftovers(place, to === undefined ? ['restoring'] : ['restoring', 'ready']);
-    return makeStaging(place);
+  // what is picked out is begun as any restore is, so that the next one removes what is left of it
+  const begun = isPickedBeside ? home : place;
+  const { staging, lock } = await underSwapLock(begun, signal, async () => {
+    if (to === undefined && isHalfSwapped(begun)) await withoutReaders(begun, signal, () => completeSwap(begun));
+    await dropLeftovers(begun, to === undefined ? ['restoring'] : ['restoring', 'ready']);
+    return makeStaging(begun);
   });
   // what was put right may be another kind of thing than what was found
-  const now = to === undefined ? lookAt(source.path) : place;
-  return session({ place: now, staging, swaps: to === undefined, isForeign: false, manifest, lock, signal });
+  const swaps = to === undefined && !isPickedBeside;
+  const now = swaps ? lookAt(source.path) : place;
+  return session({ place: now, staging, swaps, isForeign: false, pick, manifest, lock, signal });
 }
+
+/** Where what is picked out goes without `--to`. */
+const pickedPlace = (live: Place): Place => lookAt(besidePath(live, 'picked', freeTime(live, ['picked'])));
 
 /** `--to`: an absolute path, or a name beside the live folder. */
 function pathOf(source: FilesSource, to: string): string {
@@ -125,12 +133,14 @@ interface SessionParts {
   /** The live one is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
   readonly isForeign: boolean;
+  /** Paths in the folder, where not all of it is wanted. */
+  readonly pick: readonly string[] | undefined;
   readonly manifest: Manifest | undefined;
   readonly lock: HeldLock;
   readonly signal: AbortSignal;
 }
 
-function session({ place, staging, swaps, isForeign, manifest, lock, signal }: SessionParts): RestoreSession {
+function session({ place, staging, swaps, isForeign, pick, manifest, lock, signal }: SessionParts): RestoreSession {
   const report = mkdtempSync(join(tmpdir(), 'files-report-'));
   let found: Contents | undefined;
   const said: string[] = [];
@@ -140,9 +150,10 @@ function session({ place, staging, swaps, isForeign, manifest, lock, signal }: S
     isForeign,
     plan: async (format) => {
       assertArchive(format, place);
-      const into = extractStage(staging, { setsOwners: maySetOwners(), said: (line) => said.push(line) });
+      const into = extractStage(staging, { setsOwners: maySetOwners(), said: (line) => said.push(line), only: pick });
       return [{ jobs: 1, loads: [{ into, verifyEnd: assertComplete }] }];
     },
+    ...(pick && { picked: { holds: () => false, copying: async () => [] } }),
     contents: async () => {
       warnOfWhatTarSaid(said, staging);
       const restored = await readRestored(staging, manifest, report, signal);

@@ -1,6 +1,7 @@
 import { expandServer } from '../database/expand.ts';
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump/dump.ts';
+import { identify } from './identify.ts';
 import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
 import { dropKept, kept } from './restore/kept.ts';
@@ -21,6 +22,7 @@ export const mariadb: Engine = {
   underWay: runsUnderWay,
   dropKept,
   rehearse,
+  identify,
   looking,
   survey,
 };

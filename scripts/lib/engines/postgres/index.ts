@@ -2,6 +2,7 @@ import { expandServer } from '../database/expand.ts';
 import type { Engine } from '../engine.ts';
 import { another } from './dump/another.ts';
 import { beginDump } from './dump/dump.ts';
+import { identify } from './identify.ts';
 import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
 import { dropKept, kept } from './restore/kept.ts';
@@ -22,6 +23,7 @@ export const postgres: Engine = {
   underWay: runsUnderWay,
   dropKept,
   rehearse,
+  identify,
   looking,
   survey,
 };

@@ -17,7 +17,7 @@ import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
  * What a restore or an undo leaves around the live folder, and for how long; the last four only while it swaps. See
  * docs/adr/0013-files.md.
  */
-const ROLES = ['restoring', 'previous', 'undone', 'ready', 'returning', 'outgoing', 'incoming'] as const;
+const ROLES = ['restoring', 'previous', 'undone', 'picked', 'ready', 'returning', 'outgoing', 'incoming'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Where, in a folder whose own name cannot be exchanged, everything of ours lies. */

@@ -76,11 +76,16 @@ export function treeMeter(report: string): MeterProgram {
 
 /**
  * Extracts an archive from its standard input into an empty folder.
+ * @param options.only these paths in the folder and what is below them; all without
  * @param options.said takes what tar says: also at exit 0 it may not have set all that is in the archive
  */
 export function extractStage(
   folder: string,
-  { setsOwners, said }: { setsOwners: boolean; said: (line: string) => void },
+  {
+    setsOwners,
+    said,
+    only,
+  }: { setsOwners: boolean; said: (line: string) => void; only?: readonly string[] | undefined },
 ): Stage {
   return {
     onLine: (line) => {
@@ -104,8 +109,12 @@ export function extractStage(
       '--xattrs-include=*',
       '--acls',
       `--directory=${folder}`,
+      ...(only ? ['--no-wildcards', '--', ...only.map((path) => `./${path}`)] : []),
     ],
     env: ENGLISH,
+    hints: [
+      [/Not found in archive/, 'Name a path as it is in the folder, such as 2026/invoice.pdf. Nothing was touched.'],
+    ],
   };
 }
 

@@ -6,6 +6,7 @@ import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
 import { assertComplete, assertForeignComplete } from '../dump/completion.ts';
+import { dropOthers, pickedOf, pickStage, placeOf } from '../pick/pick.ts';
 import { listCode } from '../server/code-objects.ts';
 import { type Connection, connect, quoteIdentifier } from '../server/connection.ts';
 import { countCode, countContents, displayName, listTables } from '../server/contents.ts';
@@ -27,7 +28,8 @@ import { completeUnfinished } from './undo.ts';
 
 /** See Engine.beginRestore. */
 export async function beginRestore(given: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
-  const { manifest, globals, signal } = options;
+  const { manifest, globals, pick, signal } = options;
+  const swaps = options.to === undefined && pick === undefined;
   const connection = await connect(given, signal);
   let putBack = async () => {};
   try {
@@ -39,7 +41,7 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
     await completeUnfinished(connection, place, signal);
     await dropLeftovers(connection, place);
     const targetExists = (await listDatabases(connection)).includes(target);
-    await assertRestorable(connection, source, { target, targetExists, swaps: to === undefined, manifest });
+    await assertRestorable(connection, source, { target, targetExists, swaps, manifest });
     // those of a rehearsal are made when what they are granted is there
     const isGiven = globals !== undefined && options.rehearses !== true;
     const accounts = isGiven ? await makeMissingAccounts(connection, globals) : NONE;
@@ -62,6 +64,8 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
       signal,
       dumped,
       rehearses: options.rehearses === true,
+      pick,
+      isBeside: to !== undefined,
       broken: options.withoutBroken ? [] : undefined,
     };
     if (to !== undefined && targetExists) {
@@ -71,7 +75,6 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
     const staging = await freeBesideName(connection, target, 'restoring');
     const like = to === undefined ? target : source.database;
     await createStaging(connection, source, { staging, target, like }, manifest);
-    const swaps = to === undefined;
     return session({
       ...known,
       staging,
@@ -116,6 +119,10 @@ interface SessionParts {
   readonly hasManifest: boolean;
   /** The live database is to be replaced; else the restored one goes beside it. */
   readonly swaps: boolean;
+  /** It has a name that the operator gave it. */
+  readonly isBeside: boolean;
+  /** See RestoreOptions.pick. */
+  readonly pick: readonly string[] | undefined;
   /** Tables that the backup has without their rows. */
   readonly emptied: readonly string[];
   /** Of the database that was dumped. */
@@ -143,15 +150,16 @@ function session(parts: SessionParts): RestoreSession {
     dumped,
     rehearses,
     putBack,
-    comment,
     hasManifest,
     openEnd,
     broken,
     emptied,
+    pick,
   } = parts;
   const point = pointOfNoReturn();
   const later = laterFile();
   let making: Promise<void> | undefined;
+  let placed = target;
   const unheld: Unheld[] = [];
   const order: LoadPlan = { staging, dumped, later, rehearses, openEnd, isApart: broken !== undefined };
   const make = async (own: Connection) => {
@@ -173,6 +181,7 @@ function session(parts: SessionParts): RestoreSession {
         loads: [
           {
             into: await loadStage(source, connection, order),
+            before: pick && [pickStage(pick)],
             // the loading stage leaves out by itself what a server would not understand
             verifyEnd: hasManifest ? assertComplete : assertForeignComplete,
           },
@@ -180,6 +189,9 @@ function session(parts: SessionParts): RestoreSession {
       },
     ],
     proof: proofSide({ connection, source, staging, dumped, openEnd, folder: dirname(later.path), emptied }),
+    ...(pick && {
+      picked: pickedOf(pick, source.database, (ask) => onConnection(source, signal, ask)),
+    }),
     missing: () => [
       ...(broken ?? []).map(({ kind, name, why }) => `the ${kind} ${displayName(name)} is left out: ${why}`),
       ...unheld.map(describeUnheld),
@@ -198,6 +210,7 @@ function session(parts: SessionParts): RestoreSession {
       return onConnection(source, signal, (own) => rehearseAccounts(own, globals, { dumped, staging, definers }));
     },
     commit: async () => {
+      if (pick) await onConnection(source, signal, (own) => dropOthers(own, staging, pick));
       if (isForeign) {
         point.pass();
         return { database: target, previousDatabase: null };
@@ -207,15 +220,24 @@ function session(parts: SessionParts): RestoreSession {
           // looked for again: an application may have created it again in the meantime
           const isThere = swaps && (await listDatabases(connection)).includes(target);
           const name = isThere ? await freeBesideName(connection, target, 'previous') : null;
-          const order = { live: target, next: staging, old: name, comment, runsEvents: swaps, undoes: false };
+          const own = await placeOf(parts);
+          const order = {
+            live: own.name,
+            next: staging,
+            old: name,
+            comment: own.comment,
+            runsEvents: swaps,
+            undoes: false,
+          };
           await swapDatabases(connection, source, order, signal);
+          placed = own.name;
           return name;
         },
         // a swap that could be taken back left no journal, and the staging database may go
         (error) => error instanceof OperatorError && error.code === 'RESTORE_FAILED',
       );
       return {
-        database: target,
+        database: placed,
         previousDatabase: old,
         ungiven: await giveGrants(connection, accounts.grants, dumped),
       };

@@ -2,7 +2,7 @@ import type { Role } from '../../database/beside-names.ts';
 import { type Connection, quoteLiteral } from './connection.ts';
 
 // of the whole comment: on MariaDB what a restore makes beside a live database is made with it, and has no other
-const MARK = /^compose-db-backup: (?:restoring|previous|undone) of ("(?:[^"\\]|\\.)*") as ("(?:[^"\\]|\\.)*")$/;
+const MARK = /^compose-db-backup: (?:restoring|previous|undone|picked) of ("(?:[^"\\]|\\.)*") as ("(?:[^"\\]|\\.)*")$/;
 
 /** What a run has raised on the server stands in the comment of a database of its own: see raised.ts. */
 export const RAISED_NOTE = /^compose-db-backup: raised (\{.*\})$/;
@@ -25,11 +25,13 @@ export const keepsComments = ({ server }: Connection): boolean => server.number 
  * The end of CREATE DATABASE: it makes the database ours in the same statement, so that there is no moment in which it is
  * there and nobody's.
  */
-export function markClause(connection: Connection, { role, live, name }: Mark): string {
-  if (!keepsComments(connection)) return '';
-  const mark = `compose-db-backup: ${role} of ${JSON.stringify(live)} as ${JSON.stringify(name)}`;
-  return ` comment ${quoteLiteral(mark)}`;
+export function markClause(connection: Connection, mark: Mark): string {
+  return keepsComments(connection) ? ` comment ${quoteLiteral(markText(mark))}` : '';
 }
+
+/** What a database of ours has for its comment. */
+export const markText = ({ role, live, name }: Mark): string =>
+  `compose-db-backup: ${role} of ${JSON.stringify(live)} as ${JSON.stringify(name)}`;
 
 /**
  * Whether a comment says that a restore of `live` made the database of this name. A copy of it under another name, or a

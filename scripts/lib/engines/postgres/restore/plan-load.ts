@@ -6,6 +6,7 @@ import { assertSucceeded } from '../../../pipeline/result.ts';
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
+import type { Pick } from '../pick/pick.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { loadStage } from '../server/load-stage.ts';
@@ -34,6 +35,7 @@ export interface PlannedLoad {
   readonly isForeign: boolean;
   readonly manifest: Manifest | undefined;
   readonly ownSearchPath: boolean;
+  readonly pick: Pick | undefined;
   /** Where it is to go on without what the dump's own rows or names do not let be made: takes note of that. */
   readonly broken: BrokenObjects | undefined;
   readonly signal: AbortSignal;
@@ -41,7 +43,7 @@ export interface PlannedLoad {
 
 /** See RestoreSession.plan. */
 export async function planLoad(
-  { connection, source, staging, isForeign, manifest, ownSearchPath, broken, signal }: PlannedLoad,
+  { connection, source, staging, isForeign, manifest, ownSearchPath, pick, broken, signal }: PlannedLoad,
   format: DumpFormat,
   parts: readonly string[],
 ): Promise<readonly LoadStep[]> {
@@ -51,13 +53,16 @@ export async function planLoad(
   if (ownSearchPath) droppedLines.push(EMPTY_PATH);
   const mend = broken && (() => mendIn({ source, staging, loading, ownSearchPath, broken, signal }));
   // an archive is read by pg_restore itself, unless something of its text is to be another
-  const isText = format !== 'custom' || ownSearchPath || broken !== undefined;
+  const isText = format !== 'custom' || ownSearchPath || broken !== undefined || pick !== undefined;
   const guard = isText ? await restrictionFor(serverVersionNum, manifest !== undefined) : undefined;
   const meter = psqlMeter(droppedLines, guard);
   if (format === 'folder') {
     const textMeter = psqlMeter(droppedLines);
     const loosen = broken && (() => loosenIn({ source, staging, loading, ownSearchPath, broken, signal }));
-    return planFolder({ source, staging, loading, meter, textMeter, broken, loosen, mend, signal }, parts);
+    return planFolder(
+      { source, staging, loading, meter, textMeter, pick, manifest, broken, loosen, mend, signal },
+      parts,
+    );
   }
   const into = await loadStage(source, staging, isText ? 'sql' : format, {
     ...loading,
@@ -70,8 +75,11 @@ export async function planLoad(
   };
   const asText =
     format === 'custom' && isText ? [await textStage(serverVersionNum), meterStage('text', { program: meter })] : [];
-  const through = [...asText, ...(broken ? [loosenStage(serverVersionNum)] : [])];
-  const load: Load = { into, meter: format === 'sql' ? meter : undefined, through, verifyEnd, doom: broken?.doom };
+  const loosened = broken ? [loosenStage(serverVersionNum)] : [];
+  // what sees it pass is to see what is picked, and so the text
+  const [before, through] = pick ? [[...asText, pick.stage()], loosened] : [[], [...asText, ...loosened]];
+  const common = { into, meter: format === 'sql' ? meter : undefined, verifyEnd, doom: broken?.doom };
+  const load: Load = { ...common, before, through };
   return [{ jobs: 1, loads: [load], after: mend }];
 }
 

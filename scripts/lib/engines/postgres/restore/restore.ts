@@ -4,6 +4,9 @@ import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../../engine.ts';
+import { copying } from '../pick/copying.ts';
+import { dropOthers } from '../pick/drop-others.ts';
+import { Pick } from '../pick/pick.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { countContents, readSequences } from '../server/contents.ts';
 import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
@@ -32,6 +35,7 @@ const MAINTENANCE = ['postgres', 'template0', 'template1'];
 /** See Engine.beginRestore. */
 export async function beginRestore(source: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
   const { to, manifest, globals, ownSearchPath = false, withoutBroken = false, signal } = options;
+  const pick = options.pick && new Pick(options.pick);
   const target = to ?? source.database;
   if (to !== undefined && MAINTENANCE.includes(to)) {
     throw new OperatorError(
@@ -51,11 +55,19 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const rolesBefore = await roleNames(connection);
     const broken = withoutBroken ? new BrokenObjects() : undefined;
     const order = { globals, manifest, ownSearchPath, broken, signal };
-    const known = { connection, source, target, targetExists, rolesBefore, ...order };
+    const known = { connection, source, target, targetExists, rolesBefore, pick, isBeside: to !== undefined, ...order };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
     const { isKnownServer } = options;
-    const about = { source, target, targetExists, swaps: to === undefined, isForeign, manifest, isKnownServer };
+    const about = {
+      source,
+      target,
+      targetExists,
+      swaps: to === undefined && !pick,
+      isForeign,
+      manifest,
+      isKnownServer,
+    };
     await assertRestorable(connection, about, signal);
     await assertBoundExtensions(connection, { manifest, target, isForeign });
     const liveExists = (targetExists && !isForeign) || databases.some((row) => row.name === source.database);
@@ -108,6 +120,9 @@ interface SessionParts {
   /** Takes back what the database was set to for its load. */
   readonly giveBack: (by: Connection) => Promise<void>;
   readonly targetExists: boolean;
+  readonly pick: Pick | undefined;
+  /** It has a name that the operator gave it. */
+  readonly isBeside: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
   readonly ownSearchPath: boolean;
@@ -119,14 +134,21 @@ interface SessionParts {
 }
 
 function session(own: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, giveBack, targetExists, signal } = own;
+  const { connection, source, target, staging, isForeign, giveBack, targetExists, pick, signal } = own;
   const point = pointOfNoReturn();
   let counting: Promise<Connection> | undefined;
+  let placed = target;
   return {
     staging,
     isForeign,
     plan: (format, parts) => planLoad(own, format, parts),
-    proof: proofSide(own),
+    proof: pick ? pick.proofSide(proofSide(own)) : proofSide(own),
+    ...(pick && {
+      picked: {
+        holds: (table) => pick.holds(table),
+        copying: (database) => copying(source, database, pick, signal),
+      },
+    }),
     missing: () => (own.broken?.broken ?? []).map(describeBroken),
     contents: () => {
       counting = connect(source, staging, signal);
@@ -147,6 +169,7 @@ function session(own: SessionParts): RestoreSession {
       return sentences([...own.lackingRoles, ...ungiven], own);
     },
     commit: async () => {
+      if (pick) await dropOthers(source, staging, pick, signal);
       const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
       if (isForeign) {
         point.pass();
@@ -154,24 +177,28 @@ function session(own: SessionParts): RestoreSession {
       }
       const kept = await point.passWith(
         async () => {
-          const name = targetExists ? await freeBesideName(connection, target, 'previous') : null;
-          const order = {
-            live: target,
-            liveExists: targetExists,
-            kept: name ?? '',
-            role: 'previous',
-            next: staging,
-          } as const;
+          const { live, as } = await placeOf(own);
+          const liveExists = as === undefined && targetExists;
+          const name = liveExists ? await freeBesideName(connection, target, 'previous') : null;
+          const order = { live, liveExists, kept: name ?? '', role: 'previous', next: staging, as } as const;
           await swapDatabases(connection, source, order, signal);
+          placed = live;
           return name;
         },
         () => false,
       );
-      return { database: target, previousDatabase: kept, ungiven };
+      return { database: placed, previousDatabase: kept, ungiven };
     },
     discard: () => point.unlessPassed(() => (isForeign ? giveBackForeign(own) : discard(source, staging))),
     close: () => connection.close(),
   };
+}
+
+/** Where what was restored goes: in the place of the live database, or beside it under a name that says what it is. */
+async function placeOf({ connection, target, pick, isBeside }: SessionParts) {
+  if (!pick || isBeside) return { live: target, as: undefined };
+  const live = await freeBesideName(connection, target, 'picked');
+  return { live, as: { role: 'picked', live: target } as const };
 }
 
 /** What was given to the operator's own database for the load is not to stay in it. */

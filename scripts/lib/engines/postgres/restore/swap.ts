@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
+import type { Role } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier, sqlState } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
 import { mark } from '../server/marks.ts';
@@ -23,7 +24,15 @@ const IS_IN_THE_WAY = "usesysid is not null and backend_type is distinct from 'a
 export async function swapDatabases(
   connection: Connection,
   source: DatabaseSource,
-  names: { live: string; liveExists: boolean; kept: string; role: 'previous' | 'undone'; next: string },
+  names: {
+    live: string;
+    liveExists: boolean;
+    kept: string;
+    role: 'previous' | 'undone';
+    next: string;
+    /** What the one that is put in place is then, where it is not live. */
+    as?: { role: Role; live: string } | undefined;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { live, liveExists, kept, next } = names;
@@ -41,7 +50,7 @@ export async function swapDatabases(
       await mark(connection, kept, { role: names.role, live });
     }
     await connection.query(`alter database ${quoteIdentifier(next)} rename to ${quoteIdentifier(live)}`);
-    await mark(connection, live);
+    await mark(connection, live, names.as);
     signal.throwIfAborted();
     isCommitting = true;
     await connection.query('commit');

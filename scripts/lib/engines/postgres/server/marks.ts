@@ -2,7 +2,7 @@ import type { Role } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier, quoteLiteral } from './connection.ts';
 
 // the last line of a database's comment; what stands before it is its owner's
-const MARK = /(?:^|\n)compose-db-backup: (?:restoring|previous|undone) of ("(?:[^"\\]|\\.)*") \(oid (\d+)\)$/;
+const MARK = /(?:^|\n)compose-db-backup: (?:restoring|previous|undone|picked) of ("(?:[^"\\]|\\.)*") \(oid (\d+)\)$/;
 
 /** Whether a comment says that a restore of `live` made this very database, or put it aside: a name alone says nothing. */
 export function isMarked(comment: string | null, { oid, live }: { oid: string; live: string }): boolean {

@@ -92,6 +92,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
   if (last.length > 0) dealt.push(last);
   for (const [index, pieces] of dealt.entries()) {
     const counts: number[] = [];
+    const hasSequences = index === 0 && sequences.length + others.length > 0;
     const script = copyScript({
       snapshotId,
       pieces,
@@ -106,6 +107,7 @@ export async function folderStreams(dump: FolderDump): Promise<{ streams: DumpSt
       stage: copyStage(source, psql, script, encoding),
       meter: { path: DUMP_METER, onLine: (line) => takeCount(line, counts) },
       verifyEnd: assertComplete,
+      tables: hasSequences ? undefined : [...new Set(pieces.map(({ table }) => countedAs(table)))],
       pieces,
       counts,
     };

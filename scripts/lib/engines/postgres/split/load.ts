@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { OperatorError } from '../../../errors.ts';
 import type { MeterProgram } from '../../../pipeline/meter.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import type { Load, LoadStep } from '../../engine.ts';
+import type { Pick } from '../pick/pick.ts';
 import { assertComplete } from '../server/completion.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { type Loading, loadingStatements } from '../server/session-settings.ts';
@@ -37,6 +39,8 @@ export interface FolderLoad {
   readonly meter: MeterProgram;
   /** Sees pass what is taken as a text. */
   readonly textMeter: MeterProgram;
+  readonly pick: Pick | undefined;
+  readonly manifest: Manifest | undefined;
   /** Takes note of what is left out, where the load is to go on without that. */
   readonly broken?: TolerantLoad | undefined;
   /** Then lets rows in that break checks. */
@@ -51,7 +55,7 @@ export interface FolderLoad {
  * @throws OperatorError BACKUP_DAMAGED when the first or the last object is not among the parts
  */
 export async function planFolder(order: FolderLoad, parts: readonly string[]): Promise<readonly LoadStep[]> {
-  const { source, staging, loading, meter, textMeter, broken, loosen, mend } = order;
+  const { source, staging, loading, meter, textMeter, pick, broken, loosen, mend } = order;
   const missing = [FIRST_PART, LAST_PART].filter((part) => !parts.includes(part));
   if (missing.length > 0) {
     throw new OperatorError('BACKUP_DAMAGED', `the backup's folder has no ${missing.join(' and no ')}`, {
@@ -60,7 +64,8 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   }
   const jobs = restoreJobs(source);
   const psql = await loadStage(source, staging, 'folder', { ...loading, isWhole: false });
-  const byPsql = (part: string): Load => ({ part, into: psql, meter, verifyEnd: assertComplete });
+  const before = pick && [pick.stage()];
+  const byPsql = (part: string): Load => ({ part, into: psql, meter, before, verifyEnd: assertComplete });
   const first = byPsql(FIRST_PART);
   const tolerant = broken && {
     ...first,
@@ -74,14 +79,15 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
   const rows = parts.filter((part) => part !== FIRST_PART && part !== LAST_PART);
   return [
     { jobs: 1, loads: [tolerant ?? first], after: loosen },
-    { jobs, loads: rows.filter((part) => !part.endsWith(CHECKED)).map(byPsql) },
-    { jobs: 1, loads: rows.filter((part) => part.endsWith(CHECKED)).map(byPsql) },
+    stepOf(jobs, () => rows.filter((part) => !part.endsWith(CHECKED) && isNeeded(order, part)).map(byPsql)),
+    stepOf(1, () => rows.filter((part) => part.endsWith(CHECKED) && isNeeded(order, part)).map(byPsql)),
     {
       jobs: 1,
       loads: [
         {
           part: LAST_PART,
           into: (text) => buildAll(order, text, jobs),
+          before,
           meter: textMeter,
           verifyEnd: assertComplete,
         },
@@ -89,6 +95,23 @@ export async function planFolder(order: FolderLoad, parts: readonly string[]): P
       after: mend,
     },
   ];
+}
+
+/** Which objects are needed is known once those before them are loaded. */
+function stepOf(jobs: number, find: () => Load[]): LoadStep {
+  return {
+    jobs,
+    get loads() {
+      return find();
+    },
+  };
+}
+
+/** Of what is picked, an object that says whose rows it has, and has none of it, need not be read. */
+function isNeeded({ pick, manifest }: FolderLoad, part: string): boolean {
+  if (!pick) return true;
+  const tables = manifest?.objects.find(({ name }) => name.includes(`/${part}.`))?.tables;
+  return tables === undefined || tables.some((table) => pick.holds(table));
 }
 
 async function buildAll(
