@@ -5,7 +5,7 @@ import { timeOf } from './lib/terminal/read-time.ts';
 import { verb } from './lib/verb/verb.ts';
 
 const help = `
-list  [--source NAME] [--from COPY] [--as-of TIME] [--pitr] [--json]
+list  [--source NAME] [--from COPY] [--as-of TIME] [--left-out] [--pitr] [--json]
 
 Lists the backups in all stores, the newest first, and in which of them each one lies; below them,
 where a server's log is stored, which moments can be restored (PITR), its bases and its marks.
@@ -13,8 +13,10 @@ where a server's log is stored, which moments can be restored (PITR), its bases 
   --source NAME   those of one source
   --from NAME     those in this copy (COPY_<NAME>), or in primary, alone
   --as-of TIME    those that a bucket that keeps versions had at this time (ISO 8601)
+  --left-out      read every manifest, to say what was left out of which backup; without it only those of sources that leave
+                  something out now are read
   --pitr          only the moments; with --json one document: {servers: [{server, bases, recoverable, gaps, marks}]}
-  --json          one JSON document: [{key, source, database, engine, kind, createdAt, sizeBytes, manifest, held, stores}]
+  --json          one JSON document: [{key, source, database, engine, kind, createdAt, sizeBytes, manifest, held, stores, leftOut}]
 
 Exit codes: 0 done, 1 the storage could not be read, 2 wrong usage or configuration.`;
 
@@ -24,18 +26,20 @@ await verb({
     source: { type: 'string' },
     from: { type: 'string' },
     'as-of': { type: 'string' },
+    'left-out': { type: 'boolean' },
     pitr: { type: 'boolean' },
   },
   allowPositionals: false,
   request: ({ options }) => ({
     source: options.source,
     isPitr: options.pitr === true,
+    leftOut: options['left-out'] === true,
     readFrom: {
       from: options.from?.toLowerCase(),
       asOf: options['as-of'] === undefined ? undefined : timeOf(options['as-of'], '--as-of'),
     },
   }),
-  run: async ({ config, repository, storesFrom, json, signal }, { source, isPitr, readFrom }) => {
+  run: async ({ config, repository, storesFrom, json, signal }, { source, isPitr, leftOut, readFrom }) => {
     // each is loaded when it is wanted: this verb is run more often than any other
     const isOfLogs = isPitr || (!json && source === undefined && config.servers.length > 0);
     const logs = isOfLogs ? await (await import('./lib/log/server-log.ts')).logsIn(repository, signal) : [];
@@ -46,7 +50,7 @@ await verb({
       return EXIT.done;
     }
     const { listBackups } = await import('./lib/list/list.ts');
-    const listed = await listBackups(config, await storesFrom(readFrom.from), { source, readFrom }, signal);
+    const listed = await listBackups(config, await storesFrom(readFrom.from), { source, readFrom, leftOut }, signal);
     if (json) printJson(listed.rows);
     else {
       // what measures the width of text takes a third of this verb's start

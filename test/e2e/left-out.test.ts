@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { filesIn, temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { type Environment, runVerb } from '../support/verbs.ts';
+import { done, type Environment, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 const { mariadb, missing: noMariaDb } = await startMariaDb();
@@ -67,6 +67,15 @@ describe('what is left out of a backup of PostgreSQL', { skip: missing, concurre
         [rowsOf('public.logins'), rowsOf('public.orders'), rowsOf('public.logs_2026')],
         [0, 490, undefined],
       );
+
+      const [listed] = (await done('list', ['--json'], env)).json;
+      assert.deepEqual(listed.leftOut, manifest.leftOut);
+      assert.match(
+        (await done('list', [], env)).stdout,
+        /without the schema audit; public\.logs_2025, .*the data of public\.logins/,
+      );
+      const { BACKUP_EXCLUDE_TABLE: _, BACKUP_EXCLUDE_TABLE_DATA: __, BACKUP_EXCLUDE_SCHEMA: ___, ...plain } = env;
+      assert.deepEqual((await done('list', ['--json', '--left-out'], plain)).json[0].leftOut, manifest.leftOut);
 
       const drill = await runVerb('drill', ['--json'], env);
       assert.equal(drill.code, 0, drill.stderr);

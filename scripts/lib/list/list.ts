@@ -3,8 +3,10 @@ import { PRIMARY, type Store } from '../copy/stores.ts';
 import { type ReadFrom, readTogether } from '../copy/together.ts';
 import { sourceFilter } from '../engines/sources.ts';
 import { FORMATS } from '../formats.ts';
+import { inParallel } from '../parallel.ts';
 import type { Backup } from '../repository/catalog.ts';
 import { storedOrder } from '../repository/keys-of.ts';
+import type { LeftOut } from '../repository/manifest.ts';
 import { placeOf, sourceNamed } from '../source.ts';
 
 /** What is stored, the newest first. */
@@ -25,19 +27,27 @@ export interface Listed {
 export async function listBackups(
   config: Config,
   stores: { primary: Store; copies: readonly Store[] },
-  { source, readFrom }: { source: string | undefined; readFrom: ReadFrom },
+  { source, readFrom, leftOut: asks }: { source: string | undefined; readFrom: ReadFrom; leftOut: boolean },
   signal: AbortSignal,
 ): Promise<Listed> {
   const together = readTogether(stores, readFrom);
   const all = await together.backups(signal);
   const isMeant = sourceFilter(source, config.sources, all);
   const backups = all.filter((backup) => isMeant(backup.source));
+  // a manifest is read where something may have been left out: a listing alone does not tell
+  const leftOut = new Map<string, LeftOut>();
+  const asked = backups.filter(({ hasManifest, source: name }) => hasManifest && (asks || leavesOut(config, name)));
+  await inParallel(asked, READ_AT_ONCE, async (backup) => {
+    const manifest = await together.manifestOf(backup, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (manifest?.leftOut) leftOut.set(backup.key, manifest.leftOut);
+  });
   return {
     where: together.description,
     backups,
     rows: backups.map((backup) => {
       const holders = together.holders(lastKeyOf(backup));
-      return row(backup, config, holders.length === 0 ? [readFrom.from ?? PRIMARY] : holders);
+      return row(backup, config, holders.length === 0 ? [readFrom.from ?? PRIMARY] : holders, leftOut.get(backup.key));
     }),
     async whyHeld() {
       const why = new Map<string, string | undefined>();
@@ -47,13 +57,20 @@ export async function listBackups(
   };
 }
 
+const READ_AT_ONCE = 16;
+
+function leavesOut(config: Config, name: string): boolean {
+  const source = sourceNamed(config.sources, name);
+  return source !== undefined && 'leaveOut' in source && source.leaveOut !== undefined;
+}
+
 /** The object that says that a backup is whole: a store that has it has the backup. */
 function lastKeyOf(backup: Backup): string {
   return storedOrder(backup).at(-1) ?? backup.key;
 }
 
 /** What the key does not tell, the configuration of the source does: a listing asks nothing of the single backup. */
-export function row(backup: Backup, config: Config, stores: readonly string[]) {
+export function row(backup: Backup, config: Config, stores: readonly string[], leftOut?: LeftOut) {
   const source = sourceNamed(config.sources, backup.source);
   return {
     key: backup.key,
@@ -69,5 +86,6 @@ export function row(backup: Backup, config: Config, stores: readonly string[]) {
     encrypted: backup.encrypted,
     held: backup.isHeld,
     stores,
+    leftOut: leftOut ?? null,
   };
 }

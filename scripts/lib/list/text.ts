@@ -1,5 +1,7 @@
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
+import { describeLeftOut } from '../repository/left-out.ts';
+import type { LeftOut } from '../repository/manifest.ts';
 import { command } from '../terminal/hints.ts';
 import { log, print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
@@ -9,7 +11,7 @@ import { shownTimeInTable } from '../terminal/time.ts';
 export interface Shown {
   /** The description of the storage. */
   readonly where: string;
-  readonly rows: readonly { readonly stores: readonly string[] }[];
+  readonly rows: readonly { readonly stores: readonly string[]; readonly leftOut: LeftOut | null }[];
   /** Why those that are held are, by key. */
   readonly why: ReadonlyMap<string, string | undefined>;
   readonly hasCopies: boolean;
@@ -23,10 +25,12 @@ export function printTable(backups: readonly Backup[], { where, rows, why, hasCo
   }
   const width = widest(backups.map(({ key }) => key));
   for (const [index, backup] of backups.entries()) {
+    const leftOut = describeLeftOut({ leftOut: rows[index]?.leftOut ?? undefined });
     const notes = [
       ...(backup.kind === 'backup' ? [] : [backup.kind]),
       ...(backup.hasManifest ? [] : ['no manifest']),
       ...(backup.isHeld ? [`held${why.get(backup.key) ? `: ${why.get(backup.key)}` : ''}`] : []),
+      ...(leftOut === undefined ? [] : [`without ${leftOut}`]),
       ...(hasCopies ? [`in ${rows[index]?.stores.join(' + ')}`] : []),
     ];
     const time = shownTimeInTable(backup.createdAt);
