@@ -5,6 +5,7 @@ import { whyNoPlace } from './lib/engines/database/throwaway.ts';
 import { EXIT, OperatorError } from './lib/errors.ts';
 import { awaitJobs, refuseJobs } from './lib/machine/job-notes.ts';
 import { drillDirectory } from './lib/machine/run-notes.ts';
+import type { Source } from './lib/source.ts';
 import { jobSchedules } from './lib/status/jobs.ts';
 import { log, print } from './lib/terminal/log.ts';
 import { main } from './lib/terminal/main.ts';
@@ -37,7 +38,11 @@ await main({
     const why = whyNoPlace(drillDirectory(values.DRILL_DIR));
     if (why !== undefined) log.warn(`drills cannot run here: ${why}`);
     if (options['await-jobs']) awaitJobs(jobSchedules(config), drillDirectory(values.DRILL_DIR));
-    log.info(`ready; to be backed up at ${values.BACKUP_SCHEDULE.text}: ${sources.map(({ name }) => name).join(', ')}`);
+    const textOf = ({ own }: Source) => own?.schedule?.text ?? values.BACKUP_SCHEDULE.text;
+    for (const text of new Set(sources.map(textOf))) {
+      const names = sources.filter((source) => textOf(source) === text).map(({ name }) => name);
+      log.info(`ready; to be backed up at ${text}: ${names.join(', ')}`);
+    }
     return EXIT.done;
   },
 });

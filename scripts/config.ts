@@ -1,9 +1,11 @@
 #!/usr/bin/env tsx
 import { loadResolved, type Resolved } from './lib/config/config.ts';
 import { type CopySettings, isOfCopy, lockText } from './lib/config/copies.ts';
+import { retentionFor, rpoTargetFor } from './lib/config/own-settings.ts';
 import { isSecretName, type Origin } from './lib/config/settings.ts';
 import { VARIABLES, type Variable } from './lib/config/variables.ts';
 import { EXIT } from './lib/errors.ts';
+import { formatDuration } from './lib/quantities.ts';
 import type { RetentionPolicy } from './lib/repository/retention.ts';
 import type { Source } from './lib/source.ts';
 import { log, print, printJson, redact } from './lib/terminal/log.ts';
@@ -15,7 +17,8 @@ config  [--json]
 Shows every setting in force, where it comes from, and what is to be backed up. Secrets are not shown. Connects to nothing.
 
   --json   one JSON document: {variables: [{name, value, secret, origin, where}], sources: [{name, engine, host, port,
-           database, user, hasPassword, format, compression, variable}], storage, copies, encrypted, warnings}
+           database, user, hasPassword, format, compression, schedule, retention, rpoTargetMs, rtoTargetMs, drill, job,
+           variable}], storage, copies, encrypted, warnings}
 
 Exit codes: 0 the configuration is valid, 2 it is not, or wrong usage.`;
 
@@ -58,7 +61,7 @@ function describe({ config, settings }: Resolved) {
   });
   return {
     variables,
-    sources: config.sources.map(describeSource),
+    sources: config.sources.map((source) => ({ ...describeSource(source), ...describeRules(config, source) })),
     storage: describeStorage(config.repository.storage),
     copies: config.copies.map(describeCopy),
     encrypted: config.repository.encryption.recipients.length > 0,
@@ -109,6 +112,30 @@ function describeSource(source: Source) {
   };
 }
 
+/** What is judged and kept of a source, whether it says so itself or all do. */
+function describeRules(config: Resolved['config'], source: Source) {
+  const { own, name } = source;
+  return {
+    schedule: (own?.schedule ?? config.values.BACKUP_SCHEDULE).text,
+    retention: retentionFor(config, name),
+    rpoTargetMs: rpoTargetFor(config, source),
+    rtoTargetMs: own?.rtoTargetMs ?? config.values.RTO_TARGET,
+    drill: own?.isDrilled !== false,
+    job: own?.schedule === undefined ? null : jobLabels(name, own.schedule.ofelia),
+  };
+}
+
+/** The labels of the backup container by which Ofelia backs up one source at times of its own. */
+function jobLabels(source: string, schedule: string): string[] {
+  const job = `ofelia.job-exec.backup-${source}`;
+  return [
+    `${job}.schedule: ${JSON.stringify(schedule)}`,
+    `${job}.command: backup ${source}`,
+    `${job}.user: postgres`,
+    `${job}.no-overlap: "true"`,
+  ];
+}
+
 function show({ variables, sources, storage, copies, encrypted, warnings }: Described): void {
   printTable(
     ['variable', 'value', 'from'],
@@ -127,6 +154,23 @@ function show({ variables, sources, storage, copies, encrypted, warnings }: Desc
       variable,
     ]),
   );
+  print('');
+  printTable(
+    ['source', 'schedule', 'keeps', 'RPO', 'RTO', 'drill'],
+    sources.map(({ name, schedule, retention, rpoTargetMs, rtoTargetMs, drill }) => [
+      name,
+      schedule,
+      `${rulesOf(retention)}, at least ${retention.minBackups}`,
+      formatDuration(rpoTargetMs),
+      formatDuration(rtoTargetMs),
+      drill ? 'yes' : 'no',
+    ]),
+  );
+  for (const { name, job } of sources) {
+    if (job === null) continue;
+    print(`\nlabels of the backup container for the schedule of ${name}:`);
+    for (const label of job) print(`  ${label}`);
+  }
   print('');
   print(`stored in ${placeOf(storage)}`);
   for (const { name, storage, prefix, retention, lock } of copies) {

@@ -1,5 +1,24 @@
 import type { Compression, DumpFormat } from './formats.ts';
 
+/** What a source says for itself, where it is to be otherwise than all others. */
+export interface OwnSettings {
+  /** When it is backed up, by a job of its own. */
+  readonly schedule?: {
+    readonly text: string;
+    /** As Ofelia takes it. */
+    readonly ofelia: string;
+    next(from: Date): Date | undefined;
+    /** In milliseconds. */
+    longestIntervalMs(): number;
+  };
+  /** Of a retention policy: rules that it names take the place of all common ones. */
+  readonly retention?: Readonly<Record<string, number>>;
+  readonly rpoTargetMs?: number;
+  readonly rtoTargetMs?: number;
+  /** Whether it is among what is drilled. */
+  readonly isDrilled?: boolean;
+}
+
 /** What every source has. */
 interface AnySource {
   /** What keys and reports call it. */
@@ -18,6 +37,7 @@ interface AnySource {
   readonly jobsBySize: boolean;
   /** The variable that defines it, for messages. */
   readonly variable: string;
+  readonly own?: OwnSettings;
 }
 
 /** What backups of a database leave out, as patterns of its engine. */

@@ -47,7 +47,7 @@ export async function cleanUp(
     ({ createdAt, source }) => createdAt < cannotRunSince(config, options.now) && isMeant(source),
   );
   const sources = (await expandSources(config.sources, signal)).filter(({ source }) => isMeant(source.name));
-  const plan = planRetention(backups, config.retention, options.now);
+  const plan = planRetention(backups, primary.retention, options.now);
   if (plan.policyIsEmpty) log.info('every RETENTION_KEEP_* is 0: everything is kept');
   const before = new Date(options.now.getTime() - config.values.RESTORE_PROTECT_DAYS * DAY_MS);
   // by the window of the log, which knows no source
@@ -87,7 +87,7 @@ export async function cleanUp(
 }
 
 /** What `look` finds at every source. A server that does not answer keeps what it has, and is told of. */
-async function forEachServer(
+export async function forEachServer(
   sources: readonly ExpandedSource[],
   signal: AbortSignal,
   look: (engine: Engine, source: Source) => Promise<KeptDatabase[]>,

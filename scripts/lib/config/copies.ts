@@ -5,6 +5,7 @@ import { messageOf } from '../errors.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
 import type { StorageSettings } from '../storages/index.ts';
 import type { Lock } from '../storages/storage.ts';
+import { RULES } from './own-settings.ts';
 import { assertKnown, decoded, ofQuery } from './url.ts';
 import * as value from './values.ts';
 
@@ -17,6 +18,8 @@ export interface CopySettings {
   /** What its keys begin with, as S3_PREFIX does. */
   readonly prefix: string;
   readonly retention: RetentionPolicy;
+  /** It names a rule of its own, which then holds for every source. */
+  readonly hasOwnRules: boolean;
   /** Whether the log of servers (`wal/`, `base/`) is copied too. */
   readonly hasLog: boolean;
   /** What copying to it may take; undefined for as much as there is. */
@@ -72,15 +75,6 @@ export function readCopies(
   return copies;
 }
 
-const RULES = {
-  'keep-last': 'keepLast',
-  'keep-hourly': 'keepHourly',
-  'keep-daily': 'keepDaily',
-  'keep-weekly': 'keepWeekly',
-  'keep-monthly': 'keepMonthly',
-  'keep-yearly': 'keepYearly',
-} as const satisfies Record<string, keyof RetentionPolicy>;
-
 const COMMON = [...Object.keys(RULES), 'min-backups', 'wal', 'max-rate', 'rpo'];
 const OF_S3 = ['endpoint', 'region', 'lock', 'path-style', 'storage-class', 'ca-file'];
 
@@ -109,6 +103,7 @@ function readCopy(variable: string, env: Readonly<Record<string, string>>, defau
     variable,
     ...where,
     retention: retentionOf(query, defaults.retention),
+    hasOwnRules: ownRules(query).length > 0,
     hasLog: read(query, 'wal', value.flag) ?? true,
     ...(rate === null ? {} : { uploadBytesPerSecond: ofQuery('max-rate', value.byteRate)(rate) }),
     ...(rpo === null ? {} : { rpoTargetMs: ofQuery('rpo', value.durationMs)(rpo) }),
@@ -174,9 +169,11 @@ function bucketOf(
   };
 }
 
+const ownRules = (query: URLSearchParams) => Object.entries(RULES).filter(([name]) => query.has(name));
+
 /** Naming a rule of its own takes the place of all rules of the primary's. */
 function retentionOf(query: URLSearchParams, defaults: RetentionPolicy): RetentionPolicy {
-  const own = Object.entries(RULES).filter(([name]) => query.has(name));
+  const own = ownRules(query);
   const policy = own.length === 0 ? { ...defaults } : { ...defaults, ...NONE };
   for (const [name, rule] of own) policy[rule] = ofQuery(name, value.keepCount)(query.get(name) ?? '');
   policy.minBackups = read(query, 'min-backups', value.integer(0)) ?? policy.minBackups;

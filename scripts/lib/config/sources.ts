@@ -5,6 +5,7 @@ import type { DatabaseSource, LeaveOut, Source } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
 import { EXCLUDING, isOption, optionOf, readLeaveOut } from './leave-out.ts';
+import { isOwnSetting, sourceOfSetting, takeOwnSettings } from './own-settings.ts';
 import { passwordFromPassfile } from './pgpass.ts';
 import { assertKnown, decoded, ofQuery, takePassedOver } from './url.ts';
 import * as value from './values.ts';
@@ -26,6 +27,7 @@ export interface Defaults {
   readonly BACKUP_FORMAT: DumpFormat;
   readonly BACKUP_COMPRESSION: Compression;
   readonly BACKUP_JOBS: number | 'auto';
+  readonly TZ?: string;
   /** BACKUP_COMPRESSION where it is set: without it, folders have a default of their own. */
   readonly explicitCompression: Compression | undefined;
 }
@@ -46,9 +48,9 @@ export function readSources(
   warnings: string[] = [],
 ): Source[] {
   const names = Object.keys(env).filter((name) => name.startsWith(PREFIX));
-  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name) && !isOption(name, env[name] ?? ''));
+  const urls = names.filter((name) => !/_PASSWORD(_FILE)?$/.test(name) && !isOfAnother(name, env[name] ?? ''));
   for (const name of names) {
-    const of = isOption(name, env[name] ?? '') ? optionOf(name) : name.replace(/_PASSWORD(_FILE)?$/, '');
+    const of = definedBy(name, env[name] ?? '');
     if (of !== name && !urls.includes(of)) problems.push(`${name} is set, but ${of} is not`);
   }
   if (urls.length === 0) {
@@ -82,6 +84,14 @@ export function readSources(
     }
   }
   return sources;
+}
+
+const isOfAnother = (name: string, text: string) => isOption(name, text) || isOwnSetting(name, text);
+
+/** The variable of the source that a variable of the family is about. */
+function definedBy(name: string, text: string): string {
+  if (isOption(name, text)) return optionOf(name);
+  return isOwnSetting(name, text) ? sourceOfSetting(name) : name.replace(/_PASSWORD(_FILE)?$/, '');
 }
 
 /** What libpq does for a connection without a password. */
@@ -151,6 +161,8 @@ function readSource(
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
   if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
   const url = new URL(text);
+  const own = takeOwnSettings(env, variable, url.searchParams, defaults.TZ ?? 'UTC');
+  const ownSettings = Object.keys(own).length === 0 ? {} : { own };
   if (url.protocol === 'file:') {
     if (password !== undefined) throw new Error(`is a folder, which has no password; remove ${variable}_PASSWORD`);
     return {
@@ -161,10 +173,14 @@ function readSource(
       jobs: 1,
       jobsBySize: false,
       variable,
+      ...ownSettings,
     };
   }
   const leaveOut = readLeaveOut(env, variable, url.searchParams);
-  const source = databaseOf(url, { name: sourceName(variable), variable, password }, defaults, warnings);
+  const source = {
+    ...databaseOf(url, { name: sourceName(variable), variable, password }, defaults, warnings),
+    ...ownSettings,
+  };
   assertPatterns(source.engine, leaveOut);
   return leaveOut === undefined ? source : { ...source, leaveOut };
 }

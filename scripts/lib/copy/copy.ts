@@ -5,7 +5,7 @@ import { drillDirectory } from '../machine/run-notes.ts';
 import { inParallel } from '../parallel.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import type { Inventory, StoredBackup } from '../repository/inventory.ts';
-import type { RetentionPolicy } from '../repository/retention.ts';
+import type { Policies } from '../repository/retention.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { failureOf, heldBackups, noteHeld } from './away.ts';
@@ -44,7 +44,7 @@ export interface CopyResult {
 export interface CopyOrder {
   readonly from: Store;
   readonly to: Store;
-  readonly retention: RetentionPolicy;
+  readonly retention: Policies;
   /** Fill a copy that held backups when it was last seen, and is empty now. */
   readonly refill: boolean;
 }

@@ -1,5 +1,5 @@
 import type { Inventory, StoredBackup } from '../repository/inventory.ts';
-import { planRetention, type RetentionPolicy } from '../repository/retention.ts';
+import { type Policies, planRetention } from '../repository/retention.ts';
 
 /** What one store lacks of another. */
 export interface CopyPlan {
@@ -20,7 +20,7 @@ export interface CopyPlan {
 export function planCopy(
   from: Inventory,
   to: Inventory,
-  { retention, now, unfinishedSince }: { retention: RetentionPolicy; now: Date; unfinishedSince: Date },
+  { retention, now, unfinishedSince }: { retention: Policies; now: Date; unfinishedSince: Date },
 ): CopyPlan {
   const finished = from.backups.filter(
     ({ backup }) => backup.hasManifest || backup.createdAt.getTime() < unfinishedSince.getTime(),

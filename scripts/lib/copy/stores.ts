@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { CopySettings } from '../config/copies.ts';
+import { retentionFor } from '../config/own-settings.ts';
 import { OperatorError } from '../errors.ts';
 import { openRepository, type Repository } from '../repository/repository.ts';
-import type { RetentionPolicy } from '../repository/retention.ts';
+import type { Policies } from '../repository/retention.ts';
 import type { Lock } from '../storages/storage.ts';
 
 /** What the store of S3_* or BACKUP_DIR is called beside copies. */
@@ -14,7 +15,7 @@ export interface Store {
   /** `primary`, or the copy's name. */
   readonly name: string;
   readonly repository: Repository;
-  readonly retention: RetentionPolicy;
+  readonly retention: Policies;
   /** The lock that the operator asked for. */
   readonly lock: Lock | undefined;
   /** The key that it is opened with, to tell which stores one key opens; undefined for a folder or a role. */
@@ -32,7 +33,7 @@ export function primaryStore(config: Config, repository: Repository): Store {
   return {
     name: PRIMARY,
     repository,
-    retention: config.retention,
+    retention: (source) => retentionFor(config, source),
     ...factsOf(config.repository.storage),
     get rpoTargetMs() {
       return config.rpoTargetMs;
@@ -58,7 +59,9 @@ async function openCopy(config: Config, settings: CopySettings): Promise<Store> 
       variable: settings.variable,
       ...(settings.uploadBytesPerSecond === undefined ? {} : { uploadBytesPerSecond: settings.uploadBytesPerSecond }),
     }),
-    retention: settings.retention,
+    retention: settings.hasOwnRules
+      ? settings.retention
+      : (source) => ({ ...retentionFor(config, source), minBackups: minBackupsOf(config, settings, source) }),
     ...factsOf(settings.storage),
     // worked out when it is asked for: see config.ts
     get rpoTargetMs() {
@@ -67,6 +70,12 @@ async function openCopy(config: Config, settings: CopySettings): Promise<Store> 
     },
     hasLog: settings.hasLog,
   };
+}
+
+/** A floor of its own holds for every source, too. */
+function minBackupsOf(config: Config, { retention }: CopySettings, source: string): number {
+  const isOwn = retention.minBackups !== config.retention.minBackups;
+  return isOwn ? retention.minBackups : retentionFor(config, source).minBackups;
 }
 
 function factsOf(storage: CopySettings['storage']): Pick<Store, 'lock' | 'accessKey' | 'place'> {

@@ -36,8 +36,10 @@ export async function selectDrills(
     return [{ source: await sourceOf(of, { backup, named: request.source }, signal), backup }];
   }
   const known = await expandSources(config.sources, signal);
-  const wanted = known.filter(({ source }) => request.source === undefined || source.name === request.source);
-  if (wanted.length === 0) {
+  const isMeant = ({ name, own }: Source) =>
+    request.source === undefined ? own?.isDrilled !== false : name === request.source;
+  const wanted = known.filter(({ source }) => isMeant(source));
+  if (wanted.length === 0 && request.source !== undefined) {
     throw new OperatorError('USAGE', `there is no source ${JSON.stringify(request.source)}`, {
       hint: `Configured: ${known.map(({ source }) => source.name).join(', ')}.`,
     });

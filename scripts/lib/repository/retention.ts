@@ -36,6 +36,9 @@ export interface RetentionPlan<T> {
   readonly policyIsEmpty: boolean;
 }
 
+/** The policy of every source, or of each. */
+export type Policies = RetentionPolicy | ((source: string) => RetentionPolicy);
+
 type CountName = Exclude<keyof RetentionPolicy, 'minBackups' | 'protectDays'>;
 
 interface Rule {
@@ -75,25 +78,34 @@ const NO_RULE = ['no rule keeps it'];
 const HELD = 'held';
 
 /**
- * Decides which backups stay, as `restic forget` would for each source: the rules are ORed, each keeps the newest of
+ * Decides which backups stay, of each source by its policy, as `restic forget` would for each source: the rules are ORed, each keeps the newest of
  * its buckets until its count is used up, and with counts left keeps the source's oldest too. minBackups is a floor
  * under that. Safety backups stand outside: they hold the state that a restore replaced, and must not take a good
  * backup's place, so they only have a time until which they are protected.
  */
 export function planRetention<T extends RetentionCandidate>(
   backups: readonly T[],
-  policy: RetentionPolicy,
+  policies: Policies,
   now: Date,
 ): RetentionPlan<T> {
-  refuseNonsense(backups, policy, now);
+  const policyOf = typeof policies === 'function' ? policies : () => policies;
   const ordered = backups.toSorted(newestFirst);
-  const policyIsEmpty = COUNT_NAMES.every((name) => policy[name] === 0);
-  if (policyIsEmpty) {
-    return { keep: ordered.map((backup) => ({ backup, reasons: EMPTY_POLICY })), remove: [], policyIsEmpty };
-  }
+  const isEmpty = (policy: RetentionPolicy) => COUNT_NAMES.every((name) => policy[name] === 0);
+  if (typeof policies !== 'function') refuseNonsense(backups, policies, now);
+  let policyIsEmpty = typeof policies === 'function' ? backups.length > 0 : isEmpty(policies);
 
   const kept = new Map<T, readonly string[]>();
+  const expired = new Map<T, string[]>();
   for (const ofSource of bySource(ordered)) {
+    const policy = policyOf(ofSource[0]?.source ?? '');
+    refuseNonsense(ofSource, policy, now);
+    if (isEmpty(policy)) {
+      for (const backup of ofSource) kept.set(backup, EMPTY_POLICY);
+      continue;
+    }
+    policyIsEmpty = false;
+    const past = [`safety backup past its ${policy.protectDays} ${policy.protectDays === 1 ? 'day' : 'days'}`];
+    for (const backup of ofSource) if (backup.kind !== 'backup') expired.set(backup, past);
     const ordinary = ofSource.filter((backup) => backup.kind === 'backup');
     applyRules(ordinary, policy, kept);
     applyFloor(ordinary, policy.minBackups, kept);
@@ -102,15 +114,15 @@ export function planRetention<T extends RetentionCandidate>(
     applyFloor(ofSource, policy.minBackups, kept);
   }
   // last: a hold decides for one backup alone, and takes nobody's place
-  for (const backup of ordered) if (backup.isHeld) kept.set(backup, [...(kept.get(backup) ?? []), HELD]);
+  for (const backup of ordered)
+    if (backup.isHeld && kept.get(backup) !== EMPTY_POLICY) kept.set(backup, [...(kept.get(backup) ?? []), HELD]);
 
   const keep: RetentionDecision<T>[] = [];
   const remove: RetentionDecision<T>[] = [];
-  const expired = [`safety backup past its ${policy.protectDays} ${policy.protectDays === 1 ? 'day' : 'days'}`];
   for (const backup of ordered) {
     const reasons = kept.get(backup);
     if (reasons) keep.push({ backup, reasons });
-    else remove.push({ backup, reasons: backup.kind === 'backup' ? NO_RULE : expired });
+    else remove.push({ backup, reasons: expired.get(backup) ?? NO_RULE });
   }
   return { keep, remove, policyIsEmpty };
 }

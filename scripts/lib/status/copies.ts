@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { rpoTargetFor } from '../config/own-settings.ts';
 import { failureOf, noteHeld } from '../copy/away.ts';
 import { lagMs, planCopy } from '../copy/plan.ts';
 import { PRIMARY, type Store } from '../copy/stores.ts';
@@ -101,9 +102,11 @@ function ageReasons({ config, now }: StoreLook, store: Store, { backups }: Inven
     const newest = backups.find(({ backup }) => backup.kind === 'backup' && belongsTo(source, backup.source));
     if (!newest) return [`it has no backup of ${source.name}: ${command('copy')}`];
     const ageMs = now.getTime() - newest.backup.createdAt.getTime();
-    if (ageMs <= store.rpoTargetMs) return [];
+    // a source that is backed up more seldom is copied more seldom, too
+    const targetMs = Math.max(store.rpoTargetMs, store.rpoTargetMs + rpoTargetFor(config, source) - config.rpoTargetMs);
+    if (ageMs <= targetMs) return [];
     return [
-      `its last backup of ${source.name} is ${formatDuration(ageMs)} old, the target is ${formatDuration(store.rpoTargetMs)}`,
+      `its last backup of ${source.name} is ${formatDuration(ageMs)} old, the target is ${formatDuration(targetMs)}`,
     ];
   });
 }

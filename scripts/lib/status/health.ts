@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { rpoTargetFor } from '../config/own-settings.ts';
 import { OperatorError } from '../errors.ts';
 import { processAgeMs } from '../machine/process-age.ts';
 import { formatDuration } from '../quantities.ts';
@@ -18,12 +19,17 @@ export async function readHealth(
   signal: AbortSignal,
 ): Promise<string[]> {
   const missed = readJobs(config, now).flatMap(({ reasons }) => [...reasons]);
-  if (now.getTime() - runningSince(now).getTime() < config.rpoTargetMs) return missed;
+  const runningMs = now.getTime() - runningSince(now).getTime();
+  const targets = new Set(config.sources.map((source) => rpoTargetFor(config, source)));
+  const stale: string[] = [];
   try {
-    const recent = await repository.sourcesSince(new Date(now.getTime() - config.rpoTargetMs), now, signal);
-    const stale = config.sources
-      .filter((source) => !recent.some((name) => belongsTo(source, name)))
-      .map((source) => `${source.name}: no backup in the last ${formatDuration(config.rpoTargetMs)}`);
+    for (const targetMs of targets) {
+      if (runningMs < targetMs) continue;
+      const recent = await repository.sourcesSince(new Date(now.getTime() - targetMs), now, signal);
+      for (const source of config.sources)
+        if (rpoTargetFor(config, source) === targetMs && !recent.some((name) => belongsTo(source, name)))
+          stale.push(`${source.name}: no backup in the last ${formatDuration(targetMs)}`);
+    }
     return [...missed, ...stale];
   } catch (error) {
     if (error instanceof OperatorError && error.code === 'STORAGE_DENIED') return missed;

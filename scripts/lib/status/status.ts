@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { rpoTargetFor } from '../config/own-settings.ts';
 import type { Store } from '../copy/stores.ts';
 import { asked } from '../engines/asking.ts';
 import type { KeptDatabase } from '../engines/engine.ts';
@@ -152,11 +153,14 @@ async function sourceStatus(
   });
   const rpoMs = last ? now.getTime() - last.createdAt.getTime() : null;
   const drillAgeMs = drillKey ? now.getTime() - drillKey.at.getTime() : null;
-  const judged = { config, rpoMs, drillAgeMs, drill, oldest: backups.at(-1), now };
+  const rpoTargetMs = rpoTargetFor(config, source);
+  const rtoTargetMs = source.own?.rtoTargetMs ?? config.values.RTO_TARGET;
+  const isDrilled = source.own?.isDrilled !== false;
+  const judged = { config, rpoTargetMs, rtoTargetMs, rpoMs, drillAgeMs, drill, oldest: backups.at(-1), now };
   const reasons = [
     ...(problem === undefined ? [] : [problem]),
     ...judgeBackup(judged),
-    ...judgeDrill(judged),
+    ...(isDrilled ? judgeDrill(judged) : []),
     ...stuckReasons(running),
   ];
   return {
@@ -169,7 +173,7 @@ async function sourceStatus(
       ...(repository.encryption.identityBesideBackups
         ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
         : []),
-      ...(backups.length > 0 && !drillKey ? [`no drill yet: ${command('drill')}`] : []),
+      ...(backups.length > 0 && !drillKey && isDrilled ? [`no drill yet: ${command('drill')}`] : []),
     ],
     lastBackup: last
       ? {
@@ -183,21 +187,23 @@ async function sourceStatus(
       ? { key: drillKey.key, at: drillKey.at.toISOString(), ok: drill?.ok ?? false, rtoMs: drill?.rtoMs ?? null }
       : null,
     rpoMs,
-    rpoTargetMs: config.rpoTargetMs,
+    rpoTargetMs,
     rtoMs: drill?.rtoMs ?? null,
-    rtoTargetMs: config.values.RTO_TARGET,
+    rtoTargetMs,
     drillAgeMs,
     drillMaxAgeMs: config.values.DRILL_MAX_AGE,
     backups: backups.length,
     storedBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     running,
-    nextRun: config.values.BACKUP_SCHEDULE.next(now)?.toISOString() ?? null,
+    nextRun: (source.own?.schedule ?? config.values.BACKUP_SCHEDULE).next(now)?.toISOString() ?? null,
     keptDatabases: kept.databases?.map((each) => ({ ...each, since: each.since.toISOString() })) ?? null,
   };
 }
 
 interface Judged {
   readonly config: Config;
+  readonly rpoTargetMs: number;
+  readonly rtoTargetMs: number;
   readonly rpoMs: number | null;
   readonly drillAgeMs: number | null;
   readonly drill: DrillRecord | undefined;
@@ -205,13 +211,13 @@ interface Judged {
   readonly now: Date;
 }
 
-function judgeBackup({ config, rpoMs }: Judged): string[] {
+function judgeBackup({ rpoTargetMs, rpoMs }: Judged): string[] {
   if (rpoMs === null) return [`there is no backup of it: ${command('backup')}`];
-  if (rpoMs <= config.rpoTargetMs) return [];
-  return [`the last backup is ${formatDuration(rpoMs)} old, the target is ${formatDuration(config.rpoTargetMs)}`];
+  if (rpoMs <= rpoTargetMs) return [];
+  return [`the last backup is ${formatDuration(rpoMs)} old, the target is ${formatDuration(rpoTargetMs)}`];
 }
 
-function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[] {
+function judgeDrill({ config, rtoTargetMs, drillAgeMs, drill, oldest, now }: Judged): string[] {
   const maxAgeMs = config.values.DRILL_MAX_AGE;
   if (drillAgeMs === null) {
     // a new installation has until then for its first one
@@ -226,9 +232,9 @@ function judgeDrill({ config, drillAgeMs, drill, oldest, now }: Judged): string[
   if (drillAgeMs > maxAgeMs)
     reasons.push(`the last drill is ${formatDuration(drillAgeMs)} old, at most ${formatDuration(maxAgeMs)} is allowed`);
   const rtoMs = drill?.rtoMs ?? 0;
-  if (rtoMs > config.values.RTO_TARGET) {
+  if (rtoMs > rtoTargetMs) {
     reasons.push(
-      `the last drill's restore took ${formatDuration(rtoMs)}, the target is ${formatDuration(config.values.RTO_TARGET)}`,
+      `the last drill's restore took ${formatDuration(rtoMs)}, the target is ${formatDuration(rtoTargetMs)}`,
     );
   }
   return reasons;
