@@ -12,6 +12,7 @@ import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
 import { HELP, type Part, readOptions } from './lib/options.ts';
+import { benchPicks } from './lib/picks.ts';
 import { mb, type Section } from './lib/report.ts';
 import { benchRestores } from './lib/restores.ts';
 import { benchStartUp } from './lib/start-up.ts';
@@ -55,6 +56,7 @@ try {
   await measure('mariadb', () => benchMariaDb(bed, options));
   await measure('folders', () => benchFolders(bed, options));
   await measure('copies', () => benchCopies(bed, options));
+  await measure('pick', () => benchPicks(bed, options));
   await measure('catalog', () => benchCatalogs(bed, options));
   await measure('start-up', () => benchStartUp(bed, options));
 

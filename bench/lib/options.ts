@@ -11,11 +11,12 @@ export const PARTS = [
   'mariadb',
   'folders',
   'copies',
+  'pick',
 ] as const;
 export type Part = (typeof PARTS)[number];
 
 /** They have floors of their own, and nothing to do with the rest. */
-const APART: readonly Part[] = ['mariadb', 'folders', 'copies'];
+const APART: readonly Part[] = ['mariadb', 'folders', 'copies', 'pick'];
 const DEFAULT_PARTS: readonly Part[] = PARTS.filter((part) => !APART.includes(part));
 const DEFAULTS = { size: '1GB', rounds: '5', parts: DEFAULT_PARTS.join(','), only: '', keys: '200000' } as const;
 
@@ -27,7 +28,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --size SIZE     about how large the plain dump of the database is: 100MB, 1GB, 4GB [1GB] (BENCH_SIZE)
   --rivals SIZE   the same for the comparison with other tools and for waits [a quarter of --size] (BENCH_RIVALS)
   --rounds N      how often each candidate runs; the medians are shown [5] (BENCH_ROUNDS)
-  --parts PART,…  what is measured, or all [all but the last three] (BENCH_PARTS):
+  --parts PART,…  what is measured, or all [all but the last four] (BENCH_PARTS):
     rivals          backups, beside dumps, pipelines and tools such as restic and pgBackRest
     waits           how long another session's UPDATE waits meanwhile
     backup          backups, beside the floor and the predecessor, for the targets
@@ -38,6 +39,7 @@ Measures this project side by side with what a user would pick instead, in one r
     mariadb         backups of MariaDB, of --size
     folders         backups of 20,000 files, of --size in all
     copies          copies and reading back, of --size in all, beside rclone (where it is in PATH) and sha256sum
+    pick            one table picked out of twenty, of --size in all, beside the restore of all
   --only TEXT,…   only candidates whose name holds one of these, beside the first of each table; also the only way
                   to rows that others stand for: drill, age, aws, ANALYZE, …  (BENCH_ONLY)
   --keys N        the most keys that list, cleanup and status are shown, two a backup [200000] (BENCH_KEYS)
