@@ -305,6 +305,7 @@ describe('a path picked out of a backup of a folder', () => {
     writeFileSync(join(live, '2026/a.txt'), 'lost');
 
     const { json } = await done('restore', ['latest', '--path', './2026/', '--json'], env);
+    assert.deepEqual([json.files, json.fileBytes], [2, 2]);
     assert.match(basename(json.database), /^uploads_picked_\d{14}$/);
     assert.deepEqual(filesIn(json.database).toSorted(), ['2026/a.txt', '2026/b/[c].txt']);
     assert.equal(readFileSync(join(json.database, '2026/a.txt'), 'utf8'), 'a');

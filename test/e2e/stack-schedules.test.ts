@@ -22,10 +22,11 @@ const OWN_JOB = `
 
 const BASE = {
   ...EXAMPLE,
-  BACKUP_SOURCE_SHOP: `postgres://postgres@postgres:5432/${EXAMPLE.POSTGRES_DB}`,
+  BACKUP_SOURCE_SHOP: `postgres://postgres@postgres:5432/myapp`,
   BACKUP_SOURCE_SHOP_PASSWORD: PASSWORD,
-  BACKUP_SOURCE_BLOG: `postgres://postgres@postgres:5432/${EXAMPLE.POSTGRES_DB}`,
+  BACKUP_SOURCE_BLOG: `postgres://postgres@postgres:5432/myapp`,
   BACKUP_SOURCE_BLOG_PASSWORD: PASSWORD,
+  POSTGRES_DB: 'myapp',
   PITR: 'false',
 };
 

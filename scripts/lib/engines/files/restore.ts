@@ -5,6 +5,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import type { DumpFormat } from '../../formats.ts';
 import { runProgram } from '../../pipeline/chain.ts';
 import { stageError } from '../../pipeline/result.ts';
+import { compareTrees } from '../../repository/contents.ts';
 import type { Contents, Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
@@ -25,7 +26,7 @@ import {
 } from './swap/place.ts';
 import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
 import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
-import { assertComplete, extractStage, readTree, tarVersion } from './tar/archive.ts';
+import { assertComplete, extractStage, readReport, readTree, tarVersion, treeMeter } from './tar/archive.ts';
 import { warnOfWhatTarSaid } from './tar/said.ts';
 
 /** See Engine.beginRestore. */
@@ -142,6 +143,7 @@ interface SessionParts {
 
 function session({ place, staging, swaps, isForeign, pick, manifest, lock, signal }: SessionParts): RestoreSession {
   const report = mkdtempSync(join(tmpdir(), 'files-report-'));
+  const passed = mkdtempSync(join(tmpdir(), 'files-passed-'));
   let found: Contents | undefined;
   const said: string[] = [];
   const point = pointOfNoReturn();
@@ -151,13 +153,15 @@ function session({ place, staging, swaps, isForeign, pick, manifest, lock, signa
     plan: async (format) => {
       assertArchive(format, place);
       const into = extractStage(staging, { setsOwners: maySetOwners(), said: (line) => said.push(line), only: pick });
-      return [{ jobs: 1, loads: [{ into, verifyEnd: assertComplete }] }];
+      return [{ jobs: 1, loads: [{ into, meter: pick && treeMeter(passed, pick), verifyEnd: assertComplete }] }];
     },
     ...(pick && { picked: { holds: () => false, copying: async () => [] } }),
     contents: async () => {
       warnOfWhatTarSaid(said, staging);
-      const restored = await readRestored(staging, manifest, report, signal);
-      found = withoutUnset(restored, manifest, unsetKinds(manifest, said));
+      const restored = await readRestored(staging, manifest, { report, pick, signal });
+      const held = pick && manifest ? { ...manifest, ...readReport(passed) } : manifest;
+      found = withoutUnset(restored, held, unsetKinds(held, said));
+      if (pick && held) assertPicked(held, found);
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files
@@ -182,10 +186,19 @@ function session({ place, staging, swaps, isForeign, pick, manifest, lock, signa
     },
     discard: () => point.unlessPassed(() => discard(staging, isForeign)),
     close: async () => {
-      rmSync(report, { recursive: true, force: true });
+      for (const folder of [report, passed]) rmSync(folder, { recursive: true, force: true });
       await lock.release();
     },
   };
+}
+
+/** Of what was picked out no manifest has a digest: it is held against what has passed of the archive. */
+function assertPicked(passed: Contents, found: Contents): void {
+  const differences = compareTrees(passed, found);
+  if (differences.length === 0) return;
+  throw new OperatorError('RESTORE_FAILED', `what was restored is not what was archived: ${differences.join('; ')}`, {
+    hint: 'Nothing was touched. Restore another backup, and look into the disk that this one was restored on.',
+  });
 }
 
 function assertArchive(format: DumpFormat, { live }: Place): void {
@@ -199,12 +212,11 @@ function assertArchive(format: DumpFormat, { live }: Place): void {
 async function readRestored(
   staging: string,
   manifest: Manifest | undefined,
-  report: string,
-  signal: AbortSignal,
+  { report, pick, signal }: { report: string; pick: readonly string[] | undefined; signal: AbortSignal },
 ): Promise<Contents> {
   const only = singleFile(manifest, staging);
   const isFolder = only === undefined;
-  const found = await readTree(isFolder ? staging : join(staging, only), { isFolder, report, signal });
+  const found = await readTree(isFolder ? staging : join(staging, only), { isFolder, report, only: pick, signal });
   warnOfOwners(manifest, found, staging);
   const { ownerDigest, ...contents } = found;
   // owners are compared where they could be set

@@ -69,9 +69,13 @@ export function archiveStage(
   };
 }
 
-/** The meter that counts and digests what an archive holds as it passes. */
-export function treeMeter(report: string): MeterProgram {
-  return { command: process.execPath, path: TREE_METER, args: [treeFile(report)], onLine: () => false };
+/**
+ * The meter that counts and digests what an archive holds as it passes.
+ * @param only of what is at or below these paths; of all without
+ */
+export function treeMeter(report: string, only?: readonly string[]): MeterProgram {
+  const args = [treeFile(report), ...(only ? [JSON.stringify(only)] : [])];
+  return { command: process.execPath, path: TREE_METER, args, onLine: () => false };
 }
 
 /**
@@ -130,10 +134,15 @@ export function readReport(report: string): Contents {
 /** Reads a folder or a file from the disk, as an archive of it would have it. */
 export async function readTree(
   path: string,
-  { isFolder, report, signal }: { isFolder: boolean; report: string; signal: AbortSignal },
+  {
+    isFolder,
+    report,
+    only,
+    signal,
+  }: { isFolder: boolean; report: string; only?: readonly string[] | undefined; signal: AbortSignal },
 ): Promise<Contents> {
   const stage = archiveStage(path, { isFolder, report, excluded: [] });
-  const meter = meterStage('tree meter', { program: treeMeter(report) });
+  const meter = meterStage('tree meter', { program: treeMeter(report, only) });
   const chain = startChain([{ ...stage, name: `reading ${path} back` }, meter], { signal });
   const results = await chain.finished;
   signal.throwIfAborted();

@@ -1,6 +1,6 @@
-// tree-meter.mjs REPORT: hands an archive on from its standard input to its standard output, reports what meter.pl
+// tree-meter.mjs REPORT [PATHS]: hands an archive on from its standard input to its standard output, reports what meter.pl
 // reports, and writes into the file REPORT what the archive holds, counted and digested as it went by. An archive
-// without its end is a failure.
+// without its end is a failure. PATHS, a list as JSON: what lies elsewhere is neither counted nor digested.
 import { readSync, writeFileSync, writeSync } from 'node:fs';
 import { TarReader } from './tar-reader.mjs';
 import { TreeDigest } from './tree-digest.mjs';
@@ -11,10 +11,22 @@ const PROGRESS_MS = 1_000;
 /** Of a path that a program may name in one go, without the zero at its end: PATH_MAX in linux/limits.h. */
 const LONGEST_PATH_BYTES = 4095;
 
-const [report = ''] = process.argv.slice(2);
+const [report = '', paths] = process.argv.slice(2);
+/** @type {string[] | undefined} */
+const only =
+  paths === undefined
+    ? undefined
+    : JSON.parse(paths).map((/** @type {string} */ path) => Buffer.from(path).toString('latin1'));
 const digest = new TreeDigest();
 let members = 0;
 let hasFolder = false;
+let isCounted = true;
+
+/** @param {string} name */
+function isWanted(name) {
+  return only === undefined || only.some((path) => name === path || name.startsWith(`${path}/`));
+}
+
 const reader = new TarReader({
   begin: (member) => {
     // made piece by piece, and archived; tar could not extract it, nor anything else of the archive be used then
@@ -24,12 +36,18 @@ const reader = new TarReader({
         `a path has ${member.rawName.length} bytes, and more than ${LONGEST_PATH_BYTES} cannot be restored (File name too long): shorten or remove what begins with ${start}`,
       );
     }
+    isCounted = isWanted(member.name);
+    if (!isCounted) return;
     members += 1;
     hasFolder ||= member.type === '5';
     digest.begin(member);
   },
-  data: (chunk) => digest.data(chunk),
-  end: () => digest.end(),
+  data: (chunk) => {
+    if (isCounted) digest.data(chunk);
+  },
+  end: () => {
+    if (isCounted) digest.end();
+  },
 });
 
 /** @param {string} line */

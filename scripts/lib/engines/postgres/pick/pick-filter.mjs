@@ -1,7 +1,7 @@
 // pick-filter.mjs: hands on, of a plain dump of PostgreSQL's, what some of its tables need: every definition, but of indexes
 // and constraints those of these tables, and of other tables no rows, as if they were empty. What is wanted stands as JSON in descriptor 3: the tables' names. Says on
 // standard error which tables they are with their partitions: `PICKED ["public.a", …]`.
-import { createReadStream, readFileSync, writeSync } from 'node:fs';
+import { readFileSync, readSync, writeSync } from 'node:fs';
 import { nameOf } from '../../../proof/postgres-names.mjs';
 import { Statements } from '../../../proof/statements.mjs';
 
@@ -157,9 +157,8 @@ function endOfRows(from) {
   return end < 0 ? undefined : end + END_OF_ROWS.length;
 }
 
-/** @param {Buffer} chunk */
-function feed(chunk) {
-  buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
+/** Takes what can be taken of the buffer. @returns {number} how many bytes of it */
+function takeBuffer() {
   let at = 0;
   for (;;) {
     if (rows !== undefined) {
@@ -170,20 +169,31 @@ function feed(chunk) {
       else if (end !== undefined) handOn(END_OF_ROWS.subarray(1));
       isAtStart &&= sure === at;
       at = sure;
-      if (end === undefined) break;
+      if (end === undefined) return at;
       rows = undefined;
     }
     const end = buffer.indexOf(NEWLINE, at);
-    if (end < 0) break;
-    const line = buffer.subarray(at, end + 1);
+    if (end < 0) return at;
+    take(buffer.subarray(at, end + 1));
     at = end + 1;
-    take(line);
   }
-  buffer = Buffer.from(buffer.subarray(at));
 }
 
+// nothing else happens in this process: waiting for each block costs less than being called back for it, and what is skipped is
+// never copied
+let block = Buffer.alloc(2 * BLOCK_BYTES);
+let held = 0;
 try {
-  for await (const chunk of createReadStream('', { fd: 0, highWaterMark: BLOCK_BYTES })) feed(chunk);
+  for (;;) {
+    if (block.length - held < BLOCK_BYTES) block = Buffer.concat([block, Buffer.alloc(block.length)]);
+    const length = readSync(0, block, held, BLOCK_BYTES, null);
+    if (length === 0) break;
+    buffer = block.subarray(0, held + length);
+    const taken = takeBuffer();
+    block.copyWithin(0, taken, buffer.length);
+    held = buffer.length - taken;
+  }
+  buffer = block.subarray(0, held);
   handOn(buffer);
   for (const line of pending) handOn(line);
   writeSync(2, `PICKED ${JSON.stringify([...tables].filter(isWanted))}\n`);
