@@ -162,6 +162,8 @@ function session({ place, staging, swaps, isForeign, pick, manifest, lock, signa
       const held = pick && manifest ? { ...manifest, ...readReport(passed) } : manifest;
       found = withoutUnset(restored, held, unsetKinds(held, said));
       if (pick && held) assertPicked(held, found);
+      // a file that is alone in it still lies where it lay
+      if (pick) found = { ...found, isFolder: true };
       return found;
     },
     // a swap that the machine's end follows must not bring forth empty files
