@@ -49,7 +49,7 @@ const NOTHING_TO_A_REFERENCE =
 export function planBuild(statements: readonly string[]): BuildPlan {
   const firstOther = statements.findIndex((sql) => !SETTING.test(sql));
   const settings = firstOther < 0 ? [...statements] : statements.slice(0, firstOther);
-  const steps: BuildStep[] = [];
+  const steps: Steps = { steps: [], passed: new Map() };
   // what is set later is meant for what follows it, which may run in another session and in another order
   const changed = new Map<string, string>();
   for (const plain of togetherByRole(statements.slice(settings.length))) {
@@ -72,7 +72,7 @@ export function planBuild(statements: readonly string[]): BuildPlan {
     else if (constraint) placeIndex(steps, { sql, table: constraint[1] ?? '', isExclusive: true });
     else placeInOrder(steps, sql);
   }
-  return { settings, steps };
+  return { settings, steps: steps.steps };
 }
 
 /** What is done as another role, as one statement: grants by somebody who was given the right to grant. */
@@ -92,31 +92,48 @@ function togetherByRole(statements: readonly string[]): string[] {
   return together;
 }
 
-function placeIndex(steps: BuildStep[], task: Task): void {
-  for (const step of steps.toReversed()) {
+/** The steps so far, and of those in order whether what comes later may be built before all that they have. */
+interface Steps {
+  readonly steps: BuildStep[];
+  /** Noted with each statement: to look through thousands of them again for each index takes minutes. */
+  readonly passed: Map<BuildStep, { byIndexes: boolean; byReferences: boolean }>;
+}
+
+function placeIndex({ steps, passed }: Steps, task: Task): void {
+  for (const step of backwards(steps)) {
     if (step.kind === 'indexes') {
       step.tasks.push(task);
       return;
     }
-    if (step.kind === 'in order' && !step.statements.every((sql) => NOTHING_TO_AN_INDEX.test(sql))) break;
+    if (step.kind === 'in order' && passed.get(step)?.byIndexes !== true) break;
   }
   steps.push({ kind: 'indexes', tasks: [task] });
 }
 
-function placeReference(steps: BuildStep[], task: Reference): void {
-  for (const step of steps.toReversed()) {
+function placeReference({ steps, passed }: Steps, task: Reference): void {
+  for (const step of backwards(steps)) {
     if (step.kind === 'references') {
       step.tasks.push(task);
       return;
     }
-    const isPassed = step.kind === 'in order' && step.statements.every((sql) => NOTHING_TO_A_REFERENCE.test(sql));
-    if (!isPassed) break;
+    if (passed.get(step)?.byReferences !== true) break;
   }
   steps.push({ kind: 'references', tasks: [task] });
 }
 
-function placeInOrder(steps: BuildStep[], sql: string): void {
+function placeInOrder({ steps, passed }: Steps, sql: string): void {
   const last = steps.at(-1);
-  if (last?.kind === 'in order') last.statements.push(sql);
-  else steps.push({ kind: 'in order', statements: [sql] });
+  const isOpen = last?.kind === 'in order';
+  const step: BuildStep = isOpen ? last : { kind: 'in order', statements: [] };
+  if (!isOpen) steps.push(step);
+  step.statements.push(sql);
+  const before = passed.get(step);
+  passed.set(step, {
+    byIndexes: before?.byIndexes !== false && NOTHING_TO_AN_INDEX.test(sql),
+    byReferences: before?.byReferences !== false && NOTHING_TO_A_REFERENCE.test(sql),
+  });
+}
+
+function* backwards<T>(items: readonly T[]): Generator<T> {
+  for (let i = items.length - 1; i >= 0; i -= 1) yield items[i] as T;
 }
