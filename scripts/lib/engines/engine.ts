@@ -45,8 +45,8 @@ export interface DumpSession {
   /** What a failure of the dump means, where the engine knows more than the program that failed has said. */
   explain?(error: unknown): unknown;
   /**
-   * Lets go of the source. Returns only once the second of createdAt has passed, so that the next run, which
-   * cannot start before, has a key of its own.
+   * Lets go of the source. The next run of it does not begin before the second of createdAt has passed, and so has a key of
+   * its own.
    */
   close(): Promise<void>;
 }
@@ -181,6 +181,14 @@ export interface RunUnderWay {
   readonly forMs: number;
 }
 
+/** What is beside a source besides its contents. */
+export interface Beside {
+  /** See Engine.kept. */
+  readonly kept: readonly KeptDatabase[];
+  /** The runs that hold its locks now; none where that cannot be seen. */
+  readonly underWay: readonly RunUnderWay[];
+}
+
 /** One thing that a drill looked at, and what it saw. */
 export interface Check {
   readonly name: string;
@@ -280,8 +288,11 @@ export interface Engine {
   undo(source: Source, signal: AbortSignal): Promise<UndoResult>;
   /** What restores and undos keep beside the source, the newest first. */
   kept(source: Source, signal: AbortSignal): Promise<KeptDatabase[]>;
-  /** The runs that hold the source's locks now. */
-  underWay(source: Source, signal: AbortSignal): Promise<RunUnderWay[]>;
+  /**
+   * What is beside each of these sources, in their order. They lie on one server, and one session of the first one's user asks
+   * it, however many they are.
+   */
+  beside(sources: readonly Source[], signal: AbortSignal): Promise<Beside[]>;
   /** Removes of it what is older than `before`, in one role or in all of them, and returns that. */
   dropKept(source: Source, before: Date, signal: AbortSignal, role?: KeptDatabase['role']): Promise<KeptDatabase[]>;
   /**

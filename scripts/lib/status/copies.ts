@@ -4,11 +4,13 @@ import { failureOf, noteHeld } from '../copy/away.ts';
 import { lagMs, planCopy } from '../copy/plan.ts';
 import { PRIMARY, type Store } from '../copy/stores.ts';
 import { formatDuration } from '../quantities.ts';
+import type { Backup } from '../repository/catalog.ts';
 import type { Inventory } from '../repository/inventory.ts';
+import { normalizePrefix } from '../repository/object-key.ts';
 import type { VerifyRecord } from '../repository/verify-record.ts';
 import { belongsTo } from '../source.ts';
 import { command } from '../terminal/hints.ts';
-import { isDamaged, WITHIN_MS } from '../verify/plan.ts';
+import { damagedIn, WITHIN_MS } from '../verify/plan.ts';
 import { isDestroyable, protectionReasons } from '../verify/protection.ts';
 
 /** How one store stands. */
@@ -48,9 +50,12 @@ export interface StoreLook {
   readonly signal: AbortSignal;
 }
 
-/** The primary store as a store: what it was found to be when it was read back. Its backups are judged by source. */
-export async function primaryStatus(look: StoreLook, store: Store, inventory: Inventory): Promise<StoreStatus> {
-  return statusOf(look, store, inventory, { reasons: [], warnings: [] });
+/**
+ * The primary store as a store: what it was found to be when it was read back. Its backups are judged by source.
+ * @param backups the newest first
+ */
+export async function primaryStatus(look: StoreLook, store: Store, backups: readonly Backup[]): Promise<StoreStatus> {
+  return statusOf(look, store, backups, { reasons: [], warnings: [] });
 }
 
 /** A copy. One that does not answer is late, until its own target is over. Never throws for it. */
@@ -62,7 +67,8 @@ export async function copyStatus(look: StoreLook, store: Store, primary: Invento
     const unfinishedSince = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
     const plan = planCopy(primary, inventory, { retention: store.retention, now, unfinishedSince });
     const emptied = primary.backups.length === 0 && inventory.backups.length > 0;
-    return await statusOf(look, store, inventory, {
+    const backups = inventory.backups.map(({ backup }) => backup);
+    return await statusOf(look, store, backups, {
       lagMs: lagMs(primary, inventory),
       missing: plan.missing.length,
       reasons: [
@@ -114,7 +120,7 @@ function ageReasons({ config, now }: StoreLook, store: Store, { backups }: Inven
 async function statusOf(
   { now, signal }: StoreLook,
   store: Store,
-  { backups }: Inventory,
+  backups: readonly Backup[],
   own: { reasons: string[]; warnings: string[]; lagMs?: number; missing?: number },
 ): Promise<StoreStatus> {
   const { repository, name } = store;
@@ -123,11 +129,13 @@ async function statusOf(
   const [last] = records;
   const drills = await repository.newestDrills(signal);
   const drilledAt = [...drills.values()].map(({ at }) => at.getTime());
-  const newest = backups.find(({ backup }) => backup.kind === 'backup')?.backup;
-  const damaged = backups.filter((stored) => isDamaged(stored.name, records));
+  const newest = backups.find(({ kind }) => kind === 'backup');
+  const nameOf = ({ key }: Backup) => key.slice(normalizePrefix(repository.shelf.prefix).length);
+  const isDamaged = damagedIn(records);
+  const damaged = isDamaged.size === 0 ? [] : backups.filter((backup) => isDamaged.has(nameOf(backup)));
   const reasons = [
     ...own.reasons,
-    ...damaged.map(({ name: key }) => `${key} was damaged when it was read back: ${command('verify')}`),
+    ...damaged.map((backup) => `${nameOf(backup)} was damaged when it was read back: ${command('verify')}`),
     ...proofReasons(store, last, newest !== undefined, now),
   ];
   const lock = last?.newestLock ?? last?.protection?.lock ?? null;
@@ -153,7 +161,7 @@ async function statusOf(
     lock: lock && last ? { ...lock, provenAt: last.startedAt } : null,
     isDestroyable: destroyable ?? null,
     backups: backups.length,
-    storedBytes: backups.reduce((sum, { backup }) => sum + backup.sizeBytes, 0),
+    storedBytes: backups.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   };
 }
 

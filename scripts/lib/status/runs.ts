@@ -1,7 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { asked } from '../engines/asking.ts';
 import type { RunUnderWay } from '../engines/engine.ts';
-import { engineOf } from '../engines/index.ts';
 import { localLockHeldForMs, localNotesHeldForMs } from '../machine/local-lock.ts';
 import { CLEANUP_NOTE, drillDirectory, rehearsalLock, restoreNote } from '../machine/run-notes.ts';
 import { formatDuration } from '../quantities.ts';
@@ -25,26 +23,22 @@ export interface RunStatus {
 
 /** What is known of a source: it says how long its runs usually take. */
 export interface Known {
-  /** Its server has answered; one that has not is not asked. */
-  readonly answers: boolean;
+  /** The runs that hold its locks, on whatever machine. */
+  readonly underWay: readonly RunUnderWay[];
   readonly lastBackup: Backup | undefined;
   readonly lastDrill: DrillRecord | undefined;
 }
 
 /**
  * The runs of a source that are under way: backups and restores that hold its lock in the database, on whatever machine;
- * those of folders, restores beside the live database, drills and cleanups on this one. Never throws for a server that
- * does not answer.
+ * those of folders, restores beside the live database, drills and cleanups on this one.
  */
 export async function readRuns(
   { config, repository, signal }: { config: Config; repository: Repository; signal: AbortSignal },
   source: Source,
-  { answers, lastBackup, lastDrill }: Known,
+  { underWay, lastBackup, lastDrill }: Known,
 ): Promise<RunStatus[]> {
-  const runs = [
-    ...(answers ? await locksOf(source, signal) : []),
-    ...(await localRuns(drillDirectory(config.values.DRILL_DIR), source)),
-  ];
+  const runs = [...underWay, ...(await localRuns(drillDirectory(config.values.DRILL_DIR), source))];
   if (runs.length === 0) return [];
   const usualMs = await durationOf(repository, lastBackup, signal);
   const limits = stuckAfterMs(config.values, usualMs, lastDrill);
@@ -86,13 +80,6 @@ async function localRuns(directory: string, source: Source): Promise<Omit<RunSta
     ...(drillMs === undefined ? [] : [{ purpose: 'drill', forMs: drillMs } as const]),
     ...cleanups.map((forMs) => ({ purpose: 'cleanup', forMs }) as const),
   ];
-}
-
-async function locksOf(source: Source, signal: AbortSignal): Promise<RunUnderWay[]> {
-  const engine = await engineOf(source.engine);
-  const runs = await asked(signal, source, (limited) => engine.underWay(source, limited)).catch(() => []);
-  signal.throwIfAborted();
-  return runs;
 }
 
 /** How long the last backup took; forever when nobody knows. */

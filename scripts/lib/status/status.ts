@@ -1,23 +1,23 @@
 import type { Config } from '../config/config.ts';
 import { rpoTargetFor } from '../config/own-settings.ts';
 import type { Store } from '../copy/stores.ts';
-import { asked } from '../engines/asking.ts';
-import type { KeptDatabase } from '../engines/engine.ts';
-import { engineOf } from '../engines/index.ts';
 import { expandSources } from '../engines/sources.ts';
-import { messageOf } from '../errors.ts';
+import { inParallel } from '../parallel.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { DrillRecord, StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { Source } from '../source.ts';
 import { command } from '../terminal/hints.ts';
+import { type FoundBeside, readBeside } from './beside.ts';
 import { copyStatus, primaryStatus, type StoreStatus } from './copies.ts';
 import { drifts } from './drifts.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 import { protectionSentence } from './sentence.ts';
 import type { ServerStatus } from './servers.ts';
+
+/** For how many sources documents are read at the same time: of each up to three. */
+const SOURCES_AT_ONCE = 16;
 
 /** How one source stands. */
 export interface SourceStatus {
@@ -73,24 +73,24 @@ export async function readStatus(
   signal: AbortSignal,
 ): Promise<Status> {
   const { repository } = primary;
-  const [inventory, drills] = await Promise.all([repository.inventory(signal), repository.newestDrills(signal)]);
-  const backups = inventory.backups.map(({ backup }) => backup);
+  // every object's size is asked for only where copies are held against it
+  const [inventory, drills] = await Promise.all([
+    copies.length === 0 ? undefined : repository.inventory(signal),
+    repository.newestDrills(signal),
+  ]);
+  const backups = inventory?.backups.map(({ backup }) => backup) ?? (await repository.backups(signal));
   const bySource = new Map<string, Backup[]>();
   for (const backup of backups) {
     const ofSource = bySource.get(backup.source);
     if (ofSource) ofSource.push(backup);
     else bySource.set(backup.source, [backup]);
   }
-  const sources = await Promise.all(
-    (await expandSources(config.sources, signal)).map(({ source, problem }) =>
-      sourceStatus(
-        { config, repository, now, signal },
-        source,
-        problem,
-        bySource.get(source.name) ?? [],
-        drills.get(source.name),
-      ),
-    ),
+  const beside = await readBeside(await expandSources(config.sources, signal), signal);
+  const sources = await inParallel(beside, SOURCES_AT_ONCE, (found) =>
+    sourceStatus({ config, repository, now, signal }, found, {
+      all: bySource.get(found.source.name) ?? [],
+      drillKey: drills.get(found.source.name),
+    }),
   );
   const jobs = readJobs(config, now);
   // where no log is taken, what asks servers is not loaded
@@ -99,8 +99,8 @@ export async function readStatus(
       ? []
       : await (await import('./servers.ts')).readServers({ config, repository, now, signal }, drills);
   const look = { config, now, signal };
-  const ofPrimary = await primaryStatus(look, primary, inventory);
-  const ofCopies = await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory)));
+  const ofPrimary = await primaryStatus(look, primary, backups);
+  const ofCopies = inventory ? await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory))) : [];
   return {
     ok: [...sources, ...jobs, ...servers, ofPrimary, ...ofCopies].every(({ ok }) => ok),
     checkedAt: now.toISOString(),
@@ -137,17 +137,14 @@ interface Circumstances {
 
 async function sourceStatus(
   { config, repository, now, signal }: Circumstances,
-  source: Source,
-  problem: string | undefined,
-  all: readonly Backup[],
-  drillKey: StoredDrill | undefined,
+  { source, problem, kept, underWay, warnings }: FoundBeside,
+  { all, drillKey }: { all: readonly Backup[]; drillKey: StoredDrill | undefined },
 ): Promise<SourceStatus> {
   const backups = all.filter(({ kind }) => kind === 'backup');
   const last = backups[0];
   const drill = drillKey && (await repository.drill(drillKey, signal));
-  const kept = await keptDatabases(source, problem, signal);
   const running = await readRuns({ config, repository, signal }, source, {
-    answers: kept.databases !== null,
+    underWay,
     lastBackup: last,
     lastDrill: drill,
   });
@@ -169,7 +166,7 @@ async function sourceStatus(
     reasons,
     warnings: [
       ...(await drifts(repository, backups, signal)),
-      ...kept.warnings,
+      ...warnings,
       ...(repository.encryption.identityBesideBackups
         ? ['the age identity lies in BACKUP_DIR, beside the backups that it opens: keep it elsewhere']
         : []),
@@ -196,7 +193,7 @@ async function sourceStatus(
     storedBytes: all.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     running,
     nextRun: (source.own?.schedule ?? config.values.BACKUP_SCHEDULE).next(now)?.toISOString() ?? null,
-    keptDatabases: kept.databases?.map((each) => ({ ...each, since: each.since.toISOString() })) ?? null,
+    keptDatabases: kept?.map((each) => ({ ...each, since: each.since.toISOString() })) ?? null,
   };
 }
 
@@ -238,20 +235,4 @@ function judgeDrill({ config, rtoTargetMs, drillAgeMs, drill, oldest, now }: Jud
     );
   }
   return reasons;
-}
-
-/** Asks the server; one that does not answer is a warning here, for it is the next backup that will fail. */
-async function keptDatabases(
-  source: Source,
-  problem: string | undefined,
-  signal: AbortSignal,
-): Promise<{ databases: KeptDatabase[] | null; warnings: string[] }> {
-  if (problem !== undefined) return { databases: null, warnings: [] };
-  try {
-    const engine = await engineOf(source.engine);
-    return { databases: await asked(signal, source, (limited) => engine.kept(source, limited)), warnings: [] };
-  } catch (error) {
-    signal.throwIfAborted();
-    return { databases: null, warnings: [messageOf(error)] };
-  }
 }

@@ -29,13 +29,15 @@ export function planVerify(
   const totalBytes = backups.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
   const shareBytes = Math.ceil(totalBytes * Math.min(1, (SHARE * intervalMs) / WITHIN_MS));
   const newest = new Set<string>();
+  const damaged = damagedIn(records);
   const always = backups.filter(({ name, backup }) => {
     const isNewest = backup.kind === 'backup' && !newest.has(backup.source);
     if (isNewest) newest.add(backup.source);
-    return isNewest || isDamaged(name, records);
+    return isNewest || damaged.has(name);
   });
+  const isAlways = new Set(always);
   const others = backups
-    .filter((stored) => !always.includes(stored))
+    .filter((stored) => !isAlways.has(stored))
     .map((stored) => ({ stored, at: lastReadAt(stored, records) }))
     .sort((a, b) => a.at - b.at);
   const chosen: StoredBackup[] = [];
@@ -48,11 +50,9 @@ export function planVerify(
   return [...always, ...chosen];
 }
 
-/** Whether a backup was damaged when it was last read. */
-export function isDamaged(name: string, records: readonly VerifyRecord[]): boolean {
-  for (const { backups } of records) {
-    const found = backups.find(({ key }) => key === name);
-    if (found) return !found.ok;
-  }
-  return false;
+/** The names of the backups that were damaged when they were last read. */
+export function damagedIn(records: readonly VerifyRecord[]): ReadonlySet<string> {
+  const lastRead = new Map<string, boolean>();
+  for (const { backups } of records) for (const { key, ok } of backups) if (!lastRead.has(key)) lastRead.set(key, ok);
+  return new Set([...lastRead].flatMap(([key, ok]) => (ok ? [] : [key])));
 }

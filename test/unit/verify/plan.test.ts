@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { catalogOf } from '../../../scripts/lib/repository/catalog.ts';
 import type { StoredBackup } from '../../../scripts/lib/repository/inventory.ts';
 import type { VerifyRecord } from '../../../scripts/lib/repository/verify-record.ts';
-import { isDamaged, planVerify } from '../../../scripts/lib/verify/plan.ts';
+import { damagedIn, planVerify } from '../../../scripts/lib/verify/plan.ts';
 
 const DAY_MS = 86_400_000;
 const BEGIN = Date.parse('2026-01-01T00:00:00Z');
@@ -52,6 +52,6 @@ test('reads what was damaged each time, and forgets it once it was read whole', 
   const [bad = ''] = all.slice(20).map(({ name }) => name);
   const found = record(BEGIN, [bad], [bad]);
   assert.ok(planVerify(all, [found], DAY_MS).some(({ name }) => name === bad));
-  assert.equal(isDamaged(bad, [found]), true);
-  assert.equal(isDamaged(bad, [record(BEGIN + DAY_MS, [bad]), found]), false);
+  assert.deepEqual([...damagedIn([found])], [bad]);
+  assert.deepEqual([...damagedIn([record(BEGIN + DAY_MS, [bad]), found])], []);
 });

@@ -1,18 +1,20 @@
 import type { DatabaseSource } from '../../source.ts';
-import type { KeptDatabase } from '../engine.ts';
+import type { Beside, KeptDatabase, RunUnderWay } from '../engine.ts';
 import { nothingToUndo, removeOld } from '../kept.ts';
 
-type Kept = KeptDatabase['role'];
+/** In which roles something is kept beside a database. */
+export const KEPT_ROLES = ['previous', 'undone', 'picked'] as const satisfies readonly KeptDatabase['role'][];
 
-/** How an engine's server is asked for what restores keep beside a database. */
-interface KeptBeside<C> {
+/** `isOurs` are those that say so themselves. */
+type Found = KeptDatabase & { readonly isOurs: boolean };
+
+/** How an engine's server is asked for what is beside its databases. Answers are in the order of the sources. */
+interface BesideDatabases<C> {
   connect(source: DatabaseSource, signal: AbortSignal): Promise<C>;
-  /** Those of a role; `isOurs` are those that say so themselves. */
-  list(
-    connection: C,
-    source: DatabaseSource,
-    role: Kept,
-  ): Promise<readonly (Omit<KeptDatabase, 'role'> & { isOurs: boolean })[]>;
+  /** What restores keep beside these databases. */
+  list(connection: C, sources: readonly DatabaseSource[]): Promise<readonly (readonly Found[])[]>;
+  /** The runs that hold their locks. */
+  underWay(connection: C, sources: readonly DatabaseSource[]): Promise<readonly (readonly RunUnderWay[])[]>;
   /** Puts right, before anything is removed, what a run that was killed left on the server. */
   mend?(connection: C): Promise<void>;
   /** Keeps restores and undos out until the connection is closed. */
@@ -20,20 +22,29 @@ interface KeptBeside<C> {
   drop(connection: C, name: string, of: { source: DatabaseSource; signal: AbortSignal }): Promise<void>;
 }
 
-/** See Engine.kept and Engine.dropKept. */
-export function keptBeside<C extends { close(): Promise<void> }>(server: KeptBeside<C>) {
+/** See Engine.kept, Engine.beside and Engine.dropKept. */
+export function keptBeside<C extends { close(): Promise<void> }>(server: BesideDatabases<C>) {
   const read = async (connection: C, source: DatabaseSource, isOursAlone: boolean): Promise<KeptDatabase[]> => {
-    const kept: KeptDatabase[] = [];
-    for (const role of ['previous', 'undone', 'picked'] as const) {
-      for (const { name, since, sizeBytes, isOurs } of await server.list(connection, source, role))
-        if (isOurs || !isOursAlone) kept.push({ name, role, since, sizeBytes });
-    }
-    return kept.sort((a, b) => b.since.getTime() - a.since.getTime());
+    const [found = []] = await server.list(connection, [source]);
+    return asKept(found.filter(({ isOurs }) => isOurs || !isOursAlone));
   };
   return {
     kept: async (source: DatabaseSource, signal: AbortSignal): Promise<KeptDatabase[]> => {
       const connection = await server.connect(source, signal);
       return read(connection, source, false).finally(() => connection.close());
+    },
+    beside: async (sources: readonly DatabaseSource[], signal: AbortSignal): Promise<Beside[]> => {
+      const [first] = sources;
+      if (!first) return [];
+      const connection = await server.connect(first, signal);
+      try {
+        const kept = await server.list(connection, sources);
+        const underWay = await server.underWay(connection, sources).catch(() => []);
+        signal.throwIfAborted();
+        return sources.map((_, i) => ({ kept: asKept(kept[i] ?? []), underWay: underWay[i] ?? [] }));
+      } finally {
+        await connection.close();
+      }
     },
     dropKept: async (
       source: DatabaseSource,
@@ -59,6 +70,13 @@ export function keptBeside<C extends { close(): Promise<void> }>(server: KeptBes
       }
     },
   };
+}
+
+/** The newest first. */
+function asKept(found: readonly Found[]): KeptDatabase[] {
+  return found
+    .map(({ name, role, since, sizeBytes }) => ({ name, role, since, sizeBytes }))
+    .sort((a, b) => b.since.getTime() - a.since.getTime());
 }
 
 /**

@@ -1,9 +1,8 @@
 import type { Engine } from '../engine.ts';
 import { beginDump } from './dump.ts';
-import { dropKept, keptFolders } from './kept.ts';
+import { beside, dropKept, keptFolders } from './kept.ts';
 import { rehearse } from './rehearsal.ts';
 import { beginRestore } from './restore.ts';
-import { runsUnderWay } from './under-way.ts';
 import { undoRestore } from './undo.ts';
 
 /** Folders, and single files, as archives of GNU tar. */
@@ -13,7 +12,7 @@ export const files: Engine = {
   beginRestore,
   undo: undoRestore,
   kept: keptFolders,
-  underWay: runsUnderWay,
+  beside,
   dropKept,
   rehearse,
 };

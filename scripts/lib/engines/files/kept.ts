@@ -1,11 +1,12 @@
 import type { FilesSource } from '../../source.ts';
-import type { KeptDatabase } from '../engine.ts';
+import type { Beside, KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
 import { usedBytes } from './dump.ts';
 import { removeTree } from './restore.ts';
 import { listBeside, lookAt } from './swap/place.ts';
 import { isHalfSwapped } from './swap/swap.ts';
 import { underSwapLock } from './swap/swap-lock.ts';
+import { runsUnderWay } from './under-way.ts';
 
 /** See Engine.kept. */
 export async function keptFolders(source: FilesSource, signal: AbortSignal): Promise<KeptDatabase[]> {
@@ -18,6 +19,13 @@ export async function keptFolders(source: FilesSource, signal: AbortSignal): Pro
     kept.push({ name: path, role, since: at, sizeBytes: await usedBytes({ live: path }, signal) });
   }
   return kept;
+}
+
+/** See Engine.beside. */
+export async function beside(sources: readonly FilesSource[], signal: AbortSignal): Promise<Beside[]> {
+  return Promise.all(
+    sources.map(async (source) => ({ kept: await keptFolders(source, signal), underWay: runsUnderWay(source) })),
+  );
 }
 
 /** See Engine.dropKept. */

@@ -3,8 +3,8 @@ import type { RunUnderWay } from '../engine.ts';
 import { flockHeldForMs } from './swap/flock.ts';
 import { listBeside, lookAt } from './swap/place.ts';
 
-/** See Engine.underWay: the locks lie on the folder itself, and on the one that a restore fills. */
-export async function runsUnderWay(source: FilesSource): Promise<RunUnderWay[]> {
+/** The runs that hold a folder's locks: these lie on the folder itself, and on the one that a restore fills. */
+export function runsUnderWay(source: FilesSource): RunUnderWay[] {
   const place = lookAt(source.path);
   const filled = listBeside(place).filter(({ role }) => role === 'restoring');
   const looked = [

@@ -4,12 +4,11 @@ import { beginDump } from './dump/dump.ts';
 import { identify } from './identify.ts';
 import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
-import { dropKept, kept } from './restore/kept.ts';
+import { beside, dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connect } from './server/connection.ts';
 import { listOwn } from './server/databases.ts';
-import { runsUnderWay } from './server/locks.ts';
 import { survey } from './survey.ts';
 
 /** MariaDB, and MySQL as far as MariaDB's own mariadb-dump and mariadb serve it. */
@@ -19,7 +18,7 @@ export const mariadb: Engine = {
   beginRestore,
   undo: undoRestore,
   kept,
-  underWay: runsUnderWay,
+  beside,
   dropKept,
   rehearse,
   identify,

@@ -2,7 +2,8 @@ import { createConnection, type FieldInfo } from 'mariadb';
 import { OperatorError } from '../../errors.ts';
 import type { DatabaseSource } from '../../source.ts';
 import type { Answer, Looking } from '../looking.ts';
-import { breakOff, serverMessage } from './server/connection.ts';
+import { breakOff } from './server/connection.ts';
+import { serverMessage } from './server/connection-errors.ts';
 import { programFor } from './server/programs.ts';
 
 /** See Engine.looking. */

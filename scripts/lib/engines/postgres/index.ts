@@ -5,11 +5,10 @@ import { beginDump } from './dump/dump.ts';
 import { identify } from './identify.ts';
 import { looking } from './looking.ts';
 import { rehearse } from './rehearsal.ts';
-import { dropKept, kept } from './restore/kept.ts';
+import { beside, dropKept, kept } from './restore/kept.ts';
 import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connectBeside, listOwn } from './server/databases.ts';
-import { runsUnderWay } from './server/locks.ts';
 import { survey } from './survey.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */
@@ -20,7 +19,7 @@ export const postgres: Engine = {
   beginRestore,
   undo: undoRestore,
   kept,
-  underWay: runsUnderWay,
+  beside,
   dropKept,
   rehearse,
   identify,

@@ -4,12 +4,11 @@ import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpOptions, DumpSession } from '../../engine.ts';
-import { secondPassed } from '../../second-passed.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { asStored } from '../server/databases.ts';
 import { readFacts } from '../server/facts.ts';
 import { readVersioned, whyWithoutHistory } from '../server/history.ts';
-import { takeLock } from '../server/locks.ts';
+import { serverTime, takeLock, unlockBackup } from '../server/locks.ts';
 import { isOlder, type Program, programFor } from '../server/programs.ts';
 import { putBackLeft } from '../server/raised.ts';
 import { readingOf } from '../server/relay.ts';
@@ -96,8 +95,8 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
       },
       globals: () => readGlobals(connection, dumped.database),
       close: async () => {
-        await secondPassed(createdAt, () => serverTime(connection), signal);
-        await close();
+        if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+        await unlockBackup(connection, source, { timeMs: createdAt, signal });
       },
     };
   } catch (error) {
@@ -123,13 +122,4 @@ function warnOfOtherVersion(program: Program, { server }: Connection): void {
   log.warn(
     `mariadb-dump ${program.version.text} is older than the server (MariaDB ${server.text}): kinds of objects that came with ${seriesOf(server.number)} would not be in the dump`,
   );
-}
-
-/** The server's clock in milliseconds. */
-async function serverTime(connection: Connection): Promise<number> {
-  const [row] = await connection.query<{ ms: string }>(
-    // not of now(): when clocks are put back, an hour of local time comes twice
-    'select cast(timestampdiff(microsecond, "1970-01-01", utc_timestamp(3)) div 1000 as char) as ms',
-  );
-  return Number(row?.ms);
 }

@@ -1,19 +1,30 @@
-import { keptBeside } from '../../database/kept.ts';
+import { KEPT_ROLES, keptBeside } from '../../database/kept.ts';
 import { connect } from '../server/connection.ts';
-import { asStored, besideDatabases, dropDatabase, sizeOf } from '../server/databases.ts';
-import { takeLock } from '../server/locks.ts';
+import { asStored, besideIn, dropDatabase, readDatabases, sizeOf } from '../server/databases.ts';
+import { runsUnderWay, takeLock } from '../server/locks.ts';
 import { putBackLeft } from '../server/raised.ts';
-import { findUnfinished } from '../swap/journal.ts';
+import { findUnfinished, journals } from '../swap/journal.ts';
 
-export const { kept, dropKept } = keptBeside({
+export const { kept, beside, dropKept } = keptBeside({
   connect: (source, signal) => connect(source, signal),
-  list: async (connection, source, role) => {
-    const { database } = await asStored(connection, source);
-    // what a swap that broke off still needs is not something kept
-    const inUse = (await findUnfinished(connection, database)).flatMap(({ plan }) => [plan.next, plan.old]);
-    const beside = (await besideDatabases(connection, database, role)).filter(({ name }) => !inUse.includes(name));
-    return Promise.all(beside.map(async (each) => ({ ...each, sizeBytes: await sizeOf(connection, each.name) })));
+  list: async (connection, sources) => {
+    const rows = await readDatabases(connection);
+    const among = await journals(connection);
+    const found = [];
+    for (const source of sources) {
+      const { database } = await asStored(connection, source);
+      // what a swap that broke off still needs is not something kept
+      const inUse = (await findUnfinished(connection, database, among)).flatMap(({ plan }) => [plan.next, plan.old]);
+      const ofSource = [];
+      for (const role of KEPT_ROLES)
+        for (const each of besideIn(rows, database, role))
+          if (!inUse.includes(each.name))
+            ofSource.push({ ...each, role, sizeBytes: await sizeOf(connection, each.name) });
+      found.push(ofSource);
+    }
+    return found;
   },
+  underWay: runsUnderWay,
   mend: putBackLeft,
   lock: async (connection, source) =>
     takeLock(connection, { purpose: 'restore', source: await asStored(connection, source) }),

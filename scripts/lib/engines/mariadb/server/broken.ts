@@ -1,5 +1,6 @@
 import { log } from '../../../terminal/log.ts';
-import { type Connection, errorName, quoteIdentifier, serverMessage } from './connection.ts';
+import { type Connection, errorName, quoteIdentifier } from './connection.ts';
+import { serverMessage } from './connection-errors.ts';
 import { displayName, listTables } from './contents.ts';
 
 /** A table that the server knows and cannot open, so that it can neither be renamed nor lose its triggers. */

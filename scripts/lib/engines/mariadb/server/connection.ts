@@ -1,9 +1,9 @@
 import { type Connection as Client, createConnection } from 'mariadb';
-import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
-import { containerHint } from '../../../machine/container.ts';
+import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { keepTo } from '../../database/address.ts';
 import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
+import { connectError, notMariaDb, queryError } from './connection-errors.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
 import { parseVersion, type ServerVersion } from './version.ts';
 
@@ -22,6 +22,10 @@ export interface Connection {
   follow(other: AbortSignal): void;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
+  /** Whether `leave` is open: the server is spoken to itself, and not through a proxy or a socket's file, and takes any number of sessions. */
+  readonly mayLeave: boolean;
+  /** Closes the connection with a last statement, which the server runs to its end with nobody waiting for it. */
+  leave(statement: string): Promise<void>;
   readonly server: ServerVersion;
   /** What its sessions are given by the server, before ours are told otherwise. */
   readonly variables: Variables;
@@ -165,6 +169,16 @@ async function wrap(
       followed.addEventListener('abort', destroy, { once: true });
     },
     id: row?.id ?? 0,
+    mayLeave:
+      Number(client.threadId) === row?.id &&
+      !source.host.startsWith('/') &&
+      variables.get('max_user_connections') === '0',
+    leave: async (statement) => {
+      followed.removeEventListener('abort', destroy);
+      // commands are sent without waiting for the answers to those before them: both are on their way when this returns
+      client.query(statement).catch(() => {});
+      await client.end().catch(() => {});
+    },
     close: async () => {
       followed.removeEventListener('abort', destroy);
       const timer = setTimeout(() => client.destroy(), CLOSE_TIMEOUT_MS);
@@ -174,74 +188,9 @@ async function wrap(
   };
 }
 
-/** What the server said, without the connector's numbers around it. */
-export function serverMessage(error: unknown): string {
-  const said = (error as { sqlMessage?: unknown } | null)?.sqlMessage;
-  return typeof said === 'string' && said !== '' ? said.replace(/\s*\n\s*/g, ' ') : messageOf(error);
-}
-
 /** The server's name for the failure of a query, such as ER_LOCK_WAIT_TIMEOUT. */
 export function errorName(error: unknown): string | undefined {
   return error instanceof OperatorError ? codeOf(error.cause) : codeOf(error);
-}
-
-function queryError(source: DatabaseSource, error: unknown): OperatorError {
-  return new OperatorError('PROCESS_FAILED', `MariaDB at ${where(source)}: ${serverMessage(error)}`, { cause: error });
-}
-
-function where(source: DatabaseSource): string {
-  return source.host.startsWith('/') ? source.host : `${source.host}:${source.port}`;
-}
-
-function notMariaDb({ name, variable }: DatabaseSource, { text }: ServerVersion): OperatorError {
-  return new OperatorError(
-    'SOURCE_CONNECT',
-    `source ${name}: the server is MySQL ${text}, not MariaDB: what would be backed up of it could not be restored`,
-    {
-      hint: `MySQL is not supported: use its own mysqldump or MySQL Shell for it, and remove ${variable} from the configuration.`,
-    },
-  );
-}
-
-function connectError(source: DatabaseSource, error: unknown): OperatorError {
-  if (error instanceof OperatorError) return error;
-  return new OperatorError(
-    'SOURCE_CONNECT',
-    `source ${source.name}: cannot connect to MariaDB at ${where(source)} as ${source.user}: ${serverMessage(error)}`,
-    { hint: connectHint(source, error), cause: error },
-  );
-}
-
-function connectHint(source: DatabaseSource, error: unknown): string {
-  const { host, variable } = source;
-  const code = String(codeOf((error as Error).cause) ?? codeOf(error));
-  // a server that has answered is the one that is meant
-  const hasAnswered = /^ER_(?!CONNECTION_TIMEOUT|SOCKET)/.test(code);
-  const inContainer = hasAnswered ? undefined : containerHint(host, 'the database', variable);
-  return [hintOf(source, error), inContainer].filter((hint) => hint !== undefined).join(' ');
-}
-
-function hintOf({ variable }: DatabaseSource, error: unknown): string {
-  const { cause, message } = error as Error;
-  switch (codeOf(cause) ?? codeOf(error)) {
-    case 'ER_ACCESS_DENIED_ERROR':
-    case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
-      return `The user or the password is wrong, or the user may not connect from here: check ${variable} and ${variable}_PASSWORD.`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `The host name is unknown here: check ${variable}, and that both containers share a network.`;
-    case 'ECONNREFUSED':
-    case 'ENOENT':
-      return `Nothing listens there: is the server running? Check ${variable}.`;
-    case 'ER_CON_COUNT_ERROR':
-      return 'The server has no connection left: raise max_connections or end idle clients.';
-    default:
-      // the connector wraps what the socket said
-      if (/ENOTFOUND|EAI_AGAIN/.test(message)) return `The host name is unknown here: check ${variable}.`;
-      if (/ECONNREFUSED|ENOENT/.test(message))
-        return `Nothing listens there: is the server running? Check ${variable}.`;
-      return `Check ${variable}, and that the server is reachable from here.`;
-  }
 }
 
 /** Quotes an identifier for SQL. */

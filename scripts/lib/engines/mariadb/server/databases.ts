@@ -71,7 +71,12 @@ export async function besideDatabases(
   database: string,
   role: Role,
 ): Promise<{ name: string; since: Date; isOurs: boolean }[]> {
-  return besideOf(await readDatabases(connection), database, role).map(({ name, comment, since }) => ({
+  return besideIn(await readDatabases(connection), database, role);
+}
+
+/** As besideDatabases, of databases that are listed already. */
+export function besideIn(rows: readonly DatabaseRow[], database: string, role: Role) {
+  return besideOf(rows, database, role).map(({ name, comment, since }) => ({
     ...{ name, since },
     isOurs: isMarked(comment, { live: database, name }),
   }));

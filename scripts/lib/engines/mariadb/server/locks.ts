@@ -3,21 +3,24 @@ import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import type { RunUnderWay } from '../../engine.ts';
-import { type Connection, connect } from './connection.ts';
+import { leftToServer, secondPassed } from '../../second-passed.ts';
+import type { Connection } from './connection.ts';
 import { asStored } from './databases.ts';
 
 interface Lock {
-  readonly purpose: 'backup' | 'restore';
+  readonly purpose: (typeof PURPOSES)[number];
   readonly source: DatabaseSource;
   readonly waits?: boolean;
 }
+
+const PURPOSES = ['backup', 'restore'] as const;
 
 /** A backup waits at most this long for one that is running; it then takes as long as it takes. */
 const FOREVER_SECONDS = 365 * 86_400;
 
 /** Backups of one source exclude one another, restores of one database; locks are the whole server's. */
-function lockName(purpose: Lock['purpose'], source: DatabaseSource): string {
-  const name = purpose === 'backup' ? `${source.name}\0${source.database}` : source.database;
+function lockName(purpose: Lock['purpose'] | 'second', source: DatabaseSource): string {
+  const name = purpose !== 'restore' ? `${source.name}\0${source.database}` : source.database;
   const digest = createHash('sha256').update(`${purpose}\0${name}`).digest('hex').slice(0, 32);
   return `compose-db-backup.${digest}`;
 }
@@ -28,7 +31,7 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
     lockName(purpose, source),
     waits ? FOREVER_SECONDS : 0,
   ]);
-  if (row?.locked === 1) return;
+  if (row?.locked === 1) return purpose === 'backup' ? secondOfBefore(connection, source) : undefined;
   if (purpose === 'restore') {
     throw new OperatorError('LOCKED', `another restore of ${source.database} is running`, {
       hint: 'Wait until it has ended. The lock ends with that run.',
@@ -39,24 +42,67 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
   });
 }
 
+/** Returns only once the second is over that the backup before it has in its key. */
+async function secondOfBefore(connection: Connection, source: DatabaseSource): Promise<void> {
+  await connection.query('select get_lock(?, ?)', [lockName('second', source), FOREVER_SECONDS]);
+  await connection.query('select release_lock(?)', [lockName('second', source)]);
+}
+
+/** The server's clock in milliseconds. */
+export async function serverTime(connection: Connection): Promise<number> {
+  const [row] = await connection.query<{ ms: string }>(
+    // not of now(): when clocks are put back, an hour of local time comes twice
+    'select cast(timestampdiff(microsecond, "1970-01-01", utc_timestamp(3)) div 1000 as char) as ms',
+  );
+  return Number(row?.ms);
+}
+
 /**
- * See Engine.underWay. The server does not tell since when a lock is held, but for how long its holder has been silent:
- * the holder of a backup's lock is so from the beginning of the dump to its end.
+ * Closes the session that holds the lock of a source's backups. What it leaves on the server holds nothing but the second of
+ * the backup's time, until that is over; where that cannot be, this waits.
  */
-export async function runsUnderWay(source: DatabaseSource, signal: AbortSignal): Promise<RunUnderWay[]> {
-  const connection = await connect(source, signal);
-  try {
+export async function unlockBackup(
+  connection: Connection,
+  source: DatabaseSource,
+  { timeMs, signal }: { timeMs: number; signal: AbortSignal },
+): Promise<void> {
+  const clock = () => serverTime(connection);
+  const leave = async (ms: number) => {
+    await connection.query('select get_lock(?, ?)', [lockName('second', source), FOREVER_SECONDS]);
+    await connection.query('select release_lock(?)', [lockName('backup', source)]);
+    await connection.leave(`do sleep(${ms / 1_000}) /* the second of a backup's key */`);
+  };
+  if (connection.mayLeave && !signal.aborted && (await leftToServer(timeMs, { clock, leave }))) return;
+  await secondPassed(timeMs, clock, signal);
+  await connection.close();
+}
+
+/**
+ * The runs that hold the locks of each of these sources now. The server does not tell since when a lock is held, but for how
+ * long its holder has been silent: the holder of a backup's lock is so from the beginning of the dump to its end.
+ */
+export async function runsUnderWay(
+  connection: Connection,
+  sources: readonly DatabaseSource[],
+): Promise<RunUnderWay[][]> {
+  const runs: RunUnderWay[][] = [];
+  for (const source of sources) {
     const stored = await asStored(connection, source);
-    const runs: RunUnderWay[] = [];
-    for (const purpose of ['backup', 'restore'] as const) {
-      const rows = await connection.query<{ ms: number }>(
-        'select time_ms as ms from information_schema.processlist where id = is_used_lock(?)',
-        [lockName(purpose, stored)],
+    const names = PURPOSES.map((purpose) => lockName(purpose, stored));
+    const [holders = {}] = await connection.query<Record<string, number | null>>(
+      'select is_used_lock(?) as backup, is_used_lock(?) as `restore`',
+      names,
+    );
+    const ofSource: RunUnderWay[] = [];
+    for (const purpose of PURPOSES) {
+      if (holders[purpose] === null) continue;
+      const [holder] = await connection.query<{ ms: number }>(
+        'select time_ms as ms from information_schema.processlist where id = ?',
+        [holders[purpose]],
       );
-      runs.push(...rows.map(({ ms }) => ({ purpose, forMs: Math.round(Number(ms)) })));
+      if (holder) ofSource.push({ purpose, forMs: Math.round(Number(holder.ms)) });
     }
-    return runs;
-  } finally {
-    await connection.close();
+    runs.push(ofSource);
   }
+  return runs;
 }

@@ -73,14 +73,26 @@ export async function removeJournal(connection: Connection, plan: SwapPlan): Pro
   await connection.query(`drop table if exists ${tableOf(plan)}`);
 }
 
-/** The swaps of this database that broke off half way. There is at most one, as the next command ends it. */
-export async function findUnfinished(connection: Connection, live: string): Promise<Unfinished[]> {
+/** The databases of the server that a journal lies in. The server looks into every database for it. */
+export async function journals(connection: Connection): Promise<string[]> {
   const rows = await connection.query<{ next: string }>(
     'select table_schema as next from information_schema.tables where table_name = ?',
     [JOURNAL],
   );
+  return rows.map(({ next }) => next);
+}
+
+/**
+ * The swaps of this database that broke off half way. There is at most one, as the next command ends it.
+ * @param among what `journals` has found, where that is known
+ */
+export async function findUnfinished(
+  connection: Connection,
+  live: string,
+  among?: readonly string[],
+): Promise<Unfinished[]> {
   const found: Unfinished[] = [];
-  for (const { next } of rows) {
+  for (const next of among ?? (await journals(connection))) {
     const isOurs = (['restoring', 'previous'] as const).some((role) => timeOfBeside(next, live, role) !== undefined);
     if (!isOurs) continue;
     const [row] = await connection.query<{ state: SwapState; plan: string }>(

@@ -2,21 +2,19 @@ import { OperatorError } from '../../../errors.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import type { Contents, DerivedSum } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import type { DumpOptions, DumpSession } from '../../engine.ts';
-import { secondPassed } from '../../second-passed.ts';
 import { assertComplete } from '../server/completion.ts';
-import { type Connection, connect } from '../server/connection.ts';
+import { connect } from '../server/connection.ts';
 import { derivedSums, ofTheDump } from '../server/derived.ts';
-import { lockKey } from '../server/locks.ts';
+import { lockBackup, unlockBackup } from '../server/locks.ts';
 import { contentsAsPassed, watchDump } from '../server/passed.ts';
 import { pgDumpStage } from '../server/pg-dump.ts';
-import { besideProgram, type Program, programFor, versionText } from '../server/programs.ts';
+import { besideProgram, findPrograms, type Program, programFor, versionText } from '../server/programs.ts';
 import { exportSnapshot } from '../server/snapshot.ts';
 import { folderJobs, folderStreams } from '../split/dump.ts';
 import { fixTables } from '../split/locks.ts';
-import { type FixedSession, lookAfterBystanders } from './bystanders.ts';
+import { type Bystanders, type FixedSession, lookAfterBystanders } from './bystanders.ts';
 import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
 import { findOmission, type Omission } from './left-out.ts';
@@ -26,24 +24,38 @@ import { readOutline } from './outline.ts';
  * Locks the source and exports the snapshot that both the dump and the row counts use.
  */
 export async function beginDump(source: DatabaseSource, { kept, signal }: DumpOptions): Promise<DumpSession> {
-  // a database that is only kept is nobody's any more: nobody waits for it
-  const bystanders = kept === undefined ? await lookAfterBystanders(source, signal) : undefined;
+  // asked while the server is
+  void findPrograms('pg_dump');
+  let bystanders: Promise<Bystanders> | undefined;
   try {
-    const session = await fixState(source, signal, kept);
-    return bystanders?.mind(session) ?? session;
+    const session = await fixState(source, signal, kept, async () => {
+      // a database that is only kept is nobody's any more: nobody waits for it
+      bystanders = kept === undefined ? lookAfterBystanders(source, signal) : undefined;
+      await bystanders;
+    });
+    return (await bystanders)?.mind(session) ?? session;
   } catch (error) {
-    await bystanders?.close();
+    await bystanders?.then(({ close }) => close()).catch(() => {});
     throw error;
   }
 }
 
-async function fixState(source: DatabaseSource, signal: AbortSignal, kept: string | undefined): Promise<FixedSession> {
+/** @param locked called once the source is locked; nothing is fixed before its promise has resolved */
+async function fixState(
+  source: DatabaseSource,
+  signal: AbortSignal,
+  kept: string | undefined,
+  locked: () => Promise<void>,
+): Promise<FixedSession> {
   // the lock is always that of the live database: what shares a name shares it
   const lockHolder = await connect(source, source.database, signal);
   const dumped = kept === undefined ? source : { ...source, database: kept };
   let connection = lockHolder;
   try {
-    await lock(lockHolder, source, kept !== undefined);
+    await lockBackup(lockHolder, source, kept !== undefined);
+    const isLookedAfter = locked();
+    // told where it is waited for
+    isLookedAfter.catch(() => {});
     if (kept !== undefined) connection = await connect(dumped, kept, signal);
     const program = await programFor('pg_dump', connection.serverVersionNum);
     warnOfNewerClient(program, connection.serverVersionNum);
@@ -58,6 +70,7 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
       ...(outline === undefined ? {} : { outline }),
       ...(omission === undefined ? {} : { leftOut: omission.leftOut }),
     };
+    await isLookedAfter;
     const fixed = source.format === 'folder' ? await fixTables(connection, dumped, signal, omission) : undefined;
     const snapshot = fixed?.snapshot ?? (await exportSnapshot(connection));
     const letGo = async () => {
@@ -71,8 +84,9 @@ async function fixState(source: DatabaseSource, signal: AbortSignal, kept: strin
       globals: () => readGlobals(shared, dumped.database, facts.roles ?? []),
       close: async () => {
         await letGo();
-        await secondPassed(snapshot.time.getTime(), () => serverTime(connection), signal);
-        await Promise.all([connection.close(), lockHolder.close(), shared.close()]);
+        if (connection !== lockHolder) await connection.close();
+        if (shared !== connection) await shared.close();
+        await unlockBackup(lockHolder, source, { timeMs: snapshot.time.getTime(), signal });
       },
     };
     const derived = async (dumpEnded: Promise<unknown>) => {
@@ -136,19 +150,6 @@ async function withDerived(counting: Promise<Contents>, summing: Promise<Derived
   return derived.length > 0 ? { ...contents, derived } : contents;
 }
 
-async function lock(connection: Connection, source: DatabaseSource, wait: boolean): Promise<void> {
-  const key = lockKey('backup', source.name);
-  if (wait) {
-    await connection.query('select pg_advisory_lock($1::bigint)', [key]);
-    return;
-  }
-  const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [key]);
-  if (row?.locked) return;
-  throw new OperatorError('LOCKED', `source ${source.name}: another backup of it is running`, {
-    hint: `Wait until it has ended (${command('logs')}). The lock is in the database and ends with that run.`,
-  });
-}
-
 function warnOfNewerClient(program: Program, serverVersionNum: number): void {
   const serverMajor = Math.floor(serverVersionNum / 10_000);
   if (program.major === serverMajor) return;
@@ -186,12 +187,4 @@ function customCompression(source: DatabaseSource, program: Program): string {
     );
   }
   return `--compress=${method === 'none' ? 0 : (level ?? 6)}`;
-}
-
-/** The server's clock in milliseconds. */
-async function serverTime(connection: Connection): Promise<number> {
-  const [row] = await connection.query<{ ms: string }>(
-    'select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as ms',
-  );
-  return Number(row?.ms);
 }

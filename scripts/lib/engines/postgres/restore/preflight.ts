@@ -7,7 +7,7 @@ import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions } from '../../engine.ts';
 import { assertServerRoom } from '../../room.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
-import { besideDatabases } from '../server/databases.ts';
+import { besideDatabases, databaseSizes } from '../server/databases.ts';
 import { subscriptionsOf } from '../server/drop.ts';
 import { systemIdentifier } from '../server/identity.ts';
 import { isEmpty } from './staging.ts';
@@ -219,7 +219,11 @@ export async function assertRenamable(connection: Connection, target: string, is
 async function tellOfEarlierRestores(connection: Connection, target: string): Promise<void> {
   const previous = await besideDatabases(connection, target, 'previous');
   if (previous.length === 0) return;
-  const names = previous.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`).join(', ');
+  const sizes = await databaseSizes(
+    connection,
+    previous.map(({ name }) => name),
+  );
+  const names = previous.map(({ name }) => `${name} (${formatBytes(sizes.get(name) ?? 0)})`).join(', ');
   log.warn(
     `an earlier restore can still be undone: ${names}. It is kept: the first undo after this restore reverts this one, the second reverts that one`,
   );

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import pg from 'pg';
 import type { DatabaseSource } from '../../../source.ts';
 import type { Attempt } from '../../database/attempts.ts';
@@ -24,6 +25,8 @@ export function clientOf(
     ssl,
     ...(options === '' ? {} : { options }),
     ...(replication === undefined ? {} : { replication }),
+    // as the driver would, which first makes sure, and takes a while for it, that this is no Cloudflare Worker
+    stream: () => new Socket(),
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: source.connectTimeoutMs,
     keepAlive: true,
@@ -45,4 +48,24 @@ export async function end(client: pg.Client): Promise<void> {
   const timer = setTimeout(() => cut(client), CLOSE_TIMEOUT_MS);
   await client.end().catch(() => {});
   clearTimeout(timer);
+}
+
+/** Of the protocol's messages: Terminate. */
+const TERMINATE = Buffer.from([0x58, 0, 0, 0, 4]);
+
+/**
+ * Sends a last statement and takes leave, in one piece: the server runs it to its end, and its session is over then. Nobody
+ * reads an answer. Returns once both are on their way, whatever becomes of this process.
+ */
+export async function endWith(client: pg.Client, statement: string): Promise<void> {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  const text = Buffer.from(`${statement}\0`);
+  const head = Buffer.alloc(5, 'Q');
+  head.writeInt32BE(text.length + 4, 1);
+  // no reason to stay
+  stream.unref();
+  await new Promise<void>((resolve) => {
+    stream.once('close', () => resolve());
+    stream.end(Buffer.concat([head, text, TERMINATE]), () => resolve());
+  });
 }

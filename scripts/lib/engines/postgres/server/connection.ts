@@ -4,7 +4,7 @@ import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { addressKept, keepTo } from '../../database/address.ts';
 import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
-import { APPLICATION_NAME, clientOf, cut, end, KEEPALIVE_IDLE_SECONDS } from './client.ts';
+import { APPLICATION_NAME, clientOf, cut, end, endWith, KEEPALIVE_IDLE_SECONDS } from './client.ts';
 import { connectError, queryError } from './connection-errors.ts';
 import { assertOwnSession } from './own-session.ts';
 import { type Session, settleSession } from './session-settings.ts';
@@ -18,6 +18,10 @@ export interface Connection {
   firstRows(sql: string, count: number): Promise<Record<string, unknown>[]>;
   /** Closes the connection; never rejects. */
   close(): Promise<void>;
+  /** Whether `leave` is open: the server is spoken to itself, and not through a pooler or a socket's file. */
+  readonly mayLeave: boolean;
+  /** Closes the connection with a last statement, which the server runs to its end with nobody waiting for it. */
+  leave(statement: string): Promise<void>;
   /** The server's version as a number, 180001 for 18.1. */
   readonly serverVersionNum: number;
   readonly isSuperuser: boolean;
@@ -176,9 +180,15 @@ async function wrap(
     serverVersionNum: session.serverVersionNum,
     isSuperuser: session.isSuperuser,
     pid,
+    // a pooler ends the server's session with the client's; a socket's file reports a reader that is gone, and the server logs it
+    mayLeave: pid === (client as unknown as { processID?: number | null }).processID && !source.host.startsWith('/'),
     close: async () => {
       signal.removeEventListener('abort', destroy);
       await end(client);
+    },
+    leave: async (statement) => {
+      signal.removeEventListener('abort', destroy);
+      await endWith(client, statement);
     },
   };
 }

@@ -8,7 +8,6 @@ import { isMarked } from './marks.ts';
 export interface DatabaseRow {
   readonly name: string;
   readonly owner: string;
-  readonly sizeBytes: number;
   readonly oid: string;
   readonly comment: string | null;
 }
@@ -34,11 +33,20 @@ export async function connectBeside(source: DatabaseSource, signal: AbortSignal)
 
 /** Every database of the server. */
 export async function listDatabases(connection: Connection): Promise<DatabaseRow[]> {
-  const rows = await connection.query<Omit<DatabaseRow, 'sizeBytes'> & { bytes: string | null }>(`
-    select datname as name, oid::text as oid, shobj_description(oid, 'pg_database') as comment, pg_get_userbyid(datdba) as owner,
-      case when has_database_privilege(datname, 'CONNECT') then pg_database_size(oid)::text end as bytes
+  return connection.query<DatabaseRow & Record<string, unknown>>(`
+    select datname as name, oid::text as oid, shobj_description(oid, 'pg_database') as comment, pg_get_userbyid(datdba) as owner
     from pg_database order by 1`);
-  return rows.map(({ bytes, ...row }) => ({ ...row, sizeBytes: Number(bytes ?? 0) }));
+}
+
+/** How large these databases are, by name; 0 for one that may not be looked into. The server looks at every file of theirs. */
+export async function databaseSizes(connection: Connection, names: readonly string[]): Promise<Map<string, number>> {
+  if (names.length === 0) return new Map();
+  const rows = await connection.query<{ name: string; bytes: string | null }>(
+    `select datname as name, case when has_database_privilege(datname, 'CONNECT') then pg_database_size(oid)::text end as bytes
+     from pg_database where datname = any($1)`,
+    [names],
+  );
+  return new Map(rows.map(({ name, bytes }) => [name, Number(bytes ?? 0)]));
 }
 
 /** What is there to be backed up: what can be connected to, but for templates and what restores made beside it. */
@@ -61,7 +69,12 @@ export async function besideDatabases(
   database: string,
   role: Role,
 ): Promise<(DatabaseRow & { since: Date; isOurs: boolean })[]> {
-  return besideOf(await listDatabases(connection), database, role).map((row) => ({
+  return besideIn(await listDatabases(connection), database, role);
+}
+
+/** As besideDatabases, of databases that are listed already. */
+export function besideIn(rows: readonly DatabaseRow[], database: string, role: Role) {
+  return besideOf(rows, database, role).map((row) => ({
     ...row,
     isOurs: isMarked(row.comment, { oid: row.oid, live: database }),
   }));

@@ -1,6 +1,7 @@
 import type { Contents, DerivedSum } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect, quoteIdentifier } from './connection.ts';
+import { hasSessionsLeft } from './sessions.ts';
 
 /** How much longer than the dump the sums may take: what is not summed by then is not compared. */
 const LONGER_MS = 5_000;
@@ -100,15 +101,6 @@ async function ofSnapshot(own: Connection, snapshotId: string, one: Derived): Pr
   } finally {
     await own.query('rollback');
   }
-}
-
-/** A role or database that has few sessions needs them for the dump. */
-async function hasSessionsLeft(connection: Connection): Promise<boolean> {
-  const [row] = await connection.query<{ unlimited: boolean }>(
-    `select (select rolconnlimit from pg_roles where rolname = session_user) = -1
-       and (select datconnlimit from pg_database where datname = current_database()) = -1 as unlimited`,
-  );
-  return row?.unlimited === true;
 }
 
 /** Those that are of the state that was dumped: a table that was emptied or rewritten after the snapshot shows other rows. */

@@ -51,3 +51,12 @@ export async function openSessions(
     },
   };
 }
+
+/** Whether nobody has counted this role's sessions, or this database's: where they are few, the dump needs them. */
+export async function hasSessionsLeft(connection: Connection): Promise<boolean> {
+  const [row] = await connection.query<{ unlimited: boolean }>(
+    `select (select rolconnlimit from pg_roles where rolname = session_user) = -1
+       and (select datconnlimit from pg_database where datname = current_database()) = -1 as unlimited`,
+  );
+  return row?.unlimited === true;
+}
