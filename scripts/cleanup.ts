@@ -1,6 +1,6 @@
 #!/usr/bin/env tsx
 import { assertDeleted, cleanUp } from './lib/cleanup/cleanup.ts';
-import { copyRow, printCopy, printPicked, printPlan, reportOf, row } from './lib/cleanup/text.ts';
+import { copyRow, printCopy, printPicked, printPlan, reportOf, rows } from './lib/cleanup/text.ts';
 import { withTimeout } from './lib/deadline.ts';
 import { EXIT } from './lib/errors.ts';
 import { withLocalNote } from './lib/machine/local-lock.ts';
@@ -58,7 +58,7 @@ await verb({
       : await reported(config.values, 'cleanup', { reportOf }, seen);
     if (json) {
       printJson({
-        ...{ dryRun, keep: plan.keep.map(row), remove: plan.remove.map(row), failed: failures, databases },
+        ...{ dryRun, keep: rows(plan.keep), remove: rows(plan.remove), failed: failures, databases },
         copies: copies.map(copyRow),
         logs,
       });

@@ -51,7 +51,7 @@ await verb({
     }
     const { listBackups } = await import('./lib/list/list.ts');
     const listed = await listBackups(config, await storesFrom(readFrom.from), { source, readFrom, leftOut }, signal);
-    if (json) printJson(listed.rows);
+    if (json) printJson(listed.rows());
     else {
       // what measures the width of text takes a third of this verb's start
       const { printTable } = await import('./lib/list/text.ts');

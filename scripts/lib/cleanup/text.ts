@@ -33,6 +33,11 @@ export function row({ backup, reasons }: RetentionDecision<Backup>) {
   return { key: backup.key, source: backup.source, createdAt: backup.createdAt.toISOString(), reasons };
 }
 
+/** The decisions as the JSON document has them, made as they are asked for. */
+export function* rows(decisions: Iterable<RetentionDecision<Backup>>): Generator<ReturnType<typeof row>> {
+  for (const decision of decisions) yield row(decision);
+}
+
 /** Prints what is kept and what goes, each with its reasons. */
 export function printPlan(
   keep: readonly RetentionDecision<Backup>[],

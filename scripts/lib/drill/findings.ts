@@ -91,8 +91,13 @@ export function tableRows(manifest: Manifest | undefined, contents: Contents): D
 }
 
 /** The record of a drill that had a backup to restore; says in the log how it went. */
-export function record(source: string, backup: Backup, startedAt: Date, found: Findings): DrillRecord {
-  return recordOf({ ...backup, source }, startedAt, found);
+export function record(
+  source: string,
+  { key, sizeBytes, createdAt }: Backup,
+  startedAt: Date,
+  found: Findings,
+): DrillRecord {
+  return recordOf({ source, key, sizeBytes, createdAt }, startedAt, found);
 }
 
 /** The record of a drill of anything: rpoMs is told from its createdAt. */

@@ -14,8 +14,12 @@ export interface Listed {
   /** The description of the storage. */
   readonly where: string;
   readonly backups: readonly Backup[];
-  /** One a backup, in the same order. */
-  readonly rows: readonly ReturnType<typeof row>[];
+  /** One a backup, in the same order, made as they are asked for: there may be half a million of them. */
+  rows(): Iterable<ReturnType<typeof row>>;
+  /** The names of the stores that hold it. */
+  storesOf(backup: Backup): readonly string[];
+  /** What it was made without, where that is known. */
+  leftOutOf(backup: Backup): LeftOut | undefined;
   /** Why those that are held are, by key. */
   whyHeld(): Promise<Map<string, string | undefined>>;
 }
@@ -33,7 +37,7 @@ export async function listBackups(
   const together = readTogether(stores, readFrom);
   const all = await together.backups(signal);
   const isMeant = sourceFilter(source, config.sources, all);
-  const backups = all.filter((backup) => isMeant(backup.source));
+  const backups = source === undefined ? all : all.filter((backup) => isMeant(backup.source));
   // a manifest is read where something may have been left out: a listing alone does not tell
   const leftOut = new Map<string, LeftOut>();
   const asked = backups.filter(({ hasManifest, source: name }) => hasManifest && (asks || leavesOut(config, name)));
@@ -42,13 +46,18 @@ export async function listBackups(
     signal.throwIfAborted();
     if (manifest?.leftOut) leftOut.set(backup.key, manifest.leftOut);
   });
+  const storesOf = (backup: Backup) => {
+    const holders = together.holders(lastKeyOf(backup));
+    return holders.length === 0 ? [readFrom.from ?? PRIMARY] : holders;
+  };
   return {
     where: together.description,
     backups,
-    rows: backups.map((backup) => {
-      const holders = together.holders(lastKeyOf(backup));
-      return row(backup, config, holders.length === 0 ? [readFrom.from ?? PRIMARY] : holders, leftOut.get(backup.key));
-    }),
+    storesOf,
+    leftOutOf: ({ key }) => leftOut.get(key),
+    *rows() {
+      for (const backup of backups) yield row(backup, config, storesOf(backup), leftOut.get(backup.key));
+    },
     async whyHeld() {
       const why = new Map<string, string | undefined>();
       for (const backup of backups) if (backup.isHeld) why.set(backup.key, await together.whyHeld(backup, signal));

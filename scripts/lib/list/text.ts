@@ -11,27 +11,29 @@ import { shownTimeInTable } from '../terminal/time.ts';
 export interface Shown {
   /** The description of the storage. */
   readonly where: string;
-  readonly rows: readonly { readonly stores: readonly string[]; readonly leftOut: LeftOut | null }[];
+  storesOf(backup: Backup): readonly string[];
+  /** What it was made without, where that is known. */
+  leftOutOf(backup: Backup): LeftOut | undefined;
   /** Why those that are held are, by key. */
   readonly why: ReadonlyMap<string, string | undefined>;
   readonly hasCopies: boolean;
 }
 
 /** Prints the backups, a line each. */
-export function printTable(backups: readonly Backup[], { where, rows, why, hasCopies }: Shown) {
+export function printTable(backups: readonly Backup[], { where, storesOf, leftOutOf, why, hasCopies }: Shown) {
   if (backups.length === 0) {
     log.info(`no backups in ${where} yet; take one with: ${command('backup')}`);
     return;
   }
   const width = widest(backups.map(({ key }) => key));
-  for (const [index, backup] of backups.entries()) {
-    const leftOut = describeLeftOut({ leftOut: rows[index]?.leftOut ?? undefined });
+  for (const backup of backups) {
+    const leftOut = describeLeftOut({ leftOut: leftOutOf(backup) });
     const notes = [
       ...(backup.kind === 'backup' ? [] : [backup.kind]),
       ...(backup.hasManifest ? [] : ['no manifest']),
       ...(backup.isHeld ? [`held${why.get(backup.key) ? `: ${why.get(backup.key)}` : ''}`] : []),
       ...(leftOut === undefined ? [] : [`without ${leftOut}`]),
-      ...(hasCopies ? [`in ${rows[index]?.stores.join(' + ')}`] : []),
+      ...(hasCopies ? [`in ${storesOf(backup).join(' + ')}`] : []),
     ];
     const time = shownTimeInTable(backup.createdAt);
     print(

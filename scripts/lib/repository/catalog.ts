@@ -1,9 +1,11 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
 import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import { compareKeys } from '../storages/keys.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
-import { folderKey, type Kind, kindKey, LAST_PART, normalizePrefix, type ParsedKey, parseKey } from './object-key.ts';
+import { Listing } from './listed.ts';
+import { type Kind, normalizePrefix } from './object-key.ts';
 
 /** A backup as a listing shows it. */
 export interface Backup {
@@ -58,9 +60,9 @@ export async function readCatalogAndLeftovers(
   prefix: string,
   signal: AbortSignal,
 ): Promise<{ backups: Backup[]; leftovers: Leftover[] }> {
-  const found = newFindings();
-  for await (const object of objectsOfYears(storage, prefix, signal)) sortIn(found, prefix, object);
-  return { backups: assemble(found), leftovers: leftoversOf(found) };
+  const listing = new Listing(prefix);
+  for await (const object of objectsOfYears(storage, prefix, signal)) listing.add(object);
+  return listing.end();
 }
 
 /** Every object below a year: of backups, and not of a server's log, which has them by the hundred thousand. */
@@ -80,99 +82,9 @@ export async function* objectsOfYears(
 
 /** The backups among these objects, the newest first. */
 export function catalogOf(objects: Iterable<StoredObject>, prefix: string): Backup[] {
-  const found = newFindings();
-  for (const object of objects) sortIn(found, prefix, object);
-  return assemble(found);
-}
-
-interface Folder {
-  readonly first: Extract<ParsedKey, { role: 'part' }>;
-  readonly parts: StoredPart[];
-  sizeBytes: number;
-}
-
-interface Findings {
-  readonly data: { object: StoredObject; parsed: Extract<ParsedKey, { role: 'data' }> }[];
-  readonly folders: Map<string, Folder>;
-  readonly manifests: Set<string>;
-  readonly kinds: Map<string, Kind>;
-  readonly globals: Map<string, string>;
-  readonly holds: Set<string>;
-}
-
-function newFindings(): Findings {
-  return { data: [], folders: new Map(), manifests: new Set(), kinds: new Map(), globals: new Map(), holds: new Set() };
-}
-
-function sortIn(findings: Findings, prefix: string, object: StoredObject): void {
-  const { data, folders, manifests, kinds, globals, holds } = findings;
-  const parsed = parseKey(prefix, object.key);
-  if (parsed?.role === 'data') data.push({ object, parsed });
-  else if (parsed?.role === 'part') {
-    const folder = folders.get(parsed.stem) ?? { first: parsed, parts: [], sizeBytes: 0 };
-    folder.parts.push({ key: object.key, part: parsed.part });
-    folder.sizeBytes += object.sizeBytes;
-    folders.set(parsed.stem, folder);
-  } else if (parsed?.role === 'manifest') manifests.add(parsed.stem);
-  else if (parsed?.role === 'kind') kinds.set(parsed.stem, parsed.kind);
-  else if (parsed?.role === 'globals') globals.set(parsed.stem, object.key);
-  else if (parsed?.role === 'hold') holds.add(parsed.stem);
-}
-
-const NO_PARTS: readonly StoredPart[] = [];
-
-function assemble(found: Findings): Backup[] {
-  const besides = (stem: string) => ({
-    kind: found.kinds.get(stem) ?? ('backup' as const),
-    hasManifest: found.manifests.has(stem),
-    globalsKey: found.globals.get(stem),
-    isHeld: found.holds.has(stem),
-  });
-  const single = found.data.map(({ object, parsed }) => ({
-    key: object.key,
-    stem: parsed.stem,
-    source: parsed.source,
-    createdAt: parsed.createdAt,
-    sizeBytes: object.sizeBytes,
-    format: parsed.format,
-    compression: parsed.compression,
-    encrypted: parsed.encrypted,
-    parts: NO_PARTS,
-    ...besides(parsed.stem),
-  }));
-  const folders = [...found.folders.values()]
-    .filter((folder) => isBackup(found, folder))
-    .map(({ first, parts, sizeBytes }) => ({
-      key: folderKey(first.stem),
-      stem: first.stem,
-      source: first.source,
-      createdAt: first.createdAt,
-      sizeBytes,
-      format: 'folder' as const,
-      compression: first.compression,
-      encrypted: first.encrypted,
-      parts,
-      ...besides(first.stem),
-    }));
-  return [...single, ...folders].sort(
-    (a, b) => b.createdAt.getTime() - a.createdAt.getTime() || (a.key < b.key ? 1 : -1),
-  );
-}
-
-/** The last object is stored when all others are: with it the folder is whole, manifest or not. */
-function isBackup({ manifests }: Findings, { first, parts }: Folder): boolean {
-  return manifests.has(first.stem) || parts.some(({ part }) => part === LAST_PART);
-}
-
-function leftoversOf(found: Findings): Leftover[] {
-  return [...found.folders.values()]
-    .filter((folder) => !isBackup(found, folder))
-    .map(({ first: { stem, source, createdAt }, parts }) => {
-      const kind = found.kinds.get(stem);
-      const aside = [found.globals.get(stem), kind && kindKey(stem, kind)].filter((key) => key !== undefined);
-      const isOthers = found.data.some(({ parsed }) => parsed.stem === stem);
-      return { stem, source, createdAt, keys: [...parts.map(({ key }) => key), ...(isOthers ? [] : aside)] };
-    });
+  const listing = new Listing(prefix);
+  for (const object of [...objects].sort((a, b) => compareKeys(a.key, b.key))) listing.add(object);
+  return listing.end().backups;
 }
 
 /** Which backup is meant: a key, or the newest of a source, at or before a time. */

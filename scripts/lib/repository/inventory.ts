@@ -1,5 +1,6 @@
-import { type Backup, catalogOf, objectsOfYears } from './catalog.ts';
+import { type Backup, objectsOfYears } from './catalog.ts';
 import { storedOrder } from './keys-of.ts';
+import { Listing } from './listed.ts';
 import { normalizePrefix } from './object-key.ts';
 import type { Shelf } from './shelf.ts';
 
@@ -21,12 +22,12 @@ export interface StoredBackup {
 export async function readInventory({ storage, prefix }: Shelf, signal: AbortSignal): Promise<Inventory> {
   const start = normalizePrefix(prefix).length;
   const sizes = new Map<string, number>();
-  const objects = [];
+  const listing = new Listing(prefix);
   for await (const object of objectsOfYears(storage, prefix, signal)) {
     sizes.set(object.key.slice(start), object.sizeBytes);
-    objects.push(object);
+    listing.add(object);
   }
-  const backups = catalogOf(objects, prefix).map((backup) => ({
+  const backups = listing.end().backups.map((backup) => ({
     name: backup.key.slice(start),
     backup,
     objects: storedOrder(backup).map((key) => key.slice(start)),

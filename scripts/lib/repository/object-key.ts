@@ -70,6 +70,18 @@ export function decodeName(encoded: string): string | undefined {
   }
 }
 
+/** Of a listing, in which the same few names come again and again. */
+const decoded = new Map<string, string | undefined>();
+const MOST_DECODED = 10_000;
+
+function sourceOf(encoded: string): string | undefined {
+  if (!decoded.has(encoded)) {
+    if (decoded.size >= MOST_DECODED) decoded.clear();
+    decoded.set(encoded, decodeName(encoded));
+  }
+  return decoded.get(encoded);
+}
+
 /** `S3_PREFIX` as it starts a key: empty, or ending in one slash. */
 export function normalizePrefix(prefix: string): string {
   const trimmed = prefix.replace(/^\/+|\/+$/g, '');
@@ -140,7 +152,7 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   if (!match) return undefined;
   const [, year, month, day, name = '', hours, minutes, seconds, besides, part, partEnding = ''] = match;
   const suffix = besides ?? `${part}.${partEnding}`;
-  const source = decodeName(name);
+  const source = sourceOf(name);
   const iso = `${year}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`;
   const createdAt = new Date(iso);
   // 2026/02/30 is read by Date as 2 March, 25:00 not at all

@@ -7,6 +7,8 @@ const DAY_MS = 86_400_000;
 /** How far back earlier backups are looked for, a listing a day, until enough are found. */
 const DAYS_BACK = 35;
 const ENOUGH = 10;
+/** Days whose listings are asked for at the same time, once today's was not enough. */
+const DAYS_AT_ONCE = 8;
 /** Beyond this number of listings of a day each, one of everything is cheaper. */
 const MOST_DAYS = 40;
 
@@ -20,13 +22,18 @@ export async function earlierBackups(
   signal: AbortSignal,
 ): Promise<Backup[]> {
   const found: Backup[] = [];
-  for (let days = 0; days < DAYS_BACK && found.length < ENOUGH; days += 1) {
+  const ofDay = async (days: number): Promise<Backup[]> => {
     const objects: StoredObject[] = [];
     const day = dayPrefix(prefix, new Date(before.getTime() - days * DAY_MS));
     for await (const object of storage.list(day, { signal })) {
       if (parseKey(prefix, object.key)?.source === source) objects.push(object);
     }
-    found.push(...catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.createdAt < before));
+    return catalogOf(objects, prefix).filter((backup) => backup.kind === 'backup' && backup.createdAt < before);
+  };
+  // today has enough where backups are taken by the hour
+  for (let days = 0, count = 1; days < DAYS_BACK && found.length < ENOUGH; days += count, count = DAYS_AT_ONCE) {
+    const asked = Array.from({ length: Math.min(count, DAYS_BACK - days) }, (_, n) => ofDay(days + n));
+    for (const backups of await Promise.all(asked)) if (found.length < ENOUGH) found.push(...backups);
   }
   return found;
 }

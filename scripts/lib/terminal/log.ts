@@ -118,7 +118,50 @@ export function print(text: string): void {
   above(() => process.stdout.write(`${redact(text)}\n`));
 }
 
-/** Prints the one JSON document of a `--json` run. */
+const PIECE_LENGTH = 64 * 1024;
+
+/**
+ * Prints the one JSON document of a `--json` run, piece by piece: a list of half a million backups is no string.
+ * @param document rows, or an object with rows in it, may be given as they come: whatever can be iterated over
+ */
 export function printJson(document: unknown): void {
-  print(JSON.stringify(document, null, 2));
+  let text = '';
+  for (const piece of piecesOf(document, '')) {
+    text += piece;
+    if (text.length < PIECE_LENGTH) continue;
+    const written = redact(text);
+    above(() => process.stdout.write(written));
+    text = '';
+  }
+  print(text);
+}
+
+/** As JSON.stringify indents it. */
+function* piecesOf(value: unknown, indent: string): Generator<string> {
+  const inner = `${indent}  `;
+  if (isRows(value)) {
+    let before = '[\n';
+    for (const row of value) {
+      yield `${before}${inner}${jsonOf(row, inner)}`;
+      before = ',\n';
+    }
+    yield before === '[\n' ? '[]' : `\n${indent}]`;
+  } else if (indent === '' && typeof value === 'object' && value !== null && !('toJSON' in value)) {
+    let before = '{\n';
+    for (const [name, part] of Object.entries(value)) {
+      if (part === undefined) continue;
+      yield `${before}${inner}${JSON.stringify(name)}: `;
+      yield* piecesOf(part, inner);
+      before = ',\n';
+    }
+    yield before === '{\n' ? '{}' : `\n${indent}}`;
+  } else yield jsonOf(value, indent);
+}
+
+function isRows(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}
+
+function jsonOf(value: unknown, indent: string): string {
+  return (JSON.stringify(value, null, 2) ?? 'null').replaceAll('\n', `\n${indent}`);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  type Backup,
   catalogOf,
   readCatalog,
   readCatalogAndLeftovers,
@@ -10,6 +11,17 @@ import { keysOf } from '../../../scripts/lib/repository/keys-of.ts';
 import type { Storage } from '../../../scripts/lib/storages/storage.ts';
 
 const STEM = '2026/02/03/a_040506';
+
+/** All that a backup tells. */
+function told(backup: Backup | undefined): Backup | undefined {
+  if (!backup) return undefined;
+  const { key, stem, source, kind, createdAt, sizeBytes, hasManifest, format, compression, encrypted } = backup;
+  const { globalsKey, isHeld, parts } = backup;
+  return {
+    ...{ key, stem, source, kind, createdAt, sizeBytes, hasManifest, format, compression, encrypted },
+    ...{ globalsKey, isHeld, parts },
+  };
+}
 
 function catalog(keys: readonly string[], prefix = '') {
   return catalogOf(
@@ -26,7 +38,7 @@ test('a backup is its object; what lies beside it says what it is', () => {
     `${STEM}.sql.gz`,
   ]);
   assert.deepEqual(others, []);
-  assert.deepEqual(backup, {
+  assert.deepEqual(told(backup), {
     key: `${STEM}.sql.gz`,
     stem: STEM,
     source: 'a',
@@ -51,7 +63,7 @@ test('a folder is one backup, as large as its objects together, by a key that en
     ...parts.map((part) => `${STEM}/${part}.sql.zst.age`),
   ]);
   assert.deepEqual(others, []);
-  assert.deepEqual(backup, {
+  assert.deepEqual(told(backup), {
     key: `${STEM}/`,
     stem: STEM,
     source: 'a',
@@ -206,4 +218,14 @@ test('what is not there is told with what is', () => {
   assert.throws(() => selectBackup(BACKUPS, 'p', { wanted: '2026/02/05/b_000000.sq' }), {
     hint: /^Nearest: p\/2026\/02\/04\/b_000000\.sql, /,
   });
+});
+
+test('a listing that is out of order is no listing: what belongs together would be taken for apart', async () => {
+  const storage = {
+    async *list(prefix: string) {
+      if (prefix !== '2') return;
+      for (const key of [`${STEM}.sql.gz`, '2026/02/04/a_000000.sql.gz', `${STEM}.json`]) yield { key, sizeBytes: 1 };
+    },
+  } as unknown as Storage;
+  await assert.rejects(readCatalog(storage, '', new AbortController().signal), /out of order/);
 });

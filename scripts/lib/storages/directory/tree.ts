@@ -1,5 +1,5 @@
-import type { Dirent } from 'node:fs';
-import { lstat, open, readdir, rmdir } from 'node:fs/promises';
+import { type Dirent, lstat } from 'node:fs';
+import { open, readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../../errors.ts';
 import { compareKeys } from '../keys.ts';
@@ -66,19 +66,21 @@ async function entriesOf(path: string, parent: string): Promise<{ key: string; i
   return entries.sort((a, b) => compareKeys(a.key, b.key));
 }
 
-async function statAll(root: string, keys: string[]): Promise<TreeFile[]> {
-  const files = await Promise.all(
-    keys.map(async (key) => {
-      try {
-        const { size, mtime } = await lstat(join(root, key));
-        return { key, sizeBytes: size, modifiedAt: mtime };
-      } catch (error) {
-        if (isMissing(error)) return undefined;
-        throw error;
-      }
-    }),
-  );
-  return files.filter((file) => file !== undefined);
+/** By callbacks: a promise for each of a million files takes longer than the file. */
+function statAll(root: string, keys: readonly string[]): Promise<TreeFile[]> {
+  return new Promise((resolve, reject) => {
+    const files: (TreeFile | undefined)[] = [];
+    let waitsFor = keys.length;
+    if (waitsFor === 0) resolve([]);
+    for (const [index, key] of keys.entries()) {
+      lstat(`${root}/${key}`, (error, stats) => {
+        if (error === null) files[index] = { key, sizeBytes: stats.size, modifiedAt: stats.mtime };
+        else if (!isMissing(error)) reject(error);
+        waitsFor -= 1;
+        if (waitsFor === 0) resolve(files.filter((file) => file !== undefined));
+      });
+    }
+  });
 }
 
 /** Removes `folder` and the ones above it as long as they are empty, never `root` itself. */

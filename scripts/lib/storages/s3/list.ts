@@ -1,8 +1,8 @@
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { compareKeys } from '../keys.ts';
 import type { StoredObject } from '../storage.ts';
 import { control, type S3Context, targetOf } from './context.ts';
 import { notS3 } from './errors.ts';
+import { Pages } from './pages.ts';
 
 /** An answer with no objects but with a next page is allowed, an endless row of them is not. */
 const MAX_EMPTY_PAGES = 1000;
@@ -22,7 +22,7 @@ export async function* listObjects(
   const target = targetOf(context, purpose);
   const tokens = new Set<string>();
   let token: string | undefined;
-  const found = new Listing();
+  const found = new Pages();
   let emptyPages = 0;
   do {
     const page = await control(
@@ -43,12 +43,13 @@ export async function* listObjects(
     );
     if (page.IsTruncated === undefined && page.Name === undefined) throw notS3(target, 'the answer is no S3 listing');
     const decode = page.EncodingType === 'url' ? decodeKey : (key: string) => key;
-    for (const { Key, Size } of page.Contents ?? []) {
+    const objects = (page.Contents ?? []).map(({ Key, Size }) => {
       if (Key === undefined || Size === undefined) throw notS3(target, 'the listing has an entry without key or size');
-      const key = decode(Key);
-      // a page that comes a second time may have come in place of another
-      if (!found.add({ key, sizeBytes: Size })) throw notS3(target, `the listing has ${key} twice`);
-    }
+      return { key: decode(Key), sizeBytes: Size };
+    });
+    // a page that comes a second time may have come in place of another
+    const twice = found.add(objects);
+    if (twice !== undefined) throw notS3(target, `the listing has ${twice} twice`);
     emptyPages = page.Contents?.length ? 0 : emptyPages + 1;
     token = page.IsTruncated ? page.NextContinuationToken : undefined;
     if (page.IsTruncated && !token) throw notS3(target, 'the listing says that it goes on, but not where');
@@ -58,30 +59,6 @@ export async function* listObjects(
     if (token !== undefined) tokens.add(token);
   } while (token !== undefined);
   for (const object of found.inOrder()) if (object.key.startsWith(prefix)) yield object;
-}
-
-/** Objects, each once, in the order of their keys' bytes. As most stores list in that order, nothing is kept twice for it. */
-class Listing {
-  readonly #objects: StoredObject[] = [];
-  /** Only once the order was broken: in a rising order nothing comes twice. */
-  #keys: Set<string> | undefined;
-
-  /** @returns whether it is new */
-  add(object: StoredObject): boolean {
-    const last = this.#objects.at(-1);
-    if (this.#keys === undefined && last !== undefined && compareKeys(object.key, last.key) <= 0) {
-      this.#keys = new Set(this.#objects.map(({ key }) => key));
-    }
-    if (this.#keys?.has(object.key)) return false;
-    this.#keys?.add(object.key);
-    this.#objects.push(object);
-    return true;
-  }
-
-  inOrder(): readonly StoredObject[] {
-    if (this.#keys !== undefined) this.#objects.sort((a, b) => compareKeys(a.key, b.key));
-    return this.#objects;
-  }
 }
 
 /** A key as a listing with `encoding-type=url` writes it: a space may be a plus. */
