@@ -11,7 +11,7 @@ export function bareVerb(name: string, ...args: string[]): string {
 }
 
 function verbIn(folder: string, name: string, args: readonly string[]): string {
-  return [`node --enable-source-maps "$${folder}"/${name}.mjs`, ...args.map((word) => `'${word}'`)].join(' ');
+  return [`node "$${folder}"/${name}.mjs`, ...args.map((word) => `'${word}'`)].join(' ');
 }
 
 /** The project's variables for a database of the bench's server. */

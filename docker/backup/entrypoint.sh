@@ -44,7 +44,7 @@ trap stop TERM INT
 rm -rf /tmp/jobs /tmp/configuration-is-valid
 mkdir -m 777 /tmp/jobs && touch /tmp/jobs/since
 
-if attended node --enable-source-maps /app/dist/check-config.mjs --await-jobs; then
+if attended node /app/dist/check-config.mjs --await-jobs; then
   # a stack that was down for days comes up first; whether its backups are recent is asked in five minutes
   echo 0 >/tmp/health
   touch /tmp/configuration-is-valid

@@ -13,4 +13,4 @@ if ! id -un >/dev/null 2>&1; then
     export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$account/passwd" NSS_WRAPPER_GROUP="$account/group"
   fi
 fi
-exec node --enable-source-maps "/app/dist/$verb.mjs" "$@"
+exec node "/app/dist/$verb.mjs" "$@"

@@ -27,7 +27,7 @@ export async function bundledVerbs(): Promise<Verbs> {
   await bundleVerbs(join(folder, 'verbs'));
   const said = createWriteStream(join(folder, 'said.log'), { flags: 'a' });
   const start = (verb: string, args: readonly string[], env: Environment) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', join(folder, 'verbs', `${verb}.mjs`), ...args], {
+    const child = spawn(process.execPath, [join(folder, 'verbs', `${verb}.mjs`), ...args], {
       cwd: folder,
       env: { PATH: process.env.PATH ?? '', HOME: folder, AWS_EC2_METADATA_DISABLED: 'true', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

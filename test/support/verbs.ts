@@ -113,7 +113,7 @@ export function startVerb(
   if (through.length > 0) chmodSync(cwd, 0o777);
   const script = join(SCRIPTS, `${verb}.ts`);
   const ours = {
-    bundle: [process.execPath, '--enable-source-maps', join(BUNDLE, `${verb}.mjs`)],
+    bundle: [process.execPath, join(BUNDLE, `${verb}.mjs`)],
     node: [process.execPath, '--import', import.meta.resolve('tsx'), script],
     tsx: [TSX, script],
   }[by];

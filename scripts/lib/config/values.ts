@@ -55,6 +55,8 @@ export const scheduleOrOff: Parse<Schedule | 'off'> = (value) => (value === 'off
 /** A time zone as the IANA data base and node name it. */
 export const timeZone: Parse<string> = (value) => {
   const name = value.replace(/^:/, '');
+  // what knows all others takes a while to load
+  if (name === 'UTC') return name;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
   } catch {

@@ -2,6 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXIT, type ExitCode, messageOf, OperatorError } from '../errors.ts';
 import { writeHintsFor } from './hints.ts';
 import { log, print, printJson } from './log.ts';
+import { sourceStack } from './stack.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -113,7 +114,7 @@ function report(error: unknown, json: boolean): ExitCode {
     return error.exitCode;
   }
   log.error(
-    `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    `internal error, please report it: ${error instanceof Error ? sourceStack(error.stack ?? error.message) : String(error)}`,
   );
   if (json) printJson({ ok: false, error: { code: 'DEFECT', message: messageOf(error), hint: '' } });
   return EXIT.failed;

@@ -1,4 +1,5 @@
-import { $ } from 'zx';
+// without what takes longer to load than most programs take to answer
+import { $ } from 'zx/core';
 import { childEnvironment } from '../../machine/child-environment.ts';
 import { formatDuration } from '../../quantities.ts';
 import { log } from '../../terminal/log.ts';
@@ -18,6 +19,8 @@ export async function versionOutput(
   const { stdout, signal } = await $({
     nothrow: true,
     quiet: true,
+    // bash reads ~/.bashrc, whatever is in it, where its input is a socket, as a child's otherwise is
+    stdio: ['ignore', 'pipe', 'ignore'],
     env: childEnvironment(),
     timeout: withinMs,
     // a process that is frozen reacts to no other
