@@ -78,6 +78,7 @@ async function backUpSource(
   const started = Date.now();
   try {
     const what = `the backup of ${source.name}`;
+    const unlikeBefore = guardAgainstDrift(repository, source.name, signal);
     const { key, manifest } = await withTimeout(signal, config.limits.backup, what, (limited) =>
       dump({ repository, source, kind: 'backup', signal: limited }),
     );
@@ -86,7 +87,7 @@ async function backUpSource(
     log.info(
       `backed up ${source.name}: ${key} (${formatBytes(sizeBytes)}, ${formatBytes(manifest.rawBytes)} before compression, ${manifest.files === undefined ? `${manifest.tables.length} tables` : describeContents(manifest)}) in ${formatDuration(durationMs)}`,
     );
-    const warnings = [...(manifest.warnings ?? []), ...(await guardAgainstDrift(repository, manifest, signal))];
+    const warnings = [...(manifest.warnings ?? []), ...(await unlikeBefore(manifest))];
     for (const warning of warnings) log.warn(`${source.name}: ${warning}`);
     const { rawBytes, changed } = manifest;
     return {

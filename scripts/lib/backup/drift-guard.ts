@@ -8,31 +8,42 @@ import { log } from '../terminal/log.ts';
 /** A backup that is done does not wait longer than this for being compared. */
 const LOOKED_FOR_MS = 60_000;
 
+/** At most; beyond that, the newest of the backups before may not be found. */
+const CLOCKS_DIFFER_MS = 600_000;
+
 let hasSaidWhy = false;
 
+/** Compares a backup that was taken with those before it. */
+export type DriftGuard = (taken: Manifest) => Promise<string[]>;
+
 /**
- * Holds a backup just taken against the ones before it, as `status` does. Warns, never throws: a backup is a backup
- * whatever came before it, and credentials that may only write are enough to take one.
+ * Looks for the backups of a source, while another one is taken, that it is then held against, as `status` does. Warns, never
+ * throws: a backup is a backup whatever came before it, and credentials that may only write are enough to take one.
  */
-export async function guardAgainstDrift(
-  repository: Repository,
-  taken: Manifest,
-  outer: AbortSignal,
-): Promise<string[]> {
+export function guardAgainstDrift(repository: Repository, source: string, outer: AbortSignal): DriftGuard {
   const signal = AbortSignal.any([outer, AbortSignal.timeout(LOOKED_FOR_MS)]);
-  try {
-    const { source, createdAt } = taken;
-    const earlier = await repository.recent({ source, before: new Date(createdAt) }, signal);
-    const [previous] = earlier;
-    if (!previous) return [];
-    const sizeBytes = dumpBytes(taken);
-    const size = sizeDrift({ sizeBytes }, earlier);
-    const before = await repository.manifestOf(previous, signal);
-    return [...(size === undefined ? [] : [size]), ...(before ? contentDrift(before, taken) : [])];
-  } catch (error) {
-    // an interrupt too: the backup is taken
-    if (!hasSaidWhy) log.info(`not compared with earlier backups: ${messageOf(error)}`);
-    hasSaidWhy = true;
-    return [];
-  }
+  const looking = lookBack(repository, source, signal);
+  // told where it is waited for
+  looking.catch(() => {});
+  return async (taken) => {
+    try {
+      const { found, before } = await looking;
+      const earlier = found.filter(({ createdAt }) => createdAt < new Date(taken.createdAt));
+      const size = sizeDrift({ sizeBytes: dumpBytes(taken) }, earlier);
+      const isBefore = found[0] !== undefined && found[0] === earlier[0];
+      return [...(size === undefined ? [] : [size]), ...(before && isBefore ? contentDrift(before, taken) : [])];
+    } catch (error) {
+      // an interrupt too: the backup is taken
+      if (!hasSaidWhy) log.info(`not compared with earlier backups: ${messageOf(error)}`);
+      hasSaidWhy = true;
+      return [];
+    }
+  };
+}
+
+async function lookBack(repository: Repository, source: string, signal: AbortSignal) {
+  // all that are there now: clocks of servers differ
+  const found = await repository.recent({ source, before: new Date(Date.now() + CLOCKS_DIFFER_MS) }, signal);
+  const [previous] = found;
+  return { found, before: previous && (await repository.manifestOf(previous, signal)) };
 }

@@ -1,13 +1,14 @@
+import type { DumpSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
-import type { DumpShape } from '../repository/new-backup.ts';
+import type { DumpShape, NewBackup, StoredBackupObject } from '../repository/new-backup.ts';
 import type { Repository } from '../repository/repository.ts';
 import { sealText } from '../repository/sealed-text.ts';
 import { placeOf } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import type { DumpOrder } from './order.ts';
-import { uploadStreams } from './streams.ts';
+import { type Uploaded, uploadStreams } from './streams.ts';
 
 /** What others do to the source meanwhile may be in the way of this many dumps, one after the other. */
 const ATTEMPTS = 4;
@@ -43,6 +44,27 @@ async function sealedContents(
   return { ...contents, sealedDerived: await sealText(JSON.stringify(derived), recipients, signal) };
 }
 
+/**
+ * Stores the dump, and beside it what the database needs of its server, which is read and stored meanwhile. When one of them fails
+ * the other is ended; none is under way any more when this rejects.
+ */
+async function storeAll(
+  order: DumpOrder,
+  { session, backup, shape }: { session: DumpSession; backup: NewBackup; shape: DumpShape },
+): Promise<Uploaded & { readonly beside: readonly StoredBackupObject[] }> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([order.signal, failed.signal]);
+  const dumping = uploadStreams({ ...order, signal }, { session, backup, shape });
+  const besides = session
+    .globals()
+    .then(async (sql) => (sql === undefined ? [] : [await backup.putGlobals(sql, signal)]));
+  for (const part of [dumping, besides]) part.catch((error) => failed.abort(error));
+  const [dumped, beside] = await Promise.allSettled([dumping, besides]);
+  if (dumped.status === 'fulfilled' && beside.status === 'fulfilled') return { ...dumped.value, beside: beside.value };
+  const error = order.signal.aborted ? order.signal.reason : failed.signal.reason;
+  throw session.explain?.(error) ?? error;
+}
+
 async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Manifest }> {
   const { repository, source, kind, signal } = order;
   const startedAt = new Date();
@@ -61,13 +83,7 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
       compression: compressedByUs(source.format, source.compression.method),
     };
     await backup.mark(signal);
-    const { objects, rawBytes, contents } = await uploadStreams(order, { session, backup, shape }).catch(
-      (error: unknown) => {
-        throw session.explain?.(error) ?? error;
-      },
-    );
-    const globals = await session.globals();
-    const beside = globals === undefined ? [] : [await backup.putGlobals(globals, signal)];
+    const { objects, rawBytes, contents, beside } = await storeAll(order, { session, backup, shape });
     const chosen = [session.chosen, source.compression.reason].filter((reason) => reason !== undefined);
     const manifest: Manifest = {
       version: 1,

@@ -2,7 +2,7 @@ import { messageOf } from '../errors.ts';
 import type { RemoveFailure, Storage } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import type { Leftover } from './catalog.ts';
-import { dayPrefix, LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import { LAST_PART, normalizePrefix, parseKey, sourceDayPrefix } from './object-key.ts';
 import type { Shelf } from './shelf.ts';
 
 const DAY_MS = 86_400_000;
@@ -43,7 +43,7 @@ async function asideOf(
   const stems = new Set<string>();
   const aside: { key: string; stem: string }[] = [];
   for (const time of [before.getTime(), before.getTime() - DAY_MS]) {
-    for await (const { key } of storage.list(dayPrefix(prefix, new Date(time)), { signal })) {
+    for await (const { key } of storage.list(sourceDayPrefix(prefix, source, new Date(time)), { signal })) {
       const parsed = parseKey(prefix, key);
       if (parsed?.source !== source || parsed.createdAt >= before) continue;
       const isWhole = parsed.role === 'part' && parsed.part === LAST_PART;

@@ -93,6 +93,11 @@ export function dayPrefix(prefix: string, day: Date): string {
   return `${normalizePrefix(prefix)}${day.toISOString().slice(0, 10).replaceAll('-', '/')}/`;
 }
 
+/** What the keys of a source of that day begin with, and perhaps those of one whose name goes on as a time does. */
+export function sourceDayPrefix(prefix: string, source: string, day: Date): string {
+  return `${dayPrefix(prefix, day)}${encodeName(source)}_`;
+}
+
 /** What all objects of one backup share: `[prefix/]YYYY/MM/DD/<name>_HHMMSS`, in UTC. */
 export function stemOf(prefix: string, source: string, createdAt: Date): string {
   const [day = '', time = ''] = createdAt.toISOString().split('T');

@@ -1,6 +1,6 @@
 import type { StoredObject } from '../storages/storage.ts';
 import { type Backup, catalogOf } from './catalog.ts';
-import { dayPrefix, LAST_PART, normalizePrefix, parseKey } from './object-key.ts';
+import { dayPrefix, LAST_PART, normalizePrefix, parseKey, sourceDayPrefix } from './object-key.ts';
 import type { Shelf } from './shelf.ts';
 
 const DAY_MS = 86_400_000;
@@ -24,7 +24,7 @@ export async function earlierBackups(
   const found: Backup[] = [];
   const ofDay = async (days: number): Promise<Backup[]> => {
     const objects: StoredObject[] = [];
-    const day = dayPrefix(prefix, new Date(before.getTime() - days * DAY_MS));
+    const day = sourceDayPrefix(prefix, source, new Date(before.getTime() - days * DAY_MS));
     for await (const object of storage.list(day, { signal })) {
       if (parseKey(prefix, object.key)?.source === source) objects.push(object);
     }

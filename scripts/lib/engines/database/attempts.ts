@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { codeOf, messageOf } from '../../errors.ts';
 import type { DatabaseSource } from '../../source.ts';
-import { addressesOf } from './address.ts';
+import { addressesOf, keepTo } from './address.ts';
 import { type TlsOptions, tlsAttempts } from './tls.ts';
 
 /** One way to a server. */
@@ -11,12 +11,24 @@ export interface Attempt {
   readonly ssl: false | (TlsOptions & { readonly servername?: string });
 }
 
+/** Servers that took a connection without TLS, after they would not have one with it. */
+const plain = new Set<string>();
+const placeOf = ({ host, port }: DatabaseSource) => `${host} ${port}`;
+
+/** From now on the server is reached in the way that worked. */
+export function keepToAttempt(source: DatabaseSource, { address, ssl }: Attempt): void {
+  keepTo(source, address);
+  if (ssl === false) plain.add(placeOf(source));
+}
+
 /**
  * What to try in turn to connect: each address of the host, each way that sslmode allows.
  * @throws what node's resolver throws, and OperatorError CONFIG for a certificate that cannot be read
  */
 export async function connectionAttempts(source: DatabaseSource): Promise<Attempt[]> {
-  const ways = tlsAttempts(source);
+  const all = tlsAttempts(source);
+  // where it may go without, who has none is not asked for it each time: that is a process of the server's
+  const ways = plain.has(placeOf(source)) && all.includes(false) ? [false as const] : all;
   const addresses = await addressesOf(source);
   return addresses.flatMap((address) =>
     // connected to by its address, the driver would not know by whose name the certificate is to be judged

@@ -1,8 +1,7 @@
 import { type Connection as Client, createConnection } from 'mariadb';
 import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import { keepTo } from '../../database/address.ts';
-import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
+import { connectionAttempts, isWorthAnother, keepToAttempt } from '../../database/attempts.ts';
 import { connectError, notMariaDb, queryError } from './connection-errors.ts';
 import { assignments, settingsFor, VARIABLES_QUERY, type Variables } from './session.ts';
 import { parseVersion, type ServerVersion } from './version.ts';
@@ -68,7 +67,7 @@ export async function connect(source: DatabaseSource, signal: AbortSignal, datab
         dateStrings: true,
         logParam: false,
       });
-      keepTo(source, address);
+      keepToAttempt(source, { address, ssl });
       return await wrap(client, source, ssl !== false, signal);
     } catch (error) {
       signal.throwIfAborted();

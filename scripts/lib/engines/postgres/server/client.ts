@@ -1,4 +1,4 @@
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { DatabaseSource } from '../../../source.ts';
 import type { Attempt } from '../../database/attempts.ts';
@@ -25,8 +25,6 @@ export function clientOf(
     ssl,
     ...(options === '' ? {} : { options }),
     ...(replication === undefined ? {} : { replication }),
-    // as the driver would, which first makes sure, and takes a while for it, that this is no Cloudflare Worker
-    stream: () => new Socket(),
     application_name: APPLICATION_NAME,
     connectionTimeoutMillis: source.connectTimeoutMs,
     keepAlive: true,

@@ -2,8 +2,8 @@ import pg from 'pg';
 import Cursor from 'pg-cursor';
 import { codeOf, OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import { addressKept, keepTo } from '../../database/address.ts';
-import { connectionAttempts, isWorthAnother } from '../../database/attempts.ts';
+import { addressKept } from '../../database/address.ts';
+import { connectionAttempts, isWorthAnother, keepToAttempt } from '../../database/attempts.ts';
 import { APPLICATION_NAME, clientOf, cut, end, endWith, KEEPALIVE_IDLE_SECONDS } from './client.ts';
 import { connectError, queryError } from './connection-errors.ts';
 import { assertOwnSession } from './own-session.ts';
@@ -100,7 +100,7 @@ async function connectWith(
     signal.addEventListener('abort', breakOff, { once: true });
     try {
       await client.connect();
-      keepTo(source, address);
+      keepToAttempt(source, { address, ssl });
       const another = async () => {
         const second = newClient();
         await second.connect();
