@@ -15,6 +15,7 @@ import { HELP, type Part, readOptions } from './lib/options.ts';
 import { benchPicks } from './lib/picks.ts';
 import { mb, type Section } from './lib/report.ts';
 import { benchRestores } from './lib/restores.ts';
+import { benchSmall } from './lib/small.ts';
 import { benchStartUp } from './lib/start-up.ts';
 import { type Sized, setUp } from './lib/test-bed.ts';
 import { benchWaits } from './lib/waits.ts';
@@ -58,6 +59,7 @@ try {
   await measure('copies', () => benchCopies(bed, options));
   await measure('pick', () => benchPicks(bed, options));
   await measure('catalog', () => benchCatalogs(bed, options));
+  await measure('small', () => benchSmall(bed, options));
   await measure('start-up', () => benchStartUp(bed, options));
 
   const made = [...databases.values()].map(({ dumpBytes }) => `${mb(dumpBytes)} MB`);

@@ -31,10 +31,11 @@ interface Goal {
 const GOALS: readonly Goal[] = [
   { keys: 20_000, verbs: ['status'], atMostS: 2 },
   { keys: 200_000, verbs: ['list', 'cleanup --dry-run'], atMostS: WANTED.manyBackupsS },
+  { keys: 1_000_000, verbs: ['list', 'cleanup --dry-run', 'status'], atMostS: WANTED.millionKeysS },
 ];
 const MEMORY_GOAL_MB = 300;
-/** Of keys: of 1,000, 10,000 and 100,000 backups. */
-const COUNTS = [2_000, 20_000, 200_000];
+/** Of keys: of 1,000, 10,000, 100,000 and 500,000 backups. */
+const COUNTS = [2_000, 20_000, 200_000, 1_000_000];
 
 interface Seed {
   readonly key: string;

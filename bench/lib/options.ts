@@ -7,6 +7,7 @@ export const PARTS = [
   'restore',
   'growth',
   'catalog',
+  'small',
   'start-up',
   'mariadb',
   'folders',
@@ -34,7 +35,9 @@ Measures this project side by side with what a user would pick instead, in one r
     backup          backups, beside the floor and the predecessor, for the targets
     restore         restores, beside psql and pg_restore
     growth          backup and restore at a sixteenth, a quarter and the whole of --size; at most 3 rounds
-    catalog         list, cleanup and status of 1,000, 10,000 and 100,000 backups; at most 3 rounds
+    catalog         list, cleanup and status of 1,000, 10,000 and 100,000 backups, with --keys 1000000 of 500,000; at most 3
+                    rounds
+    small           what does not follow the size: one database of 1 MB, 200 of them, and 25 MB restored
     start-up        what a verb costs before it does anything
     mariadb         backups of MariaDB, of --size
     folders         backups of 20,000 files, of --size in all

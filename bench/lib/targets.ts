@@ -14,6 +14,8 @@ export const WANTED = {
   temporaryMb: 0,
   /** list, and cleanup, of 100,000 backups. */
   manyBackupsS: 5,
+  /** list, cleanup and status of a million objects. */
+  millionKeysS: 20,
   /** Beyond what node itself takes to start. */
   startUpS: 0.4,
 } as const;

@@ -16,7 +16,7 @@ import { type Command, type Measurement, measure } from './measure.ts';
 export const PROJECT = resolve(import.meta.dirname, '../..');
 
 /** PostgreSQL's own defaults, so that commits and checkpoints cost what they do in use, and less of the tuning noise. */
-const SERVER_SETTINGS = [
+export const SERVER_SETTINGS = [
   'fsync=on',
   'full_page_writes=on',
   'synchronous_commit=on',
