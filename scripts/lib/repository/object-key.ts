@@ -146,6 +146,20 @@ export function kindKey(stem: string, kind: Kind): string | undefined {
   return kind === 'backup' ? undefined : `${stem}.${kind}`;
 }
 
+/** Of a listing, which has many keys of a day. */
+const days = new Map<string, number | undefined>();
+
+/** When a day begins; undefined for one that there is not. */
+function dayOf(iso: string): number | undefined {
+  if (!days.has(iso)) {
+    if (days.size >= MOST_DECODED) days.clear();
+    const ms = Date.parse(`${iso}T00:00:00.000Z`);
+    // 2026-02-30 is read by Date as 2 March
+    days.set(iso, !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(iso) ? ms : undefined);
+  }
+  return days.get(iso);
+}
+
 const SHAPE =
   /^(\d{4})\/(\d{2})\/(\d{2})\/([A-Za-z0-9._%-]+)_(\d{2})(\d{2})(\d{2})(?:\.([a-z0-9.-]+)|\/(\d{4}-[a-z-]+)\.([a-z.]+))$/;
 
@@ -158,10 +172,10 @@ export function parseKey(prefix: string, key: string): ParsedKey | undefined {
   const [, year, month, day, name = '', hours, minutes, seconds, besides, part, partEnding = ''] = match;
   const suffix = besides ?? `${part}.${partEnding}`;
   const source = sourceOf(name);
-  const iso = `${year}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`;
-  const createdAt = new Date(iso);
-  // 2026/02/30 is read by Date as 2 March, 25:00 not at all
-  if (source === undefined || Number.isNaN(createdAt.getTime()) || createdAt.toISOString() !== iso) return undefined;
+  const dayMs = dayOf(`${year}-${month}-${day}`);
+  if (source === undefined || dayMs === undefined) return undefined;
+  if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return undefined;
+  const createdAt = new Date(dayMs + ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1_000);
   const base = { source, createdAt, stem: key.slice(0, key.length - suffix.length - 1) };
   if (part !== undefined) return parsePart(base, part, partEnding);
   if (`.${suffix}` === MANIFEST_SUFFIX) return { ...base, role: 'manifest' };
