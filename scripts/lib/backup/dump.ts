@@ -2,7 +2,7 @@ import type { DumpSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';
-import type { DumpShape, NewBackup, StoredBackupObject } from '../repository/new-backup.ts';
+import type { DumpShape, NewBackup } from '../repository/new-backup.ts';
 import type { Repository } from '../repository/repository.ts';
 import { sealText } from '../repository/sealed-text.ts';
 import { placeOf } from '../source.ts';
@@ -45,22 +45,21 @@ async function sealedContents(
 }
 
 /**
- * Stores the dump, and beside it what the database needs of its server, which is read and stored meanwhile. When one of them fails
- * the other is ended; none is under way any more when this rejects.
+ * Stores the dump, and reads meanwhile what the database needs of its server. When one of them fails the other is ended; none is
+ * under way any more when this rejects.
  */
-async function storeAll(
+async function dumpAndGlobals(
   order: DumpOrder,
   { session, backup, shape }: { session: DumpSession; backup: NewBackup; shape: DumpShape },
-): Promise<Uploaded & { readonly beside: readonly StoredBackupObject[] }> {
+): Promise<Uploaded & { readonly globals: string | undefined }> {
   const failed = new AbortController();
   const signal = AbortSignal.any([order.signal, failed.signal]);
   const dumping = uploadStreams({ ...order, signal }, { session, backup, shape });
-  const besides = session
-    .globals()
-    .then(async (sql) => (sql === undefined ? [] : [await backup.putGlobals(sql, signal)]));
-  for (const part of [dumping, besides]) part.catch((error) => failed.abort(error));
-  const [dumped, beside] = await Promise.allSettled([dumping, besides]);
-  if (dumped.status === 'fulfilled' && beside.status === 'fulfilled') return { ...dumped.value, beside: beside.value };
+  const reading = session.globals();
+  for (const part of [dumping, reading]) part.catch((error) => failed.abort(error));
+  const [dumped, globals] = await Promise.allSettled([dumping, reading]);
+  if (dumped.status === 'fulfilled' && globals.status === 'fulfilled')
+    return { ...dumped.value, globals: globals.value };
   const error = order.signal.aborted ? order.signal.reason : failed.signal.reason;
   throw session.explain?.(error) ?? error;
 }
@@ -83,7 +82,9 @@ async function dumpOnce(order: DumpOrder): Promise<{ key: string; manifest: Mani
       compression: compressedByUs(source.format, source.compression.method),
     };
     await backup.mark(signal);
-    const { objects, rawBytes, contents, beside } = await storeAll(order, { session, backup, shape });
+    const { objects, rawBytes, contents, globals } = await dumpAndGlobals(order, { session, backup, shape });
+    // of a dump that fails nothing is to be left that names roles
+    const beside = globals === undefined ? [] : [await backup.putGlobals(globals, signal)];
     const chosen = [session.chosen, source.compression.reason].filter((reason) => reason !== undefined);
     const manifest: Manifest = {
       version: 1,
