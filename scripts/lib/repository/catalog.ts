@@ -1,47 +1,12 @@
 import { distance } from 'fastest-levenshtein';
 import { OperatorError } from '../errors.ts';
-import type { DumpFormat, ObjectCompression } from '../formats.ts';
 import { compareKeys } from '../storages/keys.ts';
 import type { Storage, StoredObject } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
-import { Listing } from './listed.ts';
-import { type Kind, normalizePrefix } from './object-key.ts';
+import { type Backup, type Leftover, Listing } from './listed.ts';
+import { normalizePrefix } from './object-key.ts';
 
-/** A backup as a listing shows it. */
-export interface Backup {
-  /** The object's; of a folder the folder's, with a slash at its end. */
-  readonly key: string;
-  readonly stem: string;
-  readonly source: string;
-  readonly kind: Kind;
-  readonly createdAt: Date;
-  readonly sizeBytes: number;
-  /** Without one it was made by hand or by the predecessor; still listed, restored and pruned. */
-  readonly hasManifest: boolean;
-  readonly format: DumpFormat;
-  readonly compression: ObjectCompression;
-  readonly encrypted: boolean;
-  /** The object beside it that holds what the database needs of its server, where there is one. */
-  readonly globalsKey: string | undefined;
-  /** Retention leaves it alone until it is released. */
-  readonly isHeld: boolean;
-  /** The objects of a folder, in the order of their names; of any other backup none. */
-  readonly parts: readonly StoredPart[];
-}
-
-/** One of a folder's objects. */
-export interface StoredPart {
-  readonly key: string;
-  readonly part: string;
-}
-
-/** What a run that died has left of a folder: neither a manifest nor the object that is stored last. */
-export interface Leftover {
-  readonly stem: string;
-  readonly source: string;
-  readonly createdAt: Date;
-  readonly keys: readonly string[];
-}
+export type { Backup, Leftover, StoredPart } from './listed.ts';
 
 /** With what the keys of backups begin: their years, also those of a clock that stood at 1970. */
 const CENTURIES = ['1', '2'];

@@ -1,7 +1,43 @@
+import type { DumpFormat, ObjectCompression } from '../formats.ts';
 import { compareKeys } from '../storages/keys.ts';
 import type { StoredObject } from '../storages/storage.ts';
-import type { Backup, Leftover, StoredPart } from './catalog.ts';
 import { folderKey, type Kind, kindKey, LAST_PART, type ParsedKey, parseKey } from './object-key.ts';
+
+/** A backup as a listing shows it. */
+export interface Backup {
+  /** The object's; of a folder the folder's, with a slash at its end. */
+  readonly key: string;
+  readonly stem: string;
+  readonly source: string;
+  readonly kind: Kind;
+  readonly createdAt: Date;
+  readonly sizeBytes: number;
+  /** Without one it was made by hand or by the predecessor; still listed, restored and pruned. */
+  readonly hasManifest: boolean;
+  readonly format: DumpFormat;
+  readonly compression: ObjectCompression;
+  readonly encrypted: boolean;
+  /** The object beside it that holds what the database needs of its server, where there is one. */
+  readonly globalsKey: string | undefined;
+  /** Retention leaves it alone until it is released. */
+  readonly isHeld: boolean;
+  /** The objects of a folder, in the order of their names; of any other backup none. */
+  readonly parts: readonly StoredPart[];
+}
+
+/** One of a folder's objects. */
+export interface StoredPart {
+  readonly key: string;
+  readonly part: string;
+}
+
+/** What a run that died has left of a folder: neither a manifest nor the object that is stored last. */
+export interface Leftover {
+  readonly stem: string;
+  readonly source: string;
+  readonly createdAt: Date;
+  readonly keys: readonly string[];
+}
 
 /** What most backups have in common, held once for all of them. */
 type Traits = Pick<Backup, 'kind' | 'hasManifest' | 'isHeld' | 'format' | 'compression' | 'encrypted'>;

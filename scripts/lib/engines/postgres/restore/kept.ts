@@ -8,9 +8,7 @@ export const { kept, beside, dropKept } = keptBeside({
   list: async (connection, sources) => {
     const rows = await listDatabases(connection);
     const found = sources.map(({ database }) =>
-      KEPT_ROLES.flatMap((role) =>
-        besideIn(rows, database, role).map((each) => ({ ...each, role })),
-      ),
+      KEPT_ROLES.flatMap((role) => besideIn(rows, database, role).map((each) => ({ ...each, role }))),
     );
     const sizes = await databaseSizes(
       connection,
