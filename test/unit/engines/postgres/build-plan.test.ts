@@ -86,15 +86,18 @@ test('what is done as another role is done in one piece, and nothing else as tha
   assert.deepEqual(steps(PK, ...asLead, FK('b')), [{ indexes: [PK] }, [asLead.join(';\n')], { references: [FK('b')] }]);
 });
 
-test('tens of thousands of indexes with comments are ordered in no time', { timeout: 60_000 }, () => {
-  const names = Array.from({ length: 20_000 }, (_, i) => `i${i}`);
+test('tens of thousands of indexes with comments are ordered in one pass', () => {
+  const names = Array.from({ length: 40_000 }, (_, i) => `i${i}`);
   const statements = names.flatMap((name) => [
     `CREATE INDEX ${name} ON public.a USING btree (id)`,
     `COMMENT ON INDEX public.${name} IS 'its comment'`,
   ]);
+  const before = process.cpuUsage();
   const { steps: planned } = planBuild(statements);
+  // of the processor's time, which does not depend on who else has it: one pass takes a tenth of it, a pass for each index ten times
+  assert.ok(process.cpuUsage(before).user < 3_000_000);
   assert.deepEqual(
     planned.map((step) => (step.kind === 'in order' ? step.statements.length : step.tasks.length)),
-    [20_000, 20_000],
+    [40_000, 40_000],
   );
 });
