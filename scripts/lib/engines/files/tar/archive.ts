@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OperatorError } from '../../../errors.ts';
@@ -30,15 +30,24 @@ export async function tarVersion(signal?: AbortSignal): Promise<string> {
 /** Where the two processes of an archiving report: what the archive holds, and what moved while it was read. */
 const treeFile = (folder: string) => join(folder, 'tree.json');
 const changesFile = (folder: string) => join(folder, 'changes');
+const ownersFile = (folder: string) => join(folder, 'owners.json');
+
+interface ArchiveOptions {
+  readonly isFolder: boolean;
+  readonly report: string;
+  readonly excluded?: readonly string[];
+  readonly readsNames?: boolean;
+}
 
 /**
  * Writes an archive of a folder's contents, or of one file, to its standard output.
  * @param report a folder for reports, that treeMeter of the same archive is given too
  * @param excluded names in the folder itself that are left out
+ * @param readsNames reads the names of all that is archived, from its standard input, instead of everything in the folder
  */
 export function archiveStage(
   path: string,
-  { isFolder, report, excluded }: { isFolder: boolean; report: string; excluded: readonly string[] },
+  { isFolder, report, excluded = [], readsNames = false }: ArchiveOptions,
 ): Stage {
   return {
     name: 'tar',
@@ -52,18 +61,18 @@ export function archiveStage(
       '--format=posix',
       // what differs from one reading to the next, though nothing was changed
       '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f',
-      '--sort=name',
+      ...(readsNames ? [] : ['--sort=name']),
       '--numeric-owner',
       '--sparse',
       '--xattrs',
       '--acls',
       ...(isFolder ? ['--blocking-factor=128'] : []),
-      '--no-wildcards',
-      '--anchored',
-      ...excluded.map((name) => `--exclude=./${name}`),
+      ...(readsNames
+        ? // with --null alone, a change of folder among them would be taken for a name
+          ['--no-recursion', '--null', '--no-verbatim-files-from']
+        : ['--no-wildcards', '--anchored', ...excluded.map((name) => `--exclude=./${name}`)]),
       `--directory=${isFolder ? path : dirname(path)}`,
-      '--',
-      isFolder ? '.' : `./${basename(path)}`,
+      ...(readsNames ? ['--files-from=-'] : ['--', isFolder ? '.' : `./${basename(path)}`]),
     ],
     env: ENGLISH,
   };
@@ -72,9 +81,18 @@ export function archiveStage(
 /**
  * The meter that counts and digests what an archive holds as it passes.
  * @param only of what is at or below these paths; of all without
+ * @param owners by the member's name, as bytes (latin1): whose what was archived is, instead of whose the copy is
  */
-export function treeMeter(report: string, only?: readonly string[]): MeterProgram {
-  const args = [treeFile(report), ...(only ? [JSON.stringify(only)] : [])];
+export function treeMeter(
+  report: string,
+  only?: readonly string[],
+  owners: Readonly<Record<string, readonly [number, number]>> = {},
+): MeterProgram {
+  const args = [treeFile(report), only ? JSON.stringify(only) : ''];
+  if (Object.keys(owners).length > 0) {
+    writeFileSync(ownersFile(report), JSON.stringify(owners));
+    args.push(ownersFile(report));
+  }
   return { command: process.execPath, path: TREE_METER, args, onLine: () => false };
 }
 
@@ -141,7 +159,7 @@ export async function readTree(
     signal,
   }: { isFolder: boolean; report: string; only?: readonly string[] | undefined; signal: AbortSignal },
 ): Promise<Contents> {
-  const stage = archiveStage(path, { isFolder, report, excluded: [] });
+  const stage = archiveStage(path, { isFolder, report });
   const meter = meterStage('tree meter', { program: treeMeter(report, only) });
   const chain = startChain([{ ...stage, name: `reading ${path} back` }, meter], { signal });
   const results = await chain.finished;

@@ -53,4 +53,6 @@ if ($total) {
   print $file join("\n", $total, @names), "\n";
   close $file or die "$changes: $!\n";
 }
-exit($status == 1 && $total && !$others ? 0 : $status);
+# what a list of names has and is gone by now is an error to it, and to us as good as what it would have found by itself
+my $moved = $status == 1 || $status == 2 && grep { $_ eq '--files-from=-' } @command;
+exit($moved && $total && !$others ? 0 : $status);

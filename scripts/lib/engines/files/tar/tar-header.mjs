@@ -115,14 +115,43 @@ export function number(header, start, length) {
 }
 
 /**
+ * Writes another owner into a header, and its checksum.
  * @param {Buffer} header
- * @throws {ArchiveError} when its checksum does not fit
+ * @param {number} uid
+ * @param {number} gid
  */
-export function assertChecksum(header) {
+export function setOwner(header, uid, gid) {
+  for (const { at, id } of [
+    { at: 108, id: uid },
+    { at: 116, id: gid },
+  ]) {
+    if (id < 0o7777777) header.write(`${id.toString(8).padStart(7, '0')}\0`, at, 'latin1');
+    else {
+      // more than octal digits have room for: a number whose highest bit is set
+      header.fill(0, at, at + 8);
+      header[at] = 0x80;
+      header.writeUInt32BE(id, at + 4);
+    }
+  }
+  // numbers count, and names would win over them
+  header.fill(0, 265, 329);
+  header.write(`${checksumOf(header).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+}
+
+/** @param {Buffer} header */
+function checksumOf(header) {
   let sum = 0;
   for (const byte of header) sum += byte;
   // the field itself counts as spaces
   for (let i = 148; i < 156; i += 1) sum += 0x20 - (header[i] ?? 0);
-  if (sum === number(header, 148, 8)) return;
+  return sum;
+}
+
+/**
+ * @param {Buffer} header
+ * @throws {ArchiveError} when its checksum does not fit
+ */
+export function assertChecksum(header) {
+  if (checksumOf(header) === number(header, 148, 8)) return;
   throw new ArchiveError('it is no tar archive, or damaged: the checksum of a header does not fit');
 }

@@ -6,7 +6,8 @@ import { ArchiveError, assertChecksum, BLOCK, memberOf, number, recordsOf } from
 
 /**
  * @typedef {object} Visitor
- * @property {(member: import('./tar-header.mjs').Member) => void} begin
+ * @property {(member: import('./tar-header.mjs').Member, header: Buffer | undefined) => void} begin its header as it lies in
+ *   what was fed; undefined where that has only a part of it
  * @property {(chunk: Buffer) => void} data
  * @property {() => void} end
  */
@@ -64,13 +65,14 @@ export class TarReader {
         at += copied;
         if (this.#filled === BLOCK) {
           this.#filled = 0;
-          this.#block();
+          this.#block(copied === BLOCK ? chunk.subarray(at - BLOCK, at) : undefined);
         }
       }
     }
   }
 
-  #block() {
+  /** @param {Buffer | undefined} header */
+  #block(header) {
     if (this.#continues) {
       this.#continues = this.#header[504] === 1;
       if (!this.#continues) this.#expect(this.#pendingSize);
@@ -93,7 +95,7 @@ export class TarReader {
     }
     const member = memberOf(this.#header, type, this.#extended);
     this.#extended = new Map();
-    this.#visitor.begin(member);
+    this.#visitor.begin(member, header);
     this.#inMember = true;
     // links, folders and devices have no data, whatever their size says
     const size = '123456'.includes(type) ? 0 : member.size;
