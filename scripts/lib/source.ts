@@ -76,6 +76,10 @@ export interface FilesSource extends AnySource {
   readonly engine: 'files';
   /** Absolute. */
   readonly path: string;
+  /** What is left out, as patterns of gitignore. */
+  readonly exclude?: readonly string[];
+  /** DRILL_DIR, where copies of its databases lie until the backup has ended. */
+  readonly roomIn: string;
 }
 
 /** What is backed up, and how. */

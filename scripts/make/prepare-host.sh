@@ -13,7 +13,7 @@ packages=''
 want() { case " $packages " in *" $1 "*) ;; *) packages="$packages $1" ;; esac; }
 
 for program in initdb pg_ctl pg_dump psql; do server_program "$program" || want postgresql; done
-for pair in igzip:isal zstd:zstd age:age perl:perl bash:bash; do
+for pair in igzip:isal zstd:zstd age:age perl:perl bash:bash sqlite3:sqlite3; do
   command -v "${pair%:*}" >/dev/null 2>&1 || want "${pair#*:}"
 done
 packages=${packages# }

@@ -39,6 +39,7 @@ export function startStream(
   };
   const chain = startChain(
     [
+      ...(stream.feed === undefined ? [] : [stream.feed]),
       stream.stage,
       meterStage(METER, { program: stream.meter, onProgress: reached }),
       ...(compressedByUs(source.format, source.compression.method) === 'none'
@@ -53,7 +54,8 @@ export function startStream(
     signal,
     verify: (results, sizeBytes) => {
       assertAllRead(results, LAST_METER, sizeBytes);
-      for (const warning of warningsOf(results[0]?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
+      const dumped = results.find(({ name }) => name === stream.stage.name);
+      for (const warning of warningsOf(dumped?.stderr ?? '')) log.warn(`${source.name}: ${warning}`);
       const meter = readMeter(results, METER);
       rawBytes = meter.sizeBytes;
       stream.verifyEnd(meter.tail, results);

@@ -18,7 +18,7 @@ export function readFolder(
   if (path.includes('\0')) throw new Error('holds %00, which no path can');
   const database = posix.resolve(path);
   if (database === '/') throw new Error('is the whole file system; name a folder or a file');
-  assertKnown(url.searchParams, ['format', 'compression']);
+  assertKnown(url.searchParams, ['format', 'compression', 'exclude']);
   const format = url.searchParams.get('format') ?? FORMAT;
   if (format !== FORMAT) throw new Error(`?format=${format} is for databases: a folder is always archived by tar`);
   const compression = url.searchParams.get('compression');

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { messageOf } from '../errors.ts';
 import { type Compression, type DumpFormat, type EngineName, readsFormat } from '../formats.ts';
-import type { DatabaseSource, LeaveOut, Source } from '../source.ts';
+import { drillDirectory } from '../machine/run-notes.ts';
+import type { DatabaseSource, Source } from '../source.ts';
 import { registerSecret } from '../terminal/log.ts';
 import { readFolder } from './files.ts';
-import { EXCLUDING, isOption, optionOf, readLeaveOut } from './leave-out.ts';
+import { assertPatterns, EXCLUDING, isOption, optionOf, readFolderPatterns, readLeaveOut } from './leave-out.ts';
 import { isOwnSetting, sourceOfSetting, takeOwnSettings } from './own-settings.ts';
 import { passwordFromPassfile } from './pgpass.ts';
 import { assertKnown, decoded, ofQuery, takePassedOver } from './url.ts';
@@ -168,6 +169,8 @@ function readSource(
     return {
       name: sourceName(variable),
       ...readFolder(url, defaults.explicitCompression),
+      ...excludedFrom(readFolderPatterns(env, variable, url.searchParams)),
+      roomIn: drillDirectory(env.DRILL_DIR || undefined),
       ...limits(defaults),
       // an archive is one stream
       jobs: 1,
@@ -185,15 +188,7 @@ function readSource(
   return leaveOut === undefined ? source : { ...source, leaveOut };
 }
 
-/** @throws Error naming a pattern that is none, or what this engine has not */
-function assertPatterns(engine: EngineName, leaveOut: LeaveOut | undefined): void {
-  if (leaveOut === undefined) return;
-  if (engine === 'mariadb' && leaveOut.schemas.length > 0)
-    throw new Error('MariaDB has no schemas in a database: exclude-schema is of PostgreSQL alone');
-  for (const pattern of Object.values(leaveOut).flat())
-    if ((pattern.replaceAll('""', '').match(/"/g) ?? []).length % 2 === 1)
-      throw new Error(`the pattern ${pattern} lacks a closing "`);
-}
+const excludedFrom = (exclude: readonly string[]) => (exclude.length === 0 ? {} : { exclude });
 
 /**
  * A database by its URL.

@@ -64,7 +64,7 @@ export function checkContents(manifest: Manifest, contents: Contents): Check[] {
   ];
 }
 
-/** What the backup leaves out on purpose is expected to be missing. */
+/** What the backup leaves out on purpose is expected to be missing. Of a folder its engine looks. */
 function leftOutCheck(manifest: Manifest, { tables }: Contents): Check[] {
   const leftOut = describeLeftOut(manifest);
   return leftOut === undefined ? [] : [outcome('left out', notLeftOut(manifest, tables), leftOut)];

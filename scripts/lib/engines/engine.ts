@@ -15,6 +15,8 @@ export interface DumpStream {
   readonly tables?: readonly string[] | undefined;
   /** An upper estimate of its size as it will be stored. */
   readonly expectedBytes: number;
+  /** Writes to the standard input of what follows. */
+  readonly feed?: Stage;
   /** Writes it to its standard output. */
   readonly stage: Stage;
   /** In the place of the common meter: a program that reports what that does, and more. See meterStage. */

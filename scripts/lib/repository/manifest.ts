@@ -56,6 +56,18 @@ const contentsSchema = z.object({
   changed: z.optional(z.object({ total: count, names: z.array(z.string()) })),
 });
 
+/** An SQLite database in a folder. */
+const sqliteSchema = z.object({
+  /** Below the folder, as text. */
+  path: z.string(),
+  journal: z.enum(['wal', 'rollback']),
+  sizeBytes: count,
+  /** In the backup as of one moment; false for one that is in it as it lay on the disk. */
+  isCopied: z.boolean(),
+  /** What was wrong with it when it was backed up. */
+  problem: z.optional(z.string()),
+});
+
 /** Names as row counts have them. */
 const leftOutSchema = z.object({
   /** Tables, views and sequences that are not in it. */
@@ -105,6 +117,8 @@ const factsSchema = z.object({
   tableFiles: z.optional(z.record(z.string(), z.string())),
   /** What the source's configuration had the backup leave out. */
   leftOut: z.optional(leftOutSchema),
+  /** Databases in a folder. */
+  sqlite: z.optional(z.array(sqliteSchema)),
   /** What `diff` tells changes by: see outline.ts. */
   outline: z.optional(z.record(z.string(), z.string())),
   /** The position in its server's log that the dumped state is, where it is one: see Snapshot. */
@@ -155,6 +169,7 @@ export type SourceFacts = z.infer<typeof factsSchema>;
 /** What a dump holds, or what was restored of it. */
 export type Contents = z.infer<typeof contentsSchema>;
 export type LeftOut = z.infer<typeof leftOutSchema>;
+export type SqliteCopy = z.infer<typeof sqliteSchema>;
 export type DerivedSum = z.infer<typeof derivedSchema>;
 export type TableCount = z.infer<typeof tableSchema>;
 /** The document beside a backup that says what it is and that it was completed. */

@@ -2,7 +2,6 @@ import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
 import { release, tmpdir, type } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, OperatorError } from '../../errors.ts';
-import { runProgram } from '../../pipeline/chain.ts';
 import type { StageResult } from '../../pipeline/result.ts';
 import { describeChanges } from '../../repository/contents.ts';
 import type { Contents } from '../../repository/manifest.ts';
@@ -11,21 +10,27 @@ import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
 import type { DumpOptions, DumpSession } from '../engine.ts';
 import { secondPassed } from '../second-passed.ts';
+import { type ArchivedTree, archiveOf } from './choice/archive-of.ts';
+import { lookThrough } from './choice/choice.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';
-import { HIDDEN, lookAt, type Place } from './swap/place.ts';
+import { lookAt, type Place } from './swap/place.ts';
 import { isHalfSwapped } from './swap/swap.ts';
 import { completeUnderLock } from './swap/swap-lock.ts';
-import { archiveStage, assertComplete, readReport, tarVersion, treeMeter } from './tar/archive.ts';
+import { assertComplete, readReport, tarVersion } from './tar/archive.ts';
 
 /** Locks the folder or file against a second backup of it. There is no snapshot: what is read is what is there then. */
 export async function beginDump(source: FilesSource, { kept, signal }: DumpOptions): Promise<DumpSession> {
+  // a safety backup leaves nothing out
+  const chosen = kept === undefined ? source : { ...source, exclude: [] };
   const clientVersion = await tarVersion(signal);
   const live = await wholePlace(source, signal);
   assertReadable(source, live);
   const locks: HeldLock[] = [];
   const report = mkdtempSync(join(tmpdir(), 'files-report-'));
+  let tree: ArchivedTree | undefined;
   const close = async () => {
     rmSync(report, { recursive: true, force: true });
+    await tree?.remove();
     for (const lock of locks) await lock.release();
   };
   try {
@@ -34,20 +39,22 @@ export async function beginDump(source: FilesSource, { kept, signal }: DumpOptio
     for (const path of locked) locks.push(await takeBackupLock(source, path, kept !== undefined, signal));
     const dumped = kept === undefined ? live : lookAt(kept);
     assertReadable(source, dumped);
-    const databaseBytes = await usedBytes(dumped, signal);
+    const found = await lookThrough(chosen, dumped, signal);
+    const { usedBytes: databaseBytes } = found;
     const began = Date.now();
+    tree = await archiveOf(chosen, { place: dumped, found, report, signal });
     return {
       createdAt: new Date(Math.floor(began / 1_000) * 1_000),
-      facts: { serverVersion: `${type()} ${release()}`, clientVersion: `GNU tar ${clientVersion}`, databaseBytes },
+      facts: {
+        serverVersion: `${type()} ${release()}`,
+        clientVersion: `GNU tar ${clientVersion}`,
+        databaseBytes,
+        ...tree.facts,
+      },
       streams: [
         {
           expectedBytes: databaseBytes * (source.compression.method === 'none' ? 2 : 1),
-          stage: archiveStage(dumped.live, {
-            isFolder: dumped.kind === 'folder',
-            report,
-            excluded: dumped.reserved,
-          }),
-          meter: treeMeter(report),
+          ...tree.stages,
           verifyEnd: assertComplete,
         },
       ],
@@ -115,21 +122,13 @@ function assertReadable(source: FilesSource, { live, kind }: Place): void {
   }
 }
 
-/** What a folder takes on its disk: an upper estimate of what an archive of it holds. 0 when it cannot be told. */
-export async function usedBytes({ live }: Pick<Place, 'live'>, signal: AbortSignal): Promise<number> {
-  const args = ['--summarize', '--block-size=1', `--exclude=${HIDDEN}`, '--', live];
-  // whatever it cannot read is counted out here, and an error when it is dumped
-  const { stdout } = await runProgram({ name: 'du', command: 'du', args }, { signal });
-  signal.throwIfAborted();
-  return Number(/^(\d+)\t/.exec(stdout)?.[1] ?? 0);
-}
-
 async function dumpedContents(
   source: FilesSource,
   report: string,
   dumpEnded: Promise<readonly (readonly StageResult[])[]>,
 ): Promise<Contents> {
-  const [[tar, meter] = []] = await dumpEnded;
+  const [stages = []] = await dumpEnded;
+  const [tar, meter] = ['tar', 'meter'].map((name) => stages.find((stage) => stage.name === name));
   // the reader of the dump reports its failure; there is nothing to count in it
   if (tar?.exitCode !== 0 || meter?.exitCode !== 0) return { tables: [], sequences: [] };
   const contents = readReport(report);

@@ -1,9 +1,9 @@
+import { runProgram } from '../../pipeline/chain.ts';
 import type { FilesSource } from '../../source.ts';
 import type { Beside, KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
-import { usedBytes } from './dump.ts';
 import { removeTree } from './restore.ts';
-import { listBeside, lookAt } from './swap/place.ts';
+import { HIDDEN, listBeside, lookAt } from './swap/place.ts';
 import { isHalfSwapped } from './swap/swap.ts';
 import { underSwapLock } from './swap/swap-lock.ts';
 import { runsUnderWay } from './under-way.ts';
@@ -16,7 +16,7 @@ export async function keptFolders(source: FilesSource, signal: AbortSignal): Pro
   if (isHalfSwapped(place)) return [];
   for (const { path, role, at } of listBeside(place)) {
     if (role !== 'previous' && role !== 'undone' && role !== 'picked') continue;
-    kept.push({ name: path, role, since: at, sizeBytes: await usedBytes({ live: path }, signal) });
+    kept.push({ name: path, role, since: at, sizeBytes: await usedBytes(path, signal) });
   }
   return kept;
 }
@@ -40,4 +40,12 @@ export async function dropKept(
     underLock: (work) => underSwapLock(lookAt(source.path), signal, work),
     remove: removeTree,
   });
+}
+
+/** What a folder takes on its disk. 0 when it cannot be told. */
+async function usedBytes(path: string, signal: AbortSignal): Promise<number> {
+  const args = ['--summarize', '--block-size=1', `--exclude=${HIDDEN}`, '--', path];
+  const { stdout } = await runProgram({ name: 'du', command: 'du', args }, { signal });
+  signal.throwIfAborted();
+  return Number(/^(\d+)\t/.exec(stdout)?.[1] ?? 0);
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeLeftOut } from '../../repository/left-out.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
@@ -7,6 +8,10 @@ import { assertDrillRoom } from '../room.ts';
 import { attributesCheck } from './attributes.ts';
 import { maySetOwners } from './owners.ts';
 import { removeTree } from './restore.ts';
+import { databasesCheck } from './sqlite/check.ts';
+import { shownPath } from './tree/byte-path.mjs';
+import { leavesOut } from './tree/patterns.mjs';
+import { walk } from './tree/walk.mjs';
 
 const PREFIX = 'files-drill-';
 const UNPACKED_FACTOR = 10;
@@ -30,7 +35,13 @@ export async function rehearse(source: FilesSource, options: RehearsalOptions): 
   mkdirSync(live);
   return {
     source: { ...source, path: live },
-    inspect: async () => [ownersCheck(manifest), attributesCheck(manifest), ...changesCheck(manifest)],
+    inspect: async (staging) => [
+      ownersCheck(manifest),
+      attributesCheck(manifest),
+      ...changesCheck(manifest),
+      ...leftOutCheck(manifest, staging),
+      ...(await databasesCheck(manifest, { staging, folder, signal: options.signal })),
+    ],
     stop: () => removeTree(folder),
   };
 }
@@ -44,4 +55,27 @@ function ownersCheck(manifest: Manifest | undefined): Check {
 function changesCheck(manifest: Manifest | undefined): Check[] {
   if (!manifest?.changed) return [];
   return [{ name: 'changes while it was read', ok: true, detail: `${manifest.changed.total} files or folders` }];
+}
+
+const NAMED = 5;
+
+/** What the backup leaves out on purpose is expected to be missing. */
+function leftOutCheck(manifest: Manifest | undefined, staging: string): Check[] {
+  const detail = describeLeftOut(manifest);
+  if (detail === undefined) return [];
+  const there: string[] = [];
+  const isOut = leavesOut(manifest?.leftOut?.patterns ?? []);
+  const choice = {
+    reserved: [],
+    leavesOut: (path: string, isFolder: boolean) => {
+      const isThere = isOut(path, isFolder);
+      if (isThere && there.length < NAMED) there.push(shownPath(path));
+      return isThere;
+    },
+  };
+  for (const _ of walk(staging, choice));
+  if (there.length === 0) return [{ name: 'left out', ok: true, detail }];
+  return [
+    { name: 'left out', ok: false, detail: `${there.join(', ')}: left out of the backup, and there all the same` },
+  ];
 }
