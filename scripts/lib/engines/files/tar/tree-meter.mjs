@@ -16,7 +16,9 @@ const LONGEST_PATH_BYTES = 4095;
 const [report = '', paths = '', ownersFile] = process.argv.slice(2);
 /** @type {string[] | undefined} */
 const only =
-  paths === '' ? undefined : JSON.parse(paths).map((/** @type {string} */ path) => Buffer.from(path).toString('latin1'));
+  paths === ''
+    ? undefined
+    : JSON.parse(paths).map((/** @type {string} */ path) => Buffer.from(path).toString('latin1'));
 /** @type {Readonly<Record<string, readonly [number, number]>>} by the member's name, as bytes (latin1) */
 const owners = ownersFile === undefined ? {} : JSON.parse(readFileSync(ownersFile, 'utf8'));
 const digest = new TreeDigest();
