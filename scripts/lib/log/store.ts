@@ -66,6 +66,11 @@ export interface LogStore {
   chains(of: { server?: string }, now: Date, signal: AbortSignal): Promise<ChainLog[]>;
   /** The keys of a server's log, in no particular order; for who only wants to know whether there are any. */
   anyOf(server: string, signal: AbortSignal): AsyncIterable<StoredObject>;
+  /** Those of one segment alone. */
+  ofSegment(
+    of: OfChain & { segment: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<{ key: string; sizeBytes: number; object: LogObject }>;
   /** The objects of one chain with their keys, for who restores from it or clears it up. */
   objects(of: OfChain, signal: AbortSignal): AsyncGenerator<{ key: string; sizeBytes: number; object: LogObject }>;
   /**
@@ -157,12 +162,8 @@ export function openLog({ shelf: { storage, prefix, encryption, distrust } }: Re
     chains: ({ server }, now, signal) =>
       readChains(list(server === undefined ? logPrefix(prefix) : serverPrefix(prefix, server), signal), prefix, now),
     anyOf: (server, signal) => list(serverPrefix(prefix, server), signal),
-    objects: async function* (of, signal) {
-      for await (const { key, sizeBytes } of list(chainPrefix(prefix, of), signal)) {
-        const object = parseLogKey(prefix, key);
-        if (object) yield { key, sizeBytes, object };
-      }
-    },
+    ofSegment: ({ segment, ...of }, signal) => parsed(list(`${chainPrefix(prefix, of)}${segment}`, signal), prefix),
+    objects: (of, signal) => parsed(list(chainPrefix(prefix, of), signal), prefix),
     read,
     history: async (of, signal) =>
       (await readSmall(storage, logKey(prefix, { ...of, kind: 'history' }), signal)).toString('utf8'),
@@ -191,6 +192,13 @@ export function openLog({ shelf: { storage, prefix, encryption, distrust } }: Re
     get: (key, signal) => storage.get(key, { signal }),
     remove: (keys, signal) => storage.remove(keys, { signal }),
   };
+}
+
+async function* parsed(objects: AsyncIterable<StoredObject>, prefix: string) {
+  for await (const { key, sizeBytes } of objects) {
+    const object = parseLogKey(prefix, key);
+    if (object) yield { key, sizeBytes, object };
+  }
 }
 
 const randomTwin = () =>

@@ -21,7 +21,7 @@ export interface Part {
   readonly isAgain: boolean;
 }
 
-/** What was stored last, by which a server is known again. */
+/** What is stored already, by which a server is known again. */
 export interface LastPart {
   readonly lsn: Lsn;
   readonly endLsn: Lsn;
@@ -61,11 +61,11 @@ export interface Cutter {
 
 /**
  * @param from.stored where the parts of an earlier run end
- * @param from.last the last of these parts, to be found again
+ * @param from.known some of what is stored already, to be found again, by their ends
  */
 export function newCutter(
   segmentBytes: number,
-  from: { timeline: number; stored: Lsn; last?: LastPart | undefined },
+  from: { timeline: number; stored: Lsn; known?: readonly LastPart[] },
 ): Cutter {
   const blockBytes = Math.min(segmentBytes, MOST_PART_BYTES);
   let { timeline } = from;
@@ -74,7 +74,7 @@ export function newCutter(
   let block = Buffer.alloc(0);
   let blockStart = received;
   let partsOfBlock = 0;
-  let last = from.last && from.last.lsn >= received ? from.last : undefined;
+  let known = (from.known ?? []).filter(({ lsn }) => lsn >= received);
 
   const view = (start: Lsn, end: Lsn) => block.subarray(Number(start - blockStart), Number(end - blockStart));
   const partOf = (lsn: Lsn, endLsn: Lsn, isAgain: boolean): Part => {
@@ -104,10 +104,12 @@ export function newCutter(
     const end = start + BigInt(bytes.length);
     if (!view(start, end < received ? end : received).equals(bytes)) throw new OtherBytes(start);
   };
-  const assertLast = () => {
-    if (!last || received < last.endLsn) return;
-    if (digest(view(last.lsn, last.endLsn)) !== last.sha256) throw new OtherBytes(last.endLsn);
-    last = undefined;
+  const assertKnown = () => {
+    for (let part = known[0]; part !== undefined && received >= part.endLsn; part = known[0]) {
+      known.shift();
+      if (part.lsn >= blockStart && digest(view(part.lsn, part.endLsn)) !== part.sha256)
+        throw new OtherBytes(part.endLsn);
+    }
   };
 
   return {
@@ -139,7 +141,7 @@ export function newCutter(
         block.set(some, Number(received - blockStart));
         received += BigInt(some.length);
         taken += some.length;
-        assertLast();
+        assertKnown();
         if (some.length < room) continue;
         const full = cut();
         if (full) parts.push(full);
@@ -155,7 +157,7 @@ export function newCutter(
       cutAt = start;
       blockStart = start;
       block = Buffer.alloc(0);
-      last = undefined;
+      known = [];
     },
   };
 }

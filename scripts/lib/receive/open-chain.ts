@@ -30,6 +30,8 @@ interface Context {
   readonly store: LogStore;
   /** Sessions of ours that stream no more: of this run, and of an earlier one where no other can be running. */
   readonly lost: readonly Session[];
+  /** PITR_SLOT_LIMIT. */
+  readonly slotLimitBytes: number;
 }
 
 /** What is known of the chain before the server is asked: by the state of the last run, or by this one. */
@@ -55,9 +57,13 @@ export async function judgeChain(of: Context, known: Known | undefined): Promise
       },
     );
   }
+  // its slot of then: a later chain, which was taken since, had dropped it
+  if (known !== undefined && known.chain > slot.chain.chain) return { cause: 'set-back' };
   if (slot.isLost) return { cause: 'slot-lost' };
   const place = await walsender.readSlot(slot.name);
   if (!place) return { cause: 'slot-lost' };
+  // whatever it is that keeps us from streaming: the server's disk comes first
+  if (identity.flushed - place.lsn > BigInt(of.slotLimitBytes)) return { cause: 'slot-limit' };
   // a state of another chain says nothing of this one
   const mine = known?.chain === slot.chain.chain ? known : undefined;
   // what the slot acknowledges is stored, whatever the state says
@@ -104,7 +110,7 @@ export async function dropSlots({
   store,
   identity,
   lost,
-}: Omit<Context, 'store'> & { store: Pick<LogStore, 'prefix'> }): Promise<ChainId[]> {
+}: Omit<Context, 'store' | 'slotLimitBytes'> & { store: Pick<LogStore, 'prefix'> }): Promise<ChainId[]> {
   const slots = await ourSlots(walsender, slotFamily(store.prefix, server.name), identity.systemIdentifier);
   for (const slot of slots) {
     await endLostSession(walsender, slot, lost);

@@ -10,6 +10,7 @@ import type { LogStore } from '../log/store.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import type { LogServer } from '../source.ts';
 import { log } from '../terminal/log.ts';
+import { partsBeyond } from './beyond.ts';
 import { newCoverage } from './coverage.ts';
 import { type LastPart, newCutter, type Part } from './cutter.ts';
 import { causeOf, isFinal, tellOfWaiting } from './failures.ts';
@@ -80,7 +81,12 @@ async function run(
   let wasConnected = false;
   let failures = 0;
 
-  const openStream = (open: OpenChain, { segmentBytes }: ServerFacts, last: LastPart | undefined): Stream => {
+  const openStream = (
+    open: OpenChain,
+    { segmentBytes }: ServerFacts,
+    last: LastPart | undefined,
+    beyond: readonly LastPart[],
+  ): Stream => {
     const { chain, timeline, stored, at } = open;
     const hasBase = keeper.state?.chain === chain.chain && keeper.state.hasBase;
     keeper.begin({ chain: chain.chain, timeline, stored, at, last, hasBase });
@@ -94,7 +100,7 @@ async function run(
       slot: open.slot,
       segmentBytes,
       sender: newSender({ store, server: server.name, chain, segmentBytes, stored, signal: hard.signal, onStored }),
-      cutter: newCutter(segmentBytes, { timeline, stored, last }),
+      cutter: newCutter(segmentBytes, { timeline, stored, known: [...(last ? [last] : []), ...beyond] }),
       coverage: newCoverage(at),
       pace: newPace(settings.intervalMs, Date.now()),
     };
@@ -102,7 +108,8 @@ async function run(
 
   const settle = async (walsender: Walsender, facts: ServerFacts): Promise<Stream> => {
     const identity = await walsender.identify();
-    const context = { walsender, identity, server, store, lost };
+    const { slotLimitBytes } = settings;
+    const context = { walsender, identity, server, store, lost, slotLimitBytes };
     const held = stream && {
       chain: stream.sender.chain.chain,
       timeline: stream.cutter.timeline,
@@ -117,7 +124,9 @@ async function run(
       const { state } = keeper;
       const mine = state?.chain === goesOn.chain.chain && state.stored === goesOn.stored ? state.last : undefined;
       log.info(`the log of ${server.name} is taken on from ${formatLsn(goesOn.stored)}, timeline ${goesOn.timeline}`);
-      return openStream(goesOn, facts, mine);
+      const { segmentBytes } = facts;
+      const of = { server: server.name, chain: goesOn.chain.chain, segmentBytes };
+      return openStream(goesOn, facts, mine, await partsBeyond(store, { ...goesOn, ...of }, hard.signal));
     }
     // to be remembered until it is done: the next look would find another cause, or none
     chainBegun = verdict;
@@ -136,7 +145,7 @@ async function run(
       `the log of ${server.name} is taken from ${formatLsn(open.stored)}, timeline ${open.timeline}: ${CAUSES[verdict.cause]}`,
     );
     if (verdict.cause !== 'first') settings.onBreak(server, verdict.cause, coveredUntil);
-    return openStream(open, facts, undefined);
+    return openStream(open, facts, undefined, []);
   };
 
   const connected = async (): Promise<void> => {

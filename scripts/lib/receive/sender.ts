@@ -39,6 +39,8 @@ export interface Sender {
   onAdvance: (() => void) | undefined;
   /** Takes a part. @param at the moment that its end covers */
   add(part: Part, at: Date): void;
+  /** Never waits. @throws OtherBytesStored, or whatever else has ended the storing */
+  assertWell(): void;
   /** Resolves when there is memory for more. @throws OtherBytesStored, the signal's reason */
   room(signal: AbortSignal): Promise<void>;
   /** Resolves when everything that was given is stored. @throws as room */
@@ -190,6 +192,9 @@ export function newSender(settings: SenderSettings): Sender {
         waitingBytes += part.raw.length;
       }
       start();
+    },
+    assertWell: () => {
+      if (broken !== undefined) throw broken;
     },
     room: (stopped) => until(() => waitingBytes < MOST_WAITING_BYTES, stopped),
     drained: (stopped) => until(() => queue.length === 0 && again.length === 0 && running === 0, stopped),

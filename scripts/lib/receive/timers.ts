@@ -72,12 +72,13 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
     if (isSynchronous) came();
   };
 
-  const beat = async (sight: SlotSight) => {
+  let isBeating = false;
+  const beat = (sight: SlotSight) => {
     coverage.observe(sight.flushed, sight.at);
     const isCurrent = sight.flushed === sender.stored && cutter.received === sender.stored;
     const now = Date.now();
     const isFirst = hasAdvanced && pace.hasSpare(now);
-    if (!isCurrent || now - beatAt < (isFirst ? FIRST_HEARTBEAT_MS : HEARTBEAT_EVERY_MS)) return;
+    if (isBeating || !isCurrent || now - beatAt < (isFirst ? FIRST_HEARTBEAT_MS : HEARTBEAT_EVERY_MS)) return;
     if (isFirst) pace.cut(now);
     hasAdvanced = false;
     beatAt = now;
@@ -90,11 +91,18 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
       start: offsetInSegment(sender.stored, stream.segmentBytes),
       at,
     };
-    await store.heartbeat(place, signal).catch((error: unknown) => {
-      log.warn(
-        `that the log of ${server.name} is complete up to ${formatLsn(sender.stored)} could not be stored: ${messageOf(error)}`,
-      );
-    });
+    // nobody waits for it: a store that hangs is not to keep us from looking at the slot
+    isBeating = true;
+    const end = formatLsn(sender.stored);
+    void store
+      .heartbeat(place, signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted)
+          log.warn(`that the log of ${server.name} is complete up to ${end} could not be stored: ${messageOf(error)}`);
+      })
+      .finally(() => {
+        isBeating = false;
+      });
   };
   let isLooking = false;
   const look = async () => {
@@ -105,9 +113,9 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
       if (!sight) return;
       onSight(sight);
       if (sight.retainedBytes > slotLimitBytes) fail(new SlotLimitPassed(`${sight.retainedBytes}`));
-      await beat(sight);
-      // what broke while nothing came
-      await sender.room(settings.signal);
+      beat(sight);
+      // what broke while nothing came; nothing here waits for the store: with that away the slot's limit would go unseen
+      sender.assertWell();
     } catch (error) {
       fail(error);
     } finally {

@@ -77,12 +77,12 @@ test('a segment of many parts comes once more as a whole', () => {
 test('a run goes on behind what is stored, and knows the server by what it stored last', () => {
   const stored = BigInt(MIB + 500);
   const last = { lsn: BigInt(MIB + 400), endLsn: stored, sha256: digest(bytesAt(MIB + 400, 100)) };
-  const cutter = newCutter(MIB, { timeline: 1, stored, last });
+  const cutter = newCutter(MIB, { timeline: 1, stored, known: [last] });
   assert.equal(cutter.wanted, BigInt(MIB), 'from the beginning of the segment');
   assert.deepEqual(cutter.append(BigInt(MIB), bytesAt(MIB, 600)), []);
   const part = cutter.cut();
   assert.deepEqual([part?.lsn, part?.endLsn], [stored, BigInt(MIB + 600)]);
-  const other = newCutter(MIB, { timeline: 1, stored, last });
+  const other = newCutter(MIB, { timeline: 1, stored, known: [last] });
   const changed = bytesAt(MIB, 600);
   changed[450] = (changed[450] ?? 0) ^ 1;
   assert.throws(() => other.append(BigInt(MIB), changed), OtherBytes);
