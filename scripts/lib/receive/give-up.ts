@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatorError } from '../errors.ts';
-import { slotFamily } from '../log/keys.ts';
 import { formatDuration } from '../quantities.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { LogServer } from '../source.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import { dropServersSlots } from './pitr.ts';
-import { forgetState, readState } from './state.ts';
+import { forgetState, notesName, readState } from './state.ts';
 
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 60_000;
@@ -31,12 +30,12 @@ async function giveUpOne(
   server: LogServer,
   { repository, directory, signal }: { repository: Repository; directory: string; signal: AbortSignal },
 ): Promise<void> {
-  const family = slotFamily(repository.shelf.prefix, server.name);
-  if (readState(directory, family) === undefined) return;
+  const notes = notesName(repository.shelf.prefix, server);
+  if (readState(directory, notes) === undefined) return;
   for (let failures = 1; !signal.aborted; failures += 1) {
     try {
       await dropServersSlots([server], repository, signal);
-      forgetState(directory, family);
+      forgetState(directory, notes);
       log.info(`${server.name} keeps no log for us any more: it is not to be taken`);
       return;
     } catch (error) {

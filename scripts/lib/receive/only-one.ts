@@ -11,12 +11,12 @@ import type { LogServer } from '../source.ts';
 export async function asTheOnlyOne<T>(
   server: LogServer,
   directory: string,
-  family: string,
+  name: string,
   work: (isAlone: boolean) => Promise<T>,
 ): Promise<T> {
   let hasBegun = false;
   try {
-    return await withLocalLock(directory, `receiver-${family.replaceAll('_', '')}`, () => {
+    return await withLocalLock(directory, name, () => {
       hasBegun = true;
       return work(true);
     });

@@ -4,7 +4,7 @@ import { findingsOf, readServerFacts, type ServerFacts } from '../engines/postgr
 import type { SlotSight } from '../engines/postgres/walsender/slot-sight.ts';
 import { openWalsender, type Walsender } from '../engines/postgres/walsender/walsender.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { CAUSES, type ChainCause, slotFamily } from '../log/keys.ts';
+import { CAUSES, type ChainCause } from '../log/keys.ts';
 import { formatLsn } from '../log/lsn.ts';
 import type { LogStore } from '../log/store.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
@@ -21,7 +21,7 @@ import { newPace } from './pace.ts';
 import { newSender, OtherBytesStored } from './sender.ts';
 import { runSession } from './session.ts';
 import { sessionOf } from './slots.ts';
-import { keepState } from './state.ts';
+import { keepState, notesName } from './state.ts';
 import type { Stream } from './stream.ts';
 
 const RETRY_FIRST_MS = 1_000;
@@ -58,8 +58,8 @@ export interface Doing {
  * @throws OperatorError LOCKED for a second receiver; CONFIG, SOURCE_CONNECT or SOURCE_VERSION for what no waiting will mend, at the start
  */
 export async function receiveServer(server: LogServer, settings: ReceiveSettings, doing: Doing): Promise<void> {
-  const family = slotFamily(settings.store.prefix, server.name);
-  await asTheOnlyOne(server, settings.directory, family, (isAlone) => run(server, settings, doing, family, isAlone));
+  const name = notesName(settings.store.prefix, server);
+  await asTheOnlyOne(server, settings.directory, name, (isAlone) => run(server, settings, doing, name, isAlone));
 }
 
 /** @param isAlone no other receiver of this machine can be at it: the session that was noted is of one that has ended */
@@ -67,7 +67,7 @@ async function run(
   server: LogServer,
   settings: ReceiveSettings,
   doing: Doing,
-  family: string,
+  notes: string,
   isAlone: boolean,
 ): Promise<void> {
   const { store, signal, directory } = settings;
@@ -76,7 +76,7 @@ async function run(
   const monitor = newMonitor(server, hard.signal);
   let stream: Stream | undefined;
   let chainBegun: { cause: ChainCause } | undefined;
-  const keeper = keepState(directory, family);
+  const keeper = keepState(directory, notes);
   let lost = isAlone && keeper.state?.session ? [keeper.state.session] : [];
   let wasConnected = false;
   let failures = 0;

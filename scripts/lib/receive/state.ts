@@ -2,7 +2,9 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { messageOf } from '../errors.ts';
+import { slotFamily } from '../log/keys.ts';
 import { formatLsn, type Lsn, parseLsn } from '../log/lsn.ts';
+import type { LogServer } from '../source.ts';
 import { log } from '../terminal/log.ts';
 import { digest, type LastPart, type Part } from './cutter.ts';
 import type { Session } from './slots.ts';
@@ -32,16 +34,25 @@ export interface ReceiverState {
   readonly session?: Session | undefined;
 }
 
-const pathIn = (directory: string, family: string) => join(directory, `receiver-${family.replaceAll('_', '')}.json`);
+/**
+ * What a receiver's notes and its lock on this machine are named by: its repository's prefix and the server, by name and address. Two
+ * installations that share a folder may each have a server of one name.
+ */
+export function notesName(prefix: string, { name, source }: LogServer): string {
+  const place = digest(Buffer.from(`${source.host}:${source.port}`)).slice(0, 8);
+  return `receiver-${slotFamily(prefix, name).replaceAll('_', '')}-${place}`;
+}
+
+const pathIn = (directory: string, name: string) => join(directory, `${name}.json`);
 
 /**
  * What the last run noted. It is a cache: without it, or where it is not of this chain, the slot and the store tell as much as is needed.
- * @param family by which the server's slots are named, see slotFamily
+ * @param name see notesName
  */
-export function readState(directory: string, family: string): ReceiverState | undefined {
+export function readState(directory: string, name: string): ReceiverState | undefined {
   try {
     const { chain, timeline, stored, at, last, hasBase, session } = schema.parse(
-      JSON.parse(readFileSync(pathIn(directory, family), 'utf8')),
+      JSON.parse(readFileSync(pathIn(directory, name), 'utf8')),
     );
     const place = (text: string) => parseLsn(text) as Lsn;
     return {
@@ -61,7 +72,7 @@ export function readState(directory: string, family: string): ReceiverState | un
 let isTold = false;
 
 /** Notes it for the next run. Never throws: it is said once when nothing can be written. */
-export function writeState(directory: string, family: string, state: ReceiverState): void {
+export function writeState(directory: string, name: string, state: ReceiverState): void {
   const { chain, timeline, stored, at, last, hasBase, session } = state;
   const document: z.infer<typeof schema> = {
     version: 1,
@@ -73,7 +84,7 @@ export function writeState(directory: string, family: string, state: ReceiverSta
     hasBase,
     ...(session && { session }),
   };
-  const path = pathIn(directory, family);
+  const path = pathIn(directory, name);
   try {
     writeFileSync(`${path}.new`, JSON.stringify(document), { mode: 0o600 });
     renameSync(`${path}.new`, path);
@@ -85,8 +96,8 @@ export function writeState(directory: string, family: string, state: ReceiverSta
 }
 
 /** The log is not taken any more: what was noted of it tells nothing to a later run. */
-export function forgetState(directory: string, family: string): void {
-  rmSync(pathIn(directory, family), { force: true });
+export function forgetState(directory: string, name: string): void {
+  rmSync(pathIn(directory, name), { force: true });
 }
 
 const NOTED_EVERY_MS = 1_000;
@@ -104,15 +115,15 @@ export interface StateKeeper {
 }
 
 /** Reads what the last run noted, and notes what this one does, once in a second at most. */
-export function keepState(directory: string, family: string): StateKeeper {
-  let state = readState(directory, family);
+export function keepState(directory: string, name: string): StateKeeper {
+  let state = readState(directory, name);
   let newest: { part: Part; at: Date } | undefined;
   let notedAt = 0;
   let timer: NodeJS.Timeout | undefined;
   const set = (changed: ReceiverState | undefined) => {
     if (!changed) return;
     state = changed;
-    writeState(directory, family, changed);
+    writeState(directory, name, changed);
   };
   const save = () => {
     clearTimeout(timer);
