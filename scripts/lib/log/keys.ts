@@ -17,7 +17,8 @@ export const CAUSES = {
   system: 'the server was replaced by another one, or recreated',
   'set-back': 'the server was set back to an earlier state',
   history: 'the server went on from an earlier moment: another timeline',
-  mixed: 'what is stored is not what the server has: it was set back to an earlier state, or another one is a copy of it',
+  mixed:
+    'what is stored is not what the server has: it was set back to an earlier state, or another one is a copy of it',
 } as const;
 export type ChainCause = keyof typeof CAUSES;
 
