@@ -180,7 +180,7 @@ describe('the stack', { skip }, () => {
       await stack.up({ BACKUP_SCHEDULE: '@every 1h', CLEANUP_SCHEDULE: '30 15 3 * * *', BACKUP_ON_START: 'true' }),
     );
     const log = await ofelia();
-    assert.match(log, /New job registered "backup" - "backup" - "@every 1h"/);
+    assert.match(log, /New job registered "backup" - "backup --scheduled" - "@every 1h"/);
     assert.match(log, /New job registered "cleanup" - "cleanup" - "30 15 3 \* \* \*"/);
     assert.doesNotMatch(log, /@every 5s/);
     assert.equal((await stack.compose(['ps', '--quiet', 'postgres'])).stdout, serverId, 'the database was restarted');
