@@ -84,7 +84,8 @@ describe('SQLite databases in a folder, while an application writes to them', { 
       const second = await done('restore', ['latest', '--to', 'second', '--json'], env);
       const found = assertOfOneMoment(join(second.json.database, 'home-assistant.db'));
       assert.equal(found, assertOfOneMoment(path), 'what the killed application had committed');
-      // and once that has been gone through, with nothing beside it
+      // and once that has been gone through, with nothing beside it; a journal that was hardly begun goes with the next write
+      sqlite(path, 'PRAGMA user_version = 1;');
       assert.deepEqual(readdirSync(live), ['home-assistant.db']);
       await done('backup', [], env, { through });
       const third = await done('restore', ['latest', '--to', 'third', '--json'], env);

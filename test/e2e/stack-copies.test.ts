@@ -87,7 +87,7 @@ describe('copies of a stack, behind SFTP', { skip, concurrency: false }, () => {
     await untilNas('the copy has it', ({ missing, backups }) => missing === 0 && Number(backups) > 0);
     const log = await ofelia();
     for (const job of ['backup', 'cleanup', 'drill', 'copy', 'verify', 'base'])
-      assert.match(log, new RegExp(`New job registered "${job}" - "${job}" - "`));
+      assert.match(log, new RegExp(`New job registered "${job}" - "${job}( --scheduled)?" - "`));
     await until('Ofelia says so', async () => /"copy".*Finished in .*failed: false/.test(await ofelia()) || undefined);
     const files = (await inNas('find', '/data/backups/db', '-type', 'f')).trim().split('\n');
     assert.ok(files.includes(`/data/backups/db/${key}`), files.join('\n'));

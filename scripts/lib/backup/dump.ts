@@ -55,7 +55,8 @@ async function dumpAndGlobals(
   const failed = new AbortController();
   const signal = AbortSignal.any([order.signal, failed.signal]);
   const dumping = uploadStreams({ ...order, signal }, { session, backup, shape });
-  const reading = session.globals();
+  // a folder is also what a server has room for that has few locks, and these take some more
+  const reading = shape.format === 'folder' ? dumping.then(() => session.globals()) : session.globals();
   for (const part of [dumping, reading]) part.catch((error) => failed.abort(error));
   const [dumped, globals] = await Promise.allSettled([dumping, reading]);
   if (dumped.status === 'fulfilled' && globals.status === 'fulfilled')
