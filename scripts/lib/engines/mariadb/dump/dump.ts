@@ -96,7 +96,7 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
       globals: () => readGlobals(connection, dumped.database),
       close: async () => {
         if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-        await unlockBackup(connection, source, { timeMs: createdAt, signal });
+        await unlockBackup(connection, source, { timeMs: createdAt, mayLeave: dumped === source, signal });
       },
     };
   } catch (error) {

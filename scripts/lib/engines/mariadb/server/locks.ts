@@ -31,7 +31,12 @@ export async function takeLock(connection: Connection, { purpose, source, waits 
     lockName(purpose, source),
     waits ? FOREVER_SECONDS : 0,
   ]);
-  if (row?.locked === 1) return purpose === 'backup' ? secondOfBefore(connection, source) : undefined;
+  if (row?.locked === 1 && purpose === 'backup') {
+    await secondOfBefore(connection, source);
+    // a restore may have ended what the backup before it left on the server
+    if (waits) await connection.query('do sleep(1 - microsecond(utc_timestamp(6)) / 1000000)');
+  }
+  if (row?.locked === 1) return;
   if (purpose === 'restore') {
     throw new OperatorError('LOCKED', `another restore of ${source.database} is running`, {
       hint: 'Wait until it has ended. The lock ends with that run.',
@@ -60,11 +65,13 @@ export async function serverTime(connection: Connection): Promise<number> {
 /**
  * Closes the session that holds the lock of a source's backups. What it leaves on the server holds nothing but the second of
  * the backup's time, until that is over; where that cannot be, this waits.
+ *
+ * @param mayLeave false to wait in any case
  */
 export async function unlockBackup(
   connection: Connection,
   source: DatabaseSource,
-  { timeMs, signal }: { timeMs: number; signal: AbortSignal },
+  { timeMs, mayLeave = true, signal }: { timeMs: number; mayLeave?: boolean; signal: AbortSignal },
 ): Promise<void> {
   const clock = () => serverTime(connection);
   const leave = async (ms: number) => {
@@ -72,7 +79,7 @@ export async function unlockBackup(
     await connection.query('select release_lock(?)', [lockName('backup', source)]);
     await connection.leave(`do sleep(${ms / 1_000}) /* the second of a backup's key */`);
   };
-  if (connection.mayLeave && !signal.aborted && (await leftToServer(timeMs, { clock, leave }))) return;
+  if (mayLeave && connection.mayLeave && !signal.aborted && (await leftToServer(timeMs, { clock, leave }))) return;
   await secondPassed(timeMs, clock, signal);
   await connection.close();
 }

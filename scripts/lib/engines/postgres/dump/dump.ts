@@ -86,7 +86,8 @@ async function fixState(
         await letGo();
         if (connection !== lockHolder) await connection.close();
         if (shared !== connection) await shared.close();
-        await unlockBackup(lockHolder, source, { timeMs: snapshot.time.getTime(), signal });
+        const timeMs = snapshot.time.getTime();
+        await unlockBackup(lockHolder, source, { timeMs, mayLeave: kept === undefined, signal });
       },
     };
     const derived = async (dumpEnded: Promise<unknown>) => {

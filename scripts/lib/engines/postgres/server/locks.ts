@@ -26,8 +26,13 @@ const SECOND = 'second of a backup';
  */
 export async function lockBackup(connection: Connection, { name }: DatabaseSource, waits: boolean): Promise<void> {
   const key = lockKey('backup', name);
-  if (waits) await connection.query('select pg_advisory_lock($1::bigint)', [key]);
-  else {
+  if (waits) {
+    await connection.query('select pg_advisory_lock($1::bigint)', [key]);
+    // a restore has ended what the backup before it left on the server, and locks are those of a database
+    await connection.query(
+      'select pg_sleep((ceil(extract(epoch from clock_timestamp())) - extract(epoch from clock_timestamp()))::float)',
+    );
+  } else {
     const [row] = await connection.query<{ locked: boolean }>('select pg_try_advisory_lock($1::bigint) as locked', [
       key,
     ]);
@@ -43,13 +48,16 @@ export async function lockBackup(connection: Connection, { name }: DatabaseSourc
 
 /**
  * Closes the session that holds the lock of a source's backups. What it leaves on the server holds nothing but the second of
- * the backup's time, until that is over; where that cannot be, this waits.
+ * the backup's time, until that is over; where that cannot be, this waits: also on a standby, whose locks its primary does not see.
+ *
+ * @param mayLeave false to wait in any case
  */
 export async function unlockBackup(
   connection: Connection,
   { name }: DatabaseSource,
-  { timeMs, signal }: { timeMs: number; signal: AbortSignal },
+  options: { timeMs: number; mayLeave?: boolean; signal: AbortSignal },
 ): Promise<void> {
+  const { timeMs, signal } = options;
   const clock = async () => {
     const [row] = await connection.query<{ ms: string }>(
       'select (extract(epoch from clock_timestamp()) * 1000)::bigint::text as ms',
@@ -63,10 +71,20 @@ export async function unlockBackup(
     const stay = connection.serverVersionNum >= 140_000 ? 'set client_connection_check_interval = 0; ' : '';
     await connection.leave(`${stay}select pg_sleep(${ms / 1_000}) /* the second of a backup's key */`);
   };
-  const mayLeave = connection.mayLeave && !signal.aborted && (await hasSessionsLeft(connection).catch(() => false));
+  const mayLeave =
+    options.mayLeave !== false &&
+    connection.mayLeave &&
+    !signal.aborted &&
+    (await isPrimary(connection).catch(() => false)) &&
+    (await hasSessionsLeft(connection).catch(() => false));
   if (mayLeave && (await leftToServer(timeMs, { clock, leave }))) return;
   await secondPassed(timeMs, clock, signal);
   await connection.close();
+}
+
+async function isPrimary(connection: Connection): Promise<boolean> {
+  const [row] = await connection.query<{ primary: boolean }>('select not pg_is_in_recovery() as primary');
+  return row?.primary === true;
 }
 
 /** One restore or undo of a database at a time, across machines; the lock goes with the session. */
