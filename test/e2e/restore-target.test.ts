@@ -54,10 +54,12 @@ describe('a restore into another server', { skip: missing, concurrency: 2 }, () 
     assert.deepEqual(await other.contents(database), await postgres.contents(database));
     assert.deepEqual(await postgres.fingerprint(database), live);
 
-    // what has something in it is not overwritten
+    // what has something in it is not overwritten, and the password may be where libpq looks for one
+    const PGPASSFILE = join(temporaryFolder(), 'pgpass');
+    writeFileSync(PGPASSFILE, `${other.host}:${other.port}:*:${role}:it's #1\n`, { mode: 0o600 });
     const again = await runVerb('restore', ['latest', '--target', target, '--confirm', database], {
       ...env,
-      RESTORE_TARGET_PASSWORD: "it's #1",
+      PGPASSFILE,
     });
     assert.equal(again.code, 1, again.stderr);
     assert.match(again.stderr, /exists and is not empty/);

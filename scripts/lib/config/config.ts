@@ -36,6 +36,8 @@ export interface Config {
   readonly retention: RetentionPolicy;
   /** RPO_TARGET, or twice the longest time between two scheduled backups. */
   readonly rpoTargetMs: number;
+  /** PGPASSFILE: where libpq looks for the password of a connection that has none. */
+  readonly passfile: string | undefined;
 }
 
 /** How long runs may take, each with the variable that says so. */
@@ -161,6 +163,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
     },
     retention,
     copies,
+    passfile: env.PGPASSFILE,
   });
   return { config, settings: { ...settings, warnings } };
 }

@@ -75,10 +75,7 @@ function read(config: Config, { url: text, confirm }: TargetWords): DatabaseSour
         `holds a password, which every user of this machine can read; set ${VARIABLE} or ${VARIABLE}_FILE`,
       );
     const of = { name: 'target', variable: '--target', password };
-    target = withPassfile(
-      databaseOf(url, of, { ...values, explicitCompression: undefined }, []),
-      process.env.PGPASSFILE,
-    );
+    target = withPassfile(databaseOf(url, of, { ...values, explicitCompression: undefined }, []), config.passfile);
     if (target.database === '*') throw new Error('is one database; name it');
   } catch (error) {
     throw usage(`--target ${messageOf(error)}`);
