@@ -47,15 +47,7 @@ export async function placeOf(order: {
  */
 export async function dropOthers(connection: Connection, database: string, tables: readonly string[]): Promise<void> {
   await connection.query('set session foreign_key_checks = 0');
-  await dropCode(connection, database, [
-    'event',
-    'trigger',
-    'view',
-    'function',
-    'procedure',
-    'package body',
-    'package',
-  ]);
+  await dropCode(connection, database);
   for (const { name, kind } of await listTables(connection, database)) {
     if (kind !== 'table' || tables.includes(displayName(name))) continue;
     await connection.query(`drop table if exists ${quoteIdentifier(database)}.${quoteIdentifier(name)}`);

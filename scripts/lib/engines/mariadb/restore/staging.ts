@@ -71,15 +71,7 @@ export async function discard(source: DatabaseSource, staging: string, isForeign
 /** The database was there before, and empty. */
 async function empty(connection: Connection, database: string): Promise<void> {
   await connection.query('set session foreign_key_checks = 0');
-  await dropCode(connection, database, [
-    'event',
-    'trigger',
-    'view',
-    'function',
-    'procedure',
-    'package body',
-    'package',
-  ]);
+  await dropCode(connection, database);
   for (const { name, kind } of await listTables(connection, database))
     await connection.query(`drop ${kind} if exists ${quoteIdentifier(database)}.${quoteIdentifier(name)}`);
 }

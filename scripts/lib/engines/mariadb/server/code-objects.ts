@@ -3,7 +3,9 @@ import { type Connection, quoteIdentifier } from './connection.ts';
 import { TABLE, triggerFor } from './trigger-text.ts';
 
 /** What has no rows of its own and cannot be renamed into another database: it is read, and created again there. */
-export type CodeKind = 'view' | 'trigger' | 'function' | 'procedure' | 'package' | 'package body' | 'event';
+export type CodeKind = (typeof ALL)[number];
+/** In the order that they are dropped in: a package goes with its body. */
+const ALL = ['event', 'trigger', 'view', 'function', 'procedure', 'package body', 'package'] as const;
 
 export interface CodeObject {
   readonly kind: CodeKind;
@@ -192,8 +194,12 @@ function eventFrom(shown: Shown, { name, status, zone }: { name: string; status:
   return { kind: 'event', name, ...parts, timeZone: zone, runs: status !== 'DISABLED' };
 }
 
-/** Removes everything of a kind from a database. */
-export async function dropCode(connection: Connection, database: string, kinds: readonly CodeKind[]): Promise<void> {
+/** Removes everything of these kinds from a database; all of its code unless they are named. */
+export async function dropCode(
+  connection: Connection,
+  database: string,
+  kinds: readonly CodeKind[] = ALL,
+): Promise<void> {
   for (const { kind, name } of await listCode(connection, database)) {
     if (!kinds.includes(kind)) continue;
     // the word is one in this mode alone, before MariaDB 11.4
@@ -213,9 +219,7 @@ export async function listCode(connection: Connection, database: string): Promis
      union all select lower(routine_type), routine_name from information_schema.routines where routine_schema = ?`,
     [database, database, database, database],
   );
-  // a package goes with its body
-  const order = ['event', 'trigger', 'view', 'function', 'procedure', 'package body', 'package'];
   return rows
     .map(({ kind, name }) => ({ kind: kind as CodeKind, name }))
-    .sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+    .sort((a, b) => ALL.indexOf(a.kind) - ALL.indexOf(b.kind));
 }
