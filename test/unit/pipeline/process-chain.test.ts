@@ -56,34 +56,45 @@ test('a chain that is ended does not wait for what a stage has started and left 
   assert.equal(result?.signal, 'SIGTERM');
 });
 
-/** Filters of a client, and what each is told before the client's own words. */
-const FILTERS = {
-  'restore/load-filter.pl': (file: string) => ['staging', 'shop', file, 'restores', '', ''],
-  'dump/counted-dump.pl': (file: string) => [file],
+/** What runs a program and passes on what it writes or reads, and what each is told before the program's own words. */
+const RUNNERS = {
+  'mariadb/restore/load-filter.pl': (file: string) => ['staging', 'shop', file, 'restores', '', ''],
+  'mariadb/dump/counted-dump.pl': (file: string) => [file],
+  'files/tar/moving-tar.pl': (file: string) => [file],
 };
+/** Perl that is slow between starting a program and knowing which. */
+const SLOW = `package Slow;
+  sub later { select undef, undef, undef, 1.5; $_[0] }
+  BEGIN {
+    *CORE::GLOBAL::fork = sub { my $pid = CORE::fork(); $pid ? later($pid) : $pid };
+    *CORE::GLOBAL::open = sub (*;$@) {
+      return CORE::open($_[0], $_[1], $_[2]) if @_ == 3 && $_[1] !~ /-/;
+      return later(CORE::open($_[0], $_[1], @_[2 .. $#_]));
+    };
+  }
+  1;`;
 
-for (const [stopped, words] of Object.entries(FILTERS)) {
-  test(`${stopped} ends what it runs, also when that was stopped`, { timeout: 60_000 }, async () => {
-    const folder = temporaryFolder();
-    const script = new URL(`../../../scripts/lib/engines/mariadb/${stopped}`, import.meta.url).pathname;
-    const pidFile = join(folder, 'pid');
-    const command = ['bash', '-c', 'echo $$ > "$0"; kill -STOP $$', pidFile];
-    const chain = startChain(
-      [{ name: 'a', command: 'perl', args: [script, ...words(join(folder, 'first')), ...command] }],
-      {
-        stdin: true,
-        stdout: true,
-      },
-    );
-    chain.stdout?.resume();
-    const pid = await until('it is stopped', async () => {
-      const id = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim() : '';
-      return id !== '' && /^\d+ \(.*\) T/.test(readFileSync(`/proc/${id}/stat`, 'utf8')) ? id : undefined;
+for (const [runner, words] of Object.entries(RUNNERS)) {
+  for (const when of ['when that was stopped', 'before it knows what that is']) {
+    test(`${runner} ends what it runs, also ${when}`, { timeout: 60_000 }, async () => {
+      const folder = temporaryFolder();
+      const script = new URL(`../../../scripts/lib/engines/${runner}`, import.meta.url).pathname;
+      const pidFile = join(folder, 'pid');
+      writeFileSync(join(folder, 'Slow.pm'), SLOW);
+      const slow = when.startsWith('before') ? [`PERL5LIB=${folder}`, 'PERL5OPT=-MSlow'] : [];
+      const command = ['bash', '-c', 'echo $$ > "$0"; kill -STOP $$', pidFile];
+      const args = [...slow, 'perl', script, ...words(join(folder, 'first')), ...command];
+      const chain = startChain([{ name: 'a', command: 'env', args }], { stdin: true, stdout: true });
+      chain.stdout?.resume();
+      const pid = await until('it is stopped', async () => {
+        const id = existsSync(pidFile) ? readFileSync(pidFile, 'utf8').trim() : '';
+        return id !== '' && /^\d+ \(.*\) T/.test(readFileSync(`/proc/${id}/stat`, 'utf8')) ? id : undefined;
+      });
+      chain.kill();
+      await chain.finished;
+      assert.ok(!existsSync(`/proc/${pid}`));
     });
-    chain.kill();
-    await chain.finished;
-    assert.ok(!existsSync(`/proc/${pid}`));
-  });
+  }
 }
 
 test('a command in large writes is itself, with its arguments as they are', async () => {

@@ -12,19 +12,22 @@ my $changed = qr/^(.*): (?:file changed as we read it|File removed before we rea
 
 my ($changes, @command) = @ARGV;
 pipe(my $messages, my $to) or die "pipe: $!\n";
-my $pid = fork;
+my ($pid, $told);
+for my $name (qw(TERM INT HUP)) {
+  $SIG{$name} = sub { $told = $name; end_both() if $pid };
+}
+$pid = fork;
 defined $pid or die "fork: $!\n";
 if ($pid == 0) {
+  $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP);
   open(STDERR, '>&', $to) or exit 127;
   exec { $command[0] } @command or do { print STDERR "$command[0]: $!\n"; exit 127 };
 }
 close $to;
 # the reader of the archive sees its end when tar ends
 close STDOUT;
-for my $name (qw(TERM INT HUP)) {
-  # a process that was stopped takes the end only once it goes on
-  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
-}
+# told so before there was anything else to end
+end_both() if $told;
 
 my (%names, @names, @others);
 my $others = 0;
@@ -56,3 +59,11 @@ if ($total) {
 # what a list of names has and is gone by now is an error to it, and to us as good as what it would have found by itself
 my $moved = $status == 1 || $status == 2 && grep { $_ eq '--files-from=-' } @command;
 exit($moved && $total && !$others ? 0 : $status);
+
+# A process that was stopped takes the end only once it goes on.
+sub end_both {
+  kill $_, $pid for qw(TERM CONT);
+  waitpid $pid, 0;
+  $SIG{$told} = 'DEFAULT';
+  kill $told, $$;
+}

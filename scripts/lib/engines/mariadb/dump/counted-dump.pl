@@ -10,11 +10,13 @@ use constant { F_SETPIPE_SZ => 1031, BLOCK => 1 << 20, LINE_KEPT => 1 << 17 };
 my ($report, @command) = @ARGV;
 # a dump writes 4 KB at a time, which to a pipe costs as much as half of its own work
 unshift @command, '/usr/bin/stdbuf', '-o1M' if -x '/usr/bin/stdbuf';
-my $pid = open(my $dump, '-|', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
+my ($pid, $told);
 for my $name (qw(TERM INT HUP)) {
-  # a process that was stopped takes the end only once it goes on
-  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+  $SIG{$name} = sub { $told = $name; end_both() if $pid };
 }
+$pid = open(my $dump, '-|', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
+# told so before there was anything else to end
+end_both() if $told;
 # wider pipes mean fewer switches between the processes; where that is not allowed they stay as they are
 fcntl($_, F_SETPIPE_SZ, BLOCK) for $dump, *STDOUT;
 
@@ -107,4 +109,12 @@ sub other {
   my $line = substr($_[0], $_[1], LINE_KEPT);
   if ($line =~ /^INSERT INTO $NAME \($COLUMN(?:, $COLUMN)*\) VALUES \(/) { $rows{$table}++ }
   elsif ($line =~ /^[^\n]* VALUES \(/) { $is_unknown = 1 }
+}
+
+# A process that was stopped takes the end only once it goes on.
+sub end_both {
+  kill $_, $pid for qw(TERM CONT);
+  waitpid $pid, 0;
+  $SIG{$told} = 'DEFAULT';
+  kill $told, $$;
 }

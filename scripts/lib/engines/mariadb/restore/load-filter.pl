@@ -27,11 +27,13 @@ my ($quoted, $its) = map { s/`/``/gr } $staging, $dumped;
 open(my $report, '>', $later) or die "$later: $!\n";
 my $code_file;
 if ($apart ne '') { open($code_file, '>', $apart) or die "$apart: $!\n" }
-my $pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
+my ($pid, $told);
 for my $name (qw(TERM INT HUP)) {
-  # a process that was stopped takes the end only once it goes on
-  $SIG{$name} = sub { kill $_, $pid for qw(TERM CONT); waitpid $pid, 0; $SIG{$name} = 'DEFAULT'; kill $name, $$ };
+  $SIG{$name} = sub { $told = $name; end_both() if $pid };
 }
+$pid = open(my $out, '|-', @command) or do { print STDERR "$command[0]: $!\n"; exit 127 };
+# told so before there was anything else to end
+end_both() if $told;
 # a client that has gone has said why; its exit status is ours
 $SIG{PIPE} = 'IGNORE';
 fcntl($_, F_SETPIPE_SZ, BLOCK) for *STDIN, $out;
@@ -253,4 +255,12 @@ sub finish {
   close $out;
   kill $? & 127, $$ if $? & 127;
   exit($? >> 8 || ($is_early ? 1 : 0));
+}
+
+# A process that was stopped takes the end only once it goes on.
+sub end_both {
+  kill $_, $pid for qw(TERM CONT);
+  waitpid $pid, 0;
+  $SIG{$told} = 'DEFAULT';
+  kill $told, $$;
 }
