@@ -23,6 +23,7 @@ WORDS_OF_cleanup-picked := SOURCE
 WORDS_OF_restore-undo := SOURCE
 WORDS_OF_restore-server := AT MARK XID LSN INTO SERVER OWNER FROM AS_OF
 WORDS_OF_restore-server-undo := INTO
+WORDS_OF_upgrade-check := TO SOURCE FROM
 WORDS_OF_copy := FROM COPY
 WORDS_OF_verify := FILE COPY ALL AS_OF
 WORDS_OF_hold := FILE WHY
@@ -112,7 +113,7 @@ OWN_SEARCH_PATH_OPTION = $(if $(OWN_SEARCH_PATH),--own-search-path)
 WITHOUT_BROKEN_OPTION = $(if $(filter-out 0 no false,$(WITHOUT_BROKEN)),--without-broken)
 
 .DEFAULT_GOAL := help
-.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo look diff cleanup \
+.PHONY: help up down logs logs-backup clean shell-postgres shell-backup demo backup base mark commits list-backups restore restore-undo restore-server restore-server-undo upgrade-check look diff cleanup \
   cleanup-dry-run cleanup-picked drill copy verify hold release status config notify-test keygen receive pitr-check pitr-off test test-all test-schemas test-faults test-retention check reference bench engine
 
 help: ## This list
@@ -176,6 +177,10 @@ restore-server: ## Restore a whole server into its data folder, with the server 
 
 restore-server-undo: ## Put the data folder back that the last restore-server replaced, with the server stopped [INTO=folder]
 	@scripts/make/restore-server.sh --undo $(INTO_OPTION)
+
+upgrade-check: ## Rehearse an upgrade: the newest backups on a throwaway server TO=18, or TO=11.8 of MariaDB [SOURCE=name] [FROM=copy]
+	@test -n "$$TO" || { echo 'To which version? make upgrade-check TO=18' >&2; exit 2; }
+	@scripts/make/upgrade-check.sh $(SOURCE_OPTION) $(FROM_OPTION) -- "$$TO"
 
 look: ## Look into a backup, or into a moment, on a throwaway server: a prompt, or QUERY='select …' [FILE=key or latest] [AT=time] [MARK=name] [XID=number] [LSN=position] [SOURCE=name] [CSV=1] [JSON=1] [FROM=copy] [AS_OF=time]
 	@test -n "$$FILE$$AT$$MARK$$XID$$LSN" || { echo 'Which one? make look FILE=<a key of make list-backups, or latest>, or a moment: make look AT=2026-11-21T09:00:00Z' >&2; exit 2; }

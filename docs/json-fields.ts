@@ -5,6 +5,7 @@ import type { copyRow as copyDecided, row as decided } from '../scripts/lib/clea
 import type { CopyResult } from '../scripts/lib/copy/copy.ts';
 import type { DiffResult } from '../scripts/lib/diff/diff.ts';
 import type { DrillResult } from '../scripts/lib/drill/drill.ts';
+import type { UpgradeResult } from '../scripts/lib/drill/upgrade.ts';
 import type { UndoResult } from '../scripts/lib/engines/engine.ts';
 import type { row as listed } from '../scripts/lib/list/list.ts';
 import type { pitrRow } from '../scripts/lib/list/pitr.ts';
@@ -395,6 +396,40 @@ export const JSON_FIELDS = {
     'results[].proof.durationMs': 'How long the comparison took, which `rtoMs` leaves out.',
     'results[].record': 'The key of the record of this drill in the storage; null when there is none.',
   } satisfies Fields<{ ok: boolean; results: readonly (DrillResult & { store: string })[] }>,
+  'upgrade-check --json': {
+    ok: 'Whether every backup restores on the newer version, equal.',
+    to: 'The version that was asked for.',
+    'results[].version': 'The version of this record: 1.',
+    'results[].key': 'The backup; null when there was none.',
+    'results[].source': 'Its source.',
+    'results[].from': 'The version that it was dumped from; null where that is not known.',
+    'results[].advice[]': 'What is to be done, or looked at, for the upgrade.',
+    'results[].ok': 'Whether it restores there, equal.',
+    'results[].startedAt': 'When it began.',
+    'results[].finishedAt': 'When it ended.',
+    'results[].rpoMs': 'The age of the backup when the check began.',
+    'results[].rtoMs':
+      'How long the restore took, from the first byte to the last check; null when it failed before that.',
+    'results[].sizeBytes': 'Bytes stored.',
+    'results[].rawBytes': 'Bytes before compression.',
+    'results[].bytesPerSecond': 'Bytes before compression that were restored per second.',
+    'results[].tables[].table': 'A table.',
+    'results[].tables[].expected': 'Its rows by the manifest; null without one.',
+    'results[].tables[].restored': 'Its rows as restored.',
+    'results[].checks[].name': 'A check.',
+    'results[].checks[].ok': 'Whether it passed.',
+    'results[].checks[].detail': 'What it found.',
+    'results[].proof.tables':
+      'Tables whose rows were compared; `proof` is missing where a digest of all proves the content.',
+    'results[].proof.rows': 'Rows that were compared.',
+    'results[].proof.sums[].table': 'A table as it passed in the dump.',
+    'results[].proof.sums[].rows': 'Its rows there.',
+    'results[].proof.sums[].sum':
+      'The sum of its rows, whatever their order; of an encrypted backup, keyed by its identity.',
+    'results[].proof.notCompared[].what': 'What was not compared, or may differ.',
+    'results[].proof.notCompared[].why': 'Why.',
+    'results[].proof.durationMs': 'How long the comparison took, which `rtoMs` leaves out.',
+  } satisfies Fields<{ ok: boolean; to: string; results: readonly UpgradeResult[] }>,
   'status --json': {
     ok: 'Whether every source, store and job is ok.',
     checkedAt: 'When this was found.',

@@ -48,6 +48,7 @@ export type Verb =
   | 'drill'
   | 'look'
   | 'diff'
+  | 'upgrade-check'
   | 'copy'
   | 'verify'
   | 'hold'

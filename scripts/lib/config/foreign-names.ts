@@ -231,7 +231,7 @@ export const EXCEPTIONS: readonly RegExp[] = [
   /^(GARAGE|MARIADB|COMPOSE|OFELIA|DOCKER|RCLONE)_/,
   // what make passes on of its words
   /^COPY$/,
-  /^(BACKUP_ENV_FILE|BACKUP_CONTAINER|BACKUP_IMAGE|POSTGRES_IMAGE|PROXIED_DOCKER_SOCKET|SECRETS_DIR)$/,
+  /^(BACKUP_ENV_FILE|BACKUP_CONTAINER|BACKUP_IMAGE|UPGRADE_VERSION|UPGRADE_IMAGE|PROXIED_DOCKER_SOCKET|SECRETS_DIR)$/,
   // what Kubernetes and Docker's links add for a service of such a name
   /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?|ENV_\w+)$/,
 ];

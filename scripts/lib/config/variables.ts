@@ -23,6 +23,7 @@ const secret = () => secretOf(value.text);
 /** Every variable there is, except BACKUP_SOURCE_*, PITR_SERVER_* and COPY_<NAME>. .env.example says what each means. */
 export const VARIABLES = {
   POSTGRES_VERSION: required(value.integer(10, 99), '18'),
+  POSTGRES_IMAGE: optional(value.text),
   POSTGRES_HOST: required(value.text, 'postgres'),
   POSTGRES_PORT: required(value.integer(1, 65_535), '5432'),
   POSTGRES_DB: required(value.text, 'myapp'),

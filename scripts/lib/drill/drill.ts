@@ -91,9 +91,12 @@ interface DrillOrder {
   readonly backup: Backup;
   readonly directory: string;
   readonly signal: AbortSignal;
+  /** On a server of a newer version, with what that says of the database. */
+  readonly upgrade?: { readonly to: string; tell(advice: string): void };
 }
 
-async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
+/** Rehearses the restore of one backup. A failure is what it finds. */
+export async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRecord> {
   const { repository, source, backup, directory, signal } = order;
   const startedAt = new Date();
   log.info(`drill: rehearsing the restore of ${backup.key} (${formatBytes(backup.sizeBytes)})`);
@@ -110,6 +113,7 @@ async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRec
       manifest,
       hasGlobals: globals !== undefined,
       storedBytes: backup.sizeBytes,
+      ...(order.upgrade === undefined ? {} : { version: order.upgrade.to }),
       signal,
     });
     await restoreAndCheck(order, rehearsal, { manifest, globals }, found);
@@ -125,7 +129,7 @@ async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<DrillRec
 }
 
 async function restoreAndCheck(
-  { config, repository, source, backup, signal }: DrillOrder,
+  { config, repository, source, backup, upgrade, signal }: DrillOrder,
   rehearsal: Rehearsal,
   { manifest, globals }: { manifest: Manifest | undefined; globals: string | undefined },
   found: Findings,
@@ -156,6 +160,15 @@ async function restoreAndCheck(
     const proved = await proof?.prove();
     if (proved) addProof(found, proved);
     found.checks.push(...(await rehearsal.inspect(session.staging)));
+    if (upgrade !== undefined) {
+      const advice = await engine.adviceFor?.(rehearsal.source, session.staging, {
+        manifest,
+        globals,
+        to: upgrade.to,
+        signal,
+      });
+      for (const line of advice ?? []) upgrade.tell(line);
+    }
     const { query } = rehearsal;
     if (query) {
       const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);

@@ -5,6 +5,7 @@ import { command } from '../terminal/hints.ts';
 import { print } from '../terminal/log.ts';
 import { padEnd, widest } from '../terminal/table.ts';
 import type { DrillResult } from './drill.ts';
+import type { UpgradeResult } from './upgrade.ts';
 
 /** The longest part of a table that is shown: the largest tables, and every one that differs. */
 const SHOWN_TABLES = 20;
@@ -19,6 +20,13 @@ export function reportOf(results: readonly DrillResult[]): Report {
     return { source, what: `${key ?? 'no backup'} does not restore. ${failed.join('; ')}`, next };
   });
   return { outcome: results.every(({ ok }) => ok) ? 'success' : 'failure', items };
+}
+
+/** Prints how a backup fared on a newer version, and what is to be done. */
+export function printUpgrade(result: UpgradeResult, to: string) {
+  printResult({ ...result, record: null });
+  print(`  from ${result.from ?? 'a version that is not known'} to ${to}:`);
+  for (const line of result.advice) print(`  to do: ${line}`);
 }
 
 /** Prints what a drill found, for an operator. */

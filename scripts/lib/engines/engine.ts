@@ -264,6 +264,8 @@ export interface RehearsalOptions {
   /** The backup brings what its server needs; otherwise the rehearsal makes roles of the right names. */
   readonly hasGlobals: boolean;
   readonly storedBytes: number;
+  /** Of a server of this version, in place of the one that was dumped: `18`, or `11.8`. */
+  readonly version?: string;
   /** For somebody to look into: nothing of it has to last, and a terminal's Ctrl-C is not for the server. */
   readonly isForLooking?: boolean;
   readonly signal: AbortSignal;
@@ -306,6 +308,12 @@ export interface Engine {
   identify?(source: Source, signal: AbortSignal): Promise<ServerIdentity>;
   /** Undefined where there is no server to ask. */
   readonly looking?: Looking;
+  /** What a server of a newer version says of a database that was restored on it, beyond having taken it; sentences. */
+  adviceFor?(
+    place: Source,
+    staging: string,
+    of: { manifest: Manifest | undefined; globals: string | undefined; to: string; signal: AbortSignal },
+  ): Promise<readonly string[]>;
   /** What the live source holds now, as a manifest would have it, counted exactly; undefined where that is not built. */
   survey?(source: Source, signal: AbortSignal): Promise<Contents & Pick<SourceFacts, 'outline'>>;
 }

@@ -1,3 +1,4 @@
+import { OperatorError } from '../../errors.ts';
 import { compareCodeObjects } from '../../repository/contents.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource } from '../../source.ts';
@@ -36,6 +37,7 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
       }),
     furnish: async (server) => {
       const place = throwawaySource(server, source);
+      if (options.version !== undefined) await assertVersion(place, options.version, signal);
       await makeDefiners(place, manifest?.roles ?? [], signal);
       return place;
     },
@@ -68,6 +70,16 @@ function likeTheSource(manifest: Manifest | undefined): string[] {
       ? [`--innodb-default-row-format=${rowFormat}`]
       : []),
   ];
+}
+
+/** @throws OperatorError TOOL_MISSING when the server here is of another series than the one that is asked for */
+async function assertVersion(place: DatabaseSource, wanted: string, signal: AbortSignal): Promise<void> {
+  const connection = await connect(place, signal);
+  await connection.close();
+  if (connection.server.text.startsWith(`${wanted}.`)) return;
+  throw new OperatorError('TOOL_MISSING', `the MariaDB server here is ${connection.server.text}, and not ${wanted}`, {
+    hint: `Install mariadb-server-core of ${wanted}, or run inside an image that has it (Debian 13: 11.8).`,
+  });
 }
 
 /** Views are read as their definers, who own nothing here: nobody but this process reaches the server. */

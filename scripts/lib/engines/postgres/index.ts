@@ -10,6 +10,7 @@ import { beginRestore } from './restore/restore.ts';
 import { undoRestore } from './restore/undo.ts';
 import { connectBeside, listOwn } from './server/databases.ts';
 import { survey } from './survey.ts';
+import { adviceFor } from './upgrade.ts';
 
 /** PostgreSQL, through its own pg_dump, psql and pg_restore. */
 export const postgres: Engine = {
@@ -25,4 +26,5 @@ export const postgres: Engine = {
   identify,
   looking,
   survey,
+  adviceFor,
 };

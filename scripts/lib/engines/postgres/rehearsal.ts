@@ -17,7 +17,8 @@ const EMPTY_SERVER_BYTES = 64 * 1024 * 1024;
 /** See Engine.rehearse. */
 export function rehearse(source: DatabaseSource, options: RehearsalOptions): Promise<Rehearsal> {
   const { directory, manifest, signal } = options;
-  const major = manifest ? Number.parseInt(manifest.serverVersion, 10) : undefined;
+  const version = options.version ?? manifest?.serverVersion;
+  const major = version === undefined ? undefined : Number.parseInt(version, 10);
   return rehearseOn(options, {
     serverBytes: EMPTY_SERVER_BYTES,
     start: () =>
@@ -106,7 +107,7 @@ async function assertExtensions(connection: Connection, manifest: Manifest | und
     'TOOL_MISSING',
     `the backup needs extensions that are not installed here: ${missing.join(', ')}`,
     {
-      hint: 'Add their packages to docker/backup/Dockerfile (for instance postgresql-18-postgis-3), so that restores can be rehearsed.',
+      hint: 'Build the backup image from the image that the database runs (POSTGRES_IMAGE, see docs/own-image.md), or install their packages here (for instance postgresql-18-postgis-3), so that restores can be rehearsed.',
     },
   );
 }
