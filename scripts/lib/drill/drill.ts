@@ -84,7 +84,8 @@ export async function drill(
   });
 }
 
-interface DrillOrder {
+/** What one rehearsal takes. */
+export interface DrillOrder {
   readonly config: Config;
   readonly repository: Repository;
   readonly source: Source;

@@ -13,7 +13,7 @@ export interface DrillRequest {
 }
 
 /** A source, and the backup of it that is rehearsed; without one, why there is none where that is known. */
-interface Selected {
+export interface Selected {
   readonly source: Source;
   readonly backup?: Backup;
   readonly problem?: string;

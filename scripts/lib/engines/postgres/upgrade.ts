@@ -12,11 +12,6 @@ interface Changed {
 
 /** From the release notes, "Migration to Version …": what stored functions are likely to use. */
 const CHANGED: readonly Changed[] = [
-  {
-    since: 11,
-    word: /\bpg_is_xlog_replay_paused\b|\bpg_(current|switch|last)_xlog/,
-    what: 'the functions of the log are named …wal… and not …xlog…',
-  },
   { since: 12, word: /\b(abstime|reltime|tinterval)\b/, what: 'these types are gone' },
   { since: 12, word: /\bwith\s+oids\b|\boids\s*=\s*true/i, what: 'tables have no hidden column oid' },
   {
@@ -24,13 +19,8 @@ const CHANGED: readonly Changed[] = [
     word: /\bpg_stat_statements\b[^;]*\b(total|min|max|mean|stddev)_time\b/i,
     what: 'the columns of pg_stat_statements are named …_exec_time',
   },
-  { since: 14, word: /\bfactorial\b|[0-9a-z_)]\s+!(?=[\s;)])/i, what: 'postfix operators are gone' },
+  { since: 14, word: /[0-9a-z_)]\s+!(?=[\s;)])/i, what: 'postfix operators are gone' },
   { since: 15, word: /\bpg_(start|stop)_backup\b/, what: 'pg_backup_start and pg_backup_stop are their names' },
-  {
-    since: 15,
-    word: /\b(create\s+(table|view|function)\s+)public\./i,
-    what: 'a new server lets only its owner create in the schema public',
-  },
   {
     since: 16,
     word: /\bpromote_trigger_file\b|\bvacuum_defer_cleanup_age\b|\bforce_parallel_mode\b/,
@@ -44,7 +34,7 @@ const CHANGED: readonly Changed[] = [
   { since: 17, word: /\bold_snapshot_threshold\b|\bdb_user_namespace\b/, what: 'these settings are gone' },
   {
     since: 17,
-    word: /\bblk_(read|write)_time\b/,
+    word: /\bpg_stat_statements\b[^;]*\bblk_(read|write)_time\b/i,
     what: 'the columns of pg_stat_statements are named shared_blk_…_time',
   },
   { since: 18, word: /\bpg_stat_wal\b[^;]*\bwal_(write|sync)/i, what: 'these columns lie in pg_stat_io' },
