@@ -27,7 +27,7 @@ are not touched, whatever is written here; the throwaway one is gone when you le
 
 A look ends after LOOK_TIMEOUT, its prompt or its query too.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 4 the server of DRILL_SERVER_URL is in use.`;
 
 await verb({
   help,

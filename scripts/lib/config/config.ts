@@ -6,10 +6,11 @@ import { setChildEnvironment } from '../machine/child-environment.ts';
 import { chooseCompression } from '../pipeline/codec.ts';
 import type { RepositorySettings } from '../repository/repository.ts';
 import type { RetentionPolicy } from '../repository/retention.ts';
-import type { LogServer, Source } from '../source.ts';
+import type { DatabaseSource, LogServer, Source } from '../source.ts';
 import { log, setLogFormat } from '../terminal/log.ts';
 import { setTimeZone } from '../terminal/time.ts';
 import { type CopySettings, overlapProblems, readCopies } from './copies.ts';
+import { readDrillServer } from './drill-server.ts';
 import { readEnvironment } from './environment.ts';
 import { swallowProblems } from './files.ts';
 import { endpointProblems, retentionOf, storageSettings } from './primary.ts';
@@ -28,6 +29,8 @@ export interface Config {
   readonly servers: readonly LogServer[];
   /** Those, and with PITR off every PostgreSQL server that is backed up: each may still have a slot of ours. */
   readonly logServers: readonly LogServer[];
+  /** DRILL_SERVER_URL. */
+  readonly drillServer?: DatabaseSource;
   /** Where backups are kept, and how they are encrypted. */
   readonly repository: RepositorySettings;
   /** The other stores that backups are copied to, by name. */
@@ -92,6 +95,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
   const defaults = { ...values, explicitCompression };
   const sources = readSources(env, defaults, problems, warnings);
   const servers = readServers(env, { isOn: values.PITR, sources, defaults }, problems, warnings);
+  const drillServer = readDrillServer(env, defaults, problems, warnings);
   const logServers = values.PITR ? servers : readServers(env, { isOn: true, sources, defaults }, [], []);
   problems.push(...swallowProblems(sources, { backupDir: values.BACKUP_DIR, prefix: values.S3_PREFIX ?? '' }));
   // what Compose fills docker-compose.yml with, and what it hands to the container, are two files unless they say so
@@ -141,6 +145,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
     ),
     servers,
     logServers,
+    ...(drillServer === undefined ? {} : { drillServer }),
     repository: {
       storage,
       prefix: values.S3_PREFIX ?? '',

@@ -213,7 +213,6 @@ export const FOREIGN_NAMES: readonly ForeignName[] = [
 
   // ---- taken by what is not built yet
   later(/^PAGE_(PASSWORD|OPEN|TOKEN|PORT)$/, 'there is no page'),
-  later('DRILL_SERVER_URL', 'drills run on a server of this image'),
 ];
 
 /** Whether the row is about this value. */

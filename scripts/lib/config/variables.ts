@@ -89,6 +89,7 @@ export const VARIABLES = {
   RTO_TARGET: required(value.durationMs, '1h'),
   DRILL_CHECKS: required(value.text, 'drill-checks'),
   DRILL_DIR: optional(value.text),
+  DRILL_SERVER_URL: secret(),
   DRILL_MAX_AGE: required(value.durationMs, '8d'),
   RESTORE_TARGET_PASSWORD: secret(),
   RESTORE_PROTECT_DAYS: required(value.integer(0, 36_500), '7'),

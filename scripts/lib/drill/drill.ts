@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { withTimeout } from '../deadline.ts';
+import { borrowedServer } from '../engines/borrowed.ts';
 import { removeLeftoverServers } from '../engines/database/throwaway.ts';
-import type { Rehearsal } from '../engines/engine.ts';
+import type { BorrowedServer, Rehearsal } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { removeLeftoverLooks } from '../look/leftovers.ts';
@@ -57,11 +58,12 @@ export async function drill(
     await removeLeftoverLooks(directory);
     removeLeftoverLocks(directory);
     const results: DrillResult[] = [];
+    const borrowed = await borrowedServer(config, repository, signal);
     for (const { source, backup, problem } of await selectDrills(config, repository, request, signal)) {
       const record = backup
         ? await withLocalLock(directory, rehearsalLock(source.name), () =>
             withTimeout(signal, config.limits.restore, `the drill of ${source.name}`, (limited) =>
-              rehearse({ config, repository, source, backup, directory, signal: limited }, signal),
+              rehearse({ config, repository, source, backup, directory, borrowed, signal: limited }, signal),
             ),
           )
         : nothingToDrill(source.name, problem ?? 'there is no backup of it');
@@ -91,6 +93,8 @@ export interface DrillOrder {
   readonly source: Source;
   readonly backup: Backup;
   readonly directory: string;
+  /** DRILL_SERVER_URL; without it, on a server of our own. */
+  readonly borrowed?: BorrowedServer | undefined;
   readonly signal: AbortSignal;
   /** On a server of a newer version, with what that says of the database. */
   readonly upgrade?: { readonly to: string; tell(advice: string): void };
@@ -114,6 +118,7 @@ export async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<D
       manifest,
       hasGlobals: globals !== undefined,
       storedBytes: backup.sizeBytes,
+      ...(source.engine === 'postgres' ? { borrowed: order.borrowed } : {}),
       ...(order.upgrade === undefined ? {} : { version: order.upgrade.to }),
       signal,
     });
@@ -121,6 +126,7 @@ export async function rehearse(order: DrillOrder, outer: AbortSignal): Promise<D
   } catch (error) {
     // an interrupt ends the run; RESTORE_TIMEOUT is what this drill has found
     outer.throwIfAborted();
+    if (error instanceof OperatorError && error.code === 'LOCKED') throw error;
     const hint = error instanceof OperatorError && error.hint !== '' ? `. ${error.hint}` : '';
     found.checks.push({ name: failedCheck(error), ok: false, detail: `${messageOf(error)}${hint}` });
   } finally {

@@ -4,7 +4,7 @@ import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
 import type { Dialect } from '../proof/reading.ts';
 import type { Contents, DerivedSum, Manifest, SourceFacts } from '../repository/manifest.ts';
-import type { Source } from '../source.ts';
+import type { DatabaseSource, Source } from '../source.ts';
 import type { Looking } from './looking.ts';
 
 /** One of the streams that a dump is made of, each of which becomes an object. */
@@ -257,6 +257,15 @@ export interface ServerIdentity {
   readonly version: string;
 }
 
+/** A server that somebody keeps for rehearsals, and by what those are known that it may not be. */
+export interface BorrowedServer {
+  readonly place: DatabaseSource;
+  /** Where the servers are that are backed up. */
+  readonly live: readonly { readonly host: string; readonly port: number }[];
+  /** What tells them from every other, each with a source that lies there. */
+  readonly identifiers: ReadonlyMap<string, string>;
+}
+
 /** What a rehearsal begins with. */
 export interface RehearsalOptions {
   readonly directory: string;
@@ -266,6 +275,8 @@ export interface RehearsalOptions {
   readonly storedBytes: number;
   /** Of a server of this version, in place of the one that was dumped: `18`, or `11.8`. */
   readonly version?: string;
+  /** A server to rehearse on in place of one of our own. Of PostgreSQL alone. */
+  readonly borrowed?: BorrowedServer | undefined;
   /** For somebody to look into: nothing of it has to last, and a terminal's Ctrl-C is not for the server. */
   readonly isForLooking?: boolean;
   readonly signal: AbortSignal;

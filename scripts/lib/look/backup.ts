@@ -1,3 +1,4 @@
+import { borrowedServer } from '../engines/borrowed.ts';
 import type { Rehearsal } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
 import { OperatorError } from '../errors.ts';
@@ -54,7 +55,7 @@ interface Material {
 }
 
 async function bringUp(order: LookOrder, material: Material): Promise<BroughtUp> {
-  const { repository, directory, signal } = order;
+  const { config, repository, directory, signal } = order;
   const { backup, manifest, source } = material;
   const globals = await repository.globalsOf(backup, manifest, signal);
   const engine = await engineOf(source.engine);
@@ -64,6 +65,7 @@ async function bringUp(order: LookOrder, material: Material): Promise<BroughtUp>
     hasGlobals: globals !== undefined,
     storedBytes: backup.sizeBytes,
     isForLooking: true,
+    ...(source.engine === 'postgres' ? { borrowed: await borrowedServer(config, repository, signal) } : {}),
     signal,
   });
   try {

@@ -2,8 +2,10 @@ import type pg from 'pg';
 import Cursor from 'pg-cursor';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { DatabaseSource } from '../../source.ts';
+import { connectionAttempts } from '../database/attempts.ts';
 import type { Answer, Looking } from '../looking.ts';
 import { clientOf, cut, end } from './server/client.ts';
+import { libpqEnvironment } from './server/connection.ts';
 import { findPrograms, programFor } from './server/programs.ts';
 
 const ROWS_AT_A_TIME = 1_000;
@@ -27,6 +29,8 @@ export const looking: Looking = { client, ask };
 async function client(place: DatabaseSource, sql?: string) {
   const [newest] = await findPrograms('psql');
   const program = newest ?? (await programFor('psql', 180_000));
+  // the settings of our own sessions are not his who looks
+  const { PGOPTIONS: _, ...access } = libpqEnvironment(place, place.database);
   const database = `dbname='${place.database.replace(/['\\]/g, '\\$&')}'`;
   return {
     name: 'psql',
@@ -42,12 +46,15 @@ async function client(place: DatabaseSource, sql?: string) {
         ? ['--quiet', '--set=PROMPT1=look %/%R%x%# ', '--set=PROMPT2=look %/%R%x%# ', '--set=HISTFILE=/dev/null']
         : ['--set=ON_ERROR_STOP=1', `--command=${sql}`]),
     ],
-    env: { PGAPPNAME: 'look', PSQL_HISTORY: '/dev/null' },
+    env: { ...access, PGAPPNAME: 'look', PSQL_HISTORY: '/dev/null' },
   };
 }
 
 async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Promise<Answer> {
-  const session = clientOf(place, place.database, { host: place.host, ssl: false, options: '' });
+  // the way by which it was filled
+  const [way] = await connectionAttempts(place);
+  const at = { host: way?.address ?? place.host, ssl: way?.ssl ?? false, options: '' } as const;
+  const session = clientOf(place, place.database, at);
   const breakOff = () => cut(session);
   const leave = async () => {
     signal.removeEventListener('abort', breakOff);

@@ -3,6 +3,7 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource } from '../../source.ts';
 import { QUERY_TIMEOUT_SECONDS, rehearseOn, SHOWN_ROWS } from '../database/rehearsal.ts';
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
+import { borrowDrillServer, nameOnDrillServer } from './drill-server.ts';
 import { DROPPED, INVALID_OBJECTS } from './dump/facts.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
 import {
@@ -22,7 +23,7 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
   return rehearseOn(options, {
     serverBytes: EMPTY_SERVER_BYTES,
     start: () =>
-      startLike(options, {
+      start(source, options, {
         ...(major === undefined ? {} : { major }),
         parent: directory,
         durable: options.isForLooking !== true,
@@ -39,7 +40,8 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
         signal,
       }),
     furnish: async (server) => {
-      const place = throwawaySource(server, source.database, source);
+      const database = options.borrowed === undefined ? source.database : nameOnDrillServer(source.database);
+      const place = throwawaySource(server, database, source);
       await furnish(place, source, options);
       return place;
     },
@@ -55,6 +57,16 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
     isWrite: (error) => sqlState(error) === '25006',
     reasonOf: messageOf,
   });
+}
+
+/** The server that somebody keeps for this; or one of our own. */
+async function start(
+  source: DatabaseSource,
+  options: RehearsalOptions,
+  own: ThrowawayOptions,
+): Promise<ThrowawayServer> {
+  const { borrowed, manifest, signal } = options;
+  return borrowed === undefined ? startLike(options, own) : borrowDrillServer(borrowed, { source, manifest, signal });
 }
 
 /** A server like the source's, or where its settings let none start, one without them. */
@@ -89,6 +101,9 @@ async function furnish(
     for (const role of hasGlobals ? [] : new Set([...(manifest?.roles ?? []), source.user])) {
       if (role !== place.user) await connection.query(`create role ${quoteIdentifier(role)}`);
     }
+    // one of our own has it set; a developer setting that came with PostgreSQL 15
+    if ((manifest?.tablespaces ?? []).length > 0 && connection.serverVersionNum >= 150_000)
+      await connection.query('set allow_in_place_tablespaces = on');
     for (const tablespace of manifest?.tablespaces ?? []) {
       await connection.query(`create tablespace ${quoteIdentifier(tablespace)} location ''`);
     }

@@ -22,6 +22,9 @@ const LOCALES = ['lc_monetary', 'lc_time', 'lc_numeric'];
 const READING = ['default_text_search_config', 'TimeZone', 'DateStyle', 'IntervalStyle'];
 const LIBRARIES = ['shared_preload_libraries', 'session_preload_libraries'];
 
+/** What of the source's server changes how its data are read, or what it can do. */
+export const LIKE_SOURCE = [...READING, ...LOCALES, ...LIBRARIES];
+
 /** @param directory the server's own folder, in which locales are made that this machine has not */
 export async function likeSource(
   manifest: Manifest | undefined,

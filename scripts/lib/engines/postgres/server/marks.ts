@@ -10,6 +10,11 @@ export function isMarked(comment: string | null, { oid, live }: { oid: string; l
   return markedOid === oid && JSON.parse(of) === live;
 }
 
+/** Whether a comment says that a restore made this very database, or put it aside, of whichever one. */
+export function isOfRestore(comment: string | null, oid: string): boolean {
+  return MARK.exec(comment ?? '')?.[2] === oid;
+}
+
 /** The comment as its owner wrote it; null for none. */
 export function unmarked(comment: string | null): string | null {
   const own = comment?.replace(MARK, '') ?? '';

@@ -14,6 +14,8 @@ export interface ThrowawayServer {
   readonly host: string;
   readonly port: number;
   readonly user: string;
+  /** How to get in; of one of our own, whose socket nobody else reaches, nothing. */
+  readonly access?: Pick<DatabaseSource, 'password' | 'sslMode' | 'sslRootCert' | 'sslCert' | 'sslKey'>;
   readonly version: string;
   /** What of the server that it is to be like could not be had here. */
   readonly notRehearsed: readonly string[];
@@ -98,8 +100,8 @@ export async function startThrowawayServer(options: ThrowawayOptions = {}): Prom
 /** A database of a throwaway server as a source that engines can work with. Of what is on it nothing is left out. */
 export function throwawaySource(server: ThrowawayServer, database: string, like: DatabaseSource): DatabaseSource {
   const { password: _, sslRootCert: __, sslCert: ___, sslKey: ____, leaveOut: _____, ...rest } = like;
-  const { host, port, user } = server;
-  return { ...rest, host, port, user, loadsAs: like.user, database, sslMode: 'disable' };
+  const { host, port, user, access = { sslMode: 'disable' } } = server;
+  return { ...rest, host, port, user, loadsAs: like.user, database, ...access };
 }
 
 /** @throws OperatorError TOOL_MISSING when no server of this version is installed */
