@@ -8,6 +8,7 @@ import { makeDatabase } from './lib/database.ts';
 import { documentOf, writeDocuments } from './lib/documents.ts';
 import { benchFolders } from './lib/folders.ts';
 import { benchGrowth } from './lib/growth.ts';
+import { benchLooks } from './lib/looks.ts';
 import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
 import { endAll } from './lib/measure.ts';
@@ -60,6 +61,7 @@ try {
   await measure('pick', () => benchPicks(bed, options));
   await measure('catalog', () => benchCatalogs(bed, options));
   await measure('small', () => benchSmall(bed, options));
+  await measure('looks', async () => benchLooks(bed, await database(options.rivalsBytes), options));
   await measure('start-up', () => benchStartUp(bed, options));
 
   const made = [...databases.values()].map(({ dumpBytes }) => `${mb(dumpBytes)} MB`);

@@ -9,6 +9,7 @@ export const PARTS = [
   'catalog',
   'small',
   'start-up',
+  'looks',
   'mariadb',
   'folders',
   'copies',
@@ -39,6 +40,7 @@ Measures this project side by side with what a user would pick instead, in one r
                     rounds
     small           what does not follow the size: one database of 1 MB, 200 of them, and 25 MB restored
     start-up        what a verb costs before it does anything
+    looks           a look beside a drill, and diff of 10,000 tables
     mariadb         backups of MariaDB, of --size
     folders         backups of 20,000 files, of --size in all
     copies          copies and reading back, of --size in all, beside rclone (where it is in PATH) and sha256sum

@@ -16,6 +16,10 @@ export const WANTED = {
   manyBackupsS: 5,
   /** list, cleanup and status of a million objects. */
   millionKeysS: 20,
+  /** Until a look has answered, of the load of a drill of the same backup. */
+  look: 1.1,
+  /** What changed between two backups of 10,000 tables. */
+  diffS: 1,
   /** Beyond what node itself takes to start. */
   startUpS: 0.4,
 } as const;
