@@ -65,6 +65,16 @@ describe('a backup image made from the image of the database', { skip, concurren
     assert.deepEqual(left, []);
   });
 
+  for (const [base, says] of [
+    ['rclone/rclone:1.76', /POSTGRES_IMAGE has no apt-get: the backup image is built from one of Debian or Ubuntu/],
+    ['mariadb:11.8', /POSTGRES_IMAGE has no PostgreSQL server, or no account called postgres/],
+  ] as const)
+    test(`cannot be made from ${base}, and says why`, async () => {
+      const { code, stderr } = await stack.compose(['build', `--build-arg=POSTGRES_IMAGE=${base}`, 'backup']);
+      assert.notEqual(code, 0);
+      assert.match(stderr, says);
+    });
+
   test('has its extensions, and its preload libraries are loaded by the server of a drill', async () => {
     await stack.psql('postgres', 'postgres', 'create database maps');
     await stack.psql(
