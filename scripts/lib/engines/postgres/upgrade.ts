@@ -3,41 +3,41 @@ import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource, Source } from '../../source.ts';
 import { type Connection, connect } from './server/connection.ts';
 
-/** A word in the text of a function that a version knows no more, or means otherwise. */
+/** Words in the text of a function that, all of them together, a version knows no more, or means otherwise. */
 interface Changed {
   readonly since: number;
-  readonly word: RegExp;
+  readonly words: readonly RegExp[];
   readonly what: string;
 }
 
 /** From the release notes, "Migration to Version …": what stored functions are likely to use. */
 const CHANGED: readonly Changed[] = [
-  { since: 12, word: /\b(abstime|reltime|tinterval)\b/, what: 'these types are gone' },
-  { since: 12, word: /\bwith\s+oids\b|\boids\s*=\s*true/i, what: 'tables have no hidden column oid' },
+  { since: 12, words: [/\b(abstime|reltime|tinterval)\b/], what: 'these types are gone' },
+  { since: 12, words: [/\bwith\s+oids\b|\boids\s*=\s*true/i], what: 'tables have no hidden column oid' },
   {
     since: 13,
-    word: /\bpg_stat_statements\b[^;]*\b(total|min|max|mean|stddev)_time\b/i,
+    words: [/\bpg_stat_statements\b/i, /\b(total|min|max|mean|stddev)_time\b/i],
     what: 'the columns of pg_stat_statements are named …_exec_time',
   },
-  { since: 14, word: /[0-9a-z_)]\s+!(?=[\s;)])/i, what: 'postfix operators are gone' },
-  { since: 15, word: /\bpg_(start|stop)_backup\b/, what: 'pg_backup_start and pg_backup_stop are their names' },
+  { since: 14, words: [/[0-9a-z_)]\s+!(?=[\s;)])/i], what: 'postfix operators are gone' },
+  { since: 15, words: [/\bpg_(start|stop)_backup\b/], what: 'pg_backup_start and pg_backup_stop are their names' },
   {
     since: 16,
-    word: /\bpromote_trigger_file\b|\bvacuum_defer_cleanup_age\b|\bforce_parallel_mode\b/,
+    words: [/\bpromote_trigger_file\b|\bvacuum_defer_cleanup_age\b|\bforce_parallel_mode\b/],
     what: 'these settings are gone or renamed',
   },
   {
     since: 17,
-    word: /\bpg_stat_bgwriter\b[^;]*\b(checkpoint|buffers_checkpoint|buffers_backend)/i,
+    words: [/\bpg_stat_bgwriter\b/i, /\b(checkpoint|buffers_checkpoint|buffers_backend)/i],
     what: 'these columns lie in pg_stat_checkpointer and pg_stat_io',
   },
-  { since: 17, word: /\bold_snapshot_threshold\b|\bdb_user_namespace\b/, what: 'these settings are gone' },
+  { since: 17, words: [/\bold_snapshot_threshold\b|\bdb_user_namespace\b/], what: 'these settings are gone' },
   {
     since: 17,
-    word: /\bpg_stat_statements\b[^;]*\bblk_(read|write)_time\b/i,
+    words: [/\bpg_stat_statements\b/i, /\bblk_(read|write)_time\b/i],
     what: 'the columns of pg_stat_statements are named shared_blk_…_time',
   },
-  { since: 18, word: /\bpg_stat_wal\b[^;]*\bwal_(write|sync)/i, what: 'these columns lie in pg_stat_io' },
+  { since: 18, words: [/\bpg_stat_wal\b/i, /\bwal_(write|sync)/i], what: 'these columns lie in pg_stat_io' },
 ];
 
 const FUNCTIONS = `
@@ -109,9 +109,14 @@ async function refused(
   ];
 }
 
-function changedWords(functions: readonly { name: string; text: string | null }[], from: number, to: number): string[] {
-  return CHANGED.filter(({ since }) => from < since && since <= to).flatMap(({ since, word, what }) => {
-    const names = functions.filter(({ text }) => word.test(text ?? '')).map(({ name }) => name);
+/** What versions after `from` and up to `to` have given up, with the functions that use it. */
+export function changedWords(
+  functions: readonly { name: string; text: string | null }[],
+  from: number,
+  to: number,
+): string[] {
+  return CHANGED.filter(({ since }) => from < since && since <= to).flatMap(({ since, words, what }) => {
+    const names = functions.filter(({ text }) => words.every((word) => word.test(text ?? ''))).map(({ name }) => name);
     return names.length === 0 ? [] : [`since ${since} ${what}: look at ${some(names)}`];
   });
 }
