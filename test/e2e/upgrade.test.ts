@@ -60,13 +60,16 @@ describe('an upgrade by docs/upgrade.md', { skip, concurrency: false }, () => {
     const check = await make('upgrade-check', `TO=${NEW}`);
     assert.equal(check.code, 0, check.said);
     assert.match(check.said, /myapp: PASSED/);
-    assert.match(check.said, /from 17\.\d+ to 18:/);
-    assert.match(check.said, /to do: functions whose text this version does not take, if it did before: flushed\(\)/);
-    assert.match(check.said, /to do: since 18 these columns lie in pg_stat_io: look at flushed\(\)/);
+    assert.match(check.said, /from 17\.\d+.* to 18:/);
+    assert.match(
+      check.said,
+      /to do: functions whose text this version does not take, if it did before: public\.flushed\(\): column "wal_write" does not exist/,
+    );
+    assert.match(check.said, /to do: since 18 these columns lie in pg_stat_io: look at public\.flushed\(\)/);
     assert.match(check.said, /to do: the way to 18, and back, is in docs\/upgrade\.md/);
     const wrong = await make('upgrade-check', `TO=${OLD}`);
     assert.equal(wrong.code, 2);
-    assert.match(wrong.said, /the newest backup of myapp is of 17\.\d+, which is not older than 17/);
+    assert.match(wrong.said, /the newest backup of myapp is of 17\.\d+.*, which is not older than 17/);
   });
 
   test('brings all of it to the new version, whose log begins anew', async () => {

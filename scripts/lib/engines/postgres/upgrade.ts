@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import type { DatabaseSource, Source } from '../../source.ts';
 import { type Connection, connect } from './server/connection.ts';
@@ -98,7 +98,8 @@ async function refused(
     try {
       await connection.query(definition);
     } catch (error) {
-      problems.push(`${name}: ${messageOf(error).slice(0, NAMED_LENGTH)}`);
+      const cause = error instanceof OperatorError ? (error.cause ?? error) : error;
+      problems.push(`${name}: ${messageOf(cause).slice(0, NAMED_LENGTH)}`);
     }
     await connection.query('rollback to savepoint one');
   }
