@@ -23,6 +23,7 @@ const CODES = {
   KEY_EXISTS: EXIT.failed,
   NO_SUCH_BACKUP: EXIT.failed,
   NO_SUCH_TABLE: EXIT.failed,
+  NO_RANGES: EXIT.failed,
   BACKUP_DAMAGED: EXIT.failed,
   RESTORE_REFUSED: EXIT.failed,
   RESTORE_FAILED: EXIT.failed,

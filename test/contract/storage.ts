@@ -49,6 +49,31 @@ export function storageContract(
       });
     }
 
+    test('gives some bytes of an object, and of those that it does not have none', async () => {
+      const sizeBytes = 9 * MIB + 5;
+      await storage.put('ranges/x', generated(sizeBytes, MIB));
+      const whole = await collect(generated(sizeBytes, MIB));
+      for (const [from, to] of [
+        [0, 1],
+        [1, 2],
+        [0, sizeBytes],
+        [3, 9 * MIB],
+        [4 * MIB, 8 * MIB],
+        [8 * MIB, undefined],
+        [sizeBytes - 1, undefined],
+        [sizeBytes - 1, sizeBytes + 7],
+        [sizeBytes, undefined],
+        [sizeBytes + 1, sizeBytes + 2],
+        [7, 7],
+      ] as const) {
+        const found = await collect(await storage.get('ranges/x', { range: { from, to } }));
+        assert.ok(found.equals(whole.subarray(from, to)), `${from} to ${to}: ${found.length} bytes`);
+      }
+      await assert.rejects(storage.get('ranges/none', { range: { from: 1, to: 2 } }).then(collect), {
+        code: 'NO_SUCH_BACKUP',
+      });
+    });
+
     test('takes a body with empty chunks', async () => {
       async function* body() {
         yield new Uint8Array();

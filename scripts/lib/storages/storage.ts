@@ -25,6 +25,18 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Some bytes of an object: of those, the ones that it has. */
+export interface ByteRange {
+  readonly from: number;
+  /** The first byte that is no longer wanted; to the object's end without it. */
+  readonly to?: number | undefined;
+}
+
+export interface GetOptions {
+  readonly range?: ByteRange | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What could not be deleted, and why. */
 export interface RemoveFailure {
   readonly key: string;
@@ -53,8 +65,11 @@ export interface Storage {
    */
   put(key: string, body: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<PutResult>;
 
-  /** A stream of the object's bytes. A connection that breaks before the last byte errors the stream. */
-  get(key: string, options?: { signal?: AbortSignal }): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * A stream of the object's bytes, or of some of them. A connection that breaks before the last byte errors the stream.
+   * @throws OperatorError NO_RANGES for a range, where the storage gives whole objects alone
+   */
+  get(key: string, options?: GetOptions): Promise<AsyncIterable<Uint8Array>>;
 
   /** Every object whose key starts with `prefix`, page by page, in the order of the keys' bytes. */
   list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<StoredObject>;

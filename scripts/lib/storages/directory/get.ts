@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { OperatorError } from '../../errors.ts';
+import type { ByteRange, GetOptions } from '../storage.ts';
 import { assertRoot, type DirectoryContext, pathOf } from './context.ts';
 import { directoryFailure, isMissing } from './errors.ts';
 
@@ -10,7 +11,7 @@ const READ_CHUNK_BYTES = 1024 * 1024;
 export async function get(
   context: DirectoryContext,
   key: string,
-  { signal }: { signal?: AbortSignal } = {},
+  { range = { from: 0 }, signal }: GetOptions = {},
 ): Promise<Readable> {
   signal?.throwIfAborted();
   const { root } = context;
@@ -19,7 +20,7 @@ export async function get(
   try {
     file = await open(source, 'r');
     const found = await file.stat();
-    if (found.isFile()) return readable(file, { key, root, sizeBytes: found.size }, signal);
+    if (found.isFile()) return readable(file, { key, root, sizeBytes: found.size, range }, signal);
   } catch (error) {
     await file?.close();
     if (!isMissing(error)) throw directoryFailure(error, `read ${key}`, root);
@@ -33,18 +34,25 @@ export async function get(
 
 function readable(
   file: FileHandle,
-  { key, root, sizeBytes }: { key: string; root: string; sizeBytes: number },
+  { key, root, sizeBytes, range }: { key: string; root: string; sizeBytes: number; range: ByteRange },
   signal: AbortSignal | undefined,
 ): Readable {
-  let left = sizeBytes;
+  const end = Math.min(range.to ?? sizeBytes, sizeBytes);
+  let at = range.from;
   const stream = new Readable({
     highWaterMark: READ_CHUNK_BYTES,
     read() {
-      file.read(Buffer.allocUnsafe(READ_CHUNK_BYTES)).then(
+      // one that has grown meanwhile is read on: what is compared with it is to see that
+      const most = range.to === undefined ? READ_CHUNK_BYTES : Math.min(READ_CHUNK_BYTES, Math.max(0, end - at));
+      if (most === 0) {
+        stream.push(null);
+        return;
+      }
+      file.read(Buffer.allocUnsafe(most), 0, most, at).then(
         ({ bytesRead, buffer }) => {
-          left -= bytesRead;
+          at += bytesRead;
           if (bytesRead > 0) stream.push(buffer.subarray(0, bytesRead));
-          else if (left <= 0) stream.push(null);
+          else if (at >= end) stream.push(null);
           else stream.destroy(new OperatorError('STORAGE', `${key} in ${root} became shorter while it was read`));
         },
         (error: unknown) => stream.destroy(directoryFailure(error, `read ${key}`, root)),

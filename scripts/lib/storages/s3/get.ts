@@ -1,5 +1,7 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
+import { OperatorError } from '../../errors.ts';
+import type { ByteRange } from '../storage.ts';
 import { control, type S3Context, targetOf } from './context.ts';
 import { notS3, statusOf } from './errors.ts';
 import { guarded } from './guard.ts';
@@ -16,13 +18,15 @@ export interface GetOptions {
   readonly versionId?: string;
   /** What is asked for at a time. */
   readonly rangeBytes?: number;
+  /** See Storage.get. */
+  readonly range?: ByteRange | undefined;
 }
 
 /** Opens a download, in ranges where the store knows them; see Storage.get. */
 export async function getObject(
   context: S3Context,
   key: string,
-  { signal, versionId, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES }: GetOptions = {},
+  { signal, versionId, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES, range }: GetOptions = {},
 ): Promise<Readable> {
   const purpose = { operation: `read ${key}`, permission: 'read' };
   const target = targetOf(context, purpose);
@@ -50,15 +54,28 @@ export async function getObject(
     };
   };
 
-  const first = await ask({ Range: `bytes=0-${rangeBytes - 1}` }).catch((error: unknown) => {
-    if (statusOf((error as Error).cause) === RANGE_NOT_SATISFIABLE) return ask({});
-    throw error;
+  const { from = 0, to = Number.POSITIVE_INFINITY } = range ?? {};
+  if (to <= from) return Readable.from([]);
+  const isBeyond = (error: unknown) => statusOf((error as Error).cause) === RANGE_NOT_SATISFIABLE;
+  const first = await ask({ Range: `bytes=${from}-${Math.min(from + rangeBytes, to) - 1}` }).catch((error: unknown) => {
+    if (!isBeyond(error)) throw error;
+    return range ? undefined : ask({});
   });
-  if (first.ContentRange === undefined) return whole(first);
+  // of what an object does not have there is nothing
+  if (first === undefined) return Readable.from([]);
+  if (first.ContentRange === undefined) {
+    if (!range) return whole(first);
+    (first.Body as Readable).destroy();
+    throw new OperatorError('NO_RANGES', `could not read ${key}: a part of it was asked for, and all of it came`, {
+      hint: 'The store, or what is in front of it, gives whole objects alone.',
+    });
+  }
   const etag = first.ETag as string;
   return inRanges(rangeOf(first), {
+    from,
+    to,
     // what was written over in the meantime is another object
-    ask: async (from, to, ended) => rangeOf(await ask({ Range: `bytes=${from}-${to - 1}`, IfMatch: etag }, ended)),
+    ask: async (start, end, ended) => rangeOf(await ask({ Range: `bytes=${start}-${end - 1}`, IfMatch: etag }, ended)),
     target,
     rangeBytes,
     idleTimeoutMs,

@@ -26,6 +26,10 @@ export interface RangeAnswer {
 interface RangedObject {
   /** Asks for the bytes from `from` up to `to`. Fails when the object is no longer the same. */
   readonly ask: (from: number, to: number, signal: AbortSignal) => Promise<RangeAnswer>;
+  /** The first byte that is wanted. */
+  readonly from: number;
+  /** The first byte that is not wanted; as far as the object goes, for one beyond its end. */
+  readonly to: number;
   readonly target: S3Target;
   readonly rangeBytes: number;
   readonly idleTimeoutMs: number;
@@ -33,7 +37,7 @@ interface RangedObject {
 }
 
 /**
- * The object's bytes in their order, of which a few ranges are read ahead, side by side. A reader may pause for as long
+ * The object's bytes, or some of them, in their order, of which a few ranges are read ahead, side by side. A reader may pause for as long
  * as it likes: what was read ahead waits in memory, and no connection meanwhile.
  */
 export function inRanges(first: RangeAnswer, object: RangedObject): Readable {
@@ -66,10 +70,11 @@ async function* chunksInOrder(
 ): AsyncGenerator<Buffer, void> {
   const { rangeBytes } = object;
   const { totalBytes } = first;
+  const end = Math.min(object.to, totalBytes);
   const ranges: Promise<Buffer[]>[] = [];
-  let next = 0;
+  let next = object.from;
   const begin = (answer?: RangeAnswer) => {
-    const range = { from: next, to: Math.min(next + rangeBytes, totalBytes), totalBytes };
+    const range = { from: next, to: Math.min(next + rangeBytes, end), totalBytes };
     const read = readRange(range, answer, object, signal);
     // it is awaited in its turn, which an earlier failure may keep from coming
     read.catch(() => {});
@@ -78,7 +83,7 @@ async function* chunksInOrder(
   };
   begin(first);
   for (let range = ranges.shift(); range; range = ranges.shift()) {
-    while (ranges.length < AHEAD - 1 && next < totalBytes) begin();
+    while (ranges.length < AHEAD - 1 && next < end) begin();
     yield* await range;
   }
 }

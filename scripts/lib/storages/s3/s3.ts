@@ -47,9 +47,9 @@ export function openS3(settings: S3Settings): Storage {
       }
     },
 
-    async get(key, { signal } = {}) {
+    async get(key, { range, signal } = {}) {
       assertKey(key);
-      return getObject(context, key, { signal });
+      return getObject(context, key, { range, signal });
     },
 
     async *list(prefix, { signal } = {}) {
@@ -99,13 +99,13 @@ function asOf(now: Storage, context: S3Context, time: Date): Storage {
     description: `${now.description} as of ${time.toISOString()}`,
     put: now.put,
     probe: now.probe,
-    async get(key, { signal } = {}) {
+    async get(key, { range, signal } = {}) {
       assertKey(key);
       if (!known.has(key)) await at(key, signal);
       const versionId = known.get(key);
       if (versionId === undefined)
         throw new OperatorError('NO_SUCH_BACKUP', `there was no ${key} in s3://${context.bucket} at that time`);
-      return getObject(context, key, { signal, versionId });
+      return getObject(context, key, { range, signal, versionId });
     },
     async *list(prefix, { signal } = {}) {
       assertPrefix(prefix);
