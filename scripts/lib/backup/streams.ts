@@ -56,7 +56,7 @@ export async function uploadStreams(
       const options = { expectedBytes, signal, atOnce: session.jobs };
       const object = await backup.put(stream.part, shape, running.body, options);
       rawBytes += running.rawBytes();
-      return object;
+      return { ...object, ...running.members() };
     })();
     uploading.catch((error) => failed.abort(error));
     begun.push({ upload: uploading, ended: running.finished });

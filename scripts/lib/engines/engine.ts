@@ -3,7 +3,14 @@ import type { Stage } from '../pipeline/chain.ts';
 import type { MeterProgram } from '../pipeline/meter.ts';
 import type { StageResult } from '../pipeline/result.ts';
 import type { Dialect } from '../proof/reading.ts';
-import type { Contents, DerivedSum, Manifest, SourceFacts } from '../repository/manifest.ts';
+import type {
+  Contents,
+  DerivedSum,
+  Manifest,
+  ObjectMember,
+  SourceFacts,
+  StoredObjectFacts,
+} from '../repository/manifest.ts';
 import type { DatabaseSource, Source } from '../source.ts';
 import type { Looking } from './looking.ts';
 
@@ -21,8 +28,23 @@ export interface DumpStream {
   readonly stage: Stage;
   /** In the place of the common meter: a program that reports what that does, and more. See meterStage. */
   readonly meter?: MeterProgram;
+  /** Where it can be stored in members. */
+  readonly members?: MemberWriting;
   /** Called after every process exited with 0, with the stream's last kilobyte. Throws when it is not complete. */
   verifyEnd(tail: string, results: readonly StageResult[]): void;
+}
+
+/** How a stream is written in members, each compressed by itself: see ObjectMember. */
+export interface MemberWriting {
+  /** For its meter, after its own: it then compresses by the command that follows, and writes frames. See readFrames. */
+  readonly args: readonly string[];
+  /** What the meter saw of each, once it has ended; undefined where they could not be loaded each by itself. */
+  seen(): SeenMembers | undefined;
+}
+
+/** What is known of an object's members before they are compressed. */
+export interface SeenMembers extends Pick<StoredObjectFacts, 'settings'> {
+  readonly members: readonly Omit<ObjectMember, 'offset' | 'sizeBytes' | 'sha256'>[];
 }
 
 /** A dump about to be taken: the source is locked, its state is fixed, nothing has been read yet. */
@@ -57,6 +79,8 @@ export interface DumpSession {
 export interface Load {
   /** Which of a folder's objects; undefined for a backup of a single one. */
   readonly part?: string;
+  /** Of the object, this member alone. */
+  readonly member?: ObjectMember | undefined;
   /**
    * The program that reads it from its standard input, nothing of which counts until it exits with 0; or what is done
    * with its text, for what is small: called when all of it has been read and is what was stored.
@@ -124,8 +148,9 @@ export interface RestoreSession {
   /**
    * How a backup is loaded, one step after the other.
    * @param parts the objects of a folder, in the order of their names; none for a backup of a single object
+   * @param members of a single object, where they can be read each by itself
    */
-  plan(format: DumpFormat, parts: readonly string[]): Promise<readonly LoadStep[]>;
+  plan(format: DumpFormat, parts: readonly string[], members?: readonly ObjectMember[]): Promise<readonly LoadStep[]>;
   /** Undefined where the contents prove everything, as the digest of a tree does. */
   readonly proof?: ProofSide;
   /** Of a restore that picks something out: see RestoreOptions.pick. */

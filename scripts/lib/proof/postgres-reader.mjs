@@ -11,7 +11,7 @@ const DOT = 46;
 const LOWRITE = 'SELECT pg_catalog.lowrite(';
 /** What stands in place of a table's name for the bytes of large objects. */
 export const LARGE_OBJECTS = 'large objects';
-const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin$/i;
+const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin(?: WITH \(FREEZE\))?$/i;
 const SHOWN_CHARACTERS = 4_000;
 
 /**

@@ -131,6 +131,21 @@ const factsSchema = z.object({
   tableBytes: z.optional(count),
 });
 
+/** A part of an object that is compressed by itself. One after the other they are the object. */
+const memberSchema = z.object({
+  /** Where it begins in the object as it is stored. */
+  offset: count,
+  sizeBytes: count,
+  sha256,
+  /** Before compression. */
+  rawBytes: count,
+  section: z.enum(['pre-data', 'data', 'post-data']),
+  /** The tables that it has rows of, where it has nothing else. */
+  tables: z.optional(z.array(z.string())),
+  /** Before or after what else has rows, in the order of the object: what its rows are checked by reads others. */
+  inOrder: z.optional(z.enum(['first', 'last'])),
+});
+
 const objectSchema = z.object({
   /** The object's key, told from where the manifest lies, whatever the prefix: `x.sql.gz`, `x/0001-data.sql.gz`. */
   name: z.string(),
@@ -138,6 +153,10 @@ const objectSchema = z.object({
   sha256,
   /** Of a folder: the tables that it has rows of, where it has nothing else. */
   tables: z.optional(z.array(z.string())),
+  /** Of a dump that can be read and loaded in parts: `gunzip` and what is like it see one stream. */
+  members: z.optional(z.array(memberSchema).check(z.minLength(1))),
+  /** Statements: what is set for the session where the first rows begin. */
+  settings: z.optional(z.array(z.string())),
 });
 
 const manifestSchema = z.object({
@@ -172,6 +191,8 @@ export type LeftOut = z.infer<typeof leftOutSchema>;
 export type SqliteCopy = z.infer<typeof sqliteSchema>;
 export type DerivedSum = z.infer<typeof derivedSchema>;
 export type TableCount = z.infer<typeof tableSchema>;
+export type ObjectMember = z.infer<typeof memberSchema>;
+export type StoredObjectFacts = z.infer<typeof objectSchema>;
 /** The document beside a backup that says what it is and that it was completed. */
 export type Manifest = z.infer<typeof manifestSchema>;
 

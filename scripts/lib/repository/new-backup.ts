@@ -5,7 +5,7 @@ import { readChain, startChain } from '../pipeline/chain.ts';
 import { encryptStages } from '../pipeline/codec.ts';
 import type { PutOptions, PutResult } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
-import type { Manifest } from './manifest.ts';
+import type { Manifest, StoredObjectFacts } from './manifest.ts';
 import { encodeManifest } from './manifest-text.ts';
 import {
   dataKey,
@@ -23,7 +23,7 @@ import { sealText } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
 
 /** An object of a backup as it was stored. */
-export interface StoredBackupObject extends PutResult {
+export interface StoredBackupObject extends PutResult, Pick<StoredObjectFacts, 'members' | 'settings'> {
   readonly key: string;
 }
 

@@ -7,7 +7,8 @@ import type { Storage } from '../storages/storage.ts';
 import { command } from '../terminal/hints.ts';
 import { log } from '../terminal/log.ts';
 import type { Backup } from './catalog.ts';
-import type { Manifest } from './manifest.ts';
+import type { Manifest, ObjectMember } from './manifest.ts';
+import { entryOf, rangeOf } from './members.ts';
 import { manifestKey, nameBesideManifest } from './object-key.ts';
 import { isSealed, openText, requireIdentity, wrongIdentity } from './sealed-text.ts';
 import type { Shelf } from './shelf.ts';
@@ -111,7 +112,7 @@ export async function* readAll(
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  for (const { key } of objectsOf(backup, manifest)) yield* readObject(shelf, backup, key, manifest, signal);
+  for (const { key } of objectsOf(backup, manifest)) yield* readObject(shelf, backup, { key }, manifest, signal);
 }
 
 /**
@@ -127,7 +128,7 @@ export async function readGlobals(
   const key = backup.globalsKey;
   // without a manifest nothing vouches for it, and it is run with the rights to make roles
   if (key === undefined || !manifest) return undefined;
-  const object = readObject(shelf, backup, key, manifest, signal);
+  const object = readObject(shelf, backup, { key }, manifest, signal);
   const stages = [
     ...(backup.encrypted ? decryptStages(requireIdentity(shelf.encryption.identity, key)) : []),
     ...decompressStages('gzip'),
@@ -152,29 +153,36 @@ export async function readGlobals(
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** What of an object is read. */
+export interface Wanted {
+  readonly key: string;
+  /** This member alone; all of it without. */
+  readonly member?: ObjectMember | undefined;
+}
+
 /**
- * The object's bytes, whose iteration throws at the end unless size and digest are those of the manifest. Without a
- * manifest there is nothing to compare with.
+ * The object's bytes, or those of a member, whose iteration throws at the end unless size and digest are those of the manifest.
+ * Without a manifest there is nothing to compare with.
  *
  * @throws OperatorError BACKUP_DAMAGED
  */
 export async function* readObject(
   { storage }: Shelf,
   backup: Backup,
-  key: string,
+  { key, member }: Wanted,
   manifest: Manifest | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const nameOfIt = nameBesideManifest(backup.stem, key);
-  const expected = manifest?.objects.find(({ name }) => name === nameOfIt);
-  if (manifest && !expected) {
+  const object = entryOf(backup, key, manifest);
+  if (manifest && !object) {
     throw new OperatorError('BACKUP_DAMAGED', `the manifest of ${key} does not list it`, {
       hint: `Restore another backup of this source (${command('list')}).`,
     });
   }
+  const expected = member ?? object;
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of await storage.get(key, { signal })) {
+  for await (const chunk of await storage.get(key, { range: member && rangeOf(member, object), signal })) {
     hash.update(chunk);
     sizeBytes += chunk.length;
     yield chunk;
@@ -182,10 +190,11 @@ export async function* readObject(
   if (!expected) return;
   const sha256 = hash.digest('hex');
   if (sizeBytes === expected.sizeBytes && sha256 === expected.sha256) return;
+  const what = member ? `its part at byte ${member.offset}` : 'it';
   const detail =
     sizeBytes === expected.sizeBytes
-      ? `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`
-      : `it has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
+      ? `the SHA-256 of ${what} is ${sha256}, the manifest says ${expected.sha256}`
+      : `${what} has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
   throw new OperatorError('BACKUP_DAMAGED', `${key} is not what was stored: ${detail}`, {
     hint: `Restore another backup of this source (${command('list')}), and find out what changed this one.`,
   });

@@ -17,10 +17,11 @@ import type { Encryption } from './encryption.ts';
 import { hold, release, whyHeld } from './hold.ts';
 import { type Inventory, readInventory } from './inventory.ts';
 import { endUnfinishedUploads, removeLeftovers, removeLeftoversOf } from './leftovers.ts';
-import type { Manifest } from './manifest.ts';
+import type { Manifest, ObjectMember } from './manifest.ts';
+import { membersOf } from './members.ts';
 import { type NewBackup, newBackup } from './new-backup.ts';
 import { type Kind, normalizePrefix } from './object-key.ts';
-import { manifestFrom, readAll, readGlobals, readManifest, readObject } from './read.ts';
+import { manifestFrom, readAll, readGlobals, readManifest, readObject, type Wanted } from './read.ts';
 import { earlierBackups, recentSources } from './recent.ts';
 import { removeBackups } from './remove.ts';
 import { requireIdentity } from './sealed-text.ts';
@@ -74,8 +75,15 @@ export interface Repository {
   manifestFrom(backup: Backup, bytes: Buffer, signal: AbortSignal): Promise<Manifest>;
   /** What the database needs of its server, as it was stored beside the dump; undefined when nothing was. */
   globalsOf(backup: Backup, manifest: Manifest | undefined, signal: AbortSignal): Promise<string | undefined>;
-  /** The bytes of one object, compared with the manifest at their end. @throws OperatorError BACKUP_DAMAGED */
-  read(backup: Backup, key: string, manifest: Manifest | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  /** The bytes of one object, or of a member, compared with the manifest at their end. @throws OperatorError BACKUP_DAMAGED */
+  read(backup: Backup, wanted: Wanted, manifest: Manifest | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+  /** What of an object can be read by itself; undefined where it is to be read as a whole. See membersOf. */
+  membersOf(
+    backup: Backup,
+    key: string,
+    manifest: Manifest | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly ObjectMember[] | undefined>;
   /** Every byte of a backup, one object after the other. */
   readAll(backup: Backup, manifest: Manifest | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array>;
   /** The processes that make a dump of what read yields. */
@@ -162,7 +170,8 @@ export function repositoryOn(shelf: Shelf): Repository {
     manifestOf: (backup, signal) => readManifest(shelf, backup, signal),
     manifestFrom: (backup, bytes, signal) => manifestFrom(shelf, backup, bytes, signal),
     globalsOf: (backup, manifest, signal) => readGlobals(shelf, backup, manifest, signal),
-    read: (backup, key, manifest, signal) => readObject(shelf, backup, key, manifest, signal),
+    read: (backup, wanted, manifest, signal) => readObject(shelf, backup, wanted, manifest, signal),
+    membersOf: (backup, key, manifest, signal) => membersOf(shelf, backup, key, manifest, signal),
     readAll: (backup, manifest, signal) => readAll(shelf, backup, manifest, signal),
     openingStages: (backup) => [
       ...(backup.encrypted ? decryptStages(requireIdentity(encryption.identity, backup.key)) : []),

@@ -7,7 +7,7 @@ import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import { meterStage, readMeter } from '../pipeline/meter.ts';
 import { assertSucceeded, type StageResult } from '../pipeline/result.ts';
 import type { Backup } from '../repository/catalog.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import type { Manifest, ObjectMember } from '../repository/manifest.ts';
 import { type BackupObject, objectsOf } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
 import { wrongIdentity } from '../repository/sealed-text.ts';
@@ -34,14 +34,17 @@ export interface LoadOrder {
  * @throws OperatorError BACKUP_DAMAGED, DUMP_INCOMPLETE or RESTORE_FAILED
  */
 export async function load(order: LoadOrder): Promise<void> {
-  const { backup, manifest, session, signal: outer } = order;
+  const { repository, backup, manifest, session, signal: outer } = order;
   const objects = objectsOf(backup, manifest);
   const parts = objects.flatMap(({ part }) => (part === undefined ? [] : [part]));
   const failed = new AbortController();
   const signal = AbortSignal.any([outer, failed.signal]);
   const progress = startProgress({ what: `reading ${backup.key}`, totalBytes: backup.sizeBytes });
   try {
-    for (const { jobs, loads, after } of await session.plan(backup.format, parts)) {
+    const [only] = objects;
+    const members =
+      only && only.part === undefined ? await repository.membersOf(backup, only.key, manifest, signal) : undefined;
+    for (const { jobs, loads, after } of await session.plan(backup.format, parts, members)) {
       const running: Promise<void>[] = [];
       await inParallel(loads, jobs, (one) => {
         const object = objects.find(({ part }) => part === one.part);
@@ -65,7 +68,7 @@ export async function load(order: LoadOrder): Promise<void> {
 async function loadObject(
   { repository, backup, manifest, witness, signal: outer, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { into, meter, before = [], through = [], verifyEnd, doom }: Load,
+  { member, into, meter, before = [], through = [], verifyEnd, doom }: Load,
 ): Promise<void> {
   const signal = doom ? AbortSignal.any([outer, doom]) : outer;
   const isProgram = typeof into !== 'function';
@@ -91,7 +94,7 @@ async function loadObject(
   const reading = isProgram ? undefined : readText(chain);
   let isWhole = true;
   try {
-    for await (const chunk of repository.read(backup, key, manifest, signal)) {
+    for await (const chunk of repository.read(backup, { key, member }, manifest, signal)) {
       if (hasEnded || stdin.destroyed) {
         isWhole = false;
         break;
@@ -107,7 +110,9 @@ async function loadObject(
     signal.throwIfAborted();
     assertLoaded(backup, key, results);
     if (!isWhole) throw new OperatorError('RESTORE_FAILED', `${key} was not read to its end by the loading program`);
-    verifyEnd(readMeter(results, METER).tail);
+    const read = readMeter(results, METER);
+    if (member && read.sizeBytes !== member.rawBytes) throw notAsLong(key, member, read.sizeBytes);
+    verifyEnd(read.tail);
     if (!isProgram) await into(text ?? '');
   } catch (error) {
     chain.kill();
@@ -117,6 +122,13 @@ async function loadObject(
     signal.throwIfAborted();
     throw error;
   }
+}
+
+function notAsLong(key: string, { offset, rawBytes }: ObjectMember, sizeBytes: number): OperatorError {
+  const message = `${key} is not what was stored: its part at byte ${offset} has ${sizeBytes} bytes of the dump, the manifest says ${rawBytes}`;
+  return new OperatorError('BACKUP_DAMAGED', message, {
+    hint: `Restore another backup of this source (${command('list')}). The live database is as it was.`,
+  });
 }
 
 /** All that a chain writes, which is little; whether the chain succeeded is for the caller to look at. */

@@ -32,7 +32,7 @@ export async function foundElsewhere(
   for (const key of keys) {
     for (;;) {
       try {
-        for await (const _ of repository.read(backup, key, manifest, signal));
+        for await (const _ of repository.read(backup, { key }, manifest, signal));
         break;
       } catch (damage) {
         if (!isDamage(damage)) throw damage;

@@ -155,7 +155,7 @@ async function readStored(
     const stages = [...repository.openingStages(backup), witnessStage(digest, reading, { handsOn: false, through })];
     const chain = startChain(stages, { stdin: true, signal });
     const feeding = chain.stdin
-      ? pipeline(repository.read(backup, key, manifest, signal), chain.stdin)
+      ? pipeline(repository.read(backup, { key }, manifest, signal), chain.stdin)
       : Promise.resolve();
     await feeding.catch(() => {});
     assertSucceeded(await chain.finished);

@@ -18,6 +18,7 @@ import { type Bystanders, type FixedSession, lookAfterBystanders } from './bysta
 import { readFacts, sharedNames } from './facts.ts';
 import { readGlobals } from './globals.ts';
 import { findOmission, type Omission } from './left-out.ts';
+import { memberWriting } from './members.ts';
 import { readOutline } from './outline.ts';
 
 /**
@@ -121,11 +122,13 @@ async function fixState(
       };
     }
     const passed = watchDump(pgRestore);
+    const members = await memberWriting(connection, passed, { source, ...facts });
     return {
       ...common,
       streams: [
         {
           meter: passed.meter,
+          ...(members === undefined ? {} : { members }),
           expectedBytes: (facts.databaseBytes ?? 0) * (source.compression.method === 'none' ? 2 : 1),
           stage: dumpStage(dumped, program, snapshot.id, { encoding: facts.encoding, omission }),
           verifyEnd: (tail) => {

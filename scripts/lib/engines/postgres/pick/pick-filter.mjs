@@ -8,7 +8,7 @@ import { Statements } from '../../../proof/statements.mjs';
 const BLOCK_BYTES = 1 << 20;
 const NEWLINE = 10;
 const END_OF_ROWS = Buffer.from('\n\\.\n');
-const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin$/i;
+const COPY = /^COPY\s+([\s\S]+?)\s+FROM\s+stdin(?: WITH \(FREEZE\))?$/i;
 const INDEX = /^CREATE (?:UNIQUE )?INDEX ([\s\S]+?) ON (?:ONLY )?([\s\S]+)$/;
 const CONSTRAINT = /^ALTER TABLE (?:ONLY )?([\s\S]+?)\s+ADD CONSTRAINT ([\s\S]+)$/;
 const ATTACHED = /^ALTER TABLE (?:ONLY )?([\s\S]+?) ATTACH PARTITION ([\s\S]+)$/;

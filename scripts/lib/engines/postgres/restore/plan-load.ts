@@ -3,7 +3,7 @@ import type { DumpFormat } from '../../../formats.ts';
 import { runProgram, type Stage } from '../../../pipeline/chain.ts';
 import { meterStage } from '../../../pipeline/meter.ts';
 import { assertSucceeded } from '../../../pipeline/result.ts';
-import type { Manifest } from '../../../repository/manifest.ts';
+import type { Manifest, ObjectMember } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import type { Load, LoadStep } from '../../engine.ts';
 import type { Pick } from '../pick/pick.ts';
@@ -15,6 +15,7 @@ import { psqlMeter } from '../server/psql-meter.ts';
 import { restrictionFor } from '../server/restricted-mode.ts';
 import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { planFolder } from '../split/load.ts';
+import { planMembers } from '../split/load-members.ts';
 import type { BrokenObjects } from './broken-objects.ts';
 import { loosenChecks } from './loosened-checks.ts';
 
@@ -46,6 +47,7 @@ export async function planLoad(
   { connection, source, staging, isForeign, manifest, ownSearchPath, pick, broken, signal }: PlannedLoad,
   format: DumpFormat,
   parts: readonly string[],
+  members?: readonly ObjectMember[],
 ): Promise<readonly LoadStep[]> {
   const { serverVersionNum, isSuperuser } = connection;
   const loading = { serverVersionNum, isSuperuser, hasEventTriggers: (manifest?.eventTriggers ?? []).length > 0 };
@@ -63,6 +65,12 @@ export async function planLoad(
       { source, staging, loading, meter, textMeter, pick, manifest, broken, loosen, mend, signal },
       parts,
     );
+  }
+  // one transaction is for what cannot be thrown away; what is to go on without something, or as it is not written, is read in order
+  if (members && format === 'sql' && !isForeign && !broken && !ownSearchPath) {
+    const settings = manifest?.objects.find((object) => object.members)?.settings ?? [];
+    const common = { source, staging, loading, meter, textMeter: meter, pick, manifest, signal };
+    return planMembers({ ...common, members, settings, droppedLines, guard });
   }
   const into = await loadStage(source, staging, isText ? 'sql' : format, {
     ...loading,

@@ -141,7 +141,7 @@ function session(own: SessionParts): RestoreSession {
   return {
     staging,
     isForeign,
-    plan: (format, parts) => planLoad(own, format, parts),
+    plan: (format, parts, members) => planLoad(own, format, parts, members),
     proof: pick ? pick.proofSide(proofSide(own)) : proofSide(own),
     ...(pick && {
       picked: {

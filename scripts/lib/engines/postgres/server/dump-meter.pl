@@ -5,10 +5,18 @@
 #   SETVAL <value> <true|false> <sequence>  where a sequence is set
 # With --archive=PG_RESTORE what passes is an archive of pg_dump's, and what that program makes of it is read: so it is
 # also known that the archive can be read to its end.
+# With --members=LARGE:GROUP and a command that compresses, or without one, writes it in members: see member-writer.pl.
 use strict;
 use warnings;
+use File::Basename qw(dirname);
 
 my $pg_restore = @ARGV && $ARGV[0] =~ /^--archive=(.+)$/s ? $1 : undef;
+my $members;
+if (@ARGV && $ARGV[0] =~ /^--members=(\d+):(\d+)$/) {
+  my ($large, $group) = ($1, $2);
+  require(dirname(__FILE__) . '/member-writer.pl');
+  $members = MemberWriter->new($large, $group, @ARGV[1 .. $#ARGV]);
+}
 
 # outside of rows: the line being read, what ends the quoted text that it is in, and what has been read of a statement
 # that is wanted; within: the lines seen, and what of the last ones may be the beginning of the end
@@ -23,7 +31,7 @@ while (1) {
   my $length = sysread(STDIN, $chunk, 1 << 20);
   defined $length or die "reading: $!\n";
   last if $length == 0;
-  write_all(*STDOUT);
+  write_all(*STDOUT) if !$members;
   $size += $length;
   if (time != $told) {
     $told = time;
@@ -44,6 +52,7 @@ if ($archive) {
   die "the archive cannot be read\n" if $?;
 } else {
   assert_whole();
+  $members->finish() if $members;
 }
 close(STDOUT) or die "writing: $!\n";
 print STDERR 'METER ', $size, ' ', unpack('H*', $tail), "\n";
@@ -96,10 +105,12 @@ sub read_rows {
   my $is_over = $near >= 0 || $far >= 0;
   my $next = !$is_over ? length $chunk : $near >= 0 ? $at + $near + 4 - length $carry : $far + 4;
   $lines += substr($chunk, $at, $next - $at) =~ tr/\n//;
+  $members->rows(\$chunk, $at, $next - $at, $is_over) if $members;
   if ($is_over) {
     # the last line is the one that ends them
     print STDERR 'ROWS ', $lines - 1, ' ', unpack('H*', $copied), "\n";
     undef $copied;
+    $members->end_rows() if $members;
   } else {
     $carry = last_of($carry . last_of(substr($chunk, $at), 3), 3);
   }
@@ -112,7 +123,10 @@ sub read_statements {
   my $next = $end < 0 ? length $chunk : $end + 1;
   $line .= substr($chunk, $at, $next - $at);
   return $next if $end < 0;
+  my $is_first = $quote eq '' && !defined $statement;
+  my $is_copy = defined $statement ? $statement =~ /^COPY / : $is_first && $line =~ /^COPY /;
   take_line();
+  $members->line($line, $is_first, $is_copy && defined $statement, defined $copied) if $members;
   $line = '';
   return $next;
 }

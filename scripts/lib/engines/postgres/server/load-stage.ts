@@ -10,6 +10,7 @@ import { type Loading, loadingOptions } from './session-settings.ts';
 /**
  * The program that loads a dump of this format into the database.
  * @param isWhole in one transaction, which holds a lock for each table and index: for what cannot be thrown away
+ * @param first of psql: statements that are run before what it reads, in its transaction where there is one
  * @param onRefusal goes on after a statement that the server refuses; is shown each line of what is said of it
  */
 export async function loadStage(
@@ -19,8 +20,13 @@ export async function loadStage(
   {
     isWhole,
     onRefusal,
+    first = [],
     ...loading
-  }: Loading & { isWhole: boolean; onRefusal?: ((line: string) => boolean) | undefined },
+  }: Loading & {
+    isWhole: boolean;
+    onRefusal?: ((line: string) => boolean) | undefined;
+    first?: readonly string[];
+  },
 ): Promise<Stage> {
   const { serverVersionNum } = loading;
   const env = { ...libpqEnvironment(source, staging), PGOPTIONS: loadingOptions(loading) };
@@ -47,6 +53,7 @@ export async function loadStage(
       '--quiet',
       // of a folder's objects several are loaded at a time
       ...(format === 'folder' ? [] : inOne),
+      ...(first.length === 0 ? [] : [...first.map((sql) => `--command=${sql}`), '--file=-']),
       ...(onRefusal ? ['--echo-errors', '--variable=VERBOSITY=verbose'] : ['--variable=ON_ERROR_STOP=1']),
       '--output=/dev/null',
     ],

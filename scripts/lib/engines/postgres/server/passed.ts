@@ -16,6 +16,22 @@ export interface Passed {
   readonly rows: readonly { readonly table: string; readonly rows: number }[];
   /** Where each sequence is set. */
   readonly sequences: ReadonlyMap<string, { readonly value: string; readonly isCalled: boolean }>;
+  /** Of a dump that is written in members, each of them. */
+  readonly members: readonly PassedMember[];
+  /** Statements that set the session up, as they stood before the first rows. */
+  readonly settings: readonly string[];
+  /** Rows came after what is built upon tables: its members cannot be loaded each by itself. */
+  isUnfit(): boolean;
+}
+
+/** A member of a dump: see member-writer.pl. */
+export interface PassedMember {
+  readonly rawBytes: number;
+  readonly section: 'pre-data' | 'data' | 'post-data';
+  /** It holds something else than rows, too. */
+  readonly hasMore: boolean;
+  /** The tables of its rows, spelled as in `rows`. */
+  readonly tables: readonly string[];
 }
 
 /**
@@ -25,7 +41,29 @@ export interface Passed {
 export function watchDump(pgRestore?: string): Passed {
   const rows: { table: string; rows: number }[] = [];
   const sequences = new Map<string, { value: string; isCalled: boolean }>();
+  const members: PassedMember[] = [];
+  const settings: string[] = [];
+  let isUnfit = false;
+  let ofMembers = 0;
+  const takeMember = (line: string): boolean => {
+    const [, bytes, section, what] = /^MEMBER (\d+) (pre-data|data|post-data) (rows|more)$/.exec(line) ?? [];
+    const setting = /^SETTING ([0-9a-f]+)$/.exec(line)?.[1];
+    if (section !== undefined) {
+      const tables = rows.slice(ofMembers).map(({ table }) => table);
+      members.push({
+        rawBytes: Number(bytes),
+        section: section as PassedMember['section'],
+        hasMore: what === 'more',
+        tables,
+      });
+      ofMembers = rows.length;
+    }
+    if (setting !== undefined) settings.push(Buffer.from(setting, 'hex').toString('utf8').trim());
+    isUnfit ||= line === 'UNFIT';
+    return section !== undefined || setting !== undefined || line === 'UNFIT';
+  };
   const onLine = (line: string): boolean => {
+    if (takeMember(line)) return true;
     const copied = /^ROWS (\d+) ([0-9a-f]*)$/.exec(line);
     if (copied) rows.push({ table: identityOf(copied[2] ?? ''), rows: Number(copied[1]) });
     const set = /^SETVAL (-?\d+) (true|false) ([0-9a-f]*)$/.exec(line);
@@ -42,7 +80,14 @@ export function watchDump(pgRestore?: string): Passed {
     return copied !== null || set !== null;
   };
   const args = pgRestore === undefined ? [] : [`--archive=${pgRestore}`];
-  return { meter: { path: DUMP_METER, args, onLine }, rows, sequences };
+  return {
+    meter: { path: DUMP_METER, args, onLine },
+    rows,
+    sequences,
+    members,
+    settings,
+    isUnfit: () => isUnfit,
+  };
 }
 
 /** `schema.relation`, each in hexadecimal and without its quotes: how a name is quoted varies with the version that writes it. */

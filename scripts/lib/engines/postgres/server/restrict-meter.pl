@@ -7,6 +7,10 @@
 use strict;
 use warnings;
 
+# With --before=TEXT ahead of them all, writes that first; with --freeze, has the rows that it begins with frozen as they come.
+my ($before, $freezes) = ('', 0);
+$before = substr(shift(@ARGV), 9) if @ARGV && $ARGV[0] =~ /^--before=/;
+$freezes = shift(@ARGV) eq '--freeze' if @ARGV && $ARGV[0] eq '--freeze';
 my $guard = @ARGV && $ARGV[0] =~ /^--guard=(\w+)$/ ? $1 : undef;
 shift @ARGV if defined $guard;
 
@@ -23,26 +27,35 @@ sub emit {
 fcntl($_, 1031, 1 << 20) for *STDIN, *STDOUT;
 my ($size, $tail, $first, $told) = (0, '', 1, time);
 emit("\\restrict $guard\n") if defined $guard;
+emit($before) if $before ne '';
+# names may hold anything, an end of a line too: what follows the last one is looked for where that ends
+my $name = qr/(?:U&)?"(?:[^"]|"")*"|[^\s"(),.]+/;
+my $copy = qr/\A(?:--[^\n]*\n|\n)*COPY (?:$name)(?:\.(?:$name))? (?:\((?:$name)(?:, (?:$name))*\) )?FROM stdin(?=;\n)/;
 while (1) {
   my $read = sysread(STDIN, my $chunk, 1 << 20);
   defined $read or die "reading: $!\n";
   last if $read == 0;
-  if ($first && (@ARGV || defined $guard)) {
+  if ($first && (@ARGV || defined $guard || $freezes)) {
     # the whole header has to be here before its lines can be looked at
     while (length($chunk) < 8192) {
       my $more = sysread(STDIN, $chunk, 8192 - length($chunk), length($chunk));
       defined $more or die "reading: $!\n";
       last if $more == 0;
     }
+    # what comes is counted, not what becomes of it
+    $size += length $chunk;
     my ($head, $rest) = (substr($chunk, 0, 8192), length($chunk) > 8192 ? substr($chunk, 8192) : '');
     for my $line (@ARGV) { $head =~ s/^\Q$line\E\n//m }
+    # one that is longer is loaded as it is
+    $head =~ s/($copy)/$1 WITH (FREEZE)/ if $freezes;
     # in rows a backslash is doubled: a line that begins so is none of theirs
     $head =~ s/^\\restrict \S+\n//m if defined $guard;
     $chunk = $head . $rest;
+  } else {
+    $size += length $chunk;
   }
   $first = 0;
   my $length = length $chunk;
-  $size += $length;
   if (time != $told) {
     $told = time;
     print STDERR "PASSED $size\n";
@@ -59,7 +72,8 @@ while (1) {
   }
 }
 if (defined $guard) {
-  (my $rest = $tail) =~ s/^\\unrestrict \S+\n//m;
+  # what is held back may begin within a row
+  (my $rest = $tail) =~ s/(?<=\n)\\unrestrict \S+\n//;
   emit($rest);
 }
 close(STDOUT) or die "writing: $!\n";

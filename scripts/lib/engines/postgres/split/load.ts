@@ -114,7 +114,8 @@ function isNeeded({ pick, manifest }: FolderLoad, part: string): boolean {
   return tables === undefined || tables.some((table) => pick.holds(table));
 }
 
-async function buildAll(
+/** Runs the statements of a dump's last part, by several sessions. */
+export async function buildAll(
   { source, staging, loading, broken, signal }: FolderLoad,
   script: string,
   jobs: number,
