@@ -136,6 +136,27 @@ for (const [what, compressor] of [
   });
 }
 
+test('that what compresses was killed is told at once, while no more of the dump comes', async () => {
+  const child = spawn('perl', [METER, '--members=400:500', 'sh', '-c', 'echo "PID $$" >&2; exec cat']);
+  let stderr = '';
+  child.stdout.resume();
+  const ended = once(child, 'close');
+  child.stdin.on('error', () => {});
+  child.stdin.write(`${PRE}${rows('a.large', 3_000)}`.slice(0, -1000));
+  await new Promise<void>((resolve) =>
+    child.stderr.setEncoding('latin1').on('data', (said: string) => {
+      stderr += said;
+      // the second, of the rows, which waits for more of them
+      if (/PID \d+\n[\s\S]*PID \d+\n/.test(stderr)) resolve();
+    }),
+  );
+  process.kill(Number([...stderr.matchAll(/PID (\d+)/g)][1]?.[1]), 'SIGKILL');
+  const [code] = await ended;
+  assert.notEqual(code, 0);
+  assert.match(stderr, /^sh was ended by SIGKILL$/m);
+  assert.doesNotMatch(stderr, /METER/);
+});
+
 test('frames that end within a member are an error', async () => {
   for (const bytes of [[0], [0, 0, 0, 2, 7], [0, 0, 0, 1, 7], [0, 0, 0, 1, 7, 0, 0]]) {
     const framed = (async function* () {

@@ -8,6 +8,7 @@
 # With --members=LARGE:GROUP and a command that compresses, or without one, writes it in members: see member-writer.pl.
 use strict;
 use warnings;
+use Errno;
 use File::Basename qw(dirname);
 
 my $pg_restore = @ARGV && $ARGV[0] =~ /^--archive=(.+)$/s ? $1 : undef;
@@ -29,6 +30,8 @@ my ($archive, $reader) = defined $pg_restore ? read_archive() : ();
 my ($chunk, $size, $tail, $told) = ('', 0, '', time);
 while (1) {
   my $length = sysread(STDIN, $chunk, 1 << 20);
+  # by one of those who compress having ended
+  next if !defined $length && $members && $!{EINTR};
   defined $length or die "reading: $!\n";
   last if $length == 0;
   write_all(*STDOUT) if !$members;

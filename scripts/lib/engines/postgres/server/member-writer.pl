@@ -8,18 +8,19 @@
 package MemberWriter;
 use strict;
 use warnings;
+use Config;
 
-# What is held is written in pieces of this size.
+my ($EINTR, $WNOHANG) = (4, 1);
+
 my $PIECE_BYTES = 1 << 18;
 # What stands between rows, of a statement's first line.
 my $DATA = qr/^(?:SELECT pg_catalog\.(?:setval|lo_open|lowrite|lo_close)\(|BEGIN;$|COMMIT;$)/;
 my $SETTING = qr/^(?:SET \w+ = [^\n]*|SELECT pg_catalog\.set_config\([^\n]*\));\n$/;
 
-# large: a table with at least that many bytes has a member of its own; group: others are put together until they have that many;
-# command: what compresses, if anything does.
+# large, group: bytes from which on a table has a member of its own, and up to which others share one; command: what compresses.
 sub new {
   my ($class, $large, $group, @command) = @_;
-  return bless {
+  my $self = bless {
     large => $large,
     group => $group,
     command => \@command,
@@ -36,16 +37,26 @@ sub new {
     turn => undef,
     size => 0,
     more => 0,
+    # how those who are no more have ended
+    ended => {},
   }, $class;
+  # told at once: who waits for a dump that waits for a lock would notice hours later
+  $SIG{CHLD} = sub {
+    local ($!, $?);
+    while ((my $pid = waitpid(-1, $WNOHANG)) > 0) {
+      $self->{ended}{$pid} = $?;
+      assert_well($?);
+    }
+  };
+  return $self;
 }
 
-# Takes a line that is no row.
-# is_first: it begins a statement, or stands outside of all
-# is_copy: it belongs to the head of rows; begins_rows: it ends that
+# Takes a line that is no row. is_first: it begins a statement, or stands outside of all; is_copy: it belongs to the head of rows;
+# begins_rows: it ends that.
 sub line {
   my ($self, $line, $is_first, $is_copy, $begins_rows) = @_;
   if ($begins_rows) {
-    $self->begin_data() if $self->{section} eq 'pre-data';
+    $self->begin_section('data') if $self->{section} eq 'pre-data';
     $self->give($self->{own});
     if ($self->{section} eq 'post-data') {
       print STDERR "UNFIT\n";
@@ -64,10 +75,10 @@ sub line {
   }
   if ($is_first && $self->{section} ne 'post-data') {
     if ($line =~ $DATA) {
-      $self->begin_data() if $self->{section} eq 'pre-data';
+      $self->begin_section('data') if $self->{section} eq 'pre-data';
       $self->{is_more} = 1;
     } elsif ($self->{section} eq 'data') {
-      $self->begin_post_data();
+      $self->begin_section('post-data');
     } elsif ($line =~ $SETTING) {
       print STDERR 'SETTING ', unpack('H*', $line), "\n";
     }
@@ -102,24 +113,17 @@ sub end_rows {
   $self->{table} = '';
 }
 
-sub begin_data {
-  my ($self) = @_;
+sub begin_section {
+  my ($self, $section) = @_;
   $self->give($self->{own});
   $self->end_member();
-  $self->{section} = 'data';
-}
-
-sub begin_post_data {
-  my ($self) = @_;
-  $self->give($self->{own});
-  $self->end_member();
-  $self->{section} = 'post-data';
+  $self->{section} = $section;
 }
 
 # The dump has ended.
 sub finish {
   my ($self) = @_;
-  $self->begin_post_data() if $self->{section} eq 'data';
+  $self->begin_section('post-data') if $self->{section} eq 'data';
   $self->give(length $self->{held});
   $self->end_member();
   $self->reap(0);
@@ -168,6 +172,7 @@ sub begin_member {
   fcntl($to, 1031, 1 << 20);
   my $pid = fork() // die "fork: $!\n";
   if ($pid == 0) {
+    $SIG{CHLD} = 'DEFAULT';
     close $_ for $to, $next;
     frame_compressed($from, $self->{turn}, @{ $self->{command} });
     write_all($done, 'k', 0, 1);
@@ -196,37 +201,47 @@ sub frame_compressed {
     last if $length == 0;
     write_all(\*STDOUT, pack('N', $length) . $chunk, 0, $length + 4);
   }
-  close($compressed) or die "$command[0] ", $? & 127 ? 'was ended by signal ' . ($? & 127) : 'exited with ' . ($? >> 8), "\n";
+  close($compressed) or die "$command[0] ", described($?), "\n";
   write_all(\*STDOUT, pack('N', 0), 0, 4);
 }
 
 sub end_member {
   my ($self) = @_;
   return if !defined $self->{to};
-  if (@{ $self->{command} }) {
-    close $self->{to};
-  } else {
-    write_all($self->{to}, pack('N', 0), 0, 4);
-  }
+  @{ $self->{command} } ? close $self->{to} : write_all($self->{to}, pack('N', 0), 0, 4);
   $self->{to} = undef;
   print STDERR join(' ', 'MEMBER', $self->{size}, $self->{section}, $self->{more} ? 'more' : 'rows'), "\n";
 }
 
-# Waits until only so many still write. Their own words, which stand before these, say why one failed.
+# Waits until only so many still write.
 sub reap {
   my ($self, $left) = @_;
+  local $SIG{CHLD} = 'DEFAULT';
   while (@{ $self->{writers} } > $left) {
-    waitpid(shift @{ $self->{writers} }, 0);
-    # by what it wrote to having gone
-    die "writing: Broken pipe\n" if ($? & 127) == 13;
-    die "compressing failed\n" if $? != 0;
+    my $pid = shift @{ $self->{writers} };
+    assert_well(waitpid($pid, 0) == $pid ? $? : delete $self->{ended}{$pid});
   }
+}
+
+# Their own words, which stand before these, say why one failed.
+sub assert_well {
+  my ($status) = @_;
+  # by what it wrote to having gone
+  die "writing: Broken pipe\n" if ($status & 127) == 13;
+  die 'what compresses ', described($status), "\n" if $status != 0;
+}
+
+sub described {
+  my ($status) = @_;
+  my $signal = $status & 127;
+  return $signal ? 'was ended by SIG' . (split / /, $Config{sig_name})[$signal] : 'exited with ' . ($status >> 8);
 }
 
 sub write_all {
   my ($to, $text, $at, $length) = @_;
   for (my $done = 0; $done < $length;) {
     my $written = syswrite($to, $text, $length - $done, $at + $done);
+    next if !defined $written && $! == $EINTR;
     defined $written or die "writing: $!\n";
     $done += $written;
   }
