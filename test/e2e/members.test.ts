@@ -114,7 +114,8 @@ describe('a backup in one object whose parts are restored side by side', { skip:
          from pg_class where oid = 'wide.events'::regclass`,
       );
       assert.ok(pages > 1000);
-      assert.equal(visible, pages);
+      // a server of version 16 and newer makes some pages in advance
+      assert.ok(visible > 0.9 * pages, `${visible} of ${pages} pages`);
       assert.equal(ordered, true);
     });
 

@@ -42,7 +42,7 @@ const PRE = `${HEAD}\n\n--\n-- Name: f; Type: FUNCTION\n--\n\nCREATE FUNCTION f(
 const rows = (name: string, bytes: number) =>
   `\n\n--\n-- Data for Name: ${name.replaceAll('\n', ' ')}\n--\n\nCOPY ${name} (b) FROM stdin;\n${'r'.repeat(Math.max(0, bytes - 1))}${bytes > 0 ? '\n' : ''}\\.\n`;
 const SETVAL = `\n\n--\n-- Name: s; Type: SEQUENCE SET\n--\n\nSELECT pg_catalog.setval('a."s\nx"', 3, true);\n`;
-const BLOBS = `\n\n--\n-- Name: BLOBS\n--\n\nBEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, '\\x61');\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n`;
+const BLOBS = `\n\n--\n-- Name: 1; Type: BLOB METADATA\n--\n\nSELECT pg_catalog.lo_create('1');\n\nALTER LARGE OBJECT 1 OWNER TO x;\n\n\n--\n-- Name: BLOBS\n--\n\nBEGIN;\n\nSELECT pg_catalog.lo_open('1', 131072);\nSELECT pg_catalog.lowrite(0, '\\x61');\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n`;
 const POST = `\n\n--\n-- Name: i; Type: INDEX\n--\n\nSET y = 1;\n\nCREATE INDEX i ON a.t (b);\n\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict x\n\n`;
 
 const PARTS = [

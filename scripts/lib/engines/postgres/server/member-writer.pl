@@ -13,8 +13,9 @@ use Config;
 my ($EINTR, $WNOHANG) = (4, 1);
 
 my $PIECE_BYTES = 1 << 18;
-# What stands between rows, of a statement's first line.
+# What stands between rows; from PostgreSQL 17 on, what makes large objects, too.
 my $DATA = qr/^(?:SELECT pg_catalog\.(?:setval|lo_open|lowrite|lo_close)\(|BEGIN;$|COMMIT;$)/;
+my $LARGE_OBJECT = qr/^(?:SELECT pg_catalog\.lo_create\(|(?:ALTER|COMMENT ON) LARGE OBJECT )/;
 my $SETTING = qr/^(?:SET \w+ = [^\n]*|SELECT pg_catalog\.set_config\([^\n]*\));\n$/;
 
 # large, group: bytes from which on a table has a member of its own, and up to which others share one; command: what compresses.
@@ -74,7 +75,7 @@ sub line {
     return;
   }
   if ($is_first && $self->{section} ne 'post-data') {
-    if ($line =~ $DATA) {
+    if ($line =~ $DATA || $self->{section} eq 'data' && $line =~ $LARGE_OBJECT) {
       $self->begin_section('data') if $self->{section} eq 'pre-data';
       $self->{is_more} = 1;
     } elsif ($self->{section} eq 'data') {
