@@ -90,7 +90,7 @@ export async function storedSegments(env: Environment, chain: ChainLog): Promise
 }
 
 /** The server's own bytes of a segment, as far as they are wanted. */
-export async function segmentOnServer(postgres: Postgres, name: string, bytes: number): Promise<Buffer> {
+export async function segmentOnServer(postgres: Pick<Postgres, 'sql'>, name: string, bytes: number): Promise<Buffer> {
   const [row] = await postgres.sql('postgres', 'select pg_read_binary_file($1, 0, $2) as bytes', [
     `pg_wal/${name}`,
     bytes,

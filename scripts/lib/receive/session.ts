@@ -46,13 +46,15 @@ async function take(source: WalStream, { cutter, coverage, sender }: Stream, tim
     if (signal.aborted) return;
     const message = readWalMessage(bytes);
     if (message.kind === 'keepalive') {
-      if (message.wantsReply) timers.tell();
+      timers.alive(message.wantsReply);
       continue;
     }
     coverage.observe(message.serverEnd, message.sentAt);
     for (const part of cutter.append(message.start, message.bytes)) sender.add(part, coverage.reached(part.endLsn));
     timers.came();
+    timers.unread(true);
     await sender.room(signal);
+    timers.unread(false);
   }
 }
 

@@ -1,14 +1,21 @@
 import { standbyStatus } from '../engines/postgres/walsender/messages.ts';
 import type { SlotSight } from '../engines/postgres/walsender/slot-sight.ts';
 import type { WalStream } from '../engines/postgres/walsender/walsender.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import { formatLsn, offsetInSegment, segmentName } from '../log/lsn.ts';
+import { formatDuration } from '../quantities.ts';
 import { log } from '../terminal/log.ts';
+import { newPeer } from './peer.ts';
 import type { SessionSettings, Stream } from './stream.ts';
 
 /** Long before wal_sender_timeout, whose default is a minute, and whatever the store does. */
 const STATUS_EVERY_MS = 10_000;
 const LOOK_EVERY_MS = 5_000;
+const JUDGED_EVERY_MS = 1_000;
+/** PostgreSQL's own patience with a peer that says nothing, wal_receiver_timeout; less, where the server has less with us. */
+const PATIENCE_MS = 60_000;
+/** A server that shuts down asks as often as it is answered. */
+const ANSWER_EVERY_MS = 200;
 /** An idle server's log says nothing: an empty object then tells that there was nothing to say. */
 const HEARTBEAT_EVERY_MS = 300_000;
 /** So soon after the last part is it told that nothing came after it: the moment after the last commit can then be restored. */
@@ -27,8 +34,12 @@ export interface Timers {
   flush(): void;
   /** Tells the server how far its log is stored. */
   tell(): void;
+  /** It sent a sign of life. @param wantsReply it wants one */
+  alive(wantsReply: boolean): void;
+  /** There is no room for what it sends, or is again. */
+  unread(is: boolean): void;
   stop(): void;
-  /** Never resolves. @throws SlotLimitPassed */
+  /** Never resolves. @throws SlotLimitPassed, OperatorError SOURCE_CONNECT for a server that is gone or is shutting down */
   readonly failed: Promise<never>;
 }
 
@@ -45,14 +56,32 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
   let beatAt = Date.now();
   let hasAdvanced = true;
 
-  const tell = () => source.send(standbyStatus(sender.stored, Date.now()));
+  const patienceMs = walSenderTimeoutMs > 0 ? Math.min(PATIENCE_MS, walSenderTimeoutMs) : PATIENCE_MS;
+  const peer = newPeer(patienceMs, Date.now());
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let answerTimer: NodeJS.Timeout | undefined;
+  const tell = (wantsReply = false) => {
+    clearTimeout(answerTimer);
+    answerTimer = undefined;
+    toldAt = Date.now();
+    source.send(standbyStatus(sender.stored, toldAt, wantsReply));
+  };
   const flush = () => {
     clearTimeout(cutTimer);
     cutTimer = undefined;
     const part = cutter.cut();
     if (part) sender.add(part, coverage.reached(part.endLsn));
   };
-  const came = () => {
+  const alive = (wantsReply: boolean) => {
+    const now = Date.now();
+    peer.alive(now, wantsReply);
+    if (!wantsReply) return;
+    // it may be shutting down, and waits until all of its log is stored
+    flush();
+    if (now - toldAt >= ANSWER_EVERY_MS) tell();
+    else answerTimer ??= setTimeout(tell, ANSWER_EVERY_MS);
+  };
+  const schedule = () => {
     if (cutter.waiting === 0) {
       clearTimeout(cutTimer);
       cutTimer = undefined;
@@ -69,7 +98,7 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
     beatAt = Date.now();
     hasAdvanced = true;
     tell();
-    if (isSynchronous) came();
+    if (isSynchronous) schedule();
   };
 
   let isBeating = false;
@@ -110,6 +139,7 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
     isLooking = true;
     try {
       const sight = await monitor.look(slot);
+      if (monitor.isShutDown) peer.endsSessions();
       if (!sight) return;
       onSight(sight);
       if (sight.retainedBytes > slotLimitBytes) fail(new SlotLimitPassed(`${sight.retainedBytes}`));
@@ -122,18 +152,42 @@ export function startTimers(stream: Stream, settings: SessionSettings, source: W
       isLooking = false;
     }
   };
-  const statusEvery = Math.min(STATUS_EVERY_MS, walSenderTimeoutMs > 0 ? walSenderTimeoutMs / 3 : STATUS_EVERY_MS);
-  const timers = [setInterval(tell, statusEvery), setInterval(() => void look(), LOOK_EVERY_MS)];
+  const judge = () => {
+    const { name } = settings.server;
+    switch (peer.judge(Date.now())) {
+      case 'ask':
+        return tell(true);
+      case 'gone':
+        return fail(new OperatorError('SOURCE_CONNECT', `${name} has not answered for ${formatDuration(patienceMs)}`));
+      case 'ends':
+        return fail(
+          new OperatorError('SOURCE_CONNECT', `${name} is shutting down, and keeps what the store has not taken yet`),
+        );
+      default:
+    }
+  };
+  const statusEvery = Math.min(STATUS_EVERY_MS, patienceMs / 3);
+  const timers = [
+    setInterval(tell, statusEvery),
+    setInterval(() => void look(), LOOK_EVERY_MS),
+    setInterval(judge, JUDGED_EVERY_MS),
+  ];
   tell();
 
   return {
-    came,
+    came: () => {
+      peer.sent(Date.now());
+      schedule();
+    },
     flush,
     tell,
+    alive,
+    unread: (is) => peer.unread(is, Date.now()),
     failed,
     stop: () => {
       sender.onAdvance = undefined;
       clearTimeout(cutTimer);
+      clearTimeout(answerTimer);
       for (const timer of timers) clearInterval(timer);
     },
   };

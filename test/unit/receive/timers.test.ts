@@ -45,10 +45,13 @@ function withStoreAway(waitingSegments: number) {
   } as unknown as SessionSettings;
   const cutter = newCutter(SEGMENT, { timeline: 1, stored: 0n });
   const stream = { slot: 'cdb', segmentBytes: SEGMENT, sender, cutter, coverage: newCoverage(NOW) };
+  let told = 0;
   const timers = startTimers({ ...stream, pace: newPace(5_000, 0) }, settings, {
-    send: () => {},
+    send: () => {
+      told += 1;
+    },
   } as unknown as WalStream);
-  return { timers, sight, looks: () => looks };
+  return { timers, sight, looks: () => looks, told: () => told };
 }
 
 for (const [what, waiting] of [
@@ -62,7 +65,10 @@ for (const [what, waiting] of [
     timers.failed.catch((error: unknown) => {
       failures.push(error);
     });
+    // as the session does that streams
+    timers.unread(waiting > 0);
     for (let n = 1; n <= 70; n += 1) {
+      if (waiting === 0) timers.alive(false);
       t.mock.timers.tick(5_000);
       await turn();
       assert.equal(looks(), n, 'each time that it is due');
@@ -75,3 +81,48 @@ for (const [what, waiting] of [
     timers.stop();
   });
 }
+
+test('a server that shuts down is let go while the store is away, and told no more often than it has to be', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'setTimeout', 'Date'], now: NOW });
+  const { timers, told } = withStoreAway(1);
+  const failures: unknown[] = [];
+  timers.failed.catch((error: unknown) => {
+    failures.push(error);
+  });
+  const before = told();
+  // it asks again as soon as it is told
+  for (let ms = 0; ms < 4_000; ms += 10) {
+    timers.alive(true);
+    t.mock.timers.tick(10);
+  }
+  await turn();
+  assert.equal(failures.length, 0);
+  assert.ok(told() - before <= 25, `${told() - before}`);
+  for (let ms = 0; ms < 3_000; ms += 100) {
+    timers.alive(true);
+    t.mock.timers.tick(100);
+  }
+  await turn();
+  assert.match(String(failures[0]), /postgres is shutting down/);
+  timers.stop();
+});
+
+test('a server that does not answer any more is given up after a minute, and one that does is not', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: NOW });
+  const { timers } = withStoreAway(0);
+  const failures: unknown[] = [];
+  timers.failed.catch((error: unknown) => {
+    failures.push(error);
+  });
+  const pass = async (seconds: number) => {
+    for (let n = 0; n < seconds; n += 1) t.mock.timers.tick(1_000);
+    await turn();
+  };
+  await pass(40);
+  timers.alive(false);
+  await pass(55);
+  assert.equal(failures.length, 0);
+  await pass(6);
+  assert.match(String(failures[0]), /postgres has not answered for 1m/);
+  timers.stop();
+});

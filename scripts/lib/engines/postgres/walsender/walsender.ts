@@ -12,6 +12,9 @@ import { CopyQuery } from './copy-query.ts';
 /** The database that our replication sessions are in: never a source, which could not be renamed or dropped meanwhile. */
 export const WALSENDER_DATABASE = 'postgres';
 
+/** None of what is asked here takes a server long; one that the network has lost never answers. */
+const ANSWER_WITHIN_MS = 60_000;
+
 /** The first version whose BASE_BACKUP sends everything in one stream, and which has READ_REPLICATION_SLOT. */
 export const OLDEST_VERSION = 150_000;
 
@@ -104,7 +107,8 @@ async function walsenderOn(client: pg.Client, source: DatabaseSource, signal: Ab
     signal.throwIfAborted();
     try {
       // as text: the types of replication commands' results are not those that the driver reads
-      const { rows } = await client.query({ text, types: { getTypeParser: () => (value: string) => value } } as never);
+      const types = { getTypeParser: () => (value: string) => value };
+      const { rows } = await client.query({ text, types, query_timeout: ANSWER_WITHIN_MS } as never);
       return rows as Record<string, string | null>[];
     } catch (error) {
       throw failed(error);
