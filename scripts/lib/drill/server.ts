@@ -11,6 +11,7 @@ import { messageOf, OperatorError } from '../errors.ts';
 import { baseManifestKey } from '../log/base-keys.ts';
 import { formatLsn } from '../log/lsn.ts';
 import { openLog } from '../log/store.ts';
+import { liveServer } from '../moment/live.ts';
 import { type MomentPlan, openServerLog, planEnd } from '../moment/plan.ts';
 import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
 import { describeTarget } from '../moment/target.ts';
@@ -47,7 +48,7 @@ export async function drillServer(order: ServerDrill, outer: AbortSignal): Promi
   let plan: MomentPlan | undefined;
   try {
     const store = openLog(repository);
-    const serverLog = await openServerLog(store, server.name, signal);
+    const serverLog = await openServerLog(store, server.name, signal, (of) => liveServer(server.source, of, signal));
     const toEnd = await planEnd(serverLog);
     if (toEnd === undefined) return nothingToDrill(name, `there is no base of ${server.name}`);
     const destination = await destinationOf({ ...order, serverLog, toEnd });

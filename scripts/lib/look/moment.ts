@@ -4,6 +4,7 @@ import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts'
 import { OperatorError } from '../errors.ts';
 import { baseManifestKey } from '../log/base-keys.ts';
 import { openLog } from '../log/store.ts';
+import { liveServer } from '../moment/live.ts';
 import { openServerLog } from '../moment/plan.ts';
 import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
 import { findPlan } from '../moment/refusal.ts';
@@ -26,7 +27,7 @@ export async function bringUpMoment(order: LookOrder, request: LookRequest, targ
     });
   const store = openLog(repository);
   const server = await serverFor({ config, repository, store, source, target, signal });
-  const serverLog = await openServerLog(store, server, signal);
+  const serverLog = await openServerLog(store, server, signal, (of) => liveServer(source, of, signal));
   const plan = await findPlan({ repository, source, log: serverLog, target, signal });
   await assertRoomFor(plan, directory);
   sayPlan(plan, target);

@@ -1,11 +1,12 @@
 import type { BaseManifest } from '../log/base-manifest.ts';
 import type { ChainLog } from '../log/catalog.ts';
-import { parseLsn } from '../log/lsn.ts';
 import type { SegmentParts } from '../log/segments.ts';
 import type { LogStore, StoredBase } from '../log/store.ts';
 import { type ChainContents, readContents } from './contents.ts';
+import { KINSHIPS, kinshipOf, type LiveServer } from './live.ts';
 import { baseAlone, follow, type LogPath, upTo } from './path.ts';
 import type { MomentTarget } from './target.ts';
+import { holds, isAfterBase, isReached, markOf, mayBeReached, type Wanted } from './wanted.ts';
 
 /** How a moment is restored: from which base, and with which log. */
 export interface MomentPlan {
@@ -34,12 +35,22 @@ export interface ServerLog {
   readonly chains: readonly ChainLog[];
   /** Those that count, the newest first. */
   readonly bases: readonly StoredBase[];
+  /** What the server says of itself; undefined where it does not matter, or cannot be asked. */
+  readonly live?: LiveServer | undefined;
   /** How far the log goes on from a base. Asked once. @throws OperatorError BACKUP_DAMAGED */
   reach(base: StoredBase): Promise<Reach>;
 }
 
-/** Lists a server's log and bases. */
-export async function openServerLog(store: LogStore, server: string, signal: AbortSignal): Promise<ServerLog> {
+/**
+ * Lists a server's log and bases.
+ * @param ask asks the server which of the chains are its own; without it all of them count as such
+ */
+export async function openServerLog(
+  store: LogStore,
+  server: string,
+  signal: AbortSignal,
+  ask?: (of: { store: LogStore; server: string; chains: readonly ChainLog[] }) => Promise<LiveServer | undefined>,
+): Promise<ServerLog> {
   const chains = await store.chains({ server }, new Date(), signal);
   const bases = (await store.bases({ server }, signal)).filter(({ hasManifest }) => hasManifest);
   const reaches = new Map<string, Promise<Reach>>();
@@ -62,6 +73,7 @@ export async function openServerLog(store: LogStore, server: string, signal: Abo
     server,
     chains,
     bases,
+    live: await ask?.({ store, server, chains }),
     reach: (base) => {
       const known = reaches.get(base.stem) ?? reachOf(base);
       reaches.set(base.stem, known);
@@ -81,92 +93,61 @@ export type Refusal =
   | { readonly kind: 'after the end'; readonly reach: Reach }
   /** It lies between where the log of one base ends and where the next one can be restored to. */
   | { readonly kind: 'in a gap'; readonly reach: Reach; readonly next: Reach | undefined }
+  /** Only the log of another server leads there, which is stored under the same name. */
+  | { readonly kind: 'of another'; readonly reach: Reach }
   | { readonly kind: 'no such mark'; readonly marks: readonly string[] };
 
+const rankOf = ({ live }: ServerLog, { chain, manifest }: Reach) => {
+  const rank = KINSHIPS.indexOf(kinshipOf(live, chain, manifest.systemIdentifier));
+  return rank < 0 ? undefined : rank;
+};
+
 /**
- * Finds the newest base from which the log leads to the target.
+ * Finds the newest base from which the log leads to the target: of the server's own chain, where one does, else of one that is
+ * near to it.
  * @returns the plan, or why there is none
  */
 export async function planMoment(log: ServerLog, target: MomentTarget): Promise<MomentPlan | Refusal> {
   if (log.bases.length === 0) return { kind: 'no base' };
-  const wanted = target.kind === 'mark' ? markOf(log, target.name) : target;
+  const wanted = target.kind === 'mark' ? nearestMark(log, target.name) : target;
   if (wanted === undefined)
     return { kind: 'no such mark', marks: log.chains.flatMap(({ marks }) => marks.map(({ name }) => name)) };
-  let newest: Reach | undefined;
-  let perhaps: Reach | undefined;
+  const candidates: { readonly reach: Reach; readonly rank: number }[] = [];
+  let another: Reach | undefined;
   for (const base of log.bases) {
     // its end comes after its beginning, which its key tells
     if (wanted.kind === 'time' && wanted.at !== undefined && base.createdAt > wanted.at) continue;
     const reach = await log.reach(base);
-    if (!isAfterBase(wanted, reach)) continue;
-    if (isReached(wanted, reach)) return planOf(log, target, wanted, { ...reach, isCovered: true });
-    if (mayBeReached(wanted, reach)) perhaps ??= reach;
-    newest ??= reach;
+    if (!isAfterBase(wanted, reach.manifest)) continue;
+    const rank = rankOf(log, reach);
+    if (rank === undefined) another ??= reach;
+    else candidates.push({ reach, rank });
+    if (rank === 0 && isReached(wanted, reach.path)) break;
   }
+  // where a nearer log has begun by then, one that is less near holds what another server did
+  const nearest = Math.min(...candidates.map(({ rank }) => rank));
+  const near = candidates.filter(({ rank }) => rank === nearest).map(({ reach }) => reach);
+  const reached = near.find(({ path }) => isReached(wanted, path));
+  if (reached !== undefined) return planOf(log, target, wanted, { ...reached, isCovered: true });
+  const perhaps = near.find(({ path }) => mayBeReached(wanted, path));
   if (perhaps !== undefined) return planOf(log, target, wanted, { ...perhaps, isCovered: false });
+  const [newest] = near;
+  if (newest === undefined && another !== undefined && isReached(wanted, another.path))
+    return { kind: 'of another', reach: another };
   if (newest === undefined) return { kind: 'before the first base' };
   const next = await firstAfter(log, newest);
   return next === undefined ? { kind: 'after the end', reach: newest } : { kind: 'in a gap', reach: newest, next };
 }
 
-/** A mark is a position that has a name; the newest one of that name counts. */
-type Wanted =
-  | Exclude<MomentTarget, { kind: 'mark' }>
-  | { readonly kind: 'mark'; readonly lsn: string; readonly chain: string };
-
-function markOf(log: ServerLog, name: string): Wanted | undefined {
-  const marks = log.chains.flatMap(({ id, marks: all }) => all.map((mark) => ({ ...mark, chain: id.chain })));
-  const found = marks
-    .filter((mark) => mark.name === name)
-    .sort((a, b) => a.at.getTime() - b.at.getTime())
-    .at(-1);
-  return found && { kind: 'mark', lsn: `${found.lsn}`, chain: found.chain };
-}
-
-/** Nothing before the end of a base can be restored from it: what comes out would be later than what was asked for. */
-function isAfterBase(wanted: Wanted, { manifest }: Reach): boolean {
-  const end = parseLsn(manifest.endLsn) ?? 0n;
-  switch (wanted.kind) {
-    case 'time':
-      return wanted.at !== undefined && new Date(manifest.endedAt) <= wanted.at;
-    case 'mark':
-      return manifest.chain === wanted.chain && end <= BigInt(wanted.lsn);
-    case 'lsn':
-      return end <= (parseLsn(wanted.lsn) ?? 0n);
-    case 'xid':
-      return manifest.nextXid !== undefined && BigInt(manifest.nextXid) <= sameEpoch(wanted.xid, manifest.nextXid);
-  }
-}
-
-/** Logs and programs tell a transaction's number without what came round before: 32 bits of 64. */
-function sameEpoch(xid: string, near: string): bigint {
-  const [number, other] = [BigInt(xid), BigInt(near)];
-  if (number >= 2n ** 32n || other < 2n ** 32n) return number;
-  const same = ((other >> 32n) << 32n) + number;
-  // far behind: it has come round since
-  return same + 2n ** 31n < other ? same + 2n ** 32n : same;
-}
-
-function isReached(wanted: Wanted, { path }: Reach): boolean {
-  switch (wanted.kind) {
-    case 'time':
-      return wanted.at !== undefined && path.coverage >= wanted.at;
-    case 'mark':
-      return path.end >= BigInt(wanted.lsn);
-    case 'lsn':
-      return path.end >= (parseLsn(wanted.lsn) ?? 0n);
-    case 'xid':
-      // the log itself tells
-      return true;
-  }
-}
-
-/** What a name says of a moment is to the second, and less than the log itself may tell. */
-const TOLD_LESS_MS = 3_000;
-
-function mayBeReached(wanted: Wanted, { path }: Reach): boolean {
-  if (wanted.kind !== 'time' || wanted.at === undefined || path.segments.length === 0 || path.isBroken) return false;
-  return wanted.at.getTime() - path.coverage.getTime() <= TOLD_LESS_MS;
+function nearestMark({ live, chains }: ServerLog, name: string): Wanted | undefined {
+  const kin = (chain: ChainLog) => kinshipOf(live, chain, chain.id.systemIdentifier);
+  const found = KINSHIPS.map((each) =>
+    markOf(
+      chains.filter((chain) => kin(chain) === each),
+      name,
+    ),
+  );
+  return found.find((mark) => mark !== undefined);
 }
 
 function planOf(
@@ -188,27 +169,17 @@ function planOf(
   };
 }
 
-/** Whether all that comes before the target lies at or before the end of this segment. */
-function holds(wanted: Wanted, { start, bytes, objects }: SegmentParts): boolean {
-  switch (wanted.kind) {
-    case 'time': {
-      const last = objects.at(-1);
-      return wanted.at !== undefined && last !== undefined && last.object.at > wanted.at;
-    }
-    case 'mark':
-      return start + BigInt(bytes) > BigInt(wanted.lsn);
-    case 'lsn':
-      return start + BigInt(bytes) > (parseLsn(wanted.lsn) ?? 0n);
-    case 'xid':
-      return false;
-  }
-}
-
 /** The plan that goes to the end of the log from the newest base. @returns undefined without a base */
 export async function planEnd(log: ServerLog): Promise<MomentPlan | undefined> {
-  const [base] = log.bases;
-  if (base === undefined) return undefined;
-  const { chain: _, sizes: __, ...reach } = await log.reach(base);
+  let nearest: { readonly reach: Reach; readonly rank: number } | undefined;
+  for (const base of log.bases) {
+    const found = await log.reach(base);
+    const rank = rankOf(log, found);
+    if (rank !== undefined && (nearest === undefined || rank < nearest.rank)) nearest = { reach: found, rank };
+    if (nearest?.rank === 0) break;
+  }
+  if (nearest === undefined) return undefined;
+  const { chain: _, sizes: __, ...reach } = nearest.reach;
   return {
     ...reach,
     server: log.server,
@@ -220,15 +191,20 @@ export async function planEnd(log: ServerLog): Promise<MomentPlan | undefined> {
 
 /** The oldest base that is newer than this one. */
 async function firstAfter(log: ServerLog, { base }: Reach): Promise<Reach | undefined> {
-  const next = log.bases.filter(({ createdAt }) => createdAt > base.createdAt).at(-1);
-  return next && log.reach(next);
+  for (const next of log.bases.filter(({ createdAt }) => createdAt > base.createdAt).toReversed()) {
+    const reach = await log.reach(next);
+    if (rankOf(log, reach) !== undefined) return reach;
+  }
+  return undefined;
 }
 
 /** Everything that can be restored to, the oldest first; what touches is one. */
 export async function recoverableRanges(log: ServerLog): Promise<{ from: Date; to: Date }[]> {
   const ranges: { from: Date; to: Date }[] = [];
   for (const base of log.bases.toReversed()) {
-    const { manifest, path } = await log.reach(base);
+    const reach = await log.reach(base);
+    if (rankOf(log, reach) === undefined) continue;
+    const { manifest, path } = reach;
     const from = new Date(manifest.endedAt);
     const last = ranges.at(-1);
     if (last && from <= last.to) last.to = path.coverage > last.to ? path.coverage : last.to;

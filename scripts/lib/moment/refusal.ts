@@ -56,6 +56,11 @@ function why(refusal: Refusal, log: ServerLog, target: MomentTarget): string {
       const to = next === undefined ? 'now' : shownTime(new Date(next.manifest.endedAt));
       return `the log of ${log.server} has a gap there, from ${from} to ${to}: ${causeOf(reach, next)}`;
     }
+    case 'of another': {
+      const { chain, manifest } = refusal.reach;
+      const since = chain === undefined ? '' : ` since ${shownTime(chain.id.begunAt)}`;
+      return `only the log of another server (system identifier ${manifest.systemIdentifier}) leads there, which has been stored as ${log.server} too${since}; each wants an S3_PREFIX of its own`;
+    }
     case 'no such mark': {
       const { marks } = refusal;
       if (marks.length === 0) return `no mark was made on ${log.server}`;

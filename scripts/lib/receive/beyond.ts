@@ -7,6 +7,8 @@ import { digest, type LastPart } from './cutter.ts';
 
 /** Other bytes are other ones from the first on: so many objects tell. */
 const MOST_OBJECTS = 8;
+/** Of so much the bytes are kept until the server has sent as many; one that writes little never may. */
+const MOST_RAW_BYTES = 16 * 2 ** 20;
 const WITHIN_MS = 60_000;
 
 /**
@@ -22,6 +24,7 @@ export async function partsBeyond(
   const { server, chain, timeline, stored, segmentBytes } = of;
   const signal = AbortSignal.any([stopped, AbortSignal.timeout(WITHIN_MS)]);
   const parts: LastPart[] = [];
+  let rawBytes = 0;
   try {
     for (let start = segmentStart(stored, segmentBytes); parts.length < MOST_OBJECTS; start += BigInt(segmentBytes)) {
       const found: { lsn: Lsn; endLsn: Lsn; bytes: LogBytes }[] = [];
@@ -36,8 +39,11 @@ export async function partsBeyond(
       }
       if (found.length === 0) break;
       found.sort((a, b) => Number(a.endLsn - b.endLsn));
-      for (const { lsn, endLsn, bytes } of found.slice(0, MOST_OBJECTS - parts.length))
-        parts.push({ lsn, endLsn, sha256: digest(await store.read(bytes, segmentBytes, signal)) });
+      for (const { lsn, endLsn, bytes } of found.slice(0, MOST_OBJECTS - parts.length)) {
+        const raw = await store.read(bytes, segmentBytes, signal);
+        rawBytes += raw.length;
+        parts.push({ lsn, endLsn, sha256: digest(raw), ...(rawBytes <= MOST_RAW_BYTES ? { raw } : {}) });
+      }
     }
   } catch (error) {
     stopped.throwIfAborted();

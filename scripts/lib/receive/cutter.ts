@@ -27,6 +27,8 @@ export interface LastPart {
   readonly endLsn: Lsn;
   /** Hexadecimal SHA-256 of its raw bytes. */
   readonly sha256: string;
+  /** The bytes themselves, where a server is to be known before it has sent as many. */
+  readonly raw?: Uint8Array;
 }
 
 /** The server sent other bytes for a place than those that came before: its log is another one. */
@@ -104,12 +106,20 @@ export function newCutter(
     const end = start + BigInt(bytes.length);
     if (!view(start, end < received ? end : received).equals(bytes)) throw new OtherBytes(start);
   };
-  const assertKnown = () => {
-    for (let part = known[0]; part !== undefined && received >= part.endLsn; part = known[0]) {
-      known.shift();
-      if (part.lsn >= blockStart && digest(view(part.lsn, part.endLsn)) !== part.sha256)
-        throw new OtherBytes(part.endLsn);
+  const isOther = ({ lsn, endLsn, sha256, raw }: LastPart, from: Lsn): boolean => {
+    if (lsn < blockStart) return false;
+    if (raw === undefined) return received >= endLsn && digest(view(lsn, endLsn)) !== sha256;
+    // what is nearer than its end is told apart already: nothing of another server's log may be stored meanwhile
+    const [start, end] = [from > lsn ? from : lsn, received < endLsn ? received : endLsn];
+    return start < end && !view(start, end).equals(raw.subarray(Number(start - lsn), Number(end - lsn)));
+  };
+  /** @param from what came before it was looked at already */
+  const assertKnown = (from: Lsn) => {
+    for (const part of known) {
+      if (part.lsn < received && isOther(part, from))
+        throw new OtherBytes(part.endLsn < received ? part.endLsn : received);
     }
+    known = known.filter(({ endLsn }) => endLsn > received);
   };
 
   return {
@@ -138,10 +148,11 @@ export function newCutter(
         }
         const room = blockBytes - Number(received - blockStart);
         const some = bytes.subarray(taken, taken + room);
+        const from = received;
         block.set(some, Number(received - blockStart));
         received += BigInt(some.length);
         taken += some.length;
-        assertKnown();
+        assertKnown(from);
         if (some.length < room) continue;
         const full = cut();
         if (full) parts.push(full);

@@ -8,6 +8,7 @@ import { openLog } from '../log/store.ts';
 import { withLocalNote } from '../machine/local-lock.ts';
 import { drillDirectory, restoreNote } from '../machine/run-notes.ts';
 import { alone } from '../moment/alone.ts';
+import { liveServer } from '../moment/live.ts';
 import { openServerLog } from '../moment/plan.ts';
 import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
 import { findPlan } from '../moment/refusal.ts';
@@ -53,7 +54,7 @@ async function bringBack(
     );
   const store = openLog(repository);
   const server = await serverFor({ config, repository, store, source, target: request.target, signal });
-  const serverLog = await openServerLog(store, server, signal);
+  const serverLog = await openServerLog(store, server, signal, (of) => liveServer(source, of, signal));
   const plan = await findPlan({ repository, source, log: serverLog, target: request.target, signal });
   const directory = drillDirectory(config.values.DRILL_DIR);
   await assertRoomFor(plan, directory);

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
+import { isBeside } from '../log/beside.ts';
 import type { LogStore } from '../log/store.ts';
 import { type MomentPlan, planEnd, type ServerLog } from '../moment/plan.ts';
 import { findPlan } from '../moment/refusal.ts';
@@ -47,13 +48,31 @@ export async function planOf(
   target: MomentTarget | undefined,
   signal: AbortSignal,
 ): Promise<MomentPlan> {
-  if (target !== undefined) return findPlan({ repository, source: undefined, log: serverLog, target, signal });
-  const plan = await planEnd(serverLog);
+  const plan =
+    target === undefined
+      ? await planEnd(serverLog)
+      : await findPlan({ repository, source: undefined, log: serverLog, target, signal });
   if (plan !== undefined) {
+    if (tellOfTwoServers(serverLog, plan) || target !== undefined) return plan;
     await tellOfOtherServers(serverLog, plan);
     return plan;
   }
   throw refused(`there is no base of ${serverLog.server}`, `Dumps may be there: ${command('list')}.`);
+}
+
+/** The server itself is gone, and cannot tell which log was its own. */
+function tellOfTwoServers({ server, chains }: ServerLog, { manifest }: MomentPlan): boolean {
+  const { systemIdentifier, databases } = manifest;
+  const chain = chains.find(({ id }) => id.chain === manifest.chain);
+  const others = chains.filter(
+    (other) =>
+      other.id.systemIdentifier !== systemIdentifier && chain && isBeside(other, chain) && isBeside(chain, other),
+  );
+  if (others.length === 0) return false;
+  log.warn(
+    `two servers have stored their logs as ${server} at the same time. This is the one of the system identifier ${systemIdentifier}, with the databases ${databases.map(({ name }) => name).join(', ')}: look whether it is the one that you want`,
+  );
+  return true;
 }
 
 /** Who starts an empty server first, and its receiver, has its base as the newest one: that is not the server that was lost. */

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { SlotSight } from '../engines/postgres/walsender/slot-sight.ts';
+import type { ChainLog } from '../log/catalog.ts';
 import { CAUSES } from '../log/keys.ts';
 import type { ServerLog } from '../log/server-log.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
@@ -12,6 +13,10 @@ export interface JudgedLog {
   readonly config: Config;
   readonly server: LogServer;
   readonly log: ServerLog | undefined;
+  /** Of what is stored under its name: the server's own chain, or the newest one where it does not tell. */
+  readonly chain: ChainLog | undefined;
+  /** Chains that were written to beside it: another server, or a copy of it, stores its log under the same name. */
+  readonly beside: readonly ChainLog[];
   readonly seen: {
     readonly sight: SlotSight | undefined;
     readonly findings: readonly string[];
@@ -36,9 +41,8 @@ export function judgeLog(judged: JudgedLog): string[] {
   return [...judgeReceiver(judged), ...judgeSlot(judged), ...judgeChains(judged), ...judgeDrill(judged)];
 }
 
-function judgeReceiver({ config, seen: { sight, problem }, log, lagBytes, exposedMs, now }: JudgedLog): string[] {
+function judgeReceiver({ config, seen: { sight, problem }, chain, lagBytes, exposedMs, now }: JudgedLog): string[] {
   if (problem !== undefined) return [`the server does not answer: ${problem}`];
-  const chain = log?.chains.at(-1);
   if (!chain || !sight?.slot) {
     return [`its log is not taken: ${command('receive')}, with the profile pitr in COMPOSE_PROFILES`];
   }
@@ -74,17 +78,20 @@ function judgeSlot({ config, seen: { sight } }: JudgedLog): string[] {
   ];
 }
 
-function judgeChains({ log, now }: JudgedLog): string[] {
-  const chain = log?.chains.at(-1);
+function judgeChains({ log, chain, beside, now }: JudgedLog): string[] {
   if (!log || !chain) return [];
-  const reasons: string[] = [];
+  const reasons = [...new Set(beside.map(({ id }) => id.systemIdentifier))].map((system) => {
+    const which = system === chain.id.systemIdentifier ? 'a copy of this server' : `another server (${system})`;
+    return `${which} stores its log under the same name: give each its own S3_PREFIX`;
+  });
   const ageMs = now.getTime() - chain.id.begunAt.getTime();
   const hasBase = log.bases.some((base) => base.chain === chain.id.chain);
   if (!hasBase && ageMs > DAY_MS)
     reasons.push(
       `its log has had no base for ${formatDuration(ageMs)}, and restores nothing without one: ${command('base')}`,
     );
-  const recent = log.chains.filter(({ id }) => now.getTime() - id.begunAt.getTime() < DAY_MS);
+  const own = log.chains.filter((each) => !beside.includes(each));
+  const recent = own.filter(({ id }) => now.getTime() - id.begunAt.getTime() < DAY_MS);
   if (recent.length >= MANY_CHAINS) {
     const causes = [...new Set(recent.map(({ cause }) => cause))].filter((cause) => cause !== undefined);
     reasons.push(
@@ -111,13 +118,12 @@ function judgeDrill({ config, log, lastDrill, now }: JudgedLog): string[] {
 }
 
 /** What an operator should know all the same. */
-export function noteLog({ config, seen: { sight, findings }, log, lastDrill }: JudgedLog): string[] {
+export function noteLog({ config, seen: { sight, findings }, log, chain, lastDrill }: JudgedLog): string[] {
   const windowMs = config.values.PITR_WINDOW;
   const end = log?.ranges.at(-1)?.to;
   const since = end && new Date(end.getTime() - windowMs);
   const inWindow = (log?.gaps ?? []).filter(({ to }) => since && to > since);
   const first = log?.ranges[0]?.from;
-  const chain = log?.chains.at(-1);
   const hasBase = log?.bases.some((base) => base.chain === chain?.id.chain) ?? false;
   const waits = sight?.syncState === 'sync' || sight?.syncState === 'quorum';
   return [

@@ -4,7 +4,8 @@ import { connect } from '../engines/postgres/server/connection.ts';
 import { findingsOf, readServerFacts } from '../engines/postgres/walsender/server-facts.ts';
 import { type SlotSight, slotSight } from '../engines/postgres/walsender/slot-sight.ts';
 import { messageOf } from '../errors.ts';
-import { slotFamily } from '../log/keys.ts';
+import { isBeside } from '../log/beside.ts';
+import { slotFamily, slotName } from '../log/keys.ts';
 import { formatLsn } from '../log/lsn.ts';
 import { readServerLogs, type ServerLog } from '../log/server-log.ts';
 import { openLog } from '../log/store.ts';
@@ -66,7 +67,7 @@ export async function readServers(
       const lastDrill = stored
         ? { key: stored.key, at: stored.at.toISOString(), ok: record?.ok ?? false, rtoMs: record?.rtoMs ?? null }
         : null;
-      return statusOf(config, server, { log, seen, lastDrill, now });
+      return statusOf(config, server, { log, seen, lastDrill, now, prefix: store.prefix });
     }),
   );
 }
@@ -120,12 +121,21 @@ interface Found {
   readonly seen: Seen;
   readonly lastDrill: ServerStatus['lastDrill'];
   readonly now: Date;
+  /** The repository's. */
+  readonly prefix: string;
 }
 
 /** The document, from what was found. */
-export function statusOf(config: Config, server: LogServer, { log, seen, lastDrill, now }: Found): ServerStatus {
+export function statusOf(
+  config: Config,
+  server: LogServer,
+  { log, seen, lastDrill, now, prefix }: Found,
+): ServerStatus {
   const { sight } = seen;
-  const chain = log?.chains.at(-1);
+  const chains = log?.chains ?? [];
+  const own = chains.find(({ id }) => slotName(prefix, server.name, id) === sight?.slot);
+  const chain = own ?? chains.at(-1);
+  const beside = own === undefined ? [] : chains.filter((each) => isBeside(each, own));
   const run = chain?.runs.at(-1);
   const storedLsn = sight?.restartLsn ?? run?.end;
   const behind = sight && storedLsn !== undefined ? sight.flushed - storedLsn : undefined;
@@ -134,8 +144,8 @@ export function statusOf(config: Config, server: LogServer, { log, seen, lastDri
   const isCurrent = lagBytes === 0 && sight?.restartLsn !== undefined;
   const coverage = isCurrent ? sight?.at : run?.at;
   const exposedMs = isCurrent ? 0 : coverage ? Math.max(0, now.getTime() - coverage.getTime()) : null;
-  const lastBase = log?.bases[0];
-  const judged = { config, server, log, seen, lastDrill, now, lagBytes, exposedMs };
+  const lastBase = log?.bases.find((base) => base.chain === own?.id.chain) ?? log?.bases[0];
+  const judged = { config, server, log, chain, beside, seen, lastDrill, now, lagBytes, exposedMs };
   const reasons = judgeLog(judged);
   const iso = ({ from, to }: { from: Date; to: Date }) => ({ from: from.toISOString(), to: to.toISOString() });
   return {

@@ -44,6 +44,13 @@ test('what is stored beyond the place that was noted is the server’s when it s
     other[at] = (other[at] ?? 0) ^ 0xff;
     assert.throws(() => cutter().append(0n, other), OtherBytes, `another byte at ${at}`);
   }
+  // less than the first of them holds: it is to be told before anything of it is stored
+  const few = Buffer.from(sent.subarray(0, 1_600));
+  cutter().append(0n, few);
+  few[1_500] = (few[1_500] ?? 0) ^ 0xff;
+  assert.throws(() => cutter().append(0n, few), OtherBytes);
+  const bits = cutter();
+  for (let at = 0; at < sent.length; at += 7_777) bits.append(BigInt(at), sent.subarray(at, at + 7_777));
   const before = Buffer.from(sent);
   before[500] = (before[500] ?? 0) ^ 0xff;
   cutter().append(0n, before);
