@@ -129,9 +129,12 @@ export async function startCluster(
       });
     },
     kill: async () => {
-      const all = [postmaster, ...childrenOf(postmaster)];
+      // one that still starts processes would leave one behind, and the data cannot be started on while it lives
+      signal(postmaster, 'SIGSTOP');
+      const all = [...childrenOf(postmaster), ...(postmaster === undefined ? [] : [postmaster])];
       for (const pid of all) signal(pid, 'SIGKILL');
       await ended;
+      await until('all of its processes have ended', () => all.every(hasEnded) || undefined);
       postmaster = undefined;
     },
     stop: async () => {
@@ -157,6 +160,15 @@ function signal(pid: number | undefined, name: NodeJS.Signals): void {
     if (pid !== undefined) process.kill(pid, name);
   } catch {
     // it has ended by itself
+  }
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return true;
   }
 }
 
