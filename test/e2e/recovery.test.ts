@@ -110,7 +110,7 @@ describe('a base and a log are recovered on a server that nobody else reaches', 
 
   test('what is wrong with an object is what is said', async () => {
     const log = feedOf(tools.folder, {
-      segment: async (name) => {
+      write: async (name) => {
         throw new OperatorError('BACKUP_DAMAGED', `${name} is damaged`);
       },
     });

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { createReadStream, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -107,7 +107,7 @@ export function feedOf(folder: string, changed: Partial<LogFeed> = {}): LogFeed 
     absent: [next],
     histories: [],
     segmentBytes: statSync(pathOf(last)).size,
-    segment: async (name) => readFileSync(pathOf(name)),
+    write: async (name, path) => copyFileSync(pathOf(name), path),
     ...changed,
   };
 }

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises';
 import type { LogFeed } from '../engines/postgres/recovery/spool.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { BaseManifest } from '../log/base-manifest.ts';
@@ -20,25 +21,21 @@ export function feedOf(
     absent: absentFrom(path, manifest),
     histories: [...histories].map(([timeline, content]) => ({ name: `${timelineText(timeline)}.history`, content })),
     segmentBytes,
-    segment: async (name, signal) => {
+    write: async (name, path, signal) => {
       const parts = byName.get(name);
       if (!parts) throw new OperatorError('BACKUP_DAMAGED', `${name} is not in the listing`);
-      return assemble(store, parts, segmentBytes, signal);
+      await writeSegment(store, parts, { segmentBytes, path }, signal);
     },
   };
 }
 
-/**
- * A segment from its objects, as long as the server wants it: where the log ends in it, zeros follow.
- * @throws OperatorError BACKUP_DAMAGED naming the object
- */
-export async function assemble(
+/** The bytes of a segment, object by object; what two of them hold comes once. @throws OperatorError BACKUP_DAMAGED naming the object */
+async function* piecesOf(
   store: LogStore,
   { objects, bytes }: SegmentParts,
   segmentBytes: number,
   signal: AbortSignal,
-): Promise<Uint8Array> {
-  const whole = Buffer.alloc(segmentBytes);
+): AsyncGenerator<{ readonly at: number; readonly bytes: Uint8Array }> {
   let filled = 0;
   for (const each of objects) {
     const raw = await store.read(each, segmentBytes, signal).catch((error: unknown) => {
@@ -47,7 +44,7 @@ export async function assemble(
     });
     const start = each.object.kind === 'part' ? each.object.start : 0;
     // what overlaps is the same
-    whole.set(raw.subarray(filled - start), filled);
+    yield { at: filled, bytes: raw.subarray(filled - start) };
     filled = start + raw.length;
   }
   if (filled !== bytes)
@@ -55,7 +52,39 @@ export async function assemble(
       'BACKUP_DAMAGED',
       `the objects of ${objects[0]?.key ?? 'a segment'} hold ${filled} bytes, not ${bytes}`,
     );
+}
+
+/** A segment in memory, as long as the server wants it: where the log ends in it, zeros follow. @throws as piecesOf */
+export async function assemble(
+  store: LogStore,
+  parts: SegmentParts,
+  segmentBytes: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const whole = Buffer.alloc(segmentBytes);
+  for await (const { at, bytes } of piecesOf(store, parts, segmentBytes, signal)) whole.set(bytes, at);
   return whole;
+}
+
+/** The same into a new file, an object at a time: a segment may be of a gigabyte. @throws as piecesOf */
+export async function writeSegment(
+  store: LogStore,
+  parts: SegmentParts,
+  { segmentBytes, path }: { segmentBytes: number; path: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    await file.truncate(segmentBytes);
+    for await (const { at, bytes } of piecesOf(store, parts, segmentBytes, signal)) {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
+        done += bytesWritten;
+      }
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** One that was in the listing a moment ago is gone. */

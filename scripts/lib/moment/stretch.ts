@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs';
-import { statfs, writeFile } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatorError } from '../errors.ts';
 import type { ChainLog } from '../log/catalog.ts';
@@ -8,7 +8,7 @@ import { type LogBytes, type SegmentParts, segmentsFrom } from '../log/segments.
 import type { LogStore } from '../log/store.ts';
 import { inParallel } from '../parallel.ts';
 import { formatBytes } from '../quantities.ts';
-import { assemble } from './feed.ts';
+import { writeSegment } from './feed.ts';
 
 /** Consecutive segments of one timeline that hold what was committed around a time. */
 export interface LogStretch {
@@ -79,7 +79,8 @@ export async function layOut(
     );
   const folder = mkdtempSync(join(directory, 'commits-'));
   await inParallel(segments, 4, async (segment) => {
-    await writeFile(join(folder, segment.segment), await assemble(store, segment, chain.segmentBytes, signal));
+    const into = { segmentBytes: chain.segmentBytes, path: join(folder, segment.segment) };
+    await writeSegment(store, segment, into, signal);
   });
   return folder;
 }

@@ -45,6 +45,7 @@ export function recoverySettings(options: {
   const { major, control, durable } = options;
   const controlled = (name: string, least: number) =>
     Math.max(least, Number.parseInt(control.get(`${name} setting`) ?? '0', 10));
+  const segmentMb = Number.parseInt(control.get('Bytes per WAL segment') ?? '16777216', 10) / 2 ** 20;
   const lines = [
     `listen_addresses = ''`,
     `port = 5432`,
@@ -72,7 +73,9 @@ export function recoverySettings(options: {
     'autovacuum = off',
     'restart_after_crash = off',
     'shared_buffers = 256MB',
-    'max_wal_size = 1GB',
+    // a server refuses to start with less than two segments in either
+    `min_wal_size = ${Math.max(80, 2 * segmentMb)}MB`,
+    `max_wal_size = ${Math.max(1024, 2 * segmentMb)}MB`,
     'wal_recycle = off',
     'wal_init_zero = off',
     ...(durable ? [] : ['fsync = off', 'full_page_writes = off']),

@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,8 +13,8 @@ export interface LogFeed {
   /** The histories of its timelines. */
   readonly histories: readonly { readonly name: string; readonly content: string }[];
   readonly segmentBytes: number;
-  /** The whole segment, filled up with zeros where the log ends in it. @throws OperatorError naming what is wrong with it */
-  segment(name: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** Writes the whole segment into a new file, with zeros where the log ends in it. @throws OperatorError naming what is wrong with it */
+  write(name: string, path: string, signal: AbortSignal): Promise<void>;
 }
 
 /** A folder that a feed is laid into ahead of the server that asks for it. */
@@ -111,8 +111,7 @@ async function fill(folder: string, feed: LogFeed, signal: AbortSignal): Promise
 
 async function lay(folder: string, name: string, feed: LogFeed, signal: AbortSignal): Promise<void> {
   const path = join(folder, 'files', name);
-  const content = await feed.segment(name, signal);
-  await writeFile(`${path}.new`, content, { signal });
+  await feed.write(name, `${path}.new`, signal);
   // at once: what the server finds is whole
   await rename(`${path}.new`, path);
 }
