@@ -61,7 +61,7 @@ describe('a moment of one database, from the log of its server', { skip: missing
     assert.equal(await rows(), 107);
     const { moment, key, previousDatabase } = restored.json;
     assert.equal(key, base);
-    assert.equal(moment.asked, good);
+    assert.equal(moment.asked, good.replace(/\.?0+Z$/, 'Z'));
     assert.ok(moment.lastIn <= good, `${moment.lastIn} is in`);
     assert.ok(moment.firstOut > good, `${moment.firstOut} is out`);
     assert.match(moment.firstOutXid, /^\d+$/);
