@@ -4,9 +4,9 @@ import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { startLink } from '../support/link.ts';
-import { chainsOf, folderOf, segmentOnServer, storedSegments, untilStored } from '../support/log.ts';
+import { chainsOf, folderOf, segmentOnServer, storedSegments, untilBases, untilStored } from '../support/log.ts';
 import { startStore } from '../support/stores.ts';
-import { type Running, runVerb, startVerb, until, untilStill } from '../support/verbs.ts';
+import { type Running, startVerb, until, untilStill } from '../support/verbs.ts';
 
 setChildEnvironment(process.env);
 const missing = (await findPrograms('initdb')).length === 0 ? 'PostgreSQL is not installed here' : false;
@@ -23,11 +23,6 @@ const write = (cluster: Cluster, megabytes: number) =>
   cluster.sql(
     'postgres',
     `select count(pg_logical_emit_message(true, 'x', repeat('y', 1048576))) from generate_series(1, ${megabytes})`,
-  );
-
-const untilBased = (env: Record<string, string>) =>
-  until('there is a base', async () =>
-    (await runVerb('list', ['--pitr', '--json'], env)).json.servers[0]?.bases.length > 0 ? true : undefined,
   );
 
 async function endsWhole(receiver: Running, env: Record<string, string>): Promise<string> {
@@ -55,7 +50,7 @@ describe('a server that ends, or is lost without a word', { skip: missing }, () 
       const env = envOf(cluster, { ...storeEnv, STORAGE_TIMEOUT: '5s' });
       const receiver = startVerb('receive', [], env);
       await write(cluster, 1);
-      await untilBased(env);
+      await untilBases(env);
       await untilStored(cluster);
       double.change({ fault: () => ({ status: 503, code: 'SlowDown' }) });
       await write(cluster, megabytes);
@@ -84,10 +79,12 @@ describe('a server that ends, or is lost without a word', { skip: missing }, () 
 
   test('a server that was killed sends again what its slot does not know to be stored: the same log, byte by byte', async () => {
     // no checkpoint saves how far the slot has come
-    const cluster = await startCluster({ settings: ['checkpoint_timeout=1h', 'max_wal_size=4GB', 'wal_keep_size=1GB'] });
+    const cluster = await startCluster({
+      settings: ['checkpoint_timeout=1h', 'max_wal_size=4GB', 'wal_keep_size=1GB'],
+    });
     const env = envOf(cluster, { BACKUP_DIR: folderOf('log-store') });
     const receiver = startVerb('receive', [], env);
-    await untilBased(env);
+    await untilBases(env);
     await cluster.sql('postgres', 'checkpoint');
     await write(cluster, 3);
     const stored = await untilStored(cluster);
@@ -113,7 +110,7 @@ describe('a server that ends, or is lost without a word', { skip: missing }, () 
     const link = await startLink(cluster.port);
     const env = envOf(cluster, { BACKUP_DIR: folderOf('log-store'), POSTGRES_PORT: String(link.port) });
     const receiver = startVerb('receive', [], env);
-    await untilBased(env);
+    await untilBases(env);
     await untilStored(cluster);
     await until('the server was looked at', async () => {
       const rows = await cluster.sql(

@@ -3,10 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { configure } from '../../scripts/lib/config/config.ts';
 import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
+import { liveServer } from '../../scripts/lib/moment/live.ts';
+import { openServerLog, planMoment } from '../../scripts/lib/moment/plan.ts';
+import { targetOf } from '../../scripts/lib/moment/target.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';
-import { chainsOf, folderOf, logOf, segmentOnServer, untilStored } from '../support/log.ts';
+import { chainsOf, folderOf, logOf, segmentOnServer, untilBases, untilStored } from '../support/log.ts';
 import { type Running, runVerb, startVerb, until } from '../support/verbs.ts';
 
 setChildEnvironment(process.env);
@@ -28,9 +32,6 @@ function envOf(cluster: Cluster, store: string): Env {
   };
 }
 
-const bases = async (env: Env) => (await runVerb('list', ['--pitr', '--json'], env)).json.servers[0]?.bases ?? [];
-const untilBases = (env: Env, count: number) =>
-  until(`there are ${count} bases`, async () => ((await bases(env)).length === count ? true : undefined));
 const write = (cluster: Cluster, whose: string) =>
   cluster.sql('postgres', `insert into whose select '${whose}' from generate_series(1, 10)`);
 
@@ -42,16 +43,19 @@ async function now(cluster: Cluster): Promise<string> {
   return row.now;
 }
 
-/** Whose rows a restore to a moment brings, beside the live database. */
-async function restored(cluster: Cluster, env: Env, at: string, to: string): Promise<string[]> {
-  const done = await until('the log reaches it', async () => {
-    const outcome = await runVerb('restore', ['--at', at, '--to', to, '--json'], env);
-    const isEarly = outcome.code !== 0 && /is stored up to|stored for less/.test(outcome.stderr);
-    return isEarly ? undefined : outcome;
+/** The chain from which a moment of the running server would be restored. */
+async function chainFor(env: Env, at: string): Promise<string | null> {
+  const { signal } = new AbortController();
+  const config = configure({ PATH: process.env.PATH, ...env });
+  const [server] = config.servers;
+  const target = targetOf({ at });
+  assert.ok(server && target);
+  const store = await logOf(env);
+  return until('the log reaches it', async () => {
+    const log = await openServerLog(store, server.name, signal, (of) => liveServer(server.source, of, signal));
+    const plan = await planMoment(log, target);
+    return 'manifest' in plan && plan.isCovered ? plan.manifest.chain : undefined;
   });
-  assert.equal(done.code, 0, done.stderr);
-  const rows = await cluster.sql(to, 'select distinct whose from whose order by whose');
-  return rows.map(({ whose }) => whose);
 }
 
 async function end(...receivers: Running[]): Promise<string[]> {
@@ -87,8 +91,8 @@ describe('two servers that store their logs under one name', { skip: missing }, 
 
   test('of one prefix: each is restored from its own log, also where the other one has a newer base', async () => {
     const store = folderOf('log-store');
-    const one = await startCluster();
-    const other = await startCluster();
+    const one = await startCluster({ settings: ['wal_keep_size=1GB'] });
+    const other = await startCluster({ settings: ['wal_keep_size=1GB'] });
     for (const cluster of [one, other]) await cluster.sql('postgres', 'create table whose (whose text)');
     const env = envOf(one, store);
     const ofOther = envOf(other, store);
@@ -105,15 +109,17 @@ describe('two servers that store their logs under one name', { skip: missing }, 
     const at = await now(one);
     await one.sql('postgres', 'truncate whose');
     await other.sql('postgres', 'truncate whose');
-    assert.deepEqual(await restored(one, env, at, 'looked_at'), ['one']);
-    assert.deepEqual(await restored(other, ofOther, at, 'looked_at'), ['other']);
+    const [chainOfOne, chainOfOther] = [await chainFor(env, at), await chainFor(ofOther, at)];
     // each one's own, not the newest
-    const chains = await chainsOf(env);
     const systems = await Promise.all(
       [one, other].map(async (cluster) => {
         const [row] = await cluster.sql('postgres', 'select system_identifier::text as id from pg_control_system()');
         return row.id as string;
       }),
+    );
+    assert.deepEqual(
+      [chainOfOne, chainOfOther].map((chain) => chain?.split('-')[1]),
+      systems,
     );
     for (const [i, each] of [env, ofOther].entries()) {
       const { json } = await runVerb('status', ['--json'], each);
@@ -121,7 +127,11 @@ describe('two servers that store their logs under one name', { skip: missing }, 
       assert.equal(json.servers[0].receiver.active, true);
     }
     await end(first, second);
-    assert.equal(chains.length, 2);
+    // the other's base is the newer one
+    const restored = await runVerb('restore', ['--at', at, '--to', 'looked_at', '--json'], env);
+    assert.equal(restored.code, 0, restored.stderr);
+    const rows = await one.sql('looked_at', 'select distinct whose from whose');
+    assert.deepEqual(rows, [{ whose: 'one' }]);
     for (const [i, cluster] of [one, other].entries()) {
       const chain = (await chainsOf(env)).find(({ id }) => id.systemIdentifier === systems[i]);
       assert.ok(chain);
@@ -133,7 +143,7 @@ describe('two servers that store their logs under one name', { skip: missing }, 
 
   test('of which one is a copy of the other’s volume, with its slot: the copy begins a log of its own', async () => {
     const store = folderOf('log-store');
-    const one = await startCluster();
+    const one = await startCluster({ settings: ['wal_keep_size=1GB'] });
     const env = envOf(one, store);
     await one.sql('postgres', 'create table whose (whose text)');
     const before = startVerb('receive', [], env);
@@ -142,7 +152,7 @@ describe('two servers that store their logs under one name', { skip: missing }, 
     await end(before);
     await one.stop();
     // the volume as a snapshot has it
-    const copy = await startCluster();
+    const copy = await startCluster({ settings: ['wal_keep_size=1GB'] });
     await copy.stop();
     execFileSync('rm', ['-r', copy.data]);
     cpSync(one.data, copy.data, { recursive: true, preserveTimestamps: true });
@@ -164,8 +174,7 @@ describe('two servers that store their logs under one name', { skip: missing }, 
     const at = await now(one);
     await one.sql('postgres', 'truncate whose');
     await copy.sql('postgres', 'truncate whose');
-    assert.deepEqual(await restored(one, env, at, 'looked_at'), ['one']);
-    assert.deepEqual(await restored(copy, ofCopy, at, 'looked_at'), ['copy']);
+    const found = [await chainFor(env, at), await chainFor(ofCopy, at)];
     const [, said] = await end(receiver, second);
     const chains = await chainsOf(env);
     assert.deepEqual(
@@ -173,6 +182,10 @@ describe('two servers that store their logs under one name', { skip: missing }, 
       ['first', 'mixed'],
     );
     assert.match(said ?? '', /another one is a copy of it/);
+    assert.deepEqual(
+      found,
+      chains.map(({ id }) => id.chain),
+    );
     const [own, ofTheCopy] = chains;
     assert.ok(own && ofTheCopy);
     await assertOwnBytes(one, env, own);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { configure } from '../../scripts/lib/config/config.ts';
 import type { ChainLog } from '../../scripts/lib/log/catalog.ts';
 import { parseLsn } from '../../scripts/lib/log/lsn.ts';
@@ -42,6 +43,16 @@ export async function logOf(env: Environment): Promise<LogStore> {
 /** The chains that are stored, the oldest first. */
 export async function chainsOf(env: Environment): Promise<ChainLog[]> {
   return (await logOf(env)).chains({}, new Date(), signal);
+}
+
+/** Waits until so many bases are stored. The store itself is asked: a verb for each look would keep a busy machine busy. */
+export async function untilBases(env: Environment, count = 1): Promise<void> {
+  const store = await logOf(env);
+  await until(`there are ${count} bases`, async () => {
+    const bases = await store.bases({}, signal);
+    await sleep(200);
+    return bases.filter(({ hasManifest }) => hasManifest).length >= count ? true : undefined;
+  });
 }
 
 /** Starts a receiver, and waits until it streams. */
