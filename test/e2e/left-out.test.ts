@@ -119,6 +119,22 @@ describe('what is left out of a backup of PostgreSQL', { skip: missing, concurre
     assert.doesNotMatch(second.stderr, /pattern LOGS_2025|is gone|is empty/);
   });
 
+  test('may be all rows, and that is told', async () => {
+    const { env } = await shop({ BACKUP_EXCLUDE_TABLE_DATA: '*.*' });
+    const backup = await done('backup', ['--json'], env);
+    assert.match(
+      backup.stderr,
+      /the rows of every table of \S+ are left out: there are definitions alone in the backup/,
+    );
+    const { json } = await done('drill', ['--json'], env);
+    assert.equal(
+      json.results[0].tables.every(({ restored }: { restored: number }) => restored === 0),
+      true,
+    );
+    const some = await done('backup', ['--json'], { ...env, BACKUP_EXCLUDE_TABLE_DATA: '*' });
+    assert.doesNotMatch(some.stderr, /the rows of every table/);
+  });
+
   const REFUSED = {
     'a foreign key to a table': [
       { BACKUP_EXCLUDE_TABLE: 'customers' },
@@ -132,6 +148,7 @@ describe('what is left out of a backup of PostgreSQL', { skip: missing, concurre
       { BACKUP_EXCLUDE_TABLE_DATA: 'customers' },
       /the data of table public\.customers is left out, and constraint \w+ on table public\.orders/,
     ],
+    'every table': [{ BACKUP_EXCLUDE_TABLE: '*.*' }, /every table of \S+ is left out: there would be nothing in/],
     'an extension in a schema': [
       { BACKUP_EXCLUDE_SCHEMA: 'public' },
       /schema public is left out, and extension hstore lies in it/,
@@ -224,6 +241,8 @@ test('what is left out of a backup of MariaDB is missing, and is refused where o
     assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, says);
   }
+  const none = await done('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE_DATA: '*' });
+  assert.match(none.stderr, /the rows of every table of \w+ are left out/);
   const schemas = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_SCHEMA: 'x' });
   assert.equal(schemas.code, 2);
   assert.match(schemas.stderr, /MariaDB has no schemas in a database/);

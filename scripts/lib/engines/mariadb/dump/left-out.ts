@@ -56,6 +56,10 @@ export async function findOmission(connection: Connection, source: DatabaseSourc
   if (tables.length > 0 && tables.every(({ name }) => gone.has(name)))
     throw refusal(source, `every table of ${database} is left out: there would be nothing in the backup`);
   await assertNothingRefers(connection, source, { gone, data });
+  if (tables.length > 0 && tables.every(({ name }) => gone.has(name) || data.has(name)))
+    log.warn(
+      `source ${source.name}: the rows of every table of ${database} are left out: there are definitions alone in the backup`,
+    );
   const leftOut = { tables: [...gone].map(displayName), data: [...data].map(displayName), schemas: [] };
   const triggers = await connection.query<{ name: string; table: string }>(
     'select trigger_name as name, event_object_table as `table` from information_schema.triggers where event_object_schema = ?',

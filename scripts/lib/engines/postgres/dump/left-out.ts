@@ -67,6 +67,7 @@ export async function findOmission(connection: Connection, source: DatabaseSourc
     emptied: emptied.map(({ oid }) => oid),
     schemas,
   });
+  await tellOfNoRows(connection, source, [...gone.keys(), ...emptied.map(({ oid }) => oid)]);
   const owned = await ownedSequences(connection, [...gone.keys()]);
   const goneNames = new Set([...[...gone.values()].map(({ name }) => name), ...owned]);
   const emptiedNames = new Set(emptied.map(({ name }) => name));
@@ -154,6 +155,17 @@ async function ownedSequences(connection: Connection, oids: readonly string[]): 
   return rows.map(({ name }) => name);
 }
 
+/** Whether there is a table that is none of these, or none at all. */
+async function stays(connection: Connection, oids: readonly string[]): Promise<boolean> {
+  const [row] = await connection.query<{ stays: boolean; any: boolean }>(
+    `select coalesce(bool_or(not c.oid = any ($1::oid[])), false) as stays, count(*) > 0 as any
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'`,
+    [oids],
+  );
+  return row?.any !== true || row.stays;
+}
+
 /** @throws OperatorError CONFIG for patterns that fit every table */
 async function assertSomethingStays(
   connection: Connection,
@@ -161,14 +173,16 @@ async function assertSomethingStays(
   gone: ReadonlyMap<string, Relation>,
 ): Promise<void> {
   if (gone.size === 0) return;
-  const [row] = await connection.query<{ stays: boolean; any: boolean }>(
-    `select coalesce(bool_or(not c.oid = any ($1::oid[])), false) as stays, count(*) > 0 as any
-     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'`,
-    [[...gone.keys()]],
-  );
-  if (!row?.any || row.stays) return;
+  if (await stays(connection, [...gone.keys()])) return;
   throw refusal(source, `every table of ${source.database} is left out: there would be nothing in the backup`);
+}
+
+/** A backup of definitions alone may be what is wanted, and may be a pattern that fits more than it was meant to. */
+async function tellOfNoRows(connection: Connection, source: DatabaseSource, without: readonly string[]): Promise<void> {
+  if (without.length === 0 || (await stays(connection, without))) return;
+  log.warn(
+    `source ${source.name}: the rows of every table of ${source.database} are left out: there are definitions alone in the backup`,
+  );
 }
 
 async function assertNothingRefers(
