@@ -88,7 +88,7 @@ export interface Load {
   readonly into: Stage | ((text: string) => Promise<void>);
   /** Instead of the common meter: a program that reports what that does, and changes what its reader would not take. */
   readonly meter?: MeterProgram | undefined;
-  /** In front of what sees the dump pass: hands on what is wanted of it. */
+  /** In front of the meter and of what sees the dump pass: hands on what is wanted of it. */
   readonly before?: readonly Stage[] | undefined;
   /** Between what has seen the dump pass and `into`. */
   readonly through?: readonly Stage[] | undefined;

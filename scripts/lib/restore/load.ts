@@ -75,8 +75,8 @@ async function loadObject(
   const chain = startChain(
     [
       ...repository.openingStages(backup),
-      meterStage(METER, { program: meter }),
       ...before,
+      meterStage(METER, { program: meter }),
       ...(witness ? [witness()] : []),
       ...through,
       ...(isProgram ? [into] : []),

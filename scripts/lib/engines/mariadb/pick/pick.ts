@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Stage } from '../../../pipeline/chain.ts';
+import { inLargePipes } from '../../../pipeline/large-pipes.ts';
 import type { Picked } from '../../engine.ts';
 import { dropCode } from '../server/code-objects.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
@@ -12,7 +13,7 @@ const FILTER = fileURLToPath(new URL('./pick-rows.mjs', import.meta.url));
 
 /** Stands in front of what sees a dump pass, and hands on the rows of these tables alone. */
 export function pickStage(tables: readonly string[]): Stage {
-  return { name: 'pick', command: process.execPath, args: [FILTER], files: [JSON.stringify(tables)] };
+  return { name: 'pick', ...inLargePipes(process.execPath, [FILTER]), files: [JSON.stringify(tables)] };
 }
 
 /** See RestoreSession.picked. @param ask on a connection of its own */

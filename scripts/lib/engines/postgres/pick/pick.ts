@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Stage } from '../../../pipeline/chain.ts';
+import { inLargePipes } from '../../../pipeline/large-pipes.ts';
 import type { ProofSide } from '../../engine.ts';
 
 const FILTER = fileURLToPath(new URL('./pick-filter.mjs', import.meta.url));
@@ -35,8 +36,7 @@ export class Pick {
     const files = () => [JSON.stringify(this.tables)];
     return {
       name: 'pick',
-      command: process.execPath,
-      args: [FILTER],
+      ...inLargePipes(process.execPath, [FILTER]),
       get files() {
         return files();
       },

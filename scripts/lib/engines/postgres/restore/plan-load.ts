@@ -81,13 +81,17 @@ export async function planLoad(
     if (format === 'sql') assertComplete(tail);
     broken?.readToEnd((manifest?.tables ?? []).length > 0);
   };
-  const asText =
-    format === 'custom' && isText ? [await textStage(serverVersionNum), meterStage('text', { program: meter })] : [];
+  const asText = format === 'custom' && isText ? [await textStage(serverVersionNum)] : [];
   const loosened = broken ? [loosenStage(serverVersionNum)] : [];
-  // what sees it pass is to see what is picked, and so the text
-  const [before, through] = pick ? [[...asText, pick.stage()], loosened] : [[], [...asText, ...loosened]];
-  const common = { into, meter: format === 'sql' ? meter : undefined, verifyEnd, doom: broken?.doom };
-  const load: Load = { ...common, before, through };
+  const common = { into, verifyEnd, doom: broken?.doom };
+  const load: Load = pick
+    ? // what sees it pass is to see what is picked, and so the text
+      { ...common, meter, before: [...asText, pick.stage()], through: loosened }
+    : {
+        ...common,
+        meter: format === 'sql' ? meter : undefined,
+        through: [...asText, ...asText.map(() => meterStage('text', { program: meter })), ...loosened],
+      };
   return [{ jobs: 1, loads: [load], after: mend }];
 }
 
