@@ -10,13 +10,13 @@ use strict;
 use warnings;
 use Errno;
 use File::Basename qw(dirname);
-use File::Spec::Functions qw(rel2abs);
+use File::Spec;
 
 my $pg_restore = @ARGV && $ARGV[0] =~ /^--archive=(.+)$/s ? $1 : undef;
 my $members;
 if (@ARGV && $ARGV[0] =~ /^--members=(\d+):(\d+)$/) {
   my ($large, $group) = ($1, $2);
-  require(rel2abs(dirname(__FILE__)) . '/member-writer.pl');
+  require(File::Spec->rel2abs(dirname(__FILE__)) . '/member-writer.pl');
   $members = MemberWriter->new($large, $group, @ARGV[1 .. $#ARGV]);
 }
 
