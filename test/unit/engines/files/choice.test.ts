@@ -107,7 +107,16 @@ describe('what of a folder is archived', () => {
           );
         },
       ),
-      { numRuns: 100 },
+      {
+        numRuns: 100,
+        // stars behind letters, which git's matching does not see
+        examples: [
+          [['a/log/b', 'ab/b', 'a/b'], ['a**/b']],
+          [['a/log/b', 'ab/a', 'a/a'], ['a**/[ab]']],
+          [['a/log', 'ab/a', 'a'], ['a**/**']],
+          [['x.log/a/b', 'ab/b'], ['?**/b']],
+        ],
+      },
     );
   });
 

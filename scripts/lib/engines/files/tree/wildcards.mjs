@@ -33,8 +33,9 @@ export function expressionOf(pattern) {
     if (letter === '*') {
       let end = at;
       while (letters[end] === '*') end += 1;
-      const isAlone =
-        end - at > 1 && [undefined, '/'].includes(letters[at - 1]) && [undefined, '/'].includes(letters[end]);
+      // git compares the letters before the first wildcard by themselves: to its matching, the stars are then the beginning
+      const isFirst = !letters.slice(0, at).some((each) => '*?[\\'.includes(each));
+      const isAlone = end - at > 1 && (isFirst || letters[at - 1] === '/') && [undefined, '/'].includes(letters[end]);
       if (!isAlone) source += '[^/]*';
       else if (letters[end] === '/') source += '(?:.*/)?';
       else source += '.*';
