@@ -1,5 +1,14 @@
 import { execFile, spawn } from 'node:child_process';
-import { copyFileSync, createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -107,7 +116,8 @@ export function feedOf(folder: string, changed: Partial<LogFeed> = {}): LogFeed 
     absent: [next],
     histories: [],
     segmentBytes: statSync(pathOf(last)).size,
-    write: async (name, path) => copyFileSync(pathOf(name), path),
+    // a copy would keep the mode of a file that only its owner may read
+    write: async (name, path) => writeFileSync(path, readFileSync(pathOf(name))),
     ...changed,
   };
 }
