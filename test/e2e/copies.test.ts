@@ -10,7 +10,8 @@ import { done, runVerb, type Verb } from '../support/verbs.ts';
 
 /** A folder to back up, a primary store, a copy, both folders, and what leads the verbs to them. */
 function stack() {
-  const [data, primary, copy] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
+  // in a folder of its own: what is restored beside it is to meet nobody else's
+  const [data, primary, copy] = [join(temporaryFolder(), 'data'), temporaryFolder(), temporaryFolder()];
   place(data, 'letters/a.txt', 'dear a');
   place(data, 'letters/b.txt', 'dear b'.repeat(10_000));
   const env = {

@@ -190,11 +190,11 @@ export async function* readObject(
   if (!expected) return;
   const sha256 = hash.digest('hex');
   if (sizeBytes === expected.sizeBytes && sha256 === expected.sha256) return;
-  const what = member ? `its part at byte ${member.offset}` : 'it';
+  const part = member && `its part at byte ${member.offset}`;
   const detail =
     sizeBytes === expected.sizeBytes
-      ? `the SHA-256 of ${what} is ${sha256}, the manifest says ${expected.sha256}`
-      : `${what} has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
+      ? `${part ? `the SHA-256 of ${part}` : 'its SHA-256'} is ${sha256}, the manifest says ${expected.sha256}`
+      : `${part ?? 'it'} has ${sizeBytes} bytes, the manifest says ${expected.sizeBytes}`;
   throw new OperatorError('BACKUP_DAMAGED', `${key} is not what was stored: ${detail}`, {
     hint: `Restore another backup of this source (${command('list')}), and find out what changed this one.`,
   });
