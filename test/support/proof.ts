@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { configure } from '../../scripts/lib/config/config.ts';
-import type { RestoreSession } from '../../scripts/lib/engines/engine.ts';
 import { engineOf } from '../../scripts/lib/engines/index.ts';
+import type { RestoreSession } from '../../scripts/lib/engines/restoring.ts';
 import { openRepository } from '../../scripts/lib/repository/repository.ts';
 import { load } from '../../scripts/lib/restore/load.ts';
 import { beginProof, type ProofResult } from '../../scripts/lib/restore/proof.ts';

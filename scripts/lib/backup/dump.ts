@@ -1,4 +1,4 @@
-import type { DumpSession } from '../engines/engine.ts';
+import type { DumpSession } from '../engines/dumping.ts';
 import { engineOf } from '../engines/index.ts';
 import { compressedByUs } from '../formats.ts';
 import type { Contents, Manifest } from '../repository/manifest.ts';

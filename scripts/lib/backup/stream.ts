@@ -1,4 +1,4 @@
-import type { DumpStream } from '../engines/engine.ts';
+import type { DumpStream } from '../engines/dumping.ts';
 import { OperatorError } from '../errors.ts';
 import { compressedByUs } from '../formats.ts';
 import { readChain, type Stage, startChain } from '../pipeline/chain.ts';

@@ -1,4 +1,4 @@
-import type { DumpSession, DumpStream } from '../engines/engine.ts';
+import type { DumpSession, DumpStream } from '../engines/dumping.ts';
 import { inParallel } from '../parallel.ts';
 import { ownFailure, type StageResult } from '../pipeline/result.ts';
 import type { Contents } from '../repository/manifest.ts';

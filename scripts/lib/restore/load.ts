@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { Load, RestoreSession } from '../engines/engine.ts';
+import type { Load, RestoreSession } from '../engines/restoring.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { inParallel } from '../parallel.ts';
 import { type Chain, type Stage, startChain } from '../pipeline/chain.ts';

@@ -1,5 +1,5 @@
 import { startStream } from '../backup/stream.ts';
-import type { DumpSession } from '../engines/engine.ts';
+import type { DumpSession } from '../engines/dumping.ts';
 import { engineOf } from '../engines/index.ts';
 import { OperatorError } from '../errors.ts';
 import type { StageResult } from '../pipeline/result.ts';

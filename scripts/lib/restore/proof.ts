@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { pipeline } from 'node:stream/promises';
-import type { Check, ProofSide, RestoreSession } from '../engines/engine.ts';
+import type { Check } from '../engines/engine.ts';
+import type { ProofSide, RestoreSession } from '../engines/restoring.ts';
 import { type Stage, startChain } from '../pipeline/chain.ts';
 import { assertSucceeded } from '../pipeline/result.ts';
 import { type Comparison, compareDigests, type TableDifference } from '../proof/compare.ts';

@@ -1,8 +1,8 @@
 import { dump } from '../backup/dump.ts';
 import type { Config } from '../config/config.ts';
 import { startLimit, withTimeout } from '../deadline.ts';
-import type { Picked, RestoreSession } from '../engines/engine.ts';
 import { engineOf } from '../engines/index.ts';
+import type { Picked, RestoreSession } from '../engines/restoring.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { formatDuration } from '../quantities.ts';
 import { compareContents, describeContents } from '../repository/contents.ts';

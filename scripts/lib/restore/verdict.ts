@@ -1,4 +1,5 @@
-import type { Check, ProofSide } from '../engines/engine.ts';
+import type { Check } from '../engines/engine.ts';
+import type { ProofSide } from '../engines/restoring.ts';
 import {
   type Comparison,
   describeStatement,

@@ -8,7 +8,7 @@ import type { Contents } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import { command } from '../../terminal/hints.ts';
 import { log } from '../../terminal/log.ts';
-import type { DumpOptions, DumpSession } from '../engine.ts';
+import type { DumpOptions, DumpSession } from '../dumping.ts';
 import { secondPassed } from '../second-passed.ts';
 import { type ArchivedTree, archiveOf } from './choice/archive-of.ts';
 import { lookThrough } from './choice/choice.ts';

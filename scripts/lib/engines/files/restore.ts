@@ -10,7 +10,7 @@ import type { Contents, Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
 import { log } from '../../terminal/log.ts';
 import { pointOfNoReturn } from '../committed.ts';
-import type { RestoreOptions, RestoreSession } from '../engine.ts';
+import type { RestoreOptions, RestoreSession } from '../restoring.ts';
 import { unsetKinds, withoutUnset } from './attributes.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';

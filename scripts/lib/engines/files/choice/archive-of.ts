@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { SourceFacts } from '../../../repository/manifest.ts';
 import type { FilesSource } from '../../../source.ts';
-import type { DumpStream } from '../../engine.ts';
+import type { DumpStream } from '../../dumping.ts';
 import { type Copies, copyDatabases } from '../sqlite/copies.ts';
 import type { Place } from '../swap/place.ts';
 import { archiveStage, treeMeter } from '../tar/archive.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import type { DumpOptions, DumpSession } from '../../engine.ts';
+import type { DumpOptions, DumpSession } from '../../dumping.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { asStored } from '../server/databases.ts';
 import { readFacts } from '../server/facts.ts';

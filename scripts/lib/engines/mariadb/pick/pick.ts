@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Stage } from '../../../pipeline/chain.ts';
 import { inLargePipes } from '../../../pipeline/large-pipes.ts';
-import type { Picked } from '../../engine.ts';
+import type { Picked } from '../../restoring.ts';
 import { dropCode } from '../server/code-objects.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { displayName, listTables } from '../server/contents.ts';

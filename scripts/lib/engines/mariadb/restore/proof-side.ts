@@ -1,6 +1,6 @@
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { ProofSide } from '../../engine.ts';
+import type { ProofSide } from '../../restoring.ts';
 import { withoutData } from '../dump/left-out.ts';
 import { dumpOptions } from '../dump/stage.ts';
 import { clientEnvironment } from '../server/client.ts';

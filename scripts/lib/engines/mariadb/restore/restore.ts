@@ -4,7 +4,7 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
-import type { RestoreOptions, RestoreSession } from '../../engine.ts';
+import type { RestoreOptions, RestoreSession } from '../../restoring.ts';
 import { assertComplete, assertForeignComplete } from '../dump/completion.ts';
 import { dropOthers, pickedOf, pickStage, placeOf } from '../pick/pick.ts';
 import { listCode } from '../server/code-objects.ts';

@@ -3,7 +3,7 @@ import { messageOf, OperatorError } from '../../../errors.ts';
 import { formatDuration } from '../../../quantities.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import type { DumpSession } from '../../engine.ts';
+import type { DumpSession } from '../../dumping.ts';
 import { APPLICATION_NAME } from '../server/client.ts';
 import { type Connection, connect } from '../server/connection.ts';
 import { SourceAltered } from '../server/source-altered.ts';

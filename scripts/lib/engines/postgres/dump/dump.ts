@@ -3,7 +3,7 @@ import type { Stage } from '../../../pipeline/chain.ts';
 import type { Contents, DerivedSum } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
-import type { DumpOptions, DumpSession } from '../../engine.ts';
+import type { DumpOptions, DumpSession } from '../../dumping.ts';
 import { assertComplete } from '../server/completion.ts';
 import { connect } from '../server/connection.ts';
 import { derivedSums, ofTheDump } from '../server/derived.ts';

@@ -1,6 +1,6 @@
 import type { SourceFacts } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { MemberWriting, SeenMembers } from '../../engine.ts';
+import type { MemberWriting, SeenMembers } from '../../dumping.ts';
 import type { Connection } from '../server/connection.ts';
 import type { Passed, PassedMember } from '../server/passed.ts';
 import { listTables, type SnapshotTable } from '../split/tables.ts';

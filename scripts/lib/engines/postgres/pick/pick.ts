@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Stage } from '../../../pipeline/chain.ts';
 import { inLargePipes } from '../../../pipeline/large-pipes.ts';
-import type { ProofSide } from '../../engine.ts';
+import type { ProofSide } from '../../restoring.ts';
 
 const FILTER = fileURLToPath(new URL('./pick-filter.mjs', import.meta.url));
 

@@ -5,7 +5,7 @@ import { meterStage } from '../../../pipeline/meter.ts';
 import { assertSucceeded } from '../../../pipeline/result.ts';
 import type { Manifest, ObjectMember } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { Load, LoadStep } from '../../engine.ts';
+import type { Load, LoadStep } from '../../restoring.ts';
 import type { Pick } from '../pick/pick.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, connect } from '../server/connection.ts';

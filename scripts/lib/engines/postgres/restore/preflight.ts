@@ -4,7 +4,7 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
-import type { RestoreOptions } from '../../engine.ts';
+import type { RestoreOptions } from '../../restoring.ts';
 import { assertServerRoom } from '../../room.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases, databaseSizes } from '../server/databases.ts';

@@ -1,6 +1,6 @@
 import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { ProofSide } from '../../engine.ts';
+import type { ProofSide } from '../../restoring.ts';
 import { hasNoRoomForLocks } from '../dump/another.ts';
 import { sharedNames } from '../dump/facts.ts';
 import { readGlobals } from '../dump/globals.ts';

@@ -3,7 +3,7 @@ import type { Contents, Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
-import type { RestoreOptions, RestoreSession } from '../../engine.ts';
+import type { RestoreOptions, RestoreSession } from '../../restoring.ts';
 import { copying } from '../pick/copying.ts';
 import { dropOthers } from '../pick/drop-others.ts';
 import { Pick } from '../pick/pick.ts';

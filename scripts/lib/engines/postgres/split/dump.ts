@@ -7,7 +7,7 @@ import { formatBytes } from '../../../quantities.ts';
 import type { Contents } from '../../../repository/manifest.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
 import type { DatabaseSource } from '../../../source.ts';
-import type { DumpStream } from '../../engine.ts';
+import type { DumpStream } from '../../dumping.ts';
 import { assertComplete } from '../server/completion.ts';
 import { type Connection, conninfo, libpqEnvironment, quoteIdentifier } from '../server/connection.ts';
 import { countLargeObjects } from '../server/contents.ts';

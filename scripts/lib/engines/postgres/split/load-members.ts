@@ -1,5 +1,5 @@
 import type { ObjectMember } from '../../../repository/manifest.ts';
-import type { Load, LoadStep } from '../../engine.ts';
+import type { Load, LoadStep } from '../../restoring.ts';
 import { plainly } from '../pick/pick.ts';
 import { assertComplete } from '../server/completion.ts';
 import { connect } from '../server/connection.ts';

@@ -5,7 +5,7 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import { LAST_PART } from '../../../repository/object-key.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { command } from '../../../terminal/hints.ts';
-import type { Load, LoadStep } from '../../engine.ts';
+import type { Load, LoadStep } from '../../restoring.ts';
 import type { Pick } from '../pick/pick.ts';
 import { assertComplete } from '../server/completion.ts';
 import { loadStage } from '../server/load-stage.ts';
