@@ -6,22 +6,30 @@ export const COLUMNS = 80;
 
 const graphemes = new Intl.Segmenter();
 
+/** Of these each takes one column: ASCII, and the letters and dashes that our own words are written with. */
+const PLAIN = /^[\x20-\x7e\u00c0-\u017f\u2013\u2014\u2026]*$/;
+
+/** The columns that a text takes. For plain text a thousandth of what the first question about any other costs: its tables. */
+function widthOf(text: string): number {
+  return PLAIN.test(text) ? text.length : stringWidth(text);
+}
+
 /** The text with spaces behind it, as wide as this many columns of a terminal: a Chinese character takes two. */
 export function padEnd(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)));
+  return text + ' '.repeat(Math.max(0, columns - widthOf(text)));
 }
 
 /** The columns that the widest of these takes on a terminal. One by one: as arguments a hundred thousand are too many. */
 export function widest(texts: readonly string[]): number {
-  return texts.reduce((most, text) => Math.max(most, stringWidth(text)), 0);
+  return texts.reduce((most, text) => Math.max(most, widthOf(text)), 0);
 }
 
 /** The text, cut so that it takes no more columns; an ellipsis says that something is missing. */
 export function cutTo(text: string, columns: number): string {
-  if (stringWidth(text) <= columns) return text;
+  if (widthOf(text) <= columns) return text;
   let kept = '';
   for (const { segment } of graphemes.segment(text)) {
-    if (stringWidth(kept) + stringWidth(segment) > columns - 1) break;
+    if (widthOf(kept) + widthOf(segment) > columns - 1) break;
     kept += segment;
   }
   return `${kept}…`;

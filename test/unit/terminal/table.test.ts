@@ -10,6 +10,14 @@ test('a column begins at the same place in every row, whatever its names are wri
   assert.deepEqual(new Set(starts), new Set([12]));
 });
 
+test('plain letters take what the tables of Unicode say, alone and with a mark behind them', () => {
+  const letters = Array.from({ length: 0x2030 }, (_, code) => String.fromCodePoint(code));
+  for (const letter of letters) {
+    assert.equal(widest([letter]), stringWidth(letter), JSON.stringify(letter));
+    assert.equal(widest([`${letter}\u0301x`]), stringWidth(`${letter}\u0301x`), JSON.stringify(letter));
+  }
+});
+
 test('a list may be as long as a repository that nobody prunes', () => {
   const keys = Array.from({ length: 200_000 }, (_, i) => `shop_${i}`);
   assert.equal(widest(keys), 11);
