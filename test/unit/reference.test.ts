@@ -53,7 +53,7 @@ test('docs/reference.md has the exit codes that the commands have', () => {
 test("docs/reference.md has the options of a source's URL that are taken", () => {
   const table = PAGE.split("<!-- options of a source's URL -->")[1]?.split('<!-- end -->')[0] ?? '';
   const listed = [...table.matchAll(/`\?([a-z_]+)=`/g)].map(([, name = '']) => name);
-  const code = read('scripts/lib/config/sources.ts') + read('scripts/lib/config/files.ts');
+  const code = read('scripts/lib/config/database-url.ts') + read('scripts/lib/config/files.ts');
   const lists = [...code.matchAll(/(?:known = |assertKnown\([\w.]+, )\[([\s\S]*?)\];?\)?/g)].map(
     ([, names = '']) => names,
   );

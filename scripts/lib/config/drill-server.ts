@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import type { DatabaseSource } from '../source.ts';
-import { type Defaults, databaseOf, withPassfile } from './sources.ts';
+import { type Defaults, databaseOf } from './database-url.ts';
+import { withPassfile } from './sources.ts';
 
 const VARIABLE = 'DRILL_SERVER_URL';
 /** Every server has it; a drill makes its own beside it. */

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import type { DatabaseSource, LogServer, Source } from '../source.ts';
-import { type Defaults, databaseOf, withPassfile } from './sources.ts';
+import { type Defaults, databaseOf } from './database-url.ts';
+import { withPassfile } from './sources.ts';
 
 const PREFIX = 'PITR_SERVER_';
 /** In which replication sessions are: never a source, which could then not be renamed. */

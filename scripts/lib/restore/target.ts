@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
-import { databaseOf, withPassfile } from '../config/sources.ts';
+import { databaseOf } from '../config/database-url.ts';
+import { withPassfile } from '../config/sources.ts';
 import { asked } from '../engines/asking.ts';
 import { engineOf } from '../engines/index.ts';
 import { messageOf, OperatorError } from '../errors.ts';
