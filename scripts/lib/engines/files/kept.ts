@@ -2,7 +2,7 @@ import { runProgram } from '../../pipeline/chain.ts';
 import type { FilesSource } from '../../source.ts';
 import type { Beside, KeptDatabase } from '../engine.ts';
 import { removeOld } from '../kept.ts';
-import { removeTree } from './restore.ts';
+import { removeTree } from './staging.ts';
 import { HIDDEN, listBeside, lookAt } from './swap/place.ts';
 import { isHalfSwapped } from './swap/swap.ts';
 import { underSwapLock } from './swap/swap-lock.ts';

@@ -1,29 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { messageOf, OperatorError } from '../../errors.ts';
+import { OperatorError } from '../../errors.ts';
 import type { DumpFormat } from '../../formats.ts';
 import { runProgram } from '../../pipeline/chain.ts';
 import { stageError } from '../../pipeline/result.ts';
 import { compareTrees } from '../../repository/contents.ts';
 import type { Contents, Manifest } from '../../repository/manifest.ts';
 import type { FilesSource } from '../../source.ts';
-import { log } from '../../terminal/log.ts';
 import { pointOfNoReturn } from '../committed.ts';
 import type { RestoreOptions, RestoreSession } from '../restoring.ts';
 import { unsetKinds, withoutUnset } from './attributes.ts';
 import { maySetOwners, warnOfOwners } from './owners.ts';
+import { discard, dropLeftovers, locked, makeStaging } from './staging.ts';
 import { type HeldLock, takeFlock } from './swap/flock.ts';
-import {
-  assertReplaceable,
-  besidePath,
-  freeTime,
-  homeOf,
-  listBeside,
-  lookAt,
-  type Place,
-  type Role,
-} from './swap/place.ts';
+import { assertReplaceable, besidePath, freeTime, lookAt, type Place } from './swap/place.ts';
 import { completeSwap, isHalfSwapped, swap } from './swap/swap.ts';
 import { underSwapLock, withoutReaders } from './swap/swap-lock.ts';
 import { assertComplete, extractStage, readReport, readTree, tarVersion, treeMeter } from './tar/archive.ts';
@@ -87,45 +78,6 @@ function assertEmpty({ live, kind }: Place): void {
   throw new OperatorError('RESTORE_REFUSED', `${live} exists and is not an empty folder`, {
     hint: 'Name a path at which nothing is yet, or an empty folder. Without --to, the live one is swapped safely.',
   });
-}
-
-function locked({ live }: Place): OperatorError {
-  return new OperatorError('LOCKED', `another restore of ${live} is running`, {
-    hint: 'Wait until it has ended. The lock ends with that run.',
-  });
-}
-
-/** Removes what restores that were killed have left. @throws OperatorError LOCKED when one is not killed but running */
-async function dropLeftovers(place: Place, roles: readonly Role[]): Promise<void> {
-  for (const { path, role } of listBeside(place)) {
-    if (!roles.includes(role)) continue;
-    const lock = await takeFlock(path);
-    if (!lock) throw locked(place);
-    try {
-      await removeTree(path);
-    } finally {
-      await lock.release();
-    }
-  }
-}
-
-async function makeStaging(place: Place): Promise<{ staging: string; lock: HeldLock }> {
-  homeOf(place);
-  const staging = besidePath(place, 'restoring', freeTime(place, ['restoring']));
-  mkdirSync(staging, { mode: 0o700 });
-  const lock = await takeFlock(staging);
-  if (!lock) throw locked(place);
-  return { staging, lock };
-}
-
-/** Removes a folder, whatever the permissions in it and the bytes in its names. */
-export async function removeTree(path: string): Promise<void> {
-  const remove = () => runProgram({ name: 'rm', command: 'rm', args: ['-rf', '--one-file-system', '--', path] });
-  if ((await remove()).exitCode === 0) return;
-  // its owner may not remove what is in a folder without the right to write there
-  await runProgram({ name: 'chmod', command: 'chmod', args: ['-R', '--', 'u+rwX', path] });
-  const result = await remove();
-  if (result.exitCode !== 0) throw stageError(result);
 }
 
 interface SessionParts {
@@ -250,15 +202,4 @@ function put(place: Place, staging: string, found: Contents | undefined, swaps: 
   const previous = swap(place, isFile ? join(staging, only) : staging, 'previous');
   if (isFile) rmdirSync(staging);
   return swaps ? previous : null;
-}
-
-async function discard(staging: string, isForeign: boolean): Promise<void> {
-  try {
-    if (!isForeign) return await removeTree(staging);
-    for (const name of readdirSync(staging)) await removeTree(join(staging, name));
-  } catch (error) {
-    log.warn(
-      `${staging} could not be ${isForeign ? 'emptied' : 'removed; the next restore does'}: ${messageOf(error)}`,
-    );
-  }
 }
