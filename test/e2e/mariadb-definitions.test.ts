@@ -64,6 +64,32 @@ describe('definitions that fit one database alone', { skip: missing, concurrency
     await mariadb.sql(`insert into ${database}.orders (note) values ('c')`);
   });
 
+  test('of several sequences in the defaults of a table, in expressions: each follows it', async () => {
+    const { database, does } = await shop(
+      (name) => `create sequence s start with 100 nocache; create sequence no start with 7 nocache;
+        create table orders (id bigint primary key default nextval(s), no varchar(40) default (concat('ORD-', nextval(no))),
+          last bigint default (lastval(s)), note varchar(60) default 'nextval(\`${name}\`.\`s\`)');
+        insert into orders () values (), ()`,
+    );
+    const before = await mariadb.dump(database);
+    await does('backup');
+    await does('drill');
+    await does('restore', 'latest', '--to', `${database}_copy`);
+    await does('restore', 'latest');
+    assert.equal(await mariadb.dump(database), before);
+    const [kept] = (await mariadb.beside(database)).filter((name) => name.includes('_previous_'));
+    for (const name of [database, `${database}_copy`, kept]) {
+      await mariadb.sql(`insert into \`${name}\`.orders () values ()`);
+      assert.deepEqual(
+        await mariadb.sql(`select id, no, note from \`${name}\`.orders order by id desc limit 1`),
+        [{ id: 102, no: 'ORD-9', note: `nextval(\`${database}\`.\`s\`)` }],
+        name,
+      );
+    }
+    await does('restore', '--undo');
+    await mariadb.sql(`insert into ${database}.orders () values ()`);
+  });
+
   test('of a key to a table that was not there: the kept database holds nothing of the live one', async () => {
     const { database, does } = await shop(
       () => `create table customers (id int primary key); insert into customers values (1), (2), (3);

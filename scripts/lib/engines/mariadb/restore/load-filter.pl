@@ -150,7 +150,7 @@ sub plain {
     my $name = $1;
     push @{ $columns{$table} }, $name;
     $row_end{$table} = $name if $line =~ / GENERATED ALWAYS AS ROW END\b/;
-    $has_sequence{$table} = 1 if $line =~ s/(?<= DEFAULT |..DEFAULT.\()((?:nextval|lastval)\()`\Q$its\E`\./$1`$quoted`./i;
+    $line = with_own_sequences($line) if $line =~ /(?:nextval|lastval|setval)\(`/i;
   }
   elsif ($line =~ /^\) ENGINE=(\w+)/) {
     note(engine => $table, $1) unless $1 eq 'InnoDB';
@@ -171,6 +171,14 @@ sub plain {
 sub put_code {
   if ($code_file) { print $code_file @_ }
   else { put(@_) }
+}
+
+# The sequences of a default, of which an expression may call several, are those beside the table. What stands in quotes is no call.
+sub with_own_sequences {
+  my ($line) = @_;
+  $line =~ s{('(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`)|((?:nextval|lastval|setval)\()(`(?:[^`]|``)+`)\.}{
+    defined $1 ? $1 : do { $has_sequence{$table} = 1; $2 . ($3 eq "`$its`" ? "`$quoted`" : $3) . '.' }}gei;
+  return $line;
 }
 
 # Whether a line makes, drops or changes to a database. The one that it was dumped of is the staging one here, which is

@@ -13,20 +13,28 @@ export async function bindToOwn(connection: Connection, database: string, others
   await bindKeys(connection, database, others);
 }
 
+/** A text or a name in quotes, or the call of a sequence that is named with its database. */
+const CALLS = /'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|\b((?:nextval|lastval|setval)\()(`(?:[^`]|``)+`)\./gi;
+
+/** All defaults of a table in one statement: the server reads each of them, whichever is altered. */
 async function bindDefaults(connection: Connection, database: string, others: readonly string[]): Promise<void> {
   const rows = await connection.query<{ table: string; name: string; value: string }>(
     `select table_name as \`table\`, column_name as name, column_default as value from information_schema.columns
      where table_schema = ? and column_default like '%\`.\`%'`,
     [database],
   );
+  const theirs = others.map(quoteIdentifier);
+  const changes = new Map<string, string[]>();
   for (const { table, name, value } of rows) {
-    let own = value;
-    for (const other of others) own = own.replaceAll(`(${quoteIdentifier(other)}.`, `(${quoteIdentifier(database)}.`);
-    if (own === value) continue;
-    await connection.query(
-      `alter table ${qualified(database, table)} alter column ${quoteIdentifier(name)} set default ${own}`,
+    const own = value.replaceAll(CALLS, (text, call: string | undefined, of: string) =>
+      call !== undefined && theirs.includes(of) ? `${call}${quoteIdentifier(database)}.` : text,
     );
+    if (own === value) continue;
+    const change = `alter column ${quoteIdentifier(name)} set default ${own}`;
+    changes.set(table, [...(changes.get(table) ?? []), change]);
   }
+  for (const [table, all] of changes)
+    await connection.query(`alter table ${qualified(database, table)} ${all.join(', ')}`);
 }
 
 async function bindKeys(connection: Connection, database: string, others: readonly string[]): Promise<void> {
