@@ -28,8 +28,8 @@ export function labelOf(text) {
 export const isEvent = (text) => /^\/\*!50106 CREATE\*\/ .*EVENT\b/m.test(text);
 
 /**
- * A definition in the words that a second dump has: the staging database's name stands for the source's, a trigger's head is
- * made again from its parts, events that run do not do so in a staging database, a rehearsal's server has neither keys nor
+ * A definition in the words that a second dump has: the staging database's name stands for the source's, which views have where
+ * their definer may not read what they are of, and not where he may; a trigger's head is made again from its parts, events that run do not do so in a staging database, a rehearsal's server has neither keys nor
  * the folders of the source, and a storage engine that the server lacks is the one that was dumped.
  * @param {string} text
  * @param {Pick<import('./reading.ts').ReadingOptions, 'renamed' | 'engines'>} options
@@ -38,6 +38,7 @@ export function canonical(text, { renamed = {}, engines = {} }) {
   let result = text;
   for (const [from, to] of Object.entries(renamed))
     result = result.replaceAll(`\`${from.replaceAll('`', '``')}\``, `\`${to.replaceAll('`', '``')}\``);
+  if (/^\/\*!50001 VIEW /m.test(result)) result = withoutDatabase(result, Object.values(renamed));
   const engine = engines[shown(/^CREATE TABLE `((?:[^`]|``)*)`/.exec(text)?.[1] ?? '')];
   return result
     .replaceAll(/(?<=\/\*!50003 )trigger .*?for each row\s+/gis, plainHead)
@@ -47,6 +48,17 @@ export function canonical(text, { renamed = {}, engines = {} }) {
         .replaceAll(/ `?ENCRYPT(?:ED|ION_KEY_ID)`?=\S+| (?:DATA|INDEX) DIRECTORY='[^']*'/gi, '')
         .replace(/^\) ENGINE=\w+/, (own) => (engine === undefined ? own : `) ENGINE=${engine}`)),
     );
+}
+
+/**
+ * @param {string} view
+ * @param {readonly string[]} names
+ */
+function withoutDatabase(view, names) {
+  const quoted = names.map((name) => `\`${name.replaceAll('`', '``')}\``);
+  return view.replaceAll(/'(?:[^'\\]|\\.|'')*'|(`(?:[^`]|``)*`)\.(?=`)|`(?:[^`]|``)*`/gs, (all, name) =>
+    quoted.includes(name) ? '' : all,
+  );
 }
 
 /** @param {string} head */

@@ -60,7 +60,7 @@ export async function beginProof(order: ProofOrder): Promise<Proof | undefined> 
     witness: () =>
       witnessStage(
         expected,
-        { dialect: side.dialect },
+        { dialect: side.dialect, ...(side.renamed ? { renamed: side.renamed } : {}) },
         { handsOn: true, through: side.passesText ? undefined : through },
       ),
     prove: async () => {

@@ -104,6 +104,20 @@ describe('the reader of dumps of MariaDB', () => {
     assert.deepEqual(differing(event('ENABLE'), event('DISABLE')), ['event e']);
   });
 
+  test('a view whose columns stand with their database is the one whose columns do not, where that is its own', () => {
+    const view = (select: string) =>
+      `/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50001 VIEW \`v\` AS select ${select} from \`t\` */;\n`;
+    const differing = (a: string, b: string) =>
+      compareDigests(
+        read(view(a), 1 << 20, { renamed: { staged: 'shop' } }),
+        read(view(b), 1 << 20, { renamed: { staged: 'shop' } }),
+      ).differingStatements.length;
+    assert.equal(differing('`shop`.`t`.`id`', '`t`.`id`'), 0);
+    assert.equal(differing('`shop`.`t`.`id`', '`staged`.`t`.`id`'), 0);
+    assert.equal(differing('`crm`.`t`.`id`', '`t`.`id`'), 1);
+    assert.equal(differing("'`shop`.`t`'", "'`t`'"), 1);
+  });
+
   test('a row that is looked for comes with its values', () => {
     const key = [{ at: 0, value: '1' }];
     const [row] = read(dump, 1 << 20, { find: { table: 't', buckets: [], key } }).rows;
