@@ -289,4 +289,55 @@ describe('accounts and grants of MariaDB', { skip: missing }, () => {
     const connection = await mariadb.connect(database, gone, 'two');
     await connection.end();
   });
+
+  test('are given for packages, to everybody on a new server, and what an account lacks that is there is told', async (t) => {
+    const { database, env } = await shop('empty');
+    const [here, role, runs] = [`h${database}`, `r${database}`, `p${database}`];
+    const [{ version }] = await mariadb.sql(`select regexp_substr(version(), '[0-9]+[.][0-9]+') as version`);
+    const [major, minor] = String(version).split('.').map(Number);
+    if ((major ?? 0) * 100 + (minor ?? 0) < 1011) return t.skip('PUBLIC came with MariaDB 10.11');
+    await mariadb.script(
+      database,
+      `create table orders (id int primary key, note text); insert into orders values (1, 'a');
+       create role ${role}; create user ${here}@'%'; create user ${runs}@'%';
+       grant select on orders to ${here}@'%'; grant ${role} to ${here}@'%';
+       grant select, insert (id) on orders to public; grant show view on \`${database}\`.* to public;
+       create definer = ${here}@'%' view noted as select id from orders;
+       revoke select on orders from ${here}@'%'; grant update on orders to ${here}@'%';
+       set sql_mode = 'ORACLE';
+       delimiter //
+       create package pk as function f return int; end//
+       create package body pk as function f return int as begin return 1; end; end//
+       delimiter ;
+       grant execute on package pk to ${runs}@'%'; grant execute on package body pk to ${runs}@'%';`,
+    );
+    const held = async () => [
+      await mariadb.sql(
+        `select user, table_priv, column_priv from mysql.tables_priv where db = '${database}' and user = 'PUBLIC'`,
+      ),
+      await mariadb.sql(`select user, show_view_priv from mysql.db where db = '${database}'`),
+      await mariadb.sql(
+        `select user, routine_type, proc_priv from mysql.procs_priv where db = '${database}' order by 1, 2`,
+      ),
+    ];
+    const before = await held();
+    assert.deepEqual(
+      before.map((rows) => rows.length),
+      [1, 1, 2],
+    );
+    await backUp(env);
+    await done('drill', ['latest'], env);
+    const swapped = await done('restore', ['latest'], env);
+    assert.doesNotMatch(swapped.stderr, /not granted/);
+    assert.deepEqual(await held(), before);
+    await mariadb.sql(
+      `drop database \`${database}\`; drop user ${runs}@'%'; revoke update on \`${database}\`.orders from ${here}@'%';
+       revoke ${role} from ${here}@'%'; revoke all on \`${database}\`.orders from public; revoke all on \`${database}\`.* from public`,
+    );
+    const restored = await done('restore', ['latest'], env);
+    assert.deepEqual(await held(), before);
+    assert.match(restored.stderr, new RegExp(`warn: the account .${here}.@.%. was there, .* GRANT UPDATE ON `));
+    assert.match(restored.stderr, new RegExp(`GRANT .${role}. TO`));
+    await mariadb.sql(`revoke all on \`${database}\`.* from public; revoke all on \`${database}\`.orders from public`);
+  });
 });

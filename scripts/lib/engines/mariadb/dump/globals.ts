@@ -5,6 +5,9 @@ import { readDefiners } from '../server/facts.ts';
 /** Begins what is about one account. */
 export const BEGIN = '-- account ';
 
+/** Everybody: a role that nobody makes. As an account's name. */
+export const PUBLIC = '`PUBLIC`';
+
 /** What the server calls an account that it does not have, depending on the statement. */
 const NO_SUCH_ACCOUNT = ['ER_PASSWORD_NO_MATCH', 'ER_NONEXISTING_GRANT', 'ER_CANNOT_USER', 'ER_INVALID_ROLE'];
 
@@ -42,8 +45,32 @@ async function concerned(connection: Connection, database: string): Promise<Acco
     // a map's iteration takes in what is added to it meanwhile: roles of roles
     for (const { role } of roles) all.set(quoteIdentifier(role), { user: role, host: '' });
   }
-  // PUBLIC is there, and so is the one that came with the server
-  return [...all.values()].filter(({ user, host }) => user !== '' && !(user === 'PUBLIC' && host === ''));
+  // anonymous ones came with the server
+  return [...all.values()].filter(({ user }) => user !== '');
+}
+
+const isPublic = ({ user, host }: Account) => user === 'PUBLIC' && host === '';
+
+/** What PUBLIC, which every server has from MariaDB 10.11 on, may do in the database, and nothing that it may do elsewhere. */
+async function readPublic(connection: Connection, database: string): Promise<string[] | undefined> {
+  const grants = (await connection.query<Record<string, string>>('show grants for public'))
+    .map((row) => Object.values(row)[0] ?? '')
+    .filter((grant) => isOnDatabase(grant, database));
+  return grants.length === 0 ? undefined : [`${BEGIN}${PUBLIC}`, 'DO 0;', ...grants.map((grant) => `${grant};`)];
+}
+
+/** Whether a grant, as the server writes it, is on something of the database, whose name may be a pattern there. */
+export function isOnDatabase(grant: string, database: string): boolean {
+  const on = /^GRANT .*? ON (?:(?:PROCEDURE|FUNCTION|PACKAGE BODY|PACKAGE) )?`((?:[^`]|``)*)`\.(\*)?/.exec(grant);
+  if (!on) return false;
+  const name = (on[1] ?? '').replaceAll('``', '`');
+  if (on[2] === undefined || name === database) return name === database;
+  const pattern = name.replaceAll(/\\(.)|%|_|[^\\%_]+/gs, (part, escaped: string | undefined) => {
+    if (escaped === undefined && part === '%') return '.*';
+    if (escaped === undefined && part === '_') return '.';
+    return (escaped ?? part).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  });
+  return new RegExp(`^${pattern}$`, 's').test(database);
 }
 
 /** Who has what is granted on the database through a role, or through a role of a role. */
@@ -73,7 +100,8 @@ export async function readGlobals(connection: Connection, database: string): Pro
     await connection.query("set session sql_mode = ''");
     const blocks: { isRole: boolean; lines: string[] }[] = [];
     for (const account of await concerned(connection, database)) {
-      const block = await readAccount(connection, account).catch((error: unknown) => {
+      const read = isPublic(account) ? readPublic(connection, database) : readAccount(connection, account);
+      const block = await read.catch((error: unknown) => {
         if (NO_SUCH_ACCOUNT.includes(errorName(error) ?? '')) return undefined;
         throw error;
       });

@@ -1,7 +1,8 @@
 import { messageOf } from '../../../errors.ts';
 import { log } from '../../../terminal/log.ts';
-import { type Account, BEGIN, readAccount } from '../dump/globals.ts';
+import { type Account, BEGIN, isOnDatabase, PUBLIC, readAccount } from '../dump/globals.ts';
 import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
+import { grantAsWritten } from '../server/grant.ts';
 
 /** What the globals of a backup say of one account. */
 interface Block {
@@ -37,21 +38,40 @@ function accountOf(name: string): Account {
   return { user, host };
 }
 
-/** Makes the accounts that the server lacks. Those that it has are left as they are. */
-export async function makeMissingAccounts(connection: Connection, globals: string): Promise<Accounts> {
+/** Where a backup's accounts are given. */
+export interface Place {
+  /** The database that was dumped. */
+  readonly dumped: string;
+  /** It is not on this server: what everybody may do in it is to be granted, too. */
+  readonly isNew: boolean;
+}
+
+/** Makes the accounts that the server lacks. Those that it has are left as they are, and what they lack is told. */
+export async function makeMissingAccounts(
+  connection: Connection,
+  globals: string,
+  { dumped, isNew }: Place,
+): Promise<Accounts> {
   const made: string[] = [];
   const unknown: string[] = [];
   const grants: string[] = [];
   const ungiven: string[] = [];
   await connection.query("set session sql_mode = ''");
   for (const { name, create, grants: its } of blocksOf(globals)) {
+    if (name === PUBLIC) {
+      if (isNew) grants.push(...its);
+      continue;
+    }
     try {
       await connection.query(create);
       made.push(name);
       grants.push(...its);
     } catch (error) {
       // it is there
-      if (errorName(error) === 'ER_CANNOT_USER') continue;
+      if (errorName(error) === 'ER_CANNOT_USER') {
+        if (isNew) await tellOfLacking(connection, name, its, dumped);
+        continue;
+      }
       const isThere = await exists(connection, accountOf(name));
       if (isThere === undefined) unknown.push(name);
       else if (!isThere) ungiven.push(`the account ${name} is missing (${discreet(messageOf(error))})`);
@@ -65,6 +85,22 @@ export async function makeMissingAccounts(connection: Connection, globals: strin
   return { grants, ungiven };
 }
 
+/** An account that was there may have been made before anybody thought of its rights, or without them for good reason. */
+async function tellOfLacking(connection: Connection, name: string, grants: readonly string[], dumped: string) {
+  const rows = await connection.query<Record<string, string>>(`show grants for ${name}`).catch(() => undefined);
+  if (rows === undefined) return;
+  const now = rows.map((row) => Object.values(row)[0] ?? '');
+  if (now.some((grant) => /^GRANT ALL PRIVILEGES ON \*\.\* /.test(grant))) return;
+  const hasAll = now.some((grant) => /^GRANT ALL PRIVILEGES ON [^ ]+\.\* /.test(grant) && isOnDatabase(grant, dumped));
+  // a role by itself, in which the right may lie
+  const isAbout = (grant: string) => /^GRANT `/.test(grant) || (isOnDatabase(grant, dumped) && !hasAll);
+  const lacking = grants.filter((grant) => isAbout(grant) && !now.includes(grant));
+  if (lacking.length > 0)
+    log.warn(
+      `the account ${name} was there, and is left as it is; when this backup was made it had been given: ${lacking.join('; ')}`,
+    );
+}
+
 async function exists(connection: Connection, { user, host }: Account): Promise<boolean | undefined> {
   return connection.query('select 1 from mysql.user where user = ? and host = ?', [user, host]).then(
     (rows) => rows.length > 0,
@@ -72,7 +108,7 @@ async function exists(connection: Connection, { user, host }: Account): Promise<
   );
 }
 
-const OBJECT_GRANT = /^GRANT .*? ON (?:PROCEDURE |FUNCTION |PACKAGE |PACKAGE BODY )?(`(?:[^`]|``)*`)\.`/;
+const OBJECT_GRANT = /^GRANT .*? ON (?:PROCEDURE |FUNCTION |PACKAGE BODY |PACKAGE )?(`(?:[^`]|``)*`)\.`/;
 
 /** Whether a grant is on a table or routine of another database: an account may be that one's too, which may not be there. */
 function isOfAnother(grant: string, database: string): boolean {
@@ -91,7 +127,7 @@ export async function giveGrants(
 ): Promise<string[]> {
   const ungiven: string[] = [];
   for (const grant of grants) {
-    await connection.query(grant).catch((error: unknown) => {
+    await grantAsWritten(connection, grant).catch((error: unknown) => {
       const sentence = `not granted: ${discreet(grant)} (${discreet(messageOf(error))})`;
       if (isOfAnother(grant, database)) log.info(`${sentence}: it is of another database`);
       else ungiven.push(sentence);
@@ -120,12 +156,16 @@ export async function rehearseAccounts(
   const [self] = await connection.query<{ name: string }>('select current_user() as name');
   const here = (text: string) =>
     text.replace(
-      /^(GRANT .*? ON (?:PROCEDURE |FUNCTION |PACKAGE |PACKAGE BODY )?)(`(?:[^`]|``)*`)\.(?=[`*])/,
+      /^(GRANT .*? ON (?:PROCEDURE |FUNCTION |PACKAGE BODY |PACKAGE )?)(`(?:[^`]|``)*`)\.(?=[`*])/,
       (all, start, of) => (of === quoteIdentifier(dumped) ? `${start}${quoteIdentifier(staging)}.` : all),
     );
   const blocks = blocksOf(globals).filter(({ name }) => name !== asSql(self?.name ?? ''));
   const made: Block[] = [];
   for (const block of blocks) {
+    if (block.name === PUBLIC) {
+      wrong.push(...(await giveGrants(connection, block.grants.map(here), staging)));
+      continue;
+    }
     try {
       await connection.query(block.create.replace(/^CREATE /, 'CREATE OR REPLACE '));
       made.push(block);

@@ -44,8 +44,9 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
     await assertRestorable(connection, source, { target, targetExists, swaps, manifest });
     // those of a rehearsal are made when what they are granted is there
     const isGiven = globals !== undefined && options.rehearses !== true;
-    const accounts = isGiven ? await makeMissingAccounts(connection, globals) : NONE;
     const dumped = manifest?.database ?? source.database;
+    const isNew = swaps && !targetExists;
+    const accounts = isGiven ? await makeMissingAccounts(connection, globals, { dumped, isNew }) : NONE;
     const liveCode = targetExists ? await countCode(connection, target) : {};
     putBack = await raiseLimits(connection, source, needsOf(manifest, liveCode));
     const comment = manifest?.comment ?? '';

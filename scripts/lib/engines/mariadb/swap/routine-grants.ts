@@ -1,6 +1,7 @@
 import { messageOf } from '../../../errors.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, errorName, quoteIdentifier } from '../server/connection.ts';
+import { grantAsWritten } from '../server/grant.ts';
 
 /** As mysql.procs_priv has them, and as GRANT wants them. */
 const PRIVILEGES: readonly (readonly [kept: string, granted: string])[] = [
@@ -41,7 +42,7 @@ export async function readRoutineGrants(connection: Connection, database: string
 /** Gives them again. One whose routine is not there any more has nothing to be granted on; others are told of. */
 export async function giveRoutineGrants(connection: Connection, grants: readonly string[] = []): Promise<void> {
   for (const grant of grants) {
-    await connection.query(grant).catch((error: unknown) => {
+    await grantAsWritten(connection, grant).catch((error: unknown) => {
       if (errorName(error) === 'ER_SP_DOES_NOT_EXIST') return;
       log.warn(`not granted again, give it yourself: ${grant} (${messageOf(error)})`);
     });
