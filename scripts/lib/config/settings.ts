@@ -3,6 +3,8 @@ import { isOfCopy } from './copies.ts';
 import { withoutQuotes } from './env-file.ts';
 import { FOREIGN_NAMES, type ForeignName, foreignName, isMeant } from './foreign-names.ts';
 import { readValue } from './from-files.ts';
+import { isOption } from './leave-out.ts';
+import { isOwnSetting } from './own-settings.ts';
 import { judgeUnknownNames } from './unknown-names.ts';
 import { isSecret, VARIABLES } from './variables.ts';
 
@@ -46,7 +48,11 @@ export function resolveSettings(
   const warnings = [...read.warnings];
   // an empty value is how compose passes on what is not set
   for (const [name, text] of Object.entries(read.environment)) {
-    if (text === undefined || text === '') continue;
+    if (text === undefined) continue;
+    if (text === '') {
+      noteEmpty(name, read.environment, problems, warnings);
+      continue;
+    }
     env[name] = text;
     origins.set(name, originOf(name));
   }
@@ -70,6 +76,23 @@ export function resolveSettings(
   }
   return { env, origins, warnings };
 }
+
+/** What names itself is there on purpose: a variable that Compose put in, and that was not set, makes nothing of it. */
+function noteEmpty(name: string, environment: Environment, problems: string[], warnings: string[]): void {
+  if ((environment[`${name}_FILE`] ?? '') !== '') return;
+  if (SOURCE.test(name) && isUrlName(name))
+    problems.push(
+      `${name} is empty, and nothing would be ${name.startsWith('PITR') ? 'received' : 'backed up'} for it: give it a URL, or remove it`,
+    );
+  else if (isOfCopy(name) && !/_(ACCESS_KEY|SECRET_KEY)(_FILE)?$/.test(name))
+    warnings.push(`${name} is empty: nothing is copied there; give it a URL, or remove it`);
+  else if (name === 'BACKUP_AGE_RECIPIENTS')
+    warnings.push(`${name} is empty: backups are stored as plain text; give it a public key, or remove it`);
+}
+
+/** Whether a variable of these families is a source or a server, and not something said of one. */
+const isUrlName = (name: string) =>
+  !/_PASSWORD(_FILE)?$|_FILE$/.test(name) && !isOption(name, '') && !isOwnSetting(name, '');
 
 /** Whether a value, also one of another program's that is read as ours, is never to be printed. */
 export function isSecretName(name: string): boolean {

@@ -69,6 +69,28 @@ test('nothing has to be set: the defaults are those of the contract', () => {
   assert.equal(values.RPO_TARGET, undefined);
 });
 
+test('an empty source is refused, for who wrote it believes that it is backed up; an empty copy and key are told of', () => {
+  const shop = { BACKUP_SOURCE_SHOP: 'postgres://u@h/d' };
+  assert.deepEqual(problemsOf({ ...shop, BACKUP_SOURCE_BLOG: '' }), [
+    '  - BACKUP_SOURCE_BLOG is empty, and nothing would be backed up for it: give it a URL, or remove it',
+  ]);
+  assert.equal(problemsOf({ BACKUP_SOURCE_BLOG: '' }).length, 1);
+  assert.match(
+    problemsOf({ ...shop, PITR_SERVER_A: '' }).join(),
+    /PITR_SERVER_A is empty, and nothing would be received/,
+  );
+  const said = ['PASSWORD', 'PASSWORD_FILE', 'EXCLUDE_TABLE', 'RETENTION_KEEP_LAST', 'RPO_TARGET', 'FILE'];
+  assert.deepEqual(
+    problemsOf({ ...shop, ...Object.fromEntries(said.map((name) => [`BACKUP_SOURCE_SHOP_${name}`, ''])) }),
+    [],
+  );
+  const { settings } = resolveConfig({ ...shop, COPY_NAS: '', COPY_NAS_SECRET_KEY: '', BACKUP_AGE_RECIPIENTS: '' });
+  assert.deepEqual(
+    settings.warnings.map((warning) => warning.split(':')[0]),
+    ['COPY_NAS is empty', 'BACKUP_AGE_RECIPIENTS is empty'],
+  );
+});
+
 test('an empty value is no value, as compose passes on what is not set', () => {
   assert.deepEqual(problemsOf({ POSTGRES_PORT: '', S3_ENDPOINT: '', S3_SECRET_KEY: '', S3_SECRET_KEY_FILE: '' }), []);
 });
