@@ -192,6 +192,20 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
     // what the restores keep beside the live ones is no source
     const again = await runVerb('backup', ['--json'], env);
     assert.equal(again.json.results.length, 3, again.stdout);
+
+    // what only has such a name, and a template of somebody's own, are; what cannot be dumped is told of
+    const named = ['first_previous_20260101000000', 'first_restoring_20260101000000', 'tenant'];
+    for (const name of [...named, 'closed']) await own.postgres.create(name, 'empty');
+    await own.postgres.sql(
+      'postgres',
+      'alter database tenant is_template true; alter database closed allow_connections false',
+    );
+    const all = await runVerb('backup', ['--json'], env);
+    const sources = all.json.results.map(({ source }: { source: string }) => source);
+    assert.ok(sources.includes('all.first_previous_20260101000000') && sources.includes('all.tenant'), sources.join());
+    assert.equal(sources.length, 5, sources.join());
+    assert.match(all.stderr, /the database closed is left out: it takes no connections/);
+    assert.match(all.stderr, /the database first_restoring_20260101000000 is left out: it has the name of/);
     await own.postgres.stop();
   });
 });

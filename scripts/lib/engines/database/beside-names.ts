@@ -53,7 +53,7 @@ export function freeName(taken: readonly string[], database: string, role: Role)
   }
 }
 
-/** Whether the name is one that besideName made for any of these databases. */
-export function isBeside(name: string, all: readonly string[]): boolean {
-  return ROLES.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
+/** Whether the name is one that besideName made for any of these databases, in one of these roles. */
+export function isBeside(name: string, all: readonly string[], roles: readonly Role[] = ROLES): boolean {
+  return roles.some((role) => all.some((live) => live !== name && timeOfBeside(name, live, role) !== undefined));
 }

@@ -2,7 +2,7 @@ import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { besideOf, freeName, isBeside, type Role } from '../../database/beside-names.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './connection.ts';
-import { isMarked } from './marks.ts';
+import { isMarked, isOfRestore } from './marks.ts';
 
 /** A database of the server, as far as restores care. */
 export interface DatabaseRow {
@@ -49,18 +49,46 @@ export async function databaseSizes(connection: Connection, names: readonly stri
   return new Map(rows.map(({ name, bytes }) => [name, Number(bytes ?? 0)]));
 }
 
-/** What is there to be backed up: what can be connected to, but for templates and what restores made beside it. */
+/** They come with every server. */
+const OF_THE_SERVER = ['template0', 'template1'];
+
+/**
+ * What is there to be backed up: all but the server's own templates and what restores made beside it. What cannot be dumped
+ * is told of.
+ */
 export async function listOwn(connection: Connection, source: DatabaseSource): Promise<string[]> {
-  const rows = await connection.query<{ name: string; invalid: boolean }>(
-    'select datname as name, datconnlimit = -2 as invalid from pg_database where datallowconn and not datistemplate order by 1',
+  const rows = await connection.query<OwnRow>(
+    `select datname as name, oid::text as oid, shobj_description(oid, 'pg_database') as comment, datallowconn as "isOpen",
+       datconnlimit = -2 as "isInvalid"
+     from pg_database where datname <> all ($1) order by 1`,
+    [OF_THE_SERVER],
   );
-  for (const { name } of rows.filter(({ invalid }) => invalid)) {
-    log.warn(
-      `${source.name}: the database ${name} is left out: a DROP DATABASE of it was interrupted, and it cannot be used any more. DROP DATABASE ${quoteIdentifier(name)} removes what is left`,
-    );
-  }
-  const all = (await listDatabases(connection)).map((row) => row.name);
-  return rows.filter(({ name, invalid }) => !invalid && !isBeside(name, all)).map(({ name }) => name);
+  const names = rows.map(({ name }) => name);
+  return rows
+    .filter((row) => {
+      if (isOfRestore(row.comment, row.oid)) return false;
+      const why = whyLeftOut(row, names);
+      if (why !== undefined) log.warn(`${source.name}: the database ${row.name} is left out: ${why}`);
+      return why === undefined;
+    })
+    .map(({ name }) => name);
+}
+
+type OwnRow = Pick<DatabaseRow, 'name' | 'oid' | 'comment'> & { isOpen: boolean; isInvalid: boolean } & Record<
+    string,
+    unknown
+  >;
+
+function whyLeftOut({ name, isOpen, isInvalid }: OwnRow, names: readonly string[]): string | undefined {
+  const quoted = quoteIdentifier(name);
+  if (isInvalid)
+    return `a DROP DATABASE of it was interrupted, and it cannot be used any more. DROP DATABASE ${quoted} removes what is left`;
+  if (!isOpen)
+    return `it takes no connections. ALTER DATABASE ${quoted} ALLOW_CONNECTIONS true lets it be backed up, DROP DATABASE ${quoted} removes it`;
+  // between its making and its mark, or never marked; other names of ours are given together with the mark
+  if (isBeside(name, names, ['restoring']))
+    return `it has the name of what a restore fills, and does not say that it is one. Rename it if it is yours, else DROP DATABASE ${quoted}`;
+  return undefined;
 }
 
 /** The databases beside this one that have the name of a role, the newest first: `isOurs` are those that say so themselves. */
