@@ -13,9 +13,8 @@ export async function* list(
   assertPrefix(prefix);
   await assertRoot(context, 'list backups');
   try {
-    for await (const { key, sizeBytes } of walkTree(context.root, prefix, { skip: INCOMPLETE, signal })) {
-      yield { key, sizeBytes };
-    }
+    for await (const files of walkTree(context.root, prefix, { skip: INCOMPLETE, signal }))
+      for (const { key, sizeBytes } of files) yield { key, sizeBytes };
   } catch (error) {
     signal?.throwIfAborted();
     throw directoryFailure(error, 'list backups', context.root);

@@ -84,10 +84,11 @@ interface Draft {
 async function lookAt(path: string, signal: AbortSignal | undefined): Promise<Draft> {
   const keys: string[] = [];
   let newest = (await stat(path).catch(() => undefined))?.mtime ?? new Date();
-  for await (const { key, modifiedAt } of walkTree(path, '', { signal })) {
-    keys.push(key);
-    if (modifiedAt > newest) newest = modifiedAt;
-  }
+  for await (const files of walkTree(path, '', { signal }))
+    for (const { key, modifiedAt } of files) {
+      keys.push(key);
+      if (modifiedAt > newest) newest = modifiedAt;
+    }
   return { path, keys, newest };
 }
 
