@@ -75,7 +75,7 @@ async function assertOwnBytes(cluster: Cluster, env: Env, chain: Awaited<ReturnT
   const store = await logOf(env);
   const { signal } = new AbortController();
   let parts = 0;
-  for await (const { key, object } of store.objects({ server: chain.server, chain: chain.id.chain }, signal)) {
+  for (const { key, object } of chain.contents) {
     if (object.kind !== 'part' && object.kind !== 'segment') continue;
     const raw = await store.read({ key, object }, chain.segmentBytes, signal);
     const [start, end] = object.kind === 'part' ? [object.start, object.end] : [0, chain.segmentBytes];

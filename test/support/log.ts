@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { configure } from '../../scripts/lib/config/config.ts';
 import type { ChainLog } from '../../scripts/lib/log/catalog.ts';
 import { parseLsn } from '../../scripts/lib/log/lsn.ts';
-import { type LogBytes, segmentsFrom } from '../../scripts/lib/log/segments.ts';
+import { segmentOf } from '../../scripts/lib/log/segments.ts';
 import { type LogStore, openLog } from '../../scripts/lib/log/store.ts';
 import { openRepository } from '../../scripts/lib/repository/repository.ts';
 import type { Postgres } from './postgres.ts';
@@ -84,12 +84,11 @@ export async function untilStored(postgres: Pick<Postgres, 'sql'>): Promise<stri
 /** The bytes of every segment of a chain as they are stored, by name; those without a beginning are not among them. */
 export async function storedSegments(env: Environment, chain: ChainLog): Promise<Map<string, Buffer>> {
   const store = await logOf(env);
-  const objects: LogBytes[] = [];
-  for await (const { key, object } of store.objects({ server: chain.server, chain: chain.id.chain }, signal)) {
-    if (object.kind === 'part' || object.kind === 'segment') objects.push({ key, object });
-  }
+  const now = (await chainsOf(env)).find(({ server, id }) => server === chain.server && id.chain === chain.id.chain);
   const segments = new Map<string, Buffer>();
-  for (const segment of segmentsFrom(objects, chain.segmentBytes)) {
+  for (const name of now?.contents.segments() ?? []) {
+    const segment = now && segmentOf(now.contents, name, chain.segmentBytes);
+    if (segment === undefined) continue;
     const bytes = Buffer.alloc(segment.bytes);
     for (const part of segment.objects) {
       const raw = await store.read(part, chain.segmentBytes, signal);

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { compareKeys } from '../../scripts/lib/storages/keys.ts';
 import type { S3Settings } from '../../scripts/lib/storages/s3/s3.ts';
 import {
   type DoubleOptions,
@@ -174,7 +175,7 @@ export async function startS3Double(initial: DoubleOptions = {}) {
 
     ListObjectsV2({ query }, _body, response) {
       const place = options.listedBy ?? ((key: string) => key);
-      sorted ??= [...objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(place(a)), Buffer.from(place(b))));
+      sorted ??= [...objects.keys()].sort((a, b) => compareKeys(place(a), place(b)));
       response.end(listingOf(BUCKET, sorted, (key) => objects.get(key)?.sizeBytes ?? 0, query));
     },
 

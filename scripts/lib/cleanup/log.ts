@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { baseManifestKey } from '../log/base-keys.ts';
-import { type KeyedObject, objectsToRemove, planLog } from '../log/log-retention.ts';
+import { objectsToRemove, planLog } from '../log/log-retention.ts';
 import { type KnownBase, readServerLogs, type ServerLog } from '../log/server-log.ts';
 import { type LogStore, openLog, type StoredBase } from '../log/store.ts';
 import { formatBytes } from '../quantities.ts';
@@ -66,6 +66,9 @@ export async function cleanUpLogs(
   return { results, failures, servers };
 }
 
+/** So many keys are in memory at a time, of a log that may have half a million. */
+const REMOVED_AT_ONCE = 10_000;
+
 interface Order {
   readonly store: LogStore;
   readonly of: ServerLog;
@@ -97,18 +100,20 @@ async function cleanUpServer(order: Order, failures: RemoveFailure[]): Promise<L
   let logObjects = 0;
   let logBytes = 0;
   for (const { chain, below } of isLeft ? [] : plan.chains) {
-    const objects: KeyedObject[] = [];
-    for await (const each of store.objects({ server: of.server, chain: chain.id.chain }, signal)) objects.push(each);
-    const gone = objectsToRemove(objects, { below, segmentBytes: chain.segmentBytes, now });
-    logObjects += gone.length;
-    logBytes += gone.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    if (!dryRun && gone.length > 0)
-      failures.push(
-        ...(await store.remove(
-          gone.map(({ key }) => key),
-          signal,
-        )),
-      );
+    let keys: string[] = [];
+    const removeThem = async () => {
+      const some = keys;
+      keys = [];
+      if (some.length > 0) failures.push(...(await store.remove(some, signal)));
+    };
+    for (const each of objectsToRemove(chain.contents, { below, segmentBytes: chain.segmentBytes, now })) {
+      logObjects += 1;
+      logBytes += each.sizeBytes;
+      if (dryRun) continue;
+      keys.push(each.key);
+      if (keys.length === REMOVED_AT_ONCE) await removeThem();
+    }
+    await removeThem();
   }
   if (logObjects > 0) {
     log.info(

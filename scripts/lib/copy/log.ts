@@ -5,7 +5,8 @@ import { openLog, type StoredBase } from '../log/store.ts';
 import { inParallel } from '../parallel.ts';
 import { normalizePrefix } from '../repository/object-key.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { Storage } from '../storages/storage.ts';
+import { compareKeys } from '../storages/keys.ts';
+import type { Storage, StoredObject } from '../storages/storage.ts';
 import { log } from '../terminal/log.ts';
 import type { Store } from './stores.ts';
 import { type CopyItem, copyItem, type Route } from './transfer.ts';
@@ -27,13 +28,12 @@ const AT_ONCE = 8;
  * chain of which an object fails goes no further in this run.
  */
 export async function copyLog(from: Store, to: Store, signal: AbortSignal): Promise<LogCopied> {
-  const sizes = new Map<string, number>();
   const [here, there] = [from.repository.objects, to.repository.objects];
-  const present = new Map([...(await listed(there, 'base/', signal)), ...(await listed(there, 'wal/', signal))]);
+  const present = await listed(there, 'base/', signal);
   const route: Route = { from: here, to: there, present, atOnce: AT_ONCE, signal };
   const failed: { key: string; error: string }[] = [];
   let [bases, objects, bytes] = [0, 0, 0];
-  const attempt = async (item: CopyItem): Promise<boolean> => {
+  const attempt = async (item: CopyItem, sizes: ReadonlyMap<string, number>): Promise<boolean> => {
     try {
       const copied = await copyItem(item, sizes, route);
       bytes += copied;
@@ -46,32 +46,20 @@ export async function copyLog(from: Store, to: Store, signal: AbortSignal): Prom
     }
   };
 
-  for (const [key, size] of await listed(here, 'base/', signal)) sizes.set(key, size);
+  const sizes = await listed(here, 'base/', signal);
   const found = await openLog(from.repository).bases({}, signal);
   for (const base of found.filter(({ hasManifest }) => hasManifest).toReversed()) {
     const item = await baseItem(from.repository, base, signal);
     if (item.objects.every((object) => present.has(object))) continue;
-    if (await attempt(item)) bases += 1;
+    if (await attempt(item, sizes)) bases += 1;
   }
 
-  const chains = new Map<string, string[]>();
-  for (const [key, size] of await listed(here, 'wal/', signal)) {
-    const parsed = present.has(key) ? undefined : parseLogKey('', key);
-    if (!parsed) continue;
-    sizes.set(key, size);
-    const chain = `${parsed.server}/${parsed.chain}`;
-    const keys = chains.get(chain) ?? [];
-    // what a chain's objects are understood by comes before them
-    if (parsed.kind === 'begun' || parsed.kind === 'history') keys.unshift(key);
-    else keys.push(key);
-    chains.set(chain, keys);
-  }
-  for (const keys of chains.values()) {
+  for (const missing of await lacking(here, there, signal)) {
     let isWhole = true;
-    await inParallel(keys, AT_ONCE, async (key) => {
+    await inParallel(missing, AT_ONCE, async ({ key, sizeBytes }) => {
       if (!isWhole) return;
-      const isThere = await attempt({ name: key, objects: [key], expected: () => undefined });
-      if (isThere) objects += 1;
+      const item = { name: key, objects: [key], expected: () => undefined };
+      if (await attempt(item, new Map([[key, sizeBytes]]))) objects += 1;
       else isWhole = false;
     });
   }
@@ -83,6 +71,33 @@ async function listed(objects: Storage, prefix: string, signal: AbortSignal): Pr
   const found = new Map<string, number>();
   for await (const { key, sizeBytes } of objects.list(prefix, { signal })) found.set(key, sizeBytes);
   return found;
+}
+
+/**
+ * What of the log one store has and the other lacks, of each chain in the order in which it is to be copied. The two listings are gone
+ * through side by side, so that of a log of half a million objects only those are kept that are missing.
+ */
+async function lacking(here: Storage, there: Storage, signal: AbortSignal): Promise<Iterable<StoredObject[]>> {
+  const chains = new Map<string, StoredObject[]>();
+  const others = there.list('wal/', { signal })[Symbol.asyncIterator]();
+  let other = await others.next();
+  try {
+    for await (const object of here.list('wal/', { signal })) {
+      while (!other.done && compareKeys(other.value.key, object.key) < 0) other = await others.next();
+      if (!other.done && other.value.key === object.key) continue;
+      const parsed = parseLogKey('', object.key);
+      if (!parsed) continue;
+      const chain = `${parsed.server}/${parsed.chain}`;
+      const missing = chains.get(chain) ?? [];
+      if (missing.length === 0) chains.set(chain, missing);
+      // what a chain's objects are understood by comes before them
+      if (parsed.kind === 'begun' || parsed.kind === 'history') missing.unshift(object);
+      else missing.push(object);
+    }
+  } finally {
+    await others.return?.();
+  }
+  return chains.values();
 }
 
 async function baseItem(repository: Repository, base: StoredBase, signal: AbortSignal): Promise<CopyItem> {

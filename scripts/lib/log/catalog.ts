@@ -1,4 +1,5 @@
 import type { StoredObject } from '../storages/storage.ts';
+import { ChainObjects, type PlacedBytes } from './chain-objects.ts';
 import { type ChainCause, type ChainId, type LogObject, parseChain, parseLogKey } from './keys.ts';
 import { type Lsn, parseSegmentName } from './lsn.ts';
 
@@ -32,6 +33,8 @@ export interface ChainLog {
   readonly histories: readonly number[];
   /** The oldest first. */
   readonly marks: readonly Mark[];
+  /** All that the listing has of it: who goes on from here need not list it again. */
+  readonly contents: ChainObjects;
   readonly objects: number;
   readonly storedBytes: number;
   /** Objects of the last day before `now`. */
@@ -56,7 +59,7 @@ interface Growing {
   readonly id: ChainId;
   cause: ChainCause | undefined;
   segmentBytes: number;
-  readonly pieces: Map<string, PiecesOfSegment>;
+  readonly contents: ChainObjects;
   readonly histories: number[];
   readonly marks: Mark[];
   objects: number;
@@ -64,10 +67,6 @@ interface Growing {
   objectsOfDay: number;
   lastAt: number;
 }
-
-/** Offsets and moments, four numbers an object: half a million of them have to fit into memory. */
-type PiecesOfSegment = number[];
-const WHOLE = -1;
 
 /**
  * Sorts a listing of `wal/` into chains, by server and the chains' beginnings, the oldest first. What is named otherwise is left
@@ -82,7 +81,7 @@ export async function readChains(
   const chains = new Map<string, Growing>();
   for await (const { key, sizeBytes } of objects) {
     const object = parseLogKey(prefix, key);
-    if (object) sortIn(chains, object, sizeBytes, now.getTime());
+    if (object) sortIn(chains, prefix, object, sizeBytes, now.getTime());
   }
   return [...chains.values()]
     .map(finished)
@@ -91,10 +90,11 @@ export async function readChains(
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
-function sortIn(chains: Map<string, Growing>, object: LogObject, sizeBytes: number, now: number): void {
+function sortIn(chains: Map<string, Growing>, prefix: string, object: LogObject, sizeBytes: number, now: number): void {
   const name = `${object.server}\0${object.chain}`;
-  const chain = chains.get(name) ?? begin(object);
+  const chain = chains.get(name) ?? begin(prefix, object);
   chains.set(name, chain);
+  chain.contents.add(object, sizeBytes);
   chain.objects += 1;
   chain.storedBytes += sizeBytes;
   if (object.kind === 'begun') {
@@ -114,19 +114,15 @@ function sortIn(chains: Map<string, Growing>, object: LogObject, sizeBytes: numb
   const at = object.at.getTime();
   if (at > now - DAY_MS) chain.objectsOfDay += 1;
   chain.lastAt = Math.max(chain.lastAt, at);
-  const pieces = chain.pieces.get(object.segment) ?? [];
-  chain.pieces.set(object.segment, pieces);
-  if (object.kind === 'segment') pieces.push(0, WHOLE, at);
-  else pieces.push(object.start, object.kind === 'part' ? object.end : object.start, at);
 }
 
-function begin({ server, chain }: LogObject): Growing {
+function begin(prefix: string, { server, chain }: LogObject): Growing {
   return {
     server,
     id: parseChain(chain) as ChainId,
     cause: undefined,
     segmentBytes: USUAL_SEGMENT_BYTES,
-    pieces: new Map(),
+    contents: new ChainObjects(prefix, { server, chain }),
     histories: [],
     marks: [],
     objects: 0,
@@ -136,13 +132,12 @@ function begin({ server, chain }: LogObject): Growing {
   };
 }
 
-function finished({ pieces, lastAt, ...chain }: Growing): ChainLog {
+function finished({ lastAt, ...chain }: Growing): ChainLog {
   const runs: Piece[] = [];
-  // names of segments sort by timeline and position
-  for (const name of [...pieces.keys()].sort()) {
+  for (const name of chain.contents.segments()) {
     const segment = parseSegmentName(name, chain.segmentBytes);
     if (segment === undefined) continue;
-    for (const piece of inOrder(segment, pieces.get(name) ?? [], chain.segmentBytes)) append(runs, piece);
+    for (const piece of inOrder(segment, chain.contents.ofSegment(name), chain.segmentBytes)) append(runs, piece);
   }
   return {
     ...chain,
@@ -153,18 +148,23 @@ function finished({ pieces, lastAt, ...chain }: Growing): ChainLog {
   };
 }
 
-function inOrder(segment: { timeline: number; start: Lsn }, numbers: PiecesOfSegment, segmentBytes: number): Piece[] {
-  const pieces: Piece[] = [];
-  for (let i = 0; i < numbers.length; i += 3) {
-    const [start = 0, end = 0, at = 0] = numbers.slice(i, i + 3);
-    pieces.push({
+function inOrder(
+  segment: { timeline: number; start: Lsn },
+  objects: readonly PlacedBytes[],
+  segmentBytes: number,
+): Piece[] {
+  const pieces = objects.map(({ object }) => {
+    const start = object.kind === 'segment' ? 0 : object.start;
+    const end = object.kind === 'segment' ? segmentBytes : object.kind === 'part' ? object.end : start;
+    const at = object.at.getTime();
+    return {
       timeline: segment.timeline,
       start: segment.start + BigInt(start),
-      end: segment.start + BigInt(end === WHOLE ? segmentBytes : end),
+      end: segment.start + BigInt(end),
       firstAt: at,
       at,
-    });
-  }
+    };
+  });
   return pieces.sort((a, b) => Number(a.start - b.start) || Number(a.end - b.end) || a.at - b.at);
 }
 

@@ -128,20 +128,36 @@ export function logKey(prefix: string, object: LogObject): string {
 
 const MEBIBYTE = 2 ** 20;
 
-const SHAPE =
-  /^([A-Za-z0-9._%-]+)\/(\d{8}T\d{6}Z-\d{1,20})\/(?:([0-9A-F]{24})(?:\/([0-9A-F]{8})-([0-9A-F]{8}))?_(\d{8}T\d{6}Z)(?:-([0-9a-f]{4}))?(\.zst|\.gz)?(\.age)?|([0-9A-F]{8})\.history|marks\/([A-Za-z0-9._%-]+)_([0-9A-F]{16})_(\d{8}T\d{6}Z)|begun-([a-z-]+)_(\d{1,4})M)$/;
+const FOLDER = /^([A-Za-z0-9._%-]+)\/(\d{8}T\d{6}Z-\d{1,20})\/$/;
+const IN_CHAIN =
+  /^(?:([0-9A-F]{24})(?:\/([0-9A-F]{8})-([0-9A-F]{8}))?_(\d{8}T\d{6}Z)(?:-([0-9a-f]{4}))?(\.zst|\.gz)?(\.age)?|([0-9A-F]{8})\.history|marks\/([A-Za-z0-9._%-]+)_([0-9A-F]{16})_(\d{8}T\d{6}Z)|begun-([a-z-]+)_(\d{1,4})M)$/;
+
+/** The folder that a chain was last read from, and which chain: in a listing a hundred thousand keys of one follow each other. */
+let lastFolder: { readonly start: string; readonly text: string; readonly of: OfChain } | undefined;
+
+/** The chain whose key this is, and where in the key its folder ends. */
+function chainOfKey(prefix: string, key: string): { of: OfChain; length: number } | undefined {
+  const start = logPrefix(prefix);
+  if (lastFolder?.start === start && key.startsWith(lastFolder.text))
+    return { of: lastFolder.of, length: lastFolder.text.length };
+  if (!key.startsWith(start)) return undefined;
+  const length = key.indexOf('/', key.indexOf('/', start.length) + 1) + 1;
+  const match = FOLDER.exec(key.slice(start.length, length));
+  const [, name = '', chain = ''] = match ?? [];
+  const server = decodeName(name);
+  if (!match || server === undefined || parseChain(chain) === undefined) return undefined;
+  lastFolder = { start, text: key.slice(0, length), of: { server, chain } };
+  return { of: lastFolder.of, length };
+}
 
 /** Reads a key. Undefined means foreign: not a name that this system writes, never to be touched. */
 export function parseLogKey(prefix: string, key: string): LogObject | undefined {
-  const start = logPrefix(prefix);
-  const match = key.startsWith(start) ? SHAPE.exec(key.slice(start.length)) : null;
+  const chainOf = chainOfKey(prefix, key);
+  const match = chainOf && IN_CHAIN.exec(key.slice(chainOf.length));
   if (!match) return undefined;
-  const [, name = '', chain = '', ...inChain] = match;
-  const [segment, from, to, stamp = '', twin, packed, sealed, history, mark, lsn, markStamp = '', cause, size] =
-    inChain;
-  const server = decodeName(name);
-  if (server === undefined || parseChain(chain) === undefined) return undefined;
-  const of = { server, chain };
+  const { of } = chainOf;
+  const [, segment, from, to, stamp = '', twin, packed, sealed, history, mark, lsn, markStamp = '', cause, size] =
+    match;
   if (history !== undefined) return { ...of, kind: 'history', timeline: Number.parseInt(history, 16) };
   if (mark !== undefined) {
     const [given, marked] = [decodeName(mark), parseStamp(markStamp)];

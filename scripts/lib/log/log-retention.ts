@@ -1,5 +1,5 @@
 import type { ChainLog } from './catalog.ts';
-import type { LogObject } from './keys.ts';
+import type { KeyedObject } from './chain-objects.ts';
 import { parseLsn, parseSegmentName, segmentName } from './lsn.ts';
 import type { BaseFacts, Reach } from './ranges.ts';
 
@@ -78,44 +78,46 @@ function firstSegment({ timeline, startLsn }: BaseFacts, { segmentBytes }: Chain
   return segmentName(timeline, parseLsn(startLsn) ?? 0n, segmentBytes);
 }
 
-/** An object of a chain with its key. */
-export interface KeyedObject {
-  readonly key: string;
-  readonly sizeBytes: number;
-  readonly object: LogObject;
-}
-
 /** Parts are left for this long after their segment is stored as a whole: somebody may just be reading them. */
 const READ_WITHIN_MS = 3_600_000;
 
 /**
  * Which objects of a chain are no longer needed: those below, parts of segments that are stored as a whole, and heartbeats but the newest.
  * Of a chain that goes altogether the one that names it comes last.
+ *
+ * @param objects gone through more than once; of those that stay no key is asked for
  */
-export function objectsToRemove(
-  objects: readonly KeyedObject[],
+export function* objectsToRemove(
+  objects: Iterable<KeyedObject>,
   { below, segmentBytes, now }: { below: ChainDecision['below']; segmentBytes: number; now: Date },
-): KeyedObject[] {
+): Generator<KeyedObject> {
   if (below === 'all') {
-    return [...objects].sort((a, b) => Number(a.object.kind === 'begun') - Number(b.object.kind === 'begun'));
+    for (const each of objects) if (each.object.kind !== 'begun') yield each;
+    for (const each of objects) if (each.object.kind === 'begun') yield each;
+    return;
   }
   const wholes = new Map<string, { key: string; at: number }>();
-  let newestBeat: { key: string; at: number } | undefined;
-  for (const { key, object } of objects) {
+  let newestBeat: { each: KeyedObject; at: number } | undefined;
+  for (const each of objects) {
+    const { object } = each;
     if (object.kind === 'segment' && !wholes.has(object.segment))
-      wholes.set(object.segment, { key, at: object.at.getTime() });
-    if (object.kind === 'heartbeat' && object.at.getTime() >= (newestBeat?.at ?? 0)) {
-      newestBeat = { key, at: object.at.getTime() };
-    }
+      wholes.set(object.segment, { key: each.key, at: object.at.getTime() });
+    if (object.kind === 'heartbeat' && object.at.getTime() >= (newestBeat?.at ?? 0))
+      newestBeat = { each, at: object.at.getTime() };
   }
   const start = below;
   const firstLsn = start === undefined ? undefined : parseSegmentName(start, segmentBytes)?.start;
-  return objects.filter(({ key, object }) => {
+  const newestKey = newestBeat?.each.key;
+  for (const each of objects) if (isDone(each)) yield each;
+
+  function isDone(each: KeyedObject): boolean {
+    const { object } = each;
     if (object.kind === 'begun' || object.kind === 'history') return false;
     if (object.kind === 'mark') return firstLsn !== undefined && object.lsn < firstLsn;
     if (start !== undefined && object.segment < start) return true;
-    if (object.kind === 'heartbeat') return key !== newestBeat?.key;
+    if (object.kind === 'heartbeat') return each.key !== newestKey;
     const whole = wholes.get(object.segment);
-    return whole !== undefined && whole.key !== key && whole.at < now.getTime() - READ_WITHIN_MS;
-  });
+    if (whole === undefined || whole.at >= now.getTime() - READ_WITHIN_MS) return false;
+    return object.kind === 'part' || each.key !== whole.key;
+  }
 }

@@ -1,3 +1,4 @@
+import type { ChainObjects, PlacedBytes } from './chain-objects.ts';
 import type { LogObject } from './keys.ts';
 import { type Lsn, parseSegmentName } from './lsn.ts';
 
@@ -19,31 +20,64 @@ export interface SegmentParts {
   readonly objects: readonly LogBytes[];
   /** How many bytes of the segment they hold, from its beginning. */
   readonly bytes: number;
+  /** The moment that the last of them tells. */
+  readonly at: Date;
+  /** How many bytes they take where they are stored, as far as the listing that they are from tells. */
+  readonly storedBytes: number;
 }
+
+/** An object of the log, and how large it is where that is known. */
+type Listed = LogBytes & { readonly sizeBytes?: number };
 
 /**
  * From which objects each segment of a chain is to be put together, by name: by timeline and position. A whole one is taken
  * before parts. A segment whose beginning is missing is left out; one with a hole ends there.
  */
-export function segmentsFrom(objects: readonly LogBytes[], segmentBytes: number): SegmentParts[] {
-  const bySegment = new Map<string, LogBytes[]>();
+export function segmentsFrom(objects: readonly Listed[], segmentBytes: number): SegmentParts[] {
+  const bySegment = new Map<string, Listed[]>();
   for (const each of objects) {
     const others = bySegment.get(each.object.segment);
     if (others) others.push(each);
     else bySegment.set(each.object.segment, [each]);
   }
-  return [...bySegment.keys()].sort().flatMap((segment) => {
-    const place = parseSegmentName(segment, segmentBytes);
-    const { chosen, bytes } = choose(bySegment.get(segment) ?? [], segmentBytes);
-    return place && bytes > 0 ? [{ segment, ...place, objects: chosen, bytes }] : [];
-  });
+  return [...bySegment.keys()]
+    .sort()
+    .flatMap((segment) => segmentFrom(segment, bySegment.get(segment) ?? [], segmentBytes) ?? []);
 }
 
-function choose(objects: readonly LogBytes[], segmentBytes: number): { chosen: LogBytes[]; bytes: number } {
+/** One segment of a chain, from the listing that told of the chain; undefined where its beginning is missing. */
+export function segmentOf(contents: ChainObjects, segment: string, segmentBytes: number): SegmentParts | undefined {
+  const objects = contents.ofSegment(segment).filter(hasBytes);
+  const found = segmentFrom(segment, objects, segmentBytes);
+  if (found === undefined) return undefined;
+  const { objects: _, ...facts } = found;
+  return {
+    ...facts,
+    // a month's log has fifty thousand segments, and few of them are read
+    get objects() {
+      return choose(contents.ofSegment(segment).filter(hasBytes), segmentBytes).chosen;
+    },
+  };
+}
+
+function hasBytes(placed: PlacedBytes): placed is PlacedBytes & LogBytes {
+  return placed.object.kind !== 'heartbeat';
+}
+
+function segmentFrom(segment: string, objects: readonly Listed[], segmentBytes: number): SegmentParts | undefined {
+  const place = parseSegmentName(segment, segmentBytes);
+  const { chosen, bytes } = choose(objects, segmentBytes);
+  const last = chosen.at(-1);
+  if (place === undefined || last === undefined) return undefined;
+  const storedBytes = chosen.reduce((sum, { sizeBytes = 0 }) => sum + sizeBytes, 0);
+  return { segment, ...place, objects: chosen, bytes, at: last.object.at, storedBytes };
+}
+
+function choose(objects: readonly Listed[], segmentBytes: number): { chosen: Listed[]; bytes: number } {
   const whole = objects.find(({ object }) => object.kind === 'segment');
   if (whole) return { chosen: [whole], bytes: segmentBytes };
   const parts = objects.map((each) => ({ each, ...rangeOf(each) }));
-  const chosen: LogBytes[] = [];
+  const chosen: Listed[] = [];
   let bytes = 0;
   for (;;) {
     // of those that go on from here, the one that reaches farthest

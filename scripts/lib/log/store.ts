@@ -64,15 +64,13 @@ export interface LogStore {
 
   /** Every chain, of one server or of all, told from the listing alone. */
   chains(of: { server?: string }, now: Date, signal: AbortSignal): Promise<ChainLog[]>;
-  /** The keys of a server's log, in no particular order; for who only wants to know whether there are any. */
-  anyOf(server: string, signal: AbortSignal): AsyncIterable<StoredObject>;
+  /** Whether anything of a server's log is stored. */
+  hasAny(server: string, signal: AbortSignal): Promise<boolean>;
   /** Those of one segment alone. */
   ofSegment(
     of: OfChain & { segment: string },
     signal: AbortSignal,
   ): AsyncGenerator<{ key: string; sizeBytes: number; object: LogObject }>;
-  /** The objects of one chain with their keys, for who restores from it or clears it up. */
-  objects(of: OfChain, signal: AbortSignal): AsyncGenerator<{ key: string; sizeBytes: number; object: LogObject }>;
   /**
    * The bytes that were put, checked by the checksums inside and by their number.
    * @throws OperatorError BACKUP_DAMAGED naming the key, CONFIG for an encrypted one without an identity
@@ -161,9 +159,11 @@ export function openLog({ shelf: { storage, prefix, encryption, distrust } }: Re
 
     chains: ({ server }, now, signal) =>
       readChains(list(server === undefined ? logPrefix(prefix) : serverPrefix(prefix, server), signal), prefix, now),
-    anyOf: (server, signal) => list(serverPrefix(prefix, server), signal),
+    hasAny: async (server, signal) => {
+      for await (const _ of storage.list(serverPrefix(prefix, server), { isAnyEnough: true, signal })) return true;
+      return false;
+    },
     ofSegment: ({ segment, ...of }, signal) => parsed(list(`${chainPrefix(prefix, of)}${segment}`, signal), prefix),
-    objects: (of, signal) => parsed(list(chainPrefix(prefix, of), signal), prefix),
     read,
     history: async (of, signal) =>
       (await readSmall(storage, logKey(prefix, { ...of, kind: 'history' }), signal)).toString('utf8'),

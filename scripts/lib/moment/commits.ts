@@ -66,7 +66,7 @@ export async function commits(
   const store = openLog(repository);
   const serverLog = chosen(await readServerLogs(store, new Date(), signal), config, wanted);
   const window = { from: new Date(at.getTime() - forMs), to: new Date(at.getTime() + forMs) };
-  const stretches = await stretchesBetween(store, serverLog.chains, window, signal);
+  const stretches = stretchesBetween(serverLog.chains, window);
   if (stretches.length === 0) throw notStored(serverLog, window);
   const [base] = serverLog.bases;
   const major = base === undefined ? undefined : Number.parseInt(base.serverVersion, 10);

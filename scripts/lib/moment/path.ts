@@ -3,6 +3,7 @@ import type { ChainLog } from '../log/catalog.ts';
 import { type Lsn, parseLsn, segmentName, segmentStart } from '../log/lsn.ts';
 import type { SegmentParts } from '../log/segments.ts';
 import { historyOf, isInHistory, type Stretch } from '../log/timeline.ts';
+import type { ChainContents } from './contents.ts';
 
 /** The log that goes on from a base without a hole. */
 export interface LogPath {
@@ -38,19 +39,19 @@ const lsnOf = (text: string): Lsn => parseLsn(text) ?? 0n;
 /**
  * Follows the log of a chain from the end of a base, segment by segment, across timelines as their histories say, to where the
  * first byte is missing.
- * @param histories the texts of the chain's histories, by timeline
  */
 export function follow(
   manifest: BaseManifest,
-  chain: ChainLog,
-  segments: readonly SegmentParts[],
-  histories: ReadonlyMap<number, string>,
+  {
+    chain,
+    segment: segmentNamed,
+    histories,
+  }: Pick<ChainContents, 'segment' | 'histories'> & { readonly chain: Pick<ChainLog, 'segmentBytes' | 'runs'> },
 ): LogPath {
   const start = lsnOf(manifest.endLsn);
-  const byName = new Map(segments.map((each) => [each.segment, each]));
   const stretches = newestHistory(manifest.timeline, start, histories);
   const { segmentBytes } = chain;
-  const chosen: SegmentParts[] = [];
+  const chosen = new Map<string, SegmentParts>();
   let position = start;
   let timeline = manifest.timeline;
   for (const stretch of stretches) {
@@ -59,9 +60,9 @@ export function follow(
   }
   const run = chain.runs.find((each) => each.timeline === timeline && each.start <= position && each.end >= position);
   const ended = new Date(manifest.endedAt);
-  const reached = run !== undefined && chosen.length > 0 ? run.at : ended;
+  const reached = run !== undefined && chosen.size > 0 ? run.at : ended;
   return {
-    segments: chosen,
+    segments: [...chosen.values()],
     stretches,
     timeline,
     end: position,
@@ -72,12 +73,13 @@ export function follow(
   /** Takes all that is stored of a stretch. @returns whether that is all of it, so that the next one goes on */
   function advance({ timeline: on, end }: Stretch): boolean {
     while (end === undefined || position < end) {
-      const segment = byName.get(segmentName(on, position, segmentBytes));
+      const name = segmentName(on, position, segmentBytes);
+      const segment = chosen.get(name) ?? segmentNamed(name);
       if (segment === undefined) return false;
       const stored = segment.start + BigInt(segment.bytes);
       // a base may end where its segment is stored no further
       if (stored < position) return false;
-      if (!chosen.includes(segment)) chosen.push(segment);
+      chosen.set(name, segment);
       timeline = on;
       if (end !== undefined && stored >= end) {
         position = end;

@@ -26,7 +26,6 @@ export interface MomentPlan {
 /** A base with the log that goes on from it. */
 export interface Reach extends Omit<MomentPlan, 'target' | 'server' | 'logBytes' | 'isCovered'> {
   readonly chain: ChainLog | undefined;
-  readonly sizes: ReadonlyMap<string, number>;
 }
 
 /** What of a server's log is in the store. */
@@ -64,10 +63,10 @@ export async function openServerLog(
     const manifest = await store.baseManifest(base, signal);
     const chain = chains.find(({ id }) => id.chain === manifest.chain);
     const none = { base, manifest, path: baseAlone(manifest), histories: new Map(), storedLogBytes: 0 };
-    if (chain === undefined) return { ...none, chain, sizes: new Map() };
-    const { chain: now, segments, histories, sizes } = await contentsOf(chain);
-    const path = follow(manifest, now, segments, histories);
-    return { ...none, chain: now, path, histories, sizes, storedLogBytes: storedBytesOf(path.segments, sizes) };
+    if (chain === undefined) return { ...none, chain };
+    const found = await contentsOf(chain);
+    const path = follow(manifest, found);
+    return { ...none, chain, path, histories: found.histories, storedLogBytes: storedBytesOf(path.segments) };
   };
   return {
     server,
@@ -82,8 +81,8 @@ export async function openServerLog(
   };
 }
 
-const storedBytesOf = (segments: readonly SegmentParts[], sizes: ReadonlyMap<string, number>) =>
-  segments.flatMap(({ objects }) => objects).reduce((sum, { key }) => sum + (sizes.get(key) ?? 0), 0);
+const storedBytesOf = (segments: readonly SegmentParts[]) =>
+  segments.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 
 /** Why no base of a server's log leads to a target. */
 export type Refusal =
@@ -156,7 +155,7 @@ function planOf(
   wanted: Wanted,
   reach: Reach & { isCovered: boolean },
 ): MomentPlan {
-  const { chain, sizes, ...rest } = reach;
+  const { chain, ...rest } = reach;
   const { segmentBytes } = chain ?? { segmentBytes: reach.manifest.walSegmentBytes };
   const path = upTo(reach.path, (segment) => holds(wanted, segment), segmentBytes);
   return {
@@ -165,7 +164,7 @@ function planOf(
     target,
     path,
     logBytes: path.segments.reduce((sum, { bytes }) => sum + bytes, 0),
-    storedLogBytes: storedBytesOf(path.segments, sizes),
+    storedLogBytes: storedBytesOf(path.segments),
   };
 }
 
@@ -179,7 +178,7 @@ export async function planEnd(log: ServerLog): Promise<MomentPlan | undefined> {
     if (nearest?.rank === 0) break;
   }
   if (nearest === undefined) return undefined;
-  const { chain: _, sizes: __, ...reach } = nearest.reach;
+  const { chain: _, ...reach } = nearest.reach;
   return {
     ...reach,
     server: log.server,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { OperatorError } from '../errors.ts';
 import type { ChainLog } from '../log/catalog.ts';
 import type { Lsn } from '../log/lsn.ts';
-import { type LogBytes, type SegmentParts, segmentsFrom } from '../log/segments.ts';
+import { type SegmentParts, segmentOf } from '../log/segments.ts';
 import type { LogStore } from '../log/store.ts';
 import { inParallel } from '../parallel.ts';
 import { formatBytes } from '../quantities.ts';
@@ -23,23 +23,17 @@ export interface LogStretch {
 const ROUGH_MS = 2_000;
 
 /** What of a server's chains was written between two moments, and the segment before it, for transactions that had begun then. */
-export async function stretchesBetween(
-  store: LogStore,
-  chains: readonly ChainLog[],
-  { from, to }: { from: Date; to: Date },
-  signal: AbortSignal,
-): Promise<LogStretch[]> {
+export function stretchesBetween(chains: readonly ChainLog[], { from, to }: { from: Date; to: Date }): LogStretch[] {
   const stretches: LogStretch[] = [];
   for (const chain of chains) {
     const isBefore = (chain.lastAt?.getTime() ?? 0) < from.getTime() - ROUGH_MS;
     if (isBefore || chain.id.begunAt.getTime() > to.getTime() + ROUGH_MS) continue;
-    const objects: LogBytes[] = [];
-    for await (const { key, object } of store.objects({ server: chain.server, chain: chain.id.chain }, signal))
-      if (object.kind === 'segment' || object.kind === 'part') objects.push({ key, object });
-    const segments = segmentsFrom(objects, chain.segmentBytes);
+    const segments = chain.contents
+      .segments()
+      .flatMap((name) => segmentOf(chain.contents, name, chain.segmentBytes) ?? []);
     for (const timeline of new Set(segments.map((segment) => segment.timeline))) {
       const own = segments.filter((segment) => segment.timeline === timeline);
-      const endOf = (segment: SegmentParts | undefined) => segment?.objects.at(-1)?.object.at.getTime() ?? 0;
+      const endOf = (segment: SegmentParts | undefined) => segment?.at.getTime() ?? 0;
       const first = own.findIndex((segment) => endOf(segment) >= from.getTime() - ROUGH_MS);
       if (first < 0) continue;
       const after = own.findIndex((_, i) => i > first && endOf(own[i - 1]) > to.getTime() + ROUGH_MS);

@@ -67,12 +67,10 @@ export function mayBeReached(wanted: Wanted, path: LogPath): boolean {
 }
 
 /** Whether all that comes before the target lies at or before the end of this segment. */
-export function holds(wanted: Wanted, { start, bytes, objects }: SegmentParts): boolean {
+export function holds(wanted: Wanted, { start, bytes, at }: SegmentParts): boolean {
   switch (wanted.kind) {
-    case 'time': {
-      const last = objects.at(-1);
-      return wanted.at !== undefined && last !== undefined && last.object.at > wanted.at;
-    }
+    case 'time':
+      return wanted.at !== undefined && at > wanted.at;
     case 'mark':
       return start + BigInt(bytes) > BigInt(wanted.lsn);
     case 'lsn':

@@ -87,10 +87,10 @@ async function causeOfMissing(of: Context, { timeline, stored }: Known): Promise
 /** A repository that has the server's log already has lost its slot; where it may not be read, it is the first. */
 async function causeOfFirst({ store, server }: Context): Promise<ChainCause> {
   try {
-    const signal = AbortSignal.timeout(60_000);
-    for await (const _ of store.anyOf(server.name, signal)) return 'slot-missing';
-  } catch {}
-  return 'first';
+    return (await store.hasAny(server.name, AbortSignal.timeout(60_000))) ? 'slot-missing' : 'first';
+  } catch {
+    return 'first';
+  }
 }
 
 async function isSameHistory(

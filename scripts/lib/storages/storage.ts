@@ -37,6 +37,12 @@ export interface GetOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ListOptions {
+  /** One object is enough, whichever: whether there is any is all that is to be known. */
+  readonly isAnyEnough?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 /** What could not be deleted, and why. */
 export interface RemoveFailure {
   readonly key: string;
@@ -72,7 +78,7 @@ export interface Storage {
   get(key: string, options?: GetOptions): Promise<AsyncIterable<Uint8Array>>;
 
   /** Every object whose key starts with `prefix`, page by page, in the order of the keys' bytes. */
-  list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<StoredObject>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<StoredObject>;
 
   /** Deletes the keys; one that is not there counts as deleted. Returns those that could not be, never throws for them. */
   remove(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<RemoveFailure[]>;

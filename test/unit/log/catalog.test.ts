@@ -145,3 +145,24 @@ test('the history of a timeline is where each was left', () => {
   assert.deepEqual(historyOf(1, undefined), [{ timeline: 1, start: 0n, end: undefined }]);
   assert.throws(() => historyOf(2, 'nonsense'), /a line that is none: "nonsense"/);
 });
+
+test('the objects of a chain come out of it with the keys and sizes that they were listed with', async () => {
+  const second = segmentName(2, BigInt(SEGMENT), SEGMENT);
+  const listed: LogObject[] = [
+    begun,
+    { ...OF, kind: 'history', timeline: 2 },
+    { ...OF, kind: 'mark', name: 'before it', lsn: 0x1234n, at: minute(1) },
+    part(0, 100, 1),
+    { ...part(100, 200, 1), twin: '0000' } as LogObject,
+    { ...part(100, 200, 1), twin: 'ffff', compression: 'none' } as LogObject,
+    part(0, SEGMENT, 2),
+    { ...OF, kind: 'part', segment: second, start: 0, end: 5, at: minute(4), compression: 'gzip', encrypted: true },
+    { ...OF, kind: 'segment', segment: second, at: minute(5), compression: 'none', encrypted: true },
+    heartbeat(7, 6),
+  ];
+  const objects = listed.map((object, i) => ({ key: logKey('prod', object), sizeBytes: 2 ** 30 + i }));
+  const [chain] = await readChains(objects.toReversed(), 'prod', minute(2_000));
+  const found = [...(chain?.contents ?? [])].map(({ key, sizeBytes }) => ({ key, sizeBytes }));
+  const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
+  assert.deepEqual(found.sort(byKey), objects.sort(byKey));
+});

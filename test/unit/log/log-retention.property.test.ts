@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readChains } from '../../../scripts/lib/log/catalog.ts';
-import { type LogObject, logKey, newChain, parseLogKey } from '../../../scripts/lib/log/keys.ts';
-import { type KeyedObject, objectsToRemove, planLog } from '../../../scripts/lib/log/log-retention.ts';
+import { type LogObject, logKey, newChain } from '../../../scripts/lib/log/keys.ts';
+import { objectsToRemove, planLog } from '../../../scripts/lib/log/log-retention.ts';
 import { formatLsn, segmentName } from '../../../scripts/lib/log/lsn.ts';
 import { type BaseFacts, reachesOf } from '../../../scripts/lib/log/ranges.ts';
 
@@ -73,11 +73,8 @@ test('every moment of the window that could be restored still can, and what no s
       const kept = plan.bases.filter(({ keep }) => keep).map(({ base }) => base);
       const left = new Set(objects.map(({ key }) => key));
       for (const { chain, below } of plan.chains) {
-        const mine: KeyedObject[] = objects.flatMap(({ key, sizeBytes }) => {
-          const object = parseLogKey('', key);
-          return object?.chain === chain.id.chain ? [{ key, sizeBytes, object }] : [];
-        });
-        for (const { key } of objectsToRemove(mine, { below, segmentBytes: SEGMENT, now: NOW })) left.delete(key);
+        for (const { key } of objectsToRemove(chain.contents, { below, segmentBytes: SEGMENT, now: NOW }))
+          left.delete(key);
       }
       const after = await readChains(
         objects.filter(({ key }) => left.has(key)),

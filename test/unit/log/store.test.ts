@@ -21,8 +21,8 @@ async function storeOf(options: DoubleOptions) {
   const log = openLog(repository);
   const objects = async () => {
     const found: LogBytes[] = [];
-    for await (const { key, object } of log.objects({ server: 'db', chain }, signal))
-      if (object.kind === 'part') found.push({ key, object });
+    for (const { contents } of await log.chains({ server: 'db' }, AT, signal))
+      for (const { key, object } of contents) if (object.kind === 'part') found.push({ key, object });
     return found;
   };
   return { double, log, objects, close: () => repository.close() };

@@ -39,7 +39,7 @@ function logOf(all: readonly Taken[], live?: Taken): ServerLog {
     live: live && { systemIdentifier: live.chain.id.systemIdentifier, chain: live.chain },
     reach: async (base) => {
       const found = all.find((each) => each.base.stem === base.stem) as Taken;
-      return { ...found, histories: new Map(), storedLogBytes: 0, sizes: new Map() };
+      return { ...found, histories: new Map(), storedLogBytes: 0 };
     },
   };
 }

@@ -3,6 +3,8 @@ import type { StoredObject } from '../storage.ts';
 
 /** One answer of a listing: the bytes of its keys, one after the other, where each ends, and how large its object is. */
 interface Page {
+  /** What all of its keys begin with, and is not repeated in them: of those of a log the half. */
+  readonly prefix: string;
   readonly keys: Buffer;
   readonly ends: Uint32Array;
   readonly sizes: Float64Array;
@@ -46,20 +48,33 @@ export class Pages {
 }
 
 function packed(objects: readonly StoredObject[]): Page {
+  const prefix = common(objects);
   const ends = new Uint32Array(objects.length);
   const sizes = new Float64Array(objects.length);
+  const rest = objects.map(({ key }) => key.slice(prefix.length));
   let end = 0;
-  for (const [index, { key, sizeBytes }] of objects.entries()) {
+  for (const [index, key] of rest.entries()) {
     end += Buffer.byteLength(key);
     ends[index] = end;
-    sizes[index] = sizeBytes;
+    sizes[index] = objects[index]?.sizeBytes ?? 0;
   }
-  return { keys: Buffer.from(objects.map(({ key }) => key).join('')), ends, sizes };
+  return { prefix, keys: Buffer.from(rest.join('')), ends, sizes };
 }
 
-function* objectsOf({ keys, ends, sizes }: Page): Generator<StoredObject> {
+/** What the keys begin with, in whole folders: a cut in the middle of a character would not come out as it went in. */
+function common(objects: readonly StoredObject[]): string {
+  const first = objects[0]?.key ?? '';
+  let length = first.lastIndexOf('/') + 1;
+  for (const { key } of objects) {
+    while (length > 0 && !key.startsWith(first.slice(0, length))) length = first.lastIndexOf('/', length - 2) + 1;
+    if (length === 0) break;
+  }
+  return first.slice(0, length);
+}
+
+function* objectsOf({ prefix, keys, ends, sizes }: Page): Generator<StoredObject> {
   for (const [index, end] of ends.entries()) {
     const start = index === 0 ? 0 : (ends[index - 1] ?? 0);
-    yield { key: keys.toString('utf8', start, end), sizeBytes: sizes[index] ?? 0 };
+    yield { key: prefix + keys.toString('utf8', start, end), sizeBytes: sizes[index] ?? 0 };
   }
 }

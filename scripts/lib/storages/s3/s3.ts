@@ -52,9 +52,9 @@ export function openS3(settings: S3Settings): Storage {
       return getObject(context, key, { range, signal });
     },
 
-    async *list(prefix, { signal } = {}) {
+    async *list(prefix, options = {}) {
       assertPrefix(prefix);
-      yield* listObjects(context, prefix, signal);
+      yield* listObjects(context, prefix, options);
     },
 
     async remove(keys, { signal } = {}) {
