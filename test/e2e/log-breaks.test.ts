@@ -8,6 +8,7 @@ import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs
 import { setChildEnvironment } from '../../scripts/lib/machine/child-environment.ts';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { chainsOf, folderOf } from '../support/log.ts';
+import { startHttpReceiver } from '../support/notify-receivers.ts';
 import { startStore } from '../support/stores.ts';
 import type { Running } from '../support/verbs.ts';
 import { runVerb, startVerb, until } from '../support/verbs.ts';
@@ -214,7 +215,14 @@ describe('the life of the server comes before that of its log', { skip: missing 
   test('a store that is away for too long: the slot is given up at its limit, and all goes on by itself when it is back', async () => {
     const cluster = await startCluster({ settings: ['max_wal_size=64MB', 'min_wal_size=32MB', 'wal_keep_size=0'] });
     const { double, storeEnv } = await startStore();
-    const env = envOf(cluster, { ...storeEnv, PITR_SLOT_LIMIT: '200M', STORAGE_TIMEOUT: '5s', PITR_RPO_TARGET: '1s' });
+    const told = await startHttpReceiver();
+    const env = envOf(cluster, {
+      ...storeEnv,
+      NOTIFY_URL: `http://${told.host}/`,
+      PITR_SLOT_LIMIT: '200M',
+      STORAGE_TIMEOUT: '5s',
+      PITR_RPO_TARGET: '1s',
+    });
     const receiver = startVerb('receive', [], env);
     await untilTaken(cluster);
     await until('there is a base', async () =>
@@ -242,6 +250,8 @@ describe('the life of the server comes before that of its log', { skip: missing 
       await sleep(500);
       return (await slots(cluster)) === 0 ? true : undefined;
     });
+    const breaks = () => told.requests.filter(({ body }) => body.includes('PITR_SLOT_LIMIT')).length;
+    await until('people are told of it while the store is away', async () => (breaks() > 0 ? true : undefined));
     assert.ok(most > 150 * MEBIBYTE && most < 400 * MEBIBYTE, `given up at ${most}`);
     const status = await runVerb('status', ['--json'], env);
     assert.equal(status.code, 3);
@@ -268,7 +278,9 @@ describe('the life of the server comes before that of its log', { skip: missing 
     assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /has a gap there, from 20.*Z to 20.*Z: the slot was given up/);
     assert.match(refused.stderr, /Any moment of these can be: 20.* to 20.*; 20.* to 20.*Nothing was fetched/);
+    assert.equal(breaks(), 1, 'and once');
     await end(receiver);
+    await told.close();
     await cluster.stop();
   });
 });

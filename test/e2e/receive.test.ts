@@ -14,6 +14,7 @@ import {
   storedSegments,
   untilStored,
 } from '../support/log.ts';
+import { startHttpReceiver } from '../support/notify-receivers.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { WITH_LOG } from '../support/recovery.ts';
 import { startStore } from '../support/stores.ts';
@@ -92,8 +93,9 @@ describe('the receiver', { skip: missing }, () => {
     await dropSlots();
   });
 
-  test('a slot that is gone is another chain, which says why', async () => {
-    const env = receiverEnv(postgres);
+  test('a slot that is gone is another chain, which says why, also to those who are to be told', async () => {
+    const told = await startHttpReceiver();
+    const env = receiverEnv(postgres, { NOTIFY_URL: `http://${told.host}/` });
     const first = await startReceiver(postgres, env);
     await untilStored(postgres);
     first.signal('SIGTERM');
@@ -108,6 +110,12 @@ describe('the receiver', { skip: missing }, () => {
       ['first', 'slot-missing'],
     );
     assert.match(stderr, /the replication slot was no longer there/);
+    assert.equal(told.requests.length, 1, 'once, and nothing of the first chain');
+    const { verb, outcome, items } = told.json();
+    assert.deepEqual([verb, outcome], ['receive', 'failure']);
+    assert.match(items[0].what, /which reaches to 20.*: the replication slot was no longer there\. It is begun anew/);
+    assert.ok(Date.parse(items[0].since) <= Date.now());
+    await told.close();
     assert.equal((await slots()).length, 1, 'the old one is not left behind');
     await dropSlots();
   });

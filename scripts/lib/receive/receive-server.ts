@@ -36,7 +36,7 @@ export interface ReceiveSettings {
   readonly directory: string;
   /** Told to end: what has come is stored and acknowledged first. */
   readonly signal: AbortSignal;
-  /** A chain has begun that does not continue what was stored before. */
+  /** What is stored is not continued by what will be stored from here on. */
   onBreak(server: LogServer, cause: ChainCause, coveredUntil: Date | undefined): void;
   /** Part of a chain is stored: a base can be taken that it goes on from. */
   onChain(server: LogServer, chain: string, hasBase: boolean, baseTaken: () => void): void;
@@ -76,6 +76,12 @@ async function run(
   const monitor = newMonitor(server, hard.signal);
   let stream: Stream | undefined;
   let chainBegun: { cause: ChainCause } | undefined;
+  let isBreakTold = false;
+  /** At once, and not when there is a new chain: that needs the store, which may be what is away. */
+  const tellBreak = (cause: ChainCause) => {
+    if (cause !== 'first' && !isBreakTold) settings.onBreak(server, cause, keeper.state?.at);
+    isBreakTold = true;
+  };
   const keeper = keepState(directory, notes);
   let lost = isAlone && keeper.state?.session ? [keeper.state.session] : [];
   let wasConnected = false;
@@ -130,21 +136,21 @@ async function run(
     }
     // to be remembered until it is done: the next look would find another cause, or none
     chainBegun = verdict;
+    tellBreak(verdict.cause);
     // first of all the server's disk
     await dropSlots(context);
     // what is in memory still belongs to the old chain, and reaches farther than what is stored of it
     await stream?.sender.drained(signal).catch((error: unknown) => {
       if (!(error instanceof OtherBytesStored)) throw error;
     });
-    const coveredUntil = keeper.state?.at;
     const before = stream ? [stream.sender.chain] : [];
     const { cause } = verdict;
     const open = await beginChain(context, { cause, segmentBytes: facts.segmentBytes, before }, signal);
     chainBegun = undefined;
+    isBreakTold = false;
     log.info(
       `the log of ${server.name} is taken from ${formatLsn(open.stored)}, timeline ${open.timeline}: ${CAUSES[verdict.cause]}`,
     );
-    if (verdict.cause !== 'first') settings.onBreak(server, verdict.cause, coveredUntil);
     return openStream(open, facts, undefined, []);
   };
 
@@ -204,6 +210,7 @@ async function run(
           log.error(
             `the log of ${server.name} breaks off: ${CAUSES[cause]}${cause === 'slot-limit' ? ` (${formatBytes(settings.slotLimitBytes)})` : ''}`,
           );
+          tellBreak(cause);
           continue;
         }
         if (isFinal(error, wasConnected)) throw error;

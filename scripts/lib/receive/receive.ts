@@ -1,21 +1,19 @@
 import { once } from 'node:events';
 import type { Config } from '../config/config.ts';
 import { OperatorError } from '../errors.ts';
-import { CAUSES } from '../log/keys.ts';
 import { openLog } from '../log/store.ts';
 import { isOwnCommandOfContainer } from '../machine/container.ts';
 import { drillDirectory } from '../machine/run-notes.ts';
-import { notify } from '../notify/notify.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { LogServer } from '../source.ts';
 import { command } from '../terminal/hints.ts';
-import { log, logTail } from '../terminal/log.ts';
-import { shownTime } from '../terminal/time.ts';
+import { log } from '../terminal/log.ts';
 import { keepBase, type TakeBase } from './first-base.ts';
 import { giveUp } from './give-up.ts';
 import { tellHealth } from './health.ts';
 import { type Doing, receiveServer } from './receive-server.ts';
 import { takeSeveral } from './several.ts';
+import { newTelling } from './telling.ts';
 
 /** A connection that is lost is made again within this; a store that fails is waited for as long before it counts. */
 const UNHEALTHY_AFTER_MS = 120_000;
@@ -56,7 +54,10 @@ export async function receive(
     }),
   );
   const startedAt = Date.now();
-  const stopHealth = tellHealth(config, () => reasonsOf(servers, doings, startedAt));
+  const reasons = () => reasonsOf(servers, doings, startedAt);
+  const stopHealth = tellHealth(config, reasons);
+  const telling = newTelling(values);
+  const stopWatching = telling.watch(reasons);
   const besides: Promise<void>[] = [giveUpOthers(all)];
   try {
     await takeSeveral(
@@ -71,26 +72,7 @@ export async function receive(
             isSynchronous: values.PITR_SYNCHRONOUS,
             directory,
             signal: all,
-            onBreak: (of, cause, coveredUntil) => {
-              const until = coveredUntil === undefined ? '' : `, which reaches to ${shownTime(coveredUntil)}`;
-              void notify(
-                { urls: values.NOTIFY_URL, on: values.NOTIFY_ON },
-                {
-                  verb: 'receive',
-                  outcome: 'failure',
-                  at: new Date(),
-                  items: [
-                    {
-                      source: of.name,
-                      what: `the log does not continue what was stored before${until}: ${CAUSES[cause]}. It is taken from here on, and moments between cannot be restored`,
-                      ...(coveredUntil === undefined ? {} : { since: coveredUntil }),
-                      next: 'A new base is taken now. Look at status for how far back moments reach.',
-                    },
-                  ],
-                  logTail: logTail(),
-                },
-              );
-            },
+            onBreak: telling.broken,
             onChain: (of, chain, hasBase, baseTaken) => {
               if (hasBase) return;
               const taken = keepBase({ store, takeBase, server: of, chain, signal: all });
@@ -107,8 +89,9 @@ export async function receive(
     throw error;
   } finally {
     stopHealth();
+    stopWatching();
     ended.abort();
-    await Promise.allSettled(besides);
+    await Promise.allSettled([...besides, telling.done()]);
   }
   log.info('the receiver has ended; what had come is stored');
 }
