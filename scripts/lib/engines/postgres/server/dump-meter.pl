@@ -108,7 +108,8 @@ sub read_rows {
   my $far = $near < 0 ? index($chunk, "\n\\.\n", $at) : -1;
   my $is_over = $near >= 0 || $far >= 0;
   my $next = !$is_over ? length $chunk : $near >= 0 ? $at + $near + 4 - length $carry : $far + 4;
-  $lines += substr($chunk, $at, $next - $at) =~ tr/\n//;
+  # all of it is counted where it stands, a part in a copy
+  $lines += $at == 0 && $next == length $chunk ? $chunk =~ tr/\n// : substr($chunk, $at, $next - $at) =~ tr/\n//;
   $members->rows(\$chunk, $at, $next - $at, $is_over) if $members;
   if ($is_over) {
     # the last line is the one that ends them
@@ -116,7 +117,9 @@ sub read_rows {
     undef $copied;
     $members->end_rows() if $members;
   } else {
-    $carry = last_of($carry . last_of(substr($chunk, $at), 3), 3);
+    # of the chunk no more than that is copied
+    my $from = length($chunk) - 3;
+    $carry = last_of($carry . substr($chunk, $from > $at ? $from : $at), 3);
   }
   return $next;
 }

@@ -196,11 +196,13 @@ sub frame_compressed {
   fcntl($compressed, 1031, 1 << 20);
   # the one before has failed, and has said why
   exit 1 if defined $turn && !sysread($turn, my $byte, 1);
+  my $frame = '';
   while (1) {
-    my $length = sysread($compressed, my $chunk, 1 << 20);
+    my $length = sysread($compressed, $frame, 1 << 20, 4);
     defined $length or die "reading: $!\n";
     last if $length == 0;
-    write_all(\*STDOUT, pack('N', $length) . $chunk, 0, $length + 4);
+    substr($frame, 0, 4) = pack('N', $length);
+    write_all(\*STDOUT, $frame, 0, $length + 4);
   }
   close($compressed) or die "$command[0] ", described($?), "\n";
   write_all(\*STDOUT, pack('N', 0), 0, 4);
