@@ -23,6 +23,8 @@ export interface Load {
   readonly through?: readonly Stage[] | undefined;
   /** Throws when the end of the dump, as read, is not the end that a whole dump has. */
   verifyEnd(tail: string): void;
+  /** Is told when it is in. */
+  readonly onLoaded?: (() => void) | undefined;
   /** Aborts, with the error as its reason, when what is being loaded is not needed any more. */
   readonly doom?: AbortSignal | undefined;
 }
@@ -31,6 +33,8 @@ export interface Load {
 export interface LoadStep {
   readonly jobs: number;
   readonly loads: readonly Load[];
+  /** Is done by each of the `jobs` that no load is left for, while others may still load; ends by itself, or with the signal. */
+  readonly meanwhile?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** Is done when all of them are. */
   readonly after?: (() => Promise<void>) | undefined;
 }

@@ -1,7 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Load, RestoreSession } from '../engines/restoring.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { inParallel } from '../parallel.ts';
 import { type Chain, type Stage, startChain } from '../pipeline/chain.ts';
 import { decompressStages, decryptStages } from '../pipeline/codec.ts';
 import { meterStage, readMeter } from '../pipeline/meter.ts';
@@ -44,18 +43,23 @@ export async function load(order: LoadOrder): Promise<void> {
     const [only] = objects;
     const members =
       only && only.part === undefined ? await repository.membersOf(backup, only.key, manifest, signal) : undefined;
-    for (const { jobs, loads, after } of await session.plan(backup.format, parts, members)) {
-      const running: Promise<void>[] = [];
-      await inParallel(loads, jobs, (one) => {
-        const object = objects.find(({ part }) => part === one.part);
-        if (!object) throw new OperatorError('BACKUP_DAMAGED', `${backup.key} has no object ${one.part}`);
-        const loading = loadObject({ ...order, signal, progress }, object, one);
-        running.push(loading);
-        loading.catch((error) => failed.abort(error));
-        return loading;
-      }).catch((error) => failed.abort(error));
+    const loadOne = async (one: Load) => {
+      const object = objects.find(({ part }) => part === one.part);
+      if (!object) throw new OperatorError('BACKUP_DAMAGED', `${backup.key} has no object ${one.part}`);
+      await loadObject({ ...order, signal, progress }, object, one);
+    };
+    for (const { jobs, loads, meanwhile, after } of await session.plan(backup.format, parts, members)) {
+      const waiting = loads.values();
+      const workers = Array.from({ length: meanwhile ? jobs : Math.min(jobs, loads.length) }, async () => {
+        for (const one of waiting) {
+          signal.throwIfAborted();
+          await loadOne(one);
+        }
+        await meanwhile?.(signal);
+      });
+      for (const worker of workers) worker.catch((error) => failed.abort(error));
       // those that did not fail by themselves are being ended
-      await Promise.allSettled(running);
+      await Promise.allSettled(workers);
       signal.throwIfAborted();
       await after?.();
     }
@@ -68,7 +72,7 @@ export async function load(order: LoadOrder): Promise<void> {
 async function loadObject(
   { repository, backup, manifest, witness, signal: outer, progress }: LoadOrder & { progress: Progress },
   { key }: BackupObject,
-  { member, into, meter, before = [], through = [], verifyEnd, doom }: Load,
+  { member, into, meter, before = [], through = [], verifyEnd, onLoaded, doom }: Load,
 ): Promise<void> {
   const signal = doom ? AbortSignal.any([outer, doom]) : outer;
   const isProgram = typeof into !== 'function';
@@ -116,6 +120,7 @@ async function loadObject(
       throw notAsLong(key, member, read.sizeBytes);
     verifyEnd(read.tail);
     if (!isProgram) await into(text ?? '');
+    onLoaded?.();
   } catch (error) {
     chain.kill();
     stdin.destroy();

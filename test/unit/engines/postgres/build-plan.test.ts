@@ -25,9 +25,9 @@ test('indexes and the constraints made of one are built side by side, what belon
   assert.deepEqual(
     planBuild([PK, INDEX, ON_PARTITIONED]).steps.flatMap((step) => (step.kind === 'indexes' ? step.tasks : [])),
     [
-      { sql: PK, table: 'public.a', isExclusive: true },
-      { sql: INDEX, table: 'public.a', isExclusive: false },
-      { sql: ON_PARTITIONED, table: '"My Schema"."Table. A"', isExclusive: false },
+      { sql: PK, table: 'public.a', isExclusive: true, isOfColumns: true },
+      { sql: INDEX, table: 'public.a', isExclusive: false, isOfColumns: true },
+      { sql: ON_PARTITIONED, table: '"My Schema"."Table. A"', isExclusive: false, isOfColumns: true },
     ],
   );
 });
@@ -49,6 +49,45 @@ test('an index waits for whatever it may depend on', () => {
   const view = 'CREATE OR REPLACE VIEW public.v AS SELECT 1';
   assert.deepEqual(steps(PK, routine, INDEX), [{ indexes: [PK] }, [routine], { indexes: [INDEX] }]);
   assert.deepEqual(steps(PK, view, ON_PARTITIONED), [{ indexes: [PK] }, [view], { indexes: [ON_PARTITIONED] }]);
+});
+
+test('an index is of columns alone only where nothing in it can be a call', () => {
+  const ofColumns = (...statements: string[]) =>
+    planBuild(statements).steps.flatMap((step) =>
+      step.kind === 'indexes' ? step.tasks.map(({ isOfColumns }) => isOfColumns) : [],
+    );
+  const on = (rest: string, name = 'i') => `CREATE INDEX ${name} ON public.a USING ${rest}`;
+  const columns = [
+    'btree (x, "Y" DESC NULLS LAST)',
+    'gin (x public.gin_trgm_ops)',
+    'btree (x COLLATE "C") WITH (fillfactor=\'70\')',
+  ];
+  assert.deepEqual(ofColumns(...columns.map((rest) => on(rest)), on('btree (x) INCLUDE (y)')), [
+    true,
+    true,
+    true,
+    true,
+  ]);
+  const more = [
+    'btree (lower(x))',
+    'btree (((x + 1)))',
+    'btree (x) WHERE public.f(x)',
+    'btree (x) WHERE y',
+    "gist (x ops (len='3'))",
+  ];
+  assert.deepEqual(ofColumns(...more.map((rest) => on(rest)), on('btree (f(x))', '"i USING btree (x)"')), [
+    false,
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
+  const constraint = (what: string) => `ALTER TABLE ONLY public.a\n    ADD CONSTRAINT c ${what}`;
+  assert.deepEqual(ofColumns(constraint('UNIQUE (x)'), constraint('EXCLUDE USING gist (public.f(x) WITH &&)')), [
+    true,
+    false,
+  ]);
 });
 
 test('a foreign key waits for the indexes that were attached before it', () => {

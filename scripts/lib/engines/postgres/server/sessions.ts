@@ -5,6 +5,8 @@ import { type Connection, connect } from './connection.ts';
 export interface Sessions {
   /** Does each piece of work in whichever session is free, the first ones first. Ends all sessions when one fails. */
   each<T>(items: readonly T[], work: (connection: Connection, item: T) => Promise<void>): Promise<void>;
+  /** Does the same in every session at the same time. Ends all sessions when one fails. */
+  together(work: (connection: Connection) => Promise<void>): Promise<void>;
   readonly first: Connection;
   close(): Promise<void>;
 }
@@ -24,11 +26,17 @@ export async function openSessions(
   const close = async () => {
     await Promise.all(connections.map((connection) => connection.close()));
   };
+  const together = async (work: (connection: Connection) => Promise<void>) => {
+    const workers = connections.map(work);
+    for (const one of workers) one.catch((error) => failed.abort(error));
+    await Promise.allSettled(workers);
+    signal.throwIfAborted();
+  };
   try {
     for (let i = 0; i < count; i += 1) {
       const connection = await connect(source, database, signal);
       connections.push(connection);
-      for (const setting of settings) await connection.query(setting);
+      if (settings.length > 0) await connection.query(settings.join(';\n'));
     }
   } catch (error) {
     await close();
@@ -39,15 +47,12 @@ export async function openSessions(
   return {
     first,
     close,
+    together,
     async each(items, work) {
       const waiting = items.values();
-      const worker = async (connection: Connection) => {
+      await together(async (connection) => {
         for (const item of waiting) await work(connection, item);
-      };
-      const workers = connections.map(worker);
-      for (const one of workers) one.catch((error) => failed.abort(error));
-      await Promise.allSettled(workers);
-      signal.throwIfAborted();
+      });
     },
   };
 }

@@ -5,6 +5,8 @@ export interface Task {
   readonly table: string;
   /** Nothing else may work on that table meanwhile. */
   readonly isExclusive: boolean;
+  /** An index of columns alone: no function is called that might read another table. */
+  readonly isOfColumns?: boolean;
 }
 
 /** A foreign key. */
@@ -32,6 +34,8 @@ const INDEX = new RegExp(`^CREATE (?:UNIQUE )?INDEX ${NAME} ON (?:ONLY )?${QUALI
 const CONSTRAINT = new RegExp(
   `^ALTER TABLE (?:ONLY )?${QUALIFIED}\\s+ADD CONSTRAINT (${NAME}) (PRIMARY KEY|UNIQUE|EXCLUDE|FOREIGN KEY)`,
 );
+/** What is called stands before a bracket, and so do conditions: any bracket within is taken for a call. */
+const OF_COLUMNS = / USING \w+ \([^()]*\)(?: INCLUDE \([^()]*\))?(?: NULLS NOT DISTINCT)?(?: WITH \([^()]*\))?$/;
 const SETTING = /^SET \w+ = |^SELECT pg_catalog\.set_config\(/;
 const OTHER_ROLE = /^SET SESSION AUTHORIZATION /;
 const OWN_ROLE = 'RESET SESSION AUTHORIZATION';
@@ -60,7 +64,7 @@ export function planBuild(statements: readonly string[]): BuildPlan {
     const sql = changed.size === 0 ? plain : ['BEGIN', ...changed.values(), plain, 'COMMIT'].join(';\n');
     const table = INDEX.exec(plain)?.[1];
     const constraint = CONSTRAINT.exec(plain);
-    if (table !== undefined) placeIndex(steps, { sql, table, isExclusive: false });
+    if (table !== undefined) placeIndex(steps, { sql, table, isExclusive: false, isOfColumns: OF_COLUMNS.test(plain) });
     // nothing that is set changes a foreign key, which has to wait for every key that it may refer to
     else if (constraint?.[3] === 'FOREIGN KEY')
       placeReference(steps, {
@@ -69,7 +73,13 @@ export function planBuild(statements: readonly string[]): BuildPlan {
         constraint: constraint[2] ?? '',
         isExclusive: true,
       });
-    else if (constraint) placeIndex(steps, { sql, table: constraint[1] ?? '', isExclusive: true });
+    else if (constraint)
+      placeIndex(steps, {
+        sql,
+        table: constraint[1] ?? '',
+        isExclusive: true,
+        isOfColumns: constraint[3] !== 'EXCLUDE',
+      });
     else placeInOrder(steps, sql);
   }
   return { settings, steps: steps.steps };

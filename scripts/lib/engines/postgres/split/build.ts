@@ -4,6 +4,7 @@ import { ANY_REFUSAL, loadHint } from '../server/load-hints.ts';
 import { serverWords } from '../server/server-says.ts';
 import type { Sessions } from '../server/sessions.ts';
 import type { BuildPlan, Reference, Task } from './build-plan.ts';
+import { IndexBuilds } from './index-builds.ts';
 
 /**
  * Builds what belongs upon loaded tables: indexes side by side, the largest tables' first, then foreign keys.
@@ -29,7 +30,11 @@ export interface Tolerance {
 /** @returns false for a statement that was refused, and noted */
 type Run = (connection: Connection, sql: string) => Promise<boolean>;
 
-async function runOne(connection: Connection, sql: string, tolerance?: Tolerance): Promise<boolean> {
+/**
+ * Runs a statement of a dump's last part.
+ * @throws OperatorError RESTORE_FAILED with the statement, where nobody takes note of it
+ */
+export async function runOne(connection: Connection, sql: string, tolerance?: Tolerance): Promise<boolean> {
   try {
     await connection.query(sql);
     return true;
@@ -56,40 +61,15 @@ export async function leave(connection: Connection, sql: string): Promise<void> 
 }
 
 async function buildIndexes(tasks: readonly Task[], sessions: Sessions, run: Run): Promise<void> {
+  if (tasks.length === 0) return;
   const facts = await tableFacts(sessions.first, tasks);
-  const sizeOf = ({ table }: Task) => facts.get(table)?.sizeBytes ?? 0;
-  const waiting = tasks.toSorted((a, b) => sizeOf(b) - sizeOf(a));
-  const tables = new Map<string, { users: number; isExclusive: boolean }>();
-  let waiters: (() => void)[] = [];
-
-  // the first that does not have to wait for another one on the same table
-  const take = (): Task | undefined => {
-    const index = waiting.findIndex(({ table, isExclusive }) => {
-      const use = tables.get(table);
-      return !use || (!use.isExclusive && !isExclusive);
-    });
-    return index < 0 ? undefined : waiting.splice(index, 1)[0];
-  };
-  await sessions.each(tasks, async (connection) => {
-    let task = take();
-    while (!task) {
-      await new Promise<void>((resolve) => waiters.push(resolve));
-      task = take();
-    }
-    const { table, isExclusive } = task;
-    const use = tables.get(table) ?? { users: 0, isExclusive };
-    tables.set(table, { ...use, users: use.users + 1 });
-    try {
-      await run(connection, task.sql);
-    } finally {
-      const users = (tables.get(table)?.users ?? 1) - 1;
-      if (users === 0) tables.delete(table);
-      else tables.set(table, { users, isExclusive: false });
-      const woken = waiters;
-      waiters = [];
-      for (const wake of woken) wake();
-    }
-  });
+  const builds = new IndexBuilds();
+  builds.add(tasks, ({ table }) => facts.get(table)?.sizeBytes ?? 0);
+  await sessions.together((connection) =>
+    builds.work(async ({ sql }) => {
+      await run(connection, sql);
+    }),
+  );
 }
 
 /**

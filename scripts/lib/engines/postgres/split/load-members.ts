@@ -5,7 +5,8 @@ import { assertComplete } from '../server/completion.ts';
 import { connect } from '../server/connection.ts';
 import { loadStage } from '../server/load-stage.ts';
 import { psqlMeter } from '../server/psql-meter.ts';
-import { buildAll, type FolderLoad, restoreJobs } from './load.ts';
+import { buildBeside } from './build-beside.ts';
+import { type FolderLoad, restoreJobs } from './load.ts';
 
 /** A dump in one object, some of whose bytes can be read without the others. */
 export interface MembersLoad extends FolderLoad {
@@ -30,7 +31,7 @@ const FREEZABLE = `
 
 /**
  * Loads a dump by its members, as a folder's objects are loaded: the definitions, then rows side by side, the most first, then what
- * is built upon them. A table that has a member of its own is emptied in the transaction that loads it, so that its rows come frozen
+ * is built upon them; indexes of tables that are in beside the last rows, where nothing is left to be loaded. A table that has a member of its own is emptied in the transaction that loads it, so that its rows come frozen
  * and no later reader has to write their pages again.
  */
 export async function planMembers(order: MembersLoad): Promise<readonly LoadStep[]> {
@@ -42,6 +43,7 @@ export async function planMembers(order: MembersLoad): Promise<readonly LoadStep
     loadStage(source, staging, 'sql', { ...loading, isWhole: true, first: [`TRUNCATE ONLY ${table}`] });
   const stages = new Map<ObjectMember, Load['into']>();
   const of = (section: ObjectMember['section']) => members.filter((member) => member.section === section);
+  const beside = buildBeside(order, members, jobs);
 
   // what has rows of wanted tables alone, and when: which tables are wanted is known once the definitions have passed
   const rows = (when: ObjectMember['inOrder']): Load[] =>
@@ -56,14 +58,22 @@ export async function planMembers(order: MembersLoad): Promise<readonly LoadStep
           meter: psqlMeter(droppedLines, guard, { settings, freezes: into !== undefined }),
           before,
           verifyEnd: () => {},
+          onLoaded: () => beside.loaded(member),
         };
       });
-  const step = (limit: number, loads: () => Load[]): LoadStep => ({
-    jobs: limit,
+  const inOrder = (when: 'first' | 'last'): LoadStep => ({
+    jobs: 1,
     get loads() {
-      return loads();
+      return rows(when);
     },
   });
+  const builds = of('post-data').map((member) => ({
+    member,
+    into: beside.plan,
+    before,
+    meter: psqlMeter(droppedLines, undefined, { settings }),
+    verifyEnd: assertComplete,
+  }));
   const findFreezable = async () => {
     const alone = of('data').filter(({ tables }) => tables?.length === 1);
     if (alone.length === 0) return;
@@ -87,18 +97,18 @@ export async function planMembers(order: MembersLoad): Promise<readonly LoadStep
       })),
       after: findFreezable,
     },
-    step(1, () => rows('first')),
-    step(jobs, () => rows(undefined).toSorted((a, b) => (b.member?.rawBytes ?? 0) - (a.member?.rawBytes ?? 0))),
-    step(1, () => rows('last')),
+    inOrder('first'),
     {
-      jobs: 1,
-      loads: of('post-data').map((member) => ({
-        member,
-        into: (text: string) => buildAll(order, text, jobs),
-        before,
-        meter: psqlMeter(droppedLines, undefined, { settings }),
-        verifyEnd: assertComplete,
-      })),
+      jobs,
+      // what is to be built is little to read, and known then
+      get loads() {
+        const most = rows(undefined).toSorted((a, b) => (b.member?.rawBytes ?? 0) - (a.member?.rawBytes ?? 0));
+        beside.expect(most.map(({ member }) => member));
+        return [...builds, ...most];
+      },
+      meanwhile: beside.work,
     },
+    inOrder('last'),
+    { jobs: 1, loads: [], after: beside.rest },
   ];
 }

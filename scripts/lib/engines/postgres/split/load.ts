@@ -12,7 +12,7 @@ import { loadStage } from '../server/load-stage.ts';
 import { type Loading, loadingStatements } from '../server/session-settings.ts';
 import { openSessions } from '../server/sessions.ts';
 import { build, type Tolerance } from './build.ts';
-import { planBuild } from './build-plan.ts';
+import { type BuildPlan, planBuild } from './build-plan.ts';
 import { CHECKED, FIRST_PART } from './dump.ts';
 import { splitStatements } from './statements.ts';
 
@@ -115,12 +115,16 @@ function isNeeded({ pick, manifest }: FolderLoad, part: string): boolean {
 }
 
 /** Runs the statements of a dump's last part, by several sessions. */
-export async function buildAll(
+async function buildAll(order: FolderLoad, script: string, jobs: number): Promise<void> {
+  await runPlan(order, planBuild(splitStatements(script)), jobs);
+}
+
+/** Builds as it was planned, by several sessions. */
+export async function runPlan(
   { source, staging, loading, broken, signal }: FolderLoad,
-  script: string,
+  plan: BuildPlan,
   jobs: number,
 ): Promise<void> {
-  const plan = planBuild(splitStatements(script));
   const settings = [...loadingStatements(loading), ...plan.settings];
   const sessions = await openSessions(source, staging, { count: jobs, settings, signal });
   await build(plan, sessions, broken).finally(() => sessions.close());
