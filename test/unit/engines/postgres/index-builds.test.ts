@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Task } from '../../../../scripts/lib/engines/postgres/split/build-plan.ts';
-import { IndexBuilds } from '../../../../scripts/lib/engines/postgres/split/index-builds.ts';
+import { type Begun, IndexBuilds } from '../../../../scripts/lib/engines/postgres/split/index-builds.ts';
 
 const index = (table: string, sql = `index on ${table}`): Task => ({ sql, table, isExclusive: false });
 const key = (table: string): Task => ({ sql: `key of ${table}`, table, isExclusive: true });
@@ -10,9 +10,9 @@ const key = (table: string): Task => ({ sql: `key of ${table}`, table, isExclusi
 function runs() {
   const begun: string[] = [];
   const ends = new Map<string, () => void>();
-  const run = ({ sql }: Task) =>
+  const run = ({ task: { sql }, isAlone }: Begun) =>
     new Promise<void>((resolve) => {
-      begun.push(sql);
+      begun.push(isAlone ? `${sql}, alone` : sql);
       ends.set(sql, resolve);
     });
   const end = async (sql: string) => {
@@ -38,7 +38,7 @@ test('the largest tables come first, and nothing runs beside a constraint on its
   await end('index on small');
   assert.equal(begun.length, 3);
   await end('key of large');
-  assert.deepEqual(begun.slice(3), ['index on large']);
+  assert.deepEqual(begun.slice(3), ['index on large, alone']);
   await end('index on large');
   await done;
 });
@@ -79,9 +79,9 @@ test('who waits is let go by the signal, and by what fails', async () => {
 
   const failing = new IndexBuilds();
   failing.add([key('a'), index('a')], () => 0);
-  const fails = async ({ sql }: Task) => {
+  const fails = async ({ task }: Begun) => {
     await settled();
-    throw new Error(sql);
+    throw new Error(task.sql);
   };
   const results = await Promise.allSettled([failing.work(fails), failing.work(fails)]);
   assert.deepEqual(

@@ -52,10 +52,13 @@ const OWN_SESSIONS: readonly Relied[] = [
   { name: 'client_min_messages', value: 'warning' },
 ];
 
+/** What sessions that load and build may take for each piece of work. */
+export const LOADING_MEMORY_KB = 262_144;
+
 /** What loads a dump: its work is worthless until the swap, whose commit waits for the disk as ever. */
 const LOADING: readonly Relied[] = [
   { name: 'synchronous_commit', value: 'off' },
-  { name: 'maintenance_work_mem', value: '262144' },
+  { name: 'maintenance_work_mem', value: String(LOADING_MEMORY_KB) },
   // of what they say the end is kept: what was refused is not to be lost among what a role likes to read
   { name: 'client_min_messages', value: 'warning' },
 ];

@@ -8,6 +8,7 @@ export interface Sessions {
   /** Does the same in every session at the same time. Ends all sessions when one fails. */
   together(work: (connection: Connection) => Promise<void>): Promise<void>;
   readonly first: Connection;
+  readonly count: number;
   close(): Promise<void>;
 }
 
@@ -46,6 +47,7 @@ export async function openSessions(
   if (!first) throw new Error('no session was asked for');
   return {
     first,
+    count,
     close,
     together,
     async each(items, work) {

@@ -6,6 +6,7 @@ import { runOne } from './build.ts';
 import { type BuildPlan, planBuild } from './build-plan.ts';
 import { IndexBuilds } from './index-builds.ts';
 import { type FolderLoad, runPlan } from './load.ts';
+import { giveMemory, sortMemoryKb } from './sort-memory.ts';
 import { splitStatements } from './statements.ts';
 
 /** What is built upon a dump's tables, from where nothing is left to be loaded but what others load. */
@@ -27,7 +28,7 @@ export interface BuildBeside {
  * columns. What calls a function waits until every table is in, for that may read others.
  *
  * @param members of the whole dump
- * @param jobs how many sessions build what is left
+ * @param jobs how many sessions build, and what is left at the end
  */
 export function buildBeside(order: FolderLoad, members: readonly ObjectMember[], jobs: number): BuildBeside {
   const { source, staging, loading } = order;
@@ -68,8 +69,10 @@ export function buildBeside(order: FolderLoad, members: readonly ObjectMember[],
         return own;
       };
       try {
-        await builds.work(async ({ sql }) => {
-          await runOne(connection ?? (await session()), sql);
+        await builds.work(async ({ task, sizeBytes, isAlone }) => {
+          const own = connection ?? (await session());
+          await giveMemory(own, task, sortMemoryKb(sizeBytes, isAlone ? jobs : 1));
+          await runOne(own, task.sql);
         }, signal);
       } finally {
         await connection?.close();

@@ -5,6 +5,7 @@ import { serverWords } from '../server/server-says.ts';
 import type { Sessions } from '../server/sessions.ts';
 import type { BuildPlan, Reference, Task } from './build-plan.ts';
 import { IndexBuilds } from './index-builds.ts';
+import { giveBackMemory, giveMemory, sortMemoryKb } from './sort-memory.ts';
 
 /**
  * Builds what belongs upon loaded tables: indexes side by side, the largest tables' first, then foreign keys.
@@ -65,11 +66,13 @@ async function buildIndexes(tasks: readonly Task[], sessions: Sessions, run: Run
   const facts = await tableFacts(sessions.first, tasks);
   const builds = new IndexBuilds();
   builds.add(tasks, ({ table }) => facts.get(table)?.sizeBytes ?? 0);
-  await sessions.together((connection) =>
-    builds.work(async ({ sql }) => {
-      await run(connection, sql);
-    }),
-  );
+  await sessions.together(async (connection) => {
+    await builds.work(async ({ task, sizeBytes, isAlone }) => {
+      await giveMemory(connection, task, sortMemoryKb(sizeBytes, isAlone ? sessions.count : 1));
+      await run(connection, task.sql);
+    });
+    await giveBackMemory(connection);
+  });
 }
 
 /**

@@ -8,6 +8,15 @@ export interface Awaited {
   mayFollow(): boolean;
 }
 
+/** One that begins. */
+export interface Begun {
+  readonly task: Task;
+  /** Of its table. */
+  readonly sizeBytes: number;
+  /** Nothing else is built, nor will be before it is done. */
+  readonly isAlone: boolean;
+}
+
 const NOTHING: Awaited = { mayBegin: () => true, mayFollow: () => false };
 
 /**
@@ -18,6 +27,8 @@ export class IndexBuilds {
   #waiting: Task[] = [];
   readonly #tables = new Map<string, { users: number; isExclusive: boolean }>();
   readonly #awaited: Awaited;
+  readonly #sizes = new Map<Task, number>();
+  #running = 0;
   #waiters: (() => void)[] = [];
 
   constructor(awaited: Awaited = NOTHING) {
@@ -31,8 +42,13 @@ export class IndexBuilds {
 
   /** @param sizeOf of the table that it is built on */
   add(tasks: readonly Task[], sizeOf: (task: Task) => number): void {
-    this.#waiting = [...this.#waiting, ...tasks].sort((a, b) => sizeOf(b) - sizeOf(a));
+    for (const task of tasks) this.#sizes.set(task, sizeOf(task));
+    this.#waiting = [...this.#waiting, ...tasks].sort((a, b) => this.#sizeOf(b) - this.#sizeOf(a));
     this.wake();
+  }
+
+  #sizeOf(task: Task): number {
+    return this.#sizes.get(task) ?? 0;
   }
 
   /** Something is there that may have been waited for. */
@@ -43,7 +59,7 @@ export class IndexBuilds {
   }
 
   /** Builds one after the other, until none may follow. Several do so at a time. */
-  async work(run: (task: Task) => Promise<void>, signal?: AbortSignal): Promise<void> {
+  async work(run: (begun: Begun) => Promise<void>, signal?: AbortSignal): Promise<void> {
     const wake = () => this.wake();
     signal?.addEventListener('abort', wake, { once: true });
     try {
@@ -75,13 +91,16 @@ export class IndexBuilds {
     return { task: index < 0 ? undefined : this.#waiting.splice(index, 1)[0], isBlocked };
   }
 
-  async #runOn(task: Task, run: (task: Task) => Promise<void>): Promise<void> {
+  async #runOn(task: Task, run: (begun: Begun) => Promise<void>): Promise<void> {
     const { table, isExclusive } = task;
     const use = this.#tables.get(table) ?? { users: 0, isExclusive };
     this.#tables.set(table, { ...use, users: use.users + 1 });
+    const isAlone = this.#running === 0 && this.#waiting.length === 0 && !this.#awaited.mayFollow();
+    this.#running += 1;
     try {
-      await run(task);
+      await run({ task, sizeBytes: this.#sizeOf(task), isAlone });
     } finally {
+      this.#running -= 1;
       const users = (this.#tables.get(table)?.users ?? 1) - 1;
       if (users === 0) this.#tables.delete(table);
       else this.#tables.set(table, { users, isExclusive: false });
