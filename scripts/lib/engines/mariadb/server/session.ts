@@ -53,7 +53,13 @@ export const LOADING: Readonly<Record<string, string>> = {
   unique_checks: '0',
   check_constraint_checks: '0',
   innodb_strict_mode: '0',
+  // a table that says nothing of it was not compressed
+  innodb_compression_default: '0',
+  enforce_storage_engine: 'NULL',
 };
+
+/** Set only where the server has one: it is the administrator's, and who may not set it is told so, not given other tables. */
+const NOT_WHEN_EMPTY = new Set(['enforce_storage_engine']);
 
 /** What a session would have had without us, by the names of the server's variables in lower case. */
 export type Variables = ReadonlyMap<string, string>;
@@ -69,7 +75,7 @@ export function settingsFor(variables: Variables, more: Readonly<Record<string, 
 /** The same, one by one: for a user who may not set one of them. */
 export function assignments(variables: Variables, more: Readonly<Record<string, string>> = {}): string[] {
   return Object.entries({ ...SETTINGS, ...more })
-    .filter(([name]) => variables.has(name))
+    .filter(([name]) => variables.has(name) && !(NOT_WHEN_EMPTY.has(name) && variables.get(name) === ''))
     .map(([name, value]) => `session ${name} = ${value}`);
 }
 
@@ -80,13 +86,16 @@ const OF_READING = [
   'character_set_connection',
   'sql_select_limit',
   'system_versioning_asof',
+  // of sequences alone it forgets to
+  'sql_quote_show_create',
 ] as const;
 
 /** The statement that gives a mariadb-dump's session these; undefined when the server gives it them. */
 export function settingsForReading(variables: Variables): string | undefined {
   const isGiven = (name: string) => {
     const given = variables.get(name);
-    return given === undefined || given.toLowerCase() === SETTINGS[name];
+    const value = given?.toLowerCase().replace(/^on$/, '1');
+    return value === undefined || value === SETTINGS[name];
   };
   if (OF_READING.every(isGiven)) return undefined;
   const wanted = OF_READING.filter((name) => variables.has(name));
