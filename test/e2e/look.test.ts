@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { createConnection } from 'mariadb';
 import pg from 'pg';
 import { place, temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
@@ -270,6 +271,20 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
   });
 });
 
+/** What runs on the throwaway server of MariaDB, as its own socket tells. */
+async function said(drillDir: string): Promise<string> {
+  const [client] = processesWith(drillDir).flatMap(({ commandLine }) => /--socket=(\S+)/.exec(commandLine)?.[1] ?? []);
+  const connection = await createConnection({ socketPath: client ?? '', user: 'root' });
+  try {
+    const rows: { info: string | null }[] = await connection.query(
+      'select info from information_schema.processlist where id <> connection_id()',
+    );
+    return rows.map(({ info }) => info).join('\n');
+  } finally {
+    await connection.end();
+  }
+}
+
 describe('a look into a backup of MariaDB', { skip: noMariaDb, concurrency: 2 }, () => {
   const shopOf = async () => {
     const database = mariadb.freshName();
@@ -323,6 +338,53 @@ describe('a look into a backup of MariaDB', { skip: noMariaDb, concurrency: 2 },
     assert.match(stdout, new RegExp(`look ${database}> `));
     assert.match(stdout, /answer \|[\s\S]*42 \|/);
     await nothingStays(drillDir);
+  });
+
+  test('names a program that is missing, with its package, and leaves nothing', async () => {
+    const { env, drillDir } = await shopOf();
+    const programs = temporaryFolder();
+    // as root, the throwaway server runs as somebody else
+    chmodSync(programs, 0o755);
+    for (const name of readdirSync('/usr/bin'))
+      if (!['mariadb', 'mysql'].includes(name)) symlinkSync(join('/usr/bin', name), join(programs, name));
+    const look = await runVerb('look', ['latest', '--query', 'select 1', '--json'], { ...env, PATH: programs });
+    assert.equal(look.code, 1, look.stderr);
+    assert.equal(look.json.error.code, 'TOOL_MISSING', look.stderr);
+    assert.match(look.json.error.message, /mariadb of MariaDB is not installed here/);
+    assert.match(look.json.error.hint, /apt-get install mariadb-client/);
+    await nothingStays(drillDir);
+  });
+
+  test('leaves nothing by Ctrl-C, when its terminal is closed, and when it is killed', async () => {
+    const { env, drillDir } = await shopOf();
+    const left = startAtTerminal('look', ['latest'], env);
+    await prompt(drillDir, 'mariadb');
+    left.type('select sleep(600);\n');
+    await until('the query runs', async () => /sleep\(600\)/.test(await said(drillDir)) || undefined);
+    left.type('\x03');
+    await until('the query has ended', async () => !/sleep\(600\)/.test(await said(drillDir)) || undefined);
+    // a Ctrl-C takes with it what is typed and not yet read: so it waits for the second query, and nothing follows it at once
+    left.type('select 40 + 2 as answer; select sleep(601);\n');
+    await until('the second query runs', async () => /sleep\(601\)/.test(await said(drillDir)) || undefined);
+    left.type('\x03');
+    await until('it has ended', async () => !/sleep\(601\)/.test(await said(drillDir)) || undefined);
+    left.type('\\q\n');
+    const { stdout } = await left.running.outcome;
+    assert.match(stdout, /answer \|[\s\S]*42 \|/);
+    await nothingStays(drillDir);
+
+    const closed = startAtTerminal('look', ['latest'], env);
+    await prompt(drillDir, 'mariadb');
+    closed.running.signal('SIGKILL');
+    await nothingStays(drillDir);
+
+    const killed = startAtTerminal('look', ['latest'], env);
+    await prompt(drillDir, 'mariadb');
+    const [own] = processesWith('look.mjs', drillDir).filter(({ commandLine }) => /^\S*node /.test(commandLine));
+    assert.ok(own, 'the look itself');
+    process.kill(own.pid, 'SIGKILL');
+    await nothingStays(drillDir, true);
+    await killed.running.outcome;
   });
 });
 

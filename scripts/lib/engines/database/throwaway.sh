@@ -9,6 +9,8 @@ server=$!
 # shellcheck disable=SC2064 # the server's number is known now
 trap "kill -$signal $server 2>/dev/null" TERM INT
 cat >/dev/null
+# bash tells of a server that was killed, and whoever was to read that may be gone
+trap '' PIPE
 kill "-$signal" "$server" 2>/dev/null
 # one that is frozen takes no other signal
 for _ in {1..200}; do
