@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { configure } from '../../scripts/lib/config/config.ts';
 import { openLog } from '../../scripts/lib/log/store.ts';
 import { openServerLog } from '../../scripts/lib/moment/plan.ts';
 import { openRepository } from '../../scripts/lib/repository/repository.ts';
+import { temporaryFolder } from '../support/folders.ts';
 import { SERVER, takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { WITH_LOG } from '../support/recovery.ts';
+import { nothingStays, processesWith, startAtTerminal } from '../support/terminal.ts';
 import { runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG, ['host replication all 127.0.0.1/32 trust']);
@@ -48,14 +50,15 @@ describe('moments as people write them, and what a restore of them needs', { ski
     const repository = await openRepository(configure({ ...env(), PATH: process.env.PATH }).repository);
     const { signal } = new AbortController();
     const server = await openServerLog(openLog(repository), SERVER, signal);
-    await postgres.sql(database, 'insert into twice values (3)');
     // what names tell is to the second
-    const later = new Date(`${(await log.now()).slice(0, 19)}Z`);
+    const before = new Date(`${between.slice(0, 19)}Z`);
+    await postgres.sql(database, 'insert into twice values (3)');
     await log.take();
     const [stored] = server.bases;
     assert.ok(stored);
     const { path } = await server.reach(stored);
-    assert.ok(path.coverage >= later, `${path.coverage.toISOString()} is before ${later.toISOString()}`);
+    assert.ok(path.coverage >= before, `${path.coverage.toISOString()} is before ${before.toISOString()}`);
+    assert.ok(path.segments.length > 0, 'the log goes on from the base');
     repository.close();
   });
 
@@ -68,6 +71,33 @@ describe('moments as people write them, and what a restore of them needs', { ski
     assert.deepEqual(await found(plain, { TZ: 'Asia/Tokyo' }), [1]);
     const ahead = new Date(Date.parse(`${between.slice(0, 19)}Z`) + 9 * 3_600_000).toISOString().slice(0, 19);
     assert.deepEqual(await found(`${ahead}${between.slice(19, -1)}+09:00`), [1]);
+  });
+
+  test('a look into one leaves nothing when its query never ends, its terminal is closed, and it is killed', async () => {
+    const drillDir = temporaryFolder();
+    chmodSync(drillDir, 0o1777);
+    const of = { ...env(), DRILL_DIR: drillDir };
+    const words = ['--at', between, '--source', database];
+    const endless = ['--query', 'select count(*) from generate_series(1, 1e15::bigint)', '--csv'];
+    const late = await runVerb('look', [...words, ...endless], { ...of, LOOK_TIMEOUT: '15s' });
+    assert.equal(late.code, 1, late.stderr);
+    assert.match(late.stderr, /the look took longer than LOOK_TIMEOUT/);
+    await nothingStays(drillDir);
+    const atPrompt = async () => {
+      const { running } = startAtTerminal('look', words, of);
+      await until('psql has a prompt', () =>
+        processesWith(drillDir).find(({ commandLine }) => commandLine.includes('psql ')),
+      );
+      return running;
+    };
+    (await atPrompt()).signal('SIGKILL');
+    await nothingStays(drillDir);
+    const killed = await atPrompt();
+    const [own] = processesWith('look.mjs', drillDir).filter(({ commandLine }) => /^\S*node /.test(commandLine));
+    assert.ok(own, 'the look itself');
+    process.kill(own.pid, 'SIGKILL');
+    await nothingStays(drillDir, true);
+    await killed.outcome;
   });
 
   test('a server of a version that is not installed here is named, before anything is fetched', async () => {
