@@ -33,7 +33,7 @@ export interface Bed {
 
 /**
  * Takes a database through backup, drill, restore and undo in each format, and looks at it before and after without what
- * the product has to look with.
+ * the product has to look with. In the first format it is looked into and compared with the live one, too.
  */
 export async function takeThrough(
   bed: Bed,
@@ -49,7 +49,7 @@ export async function takeThrough(
   const equal: Record<string, boolean> = {};
   let statements = 0;
   for (const format of formats) {
-    const found = await inFormat(bed, database, format, { before, copied });
+    const found = await inFormat(bed, database, format, { before, copied, isLookedInto: format === formats[0] });
     statements = found.statements;
     const expected = found.problems.filter((problem) => application.known?.difference.test(problem));
     known.push(...expected.map((problem) => `${format}: ${problem}`));
@@ -68,7 +68,7 @@ async function inFormat(
   { verbs, server }: Bed,
   database: string,
   format: string,
-  { before, copied }: { before: Picture; copied: string },
+  { before, copied, isLookedInto }: { before: Picture; copied: string; isLookedInto: boolean },
 ): Promise<{ statements: number; problems: string[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'schemas-'));
   // as root, a drill's server runs as somebody else
@@ -83,21 +83,32 @@ async function inFormat(
   };
   const problems: string[] = [];
   let statements = 0;
-  const verb = async (words: string, says?: RegExp): Promise<boolean> => {
-    const { code, stderr, hung } = await startVerb(verbs, words.split(' '), env, {
-      cwd: join(folder, 'cwd'),
-      hungAfterMs: HUNG_AFTER_MS,
-    }).ended;
+  const run = async (words: readonly string[]) => {
+    const ended = await startVerb(verbs, words, env, { cwd: join(folder, 'cwd'), hungAfterMs: HUNG_AFTER_MS }).ended;
+    const { code, stderr, hung } = ended;
     statements = Number(/definitions equal: ([\d,]+)/.exec(stderr)?.[1]?.replaceAll(',', '') ?? statements);
+    const failed = `${words.join(' ').slice(0, 200)} ${hung ? 'hung' : `ended with ${code}`}:\n${stderr.trim().slice(-3_000)}`;
+    return { ...ended, failed };
+  };
+  const verb = async (words: string, says?: RegExp): Promise<boolean> => {
+    const { code, stderr, failed } = await run(words.split(' '));
     if (code === 0 && (says === undefined || says.test(stderr))) return true;
-    problems.push(`${words} ${hung ? 'hung' : `ended with ${code}`}:\n${stderr.trim().slice(-3_000)}`);
+    problems.push(failed);
     return false;
+  };
+  /** The document of a verb that has to succeed. */
+  const ask = async (...words: string[]): Promise<unknown> => {
+    const { code, stdout, failed } = await run([...words, '--json']);
+    if (code === 0) return JSON.parse(stdout);
+    problems.push(failed);
+    return undefined;
   };
   const look = async (when: string) =>
     problems.push(...differences(before, copied, await server.picture(database)).map((one) => `${when}: ${one}`));
   try {
     if (await verb('backup')) {
       await verb('drill', /passed, equal: /);
+      if (isLookedInto) problems.push(...(await lookInto(ask, server, database, before)));
       if (await verb('restore latest --compare', /content equal: /)) {
         await look('restored');
         if (await verb('restore --undo')) await look('undone');
@@ -107,4 +118,47 @@ async function inFormat(
     rmSync(folder, { recursive: true, force: true });
   }
   return { statements, problems };
+}
+
+interface Difference {
+  readonly name: string;
+  readonly change: string;
+  readonly rows: { readonly from: number | null; readonly to: number | null };
+  readonly definition: readonly string[];
+}
+
+/** Counts all rows in a look, and looks for changes where there are none and where there is one. */
+async function lookInto(
+  ask: (...words: string[]) => Promise<unknown>,
+  server: Server,
+  database: string,
+  { counting, rows }: Picture,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const looked = (await ask('look', 'latest', '--query', counting)) as { rows: { rows: string }[] } | undefined;
+  const found = looked?.rows[0]?.rows;
+  if (looked && found !== String(rows)) problems.push(`look: ${found} rows in all, and there are ${rows}`);
+  // how much room a table takes changes by itself, as it is vacuumed
+  const changes = async () =>
+    ((await ask('diff', 'latest', '--live')) as { changes: Difference[] } | undefined)?.changes
+      .filter(
+        ({ change, rows: { from, to }, definition }) => change !== 'changed' || from !== to || definition.length > 0,
+      )
+      .map(({ name, change, definition }) => [change, name, ...definition].join(' '));
+  const none = await changes();
+  if (none && none.length > 0) problems.push(`diff: nothing has changed, and it says: ${none.join(', ')}`);
+  // apart from what is the application's
+  const [make, drop] =
+    server.engine === 'postgres'
+      ? [
+          ['create schema looked_into', 'create table looked_into.looked_into (n int)'],
+          ['drop schema looked_into cascade'],
+        ]
+      : [['create table looked_into (n int)'], ['drop table looked_into']];
+  await server.apply(database, make);
+  const one = await changes();
+  await server.apply(database, drop);
+  if (one && !(one.length === 1 && one[0]?.startsWith('added ') && one[0].includes('looked_into')))
+    problems.push(`diff: a table was added, and it says: ${one.join(', ')}`);
+  return problems;
 }

@@ -93,5 +93,8 @@ async function pictureOf(client: pg.Client, definitions: string): Promise<Pictur
     "select coalesce(md5(string_agg(oid || md5(lo_get(oid)), ' ' order by oid)), '-') as digest from pg_catalog.pg_largeobject_metadata",
   );
   data.set('large objects', objects[0].digest);
-  return { definitions, data, rows, tables: relations.filter(({ kind }) => kind === 'r').length };
+  const tables = relations.filter(({ kind }) => kind === 'r');
+  const counts = tables.map(({ name }) => `, ((select count(*) from only ${name}))`).join('');
+  const counting = `select sum(n)::text as "rows" from (values (0::bigint)${counts}) as counts (n)`;
+  return { definitions, data, rows, tables: tables.length, counting };
 }

@@ -9,6 +9,8 @@ export interface Picture {
   readonly data: ReadonlyMap<string, string>;
   readonly tables: number;
   readonly rows: number;
+  /** A query that gives that number: of the server's own words, for whoever looks into a copy. */
+  readonly counting: string;
 }
 
 /** A server that applications' databases are made on. */
