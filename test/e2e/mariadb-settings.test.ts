@@ -90,6 +90,57 @@ describe('whatever a server gives to every session', { skip: missing }, () => {
     });
   }
 
+  for (const [variable, value] of [
+    ['innodb_compression_default', '1'],
+    ['enforce_storage_engine', 'MyISAM'],
+  ] as const) {
+    test(`tables come back as they were, though ${variable} makes everybody else's otherwise`, async () => {
+      const { database, env } = await shop();
+      await mariadb.script(
+        database,
+        'create table parent (id int primary key) engine = InnoDB; create table child (id int primary key, parent int references parent (id)) engine = InnoDB; create table apart (id int primary key) engine = Aria',
+      );
+      const before = await mariadb.dump(database);
+      await done('backup', [], env);
+      await mariadb.sql(`set global ${variable} = ${value}`);
+      try {
+        await done('drill', [], env);
+        await done('restore', ['latest'], env);
+      } finally {
+        await mariadb.sql(`set global ${variable} = default`);
+      }
+      assert.equal(await mariadb.dump(database), before);
+    });
+  }
+
+  test('a user who may not say otherwise is told what a server enforces, and is given no InnoDB table in another engine', async () => {
+    const { database, env } = await shop();
+    await mariadb.script(
+      database,
+      'drop procedure p; create table loose (id int primary key) engine = MyISAM; insert into loose values (1)',
+    );
+    const user = `app_${database}`;
+    await mariadb.script(
+      database,
+      `create user ${user}@'%' identified by 'x'; grant all on *.* to ${user}@'%'; revoke super on *.* from ${user}@'%'`,
+    );
+    const url = (mariadb.env(database).BACKUP_SOURCE_SHOP ?? '').replace(/\/\/[^@]+@/, `//${user}@`);
+    const as = { ...env, BACKUP_SOURCE_SHOP: url, BACKUP_SOURCE_SHOP_PASSWORD: 'x' };
+    await done('backup', [], env);
+    try {
+      await mariadb.sql('set global enforce_storage_engine = InnoDB');
+      const told = await runVerb('restore', ['latest', '--to', `${database}_told`], as);
+      assert.equal(told.code, 0, told.stderr);
+      assert.match(told.stderr, /every table of this user in InnoDB \(enforce_storage_engine\).*: loose \(MyISAM\)/);
+      await mariadb.sql('set global enforce_storage_engine = Aria');
+      const refused = await runVerb('restore', ['latest'], as);
+      assert.equal(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /enforce_storage_engine made tables of InnoDB in Aria, .*: .*was_let_in/);
+    } finally {
+      await mariadb.sql('set global enforce_storage_engine = default');
+    }
+  });
+
   test('a row that is longer in a dump than the server takes comes back, and the limit is what it was', async () => {
     const { database, env } = await shop();
     await mariadb.sql(

@@ -140,17 +140,50 @@ const enginesOf = new Map<string, Readonly<Record<string, string>>>();
 /** The tables, as people write them, of a restore of this process whose storage engine the server lacks, and which that is. */
 export const otherEngines = (staging: string): Readonly<Record<string, string>> => enginesOf.get(staging) ?? {};
 
-/** A server makes a table whose storage engine it lacks in its default one, without an error. */
+/**
+ * A server makes a table whose storage engine it lacks in its default one, and with enforce_storage_engine any table in that,
+ * without an error.
+ * @throws OperatorError RESTORE_FAILED where tables of InnoDB were made in another one, and have lost their foreign keys and transactions
+ */
 async function tellOfEngines(connection: Connection, staging: string, engines: Noted['engines']): Promise<void> {
+  const { enforcedEngine } = connection;
   const rows = await connection.query<{ name: string }>(
     "select engine as name from information_schema.engines where support in ('YES', 'DEFAULT')",
   );
   const supported = new Set(rows.map(({ name }) => name.toLowerCase()));
-  const others = engines.filter(({ engine }) => !supported.has(engine.toLowerCase()));
+  const others = engines.filter(({ engine }) =>
+    enforcedEngine ? engine.toLowerCase() !== enforcedEngine.toLowerCase() : !supported.has(engine.toLowerCase()),
+  );
+  if (enforcedEngine) await assertStillInnoDb(connection, staging, { engines, enforcedEngine });
   enginesOf.set(staging, Object.fromEntries(others.map(({ table, engine }) => [table, engine])));
   if (others.length === 0) return;
+  const named = others.map(({ table, engine }) => `${table} (${engine})`).join(', ');
   log.warn(
-    `this server lacks the storage engines of some tables, and has made them in another: ${others.map(({ table, engine }) => `${table} (${engine})`).join(', ')}. INSTALL SONAME gives it the engine, ALTER TABLE … ENGINE the table`,
+    enforcedEngine
+      ? `this server makes every table of this user in ${enforcedEngine} (enforce_storage_engine), also those that were in another one: ${named}. ALTER TABLE … ENGINE by a user with SUPER gives it back`
+      : `this server lacks the storage engines of some tables, and has made them in another: ${named}. INSTALL SONAME gives it the engine, ALTER TABLE … ENGINE the table`,
+  );
+}
+
+async function assertStillInnoDb(
+  connection: Connection,
+  staging: string,
+  { engines, enforcedEngine }: { engines: Noted['engines']; enforcedEngine: string },
+): Promise<void> {
+  const made = await connection.query<{ name: string }>(
+    `select table_name as name from information_schema.tables
+      where table_schema = ? and table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and engine <> 'InnoDB' order by table_name`,
+    [staging],
+  );
+  const noted = new Set(engines.map(({ table }) => table));
+  const changed = made.map(({ name }) => displayName(name)).filter((name) => !noted.has(name));
+  if (changed.length === 0) return;
+  throw new OperatorError(
+    'RESTORE_FAILED',
+    `enforce_storage_engine made tables of InnoDB in ${enforcedEngine}, without their foreign keys: ${changed.join(', ')}`,
+    {
+      hint: 'Restore as a user who may say otherwise (SUPER), or SET GLOBAL enforce_storage_engine = NULL until it is restored.',
+    },
   );
 }
 

@@ -28,6 +28,8 @@ export interface Connection {
   readonly server: ServerVersion;
   /** What its sessions are given by the server, before ours are told otherwise. */
   readonly variables: Variables;
+  /** The storage engine that this user may make tables in alone: enforce_storage_engine, where it may not set that otherwise. */
+  readonly enforcedEngine: string | undefined;
   /** lower_case_table_names: 0, names differ in case; 1, they are stored in lower case; 2, as they were written. */
   readonly nameCase: 0 | 1 | 2;
   /** Whether the connection is encrypted: the client programs then have to do the same. */
@@ -154,11 +156,18 @@ async function wrap(
     if (!/ACCESS_DENIED|PRIVILEGE/.test(errorName(error) ?? '')) throw error;
     for (const one of assignments(variables)) await query(`set ${one}`).catch(() => {});
   });
+  const mayMake = await query('set session enforce_storage_engine = NULL').then(
+    () => true,
+    () => false,
+  );
+  const enforcedEngine = mayMake ? undefined : variables.get('enforce_storage_engine') || undefined;
+  if (enforcedEngine !== undefined) variables.set('enforce_storage_engine', '');
   return {
     query,
     firstRows,
     server,
     variables,
+    enforcedEngine,
     nameCase:
       variables.get('lower_case_table_names') === '1' ? 1 : variables.get('lower_case_table_names') === '2' ? 2 : 0,
     isEncrypted,
