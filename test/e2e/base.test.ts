@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { lockKey } from '../../scripts/lib/engines/postgres/server/locks.ts';
+import { filesIn } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { filesUnder, recoverStored, WITH_LOG } from '../support/recovery.ts';
+import { recoverStored, WITH_LOG } from '../support/recovery.ts';
 import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG);
@@ -33,7 +34,7 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
     assert.equal(result.ok, true);
     assert.equal(result.chain, null);
     assert.match(taken.stderr, /restores its own end alone/);
-    const names = filesUnder(store);
+    const names = filesIn(store);
     assert.equal(names.length, 2, names.join(' '));
     const manifest = JSON.parse(readFileSync(join(store, result.key), 'utf8'));
     assert.equal(manifest.objects.length, 1);
@@ -81,7 +82,7 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
   });
 
   test('one at a time, and nothing is left of one that is broken off', async () => {
-    const before = filesUnder(store);
+    const before = filesIn(store);
     const holder = await postgres.connect('postgres');
     await holder.query('select pg_advisory_lock($1::bigint)', [lockKey('base', '127.0.0.1')]);
     const locked = await runVerb('base', [], env());
@@ -91,7 +92,7 @@ describe('a base is a whole server in the store', { skip: missing }, () => {
     const short = await runVerb('base', ['--json'], { ...env(), BACKUP_TIMEOUT: '1s', BACKUP_MAX_RATE: '40K' });
     assert.equal(short.code, 1, short.stderr);
     assert.match(short.json.results[0].error, /took longer than BACKUP_TIMEOUT/);
-    assert.deepEqual(filesUnder(store), before);
+    assert.deepEqual(filesIn(store), before);
     assert.deepEqual(await postgres.sql('postgres', 'select slot_name from pg_replication_slots'), []);
   });
 

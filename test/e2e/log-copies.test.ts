@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { filesIn } from '../support/folders.ts';
 import { folderOf } from '../support/log.ts';
 import { takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { filesUnder, WITH_LOG } from '../support/recovery.ts';
+import { WITH_LOG } from '../support/recovery.ts';
 import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG, ['host replication all 127.0.0.1/32 trust']);
@@ -49,7 +50,7 @@ describe('what the primary store has lost or damaged of a log and its base is re
     // a copy is drilled once it holds a backup
     await done('backup', [], env());
     await done('copy', [], env());
-    const files = filesUnder(log.store);
+    const files = filesIn(log.store);
     const parts = files.filter((name) => name.startsWith(`wal/127.0.0.1/${log.chain}`) && name.endsWith('.gz'));
     part = parts.at(-3) ?? '';
     archive = files.find((name) => /^base\/.*\.tar\.zst$/.test(name)) ?? '';

@@ -6,10 +6,11 @@ import { after, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { ageKeyPair } from '../support/backups.ts';
 import { hasEngine } from '../support/container.ts';
+import { filesIn } from '../support/folders.ts';
 import { startGarage } from '../support/garage.ts';
 import { chainsOf, folderOf, receiverEnv, startReceiver, untilBases, untilStored } from '../support/log.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { filesUnder, WITH_LOG } from '../support/recovery.ts';
+import { WITH_LOG } from '../support/recovery.ts';
 import { runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres([...WITH_LOG, 'max_replication_slots=10']);
@@ -102,14 +103,14 @@ describe('a log and its base restore, however they are kept', { skip: missing, c
     const made = await postgres.sql('postgres', "select from pg_database where datname = 'never_made'");
     assert.equal(made.length, 0);
     if (env.BACKUP_DIR === undefined) return;
-    const plain = filesUnder(env.BACKUP_DIR).filter((name) => /\.(gz|zst|tar)$/.test(name));
+    const plain = filesIn(env.BACKUP_DIR).filter((name) => /\.(gz|zst|tar)$/.test(name));
     assert.deepEqual(plain, [], 'nothing is stored as it is');
   }
 
   /** What an image's newer node has stored is read by an older one too, and the other way round. */
   async function restoresFromZstd(env: Record<string, string>, now: string): Promise<void> {
     const folder = env.BACKUP_DIR ?? '';
-    const packed = filesUnder(folder).filter((name) => /^wal\/.*\.(gz|zst)$/.test(name));
+    const packed = filesIn(folder).filter((name) => /^wal\/.*\.(gz|zst)$/.test(name));
     assert.ok(packed.length > 0);
     for (const name of packed) {
       const bytes = readFileSync(join(folder, name));

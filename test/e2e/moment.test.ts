@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { filesIn } from '../support/folders.ts';
 import { takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { filesUnder, WITH_LOG } from '../support/recovery.ts';
+import { WITH_LOG } from '../support/recovery.ts';
 import { done, runVerb } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres(WITH_LOG, ['host replication all 127.0.0.1/32 trust']);
@@ -149,7 +150,7 @@ describe('a moment of one database, from the log of its server', { skip: missing
   test('an object that is missing, cut short or changed is named, and nothing is touched', async () => {
     const live = await postgres.fingerprint(database);
     const chain = join('wal', '127.0.0.1', log.chain);
-    const parts = filesUnder(log.store).filter((name) => name.startsWith(chain) && name.endsWith('.gz'));
+    const parts = filesIn(log.store).filter((name) => name.startsWith(chain) && name.endsWith('.gz'));
     const [part = ''] = parts.slice(-2);
     const path = join(log.store, part);
     const bytes = readFileSync(path);

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { filesIn } from '../support/folders.ts';
 import { takeLog } from '../support/moments.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { filesUnder, WITH_LOG } from '../support/recovery.ts';
+import { WITH_LOG } from '../support/recovery.ts';
 import { done, runVerb, until } from '../support/verbs.ts';
 import { commitToAbort } from '../support/wal-records.ts';
 
@@ -85,7 +86,7 @@ describe('the drill of a server recovers it from its base and its log', { skip: 
   });
 
   test('a log that was changed, with its checksums mended, is found out by the rows', async () => {
-    const part = filesUnder(log.store).find((name) => {
+    const part = filesIn(log.store).find((name) => {
       if (!name.startsWith(`wal/127.0.0.1/${log.chain}`) || !name.endsWith('.gz')) return false;
       return commitToAbort(gunzipSync(readFileSync(join(log.store, name))), Number(xid)) !== undefined;
     });

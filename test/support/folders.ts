@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { after } from 'node:test';
@@ -15,14 +15,23 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Every file below, as paths from the folder, in order; unfinished uploads among them. */
+/** Every file below, as paths from the folder, in order; unfinished uploads among them. What goes while it looks is not there. */
 export function filesIn(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile())
-    .map((path) => relative(folder, path))
-    .sort();
+  return filesBelow(folder, folder).sort();
+}
+
+function filesBelow(top: string, folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return filesBelow(top, path);
+      const isFile = entry.isFile() || (entry.isSymbolicLink() && statSync(path).isFile());
+      return isFile ? [relative(top, path)] : [];
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** The manifests below: one a backup, whatever else belongs to it. */

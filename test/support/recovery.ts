@@ -146,13 +146,6 @@ export async function recoverOwn(base: string, log: LogFeed, order: Partial<Reco
   return recovered;
 }
 
-/** Every file under a folder, by its path from there. */
-export function filesUnder(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => statSync(join(folder, name)).isFile())
-    .sort();
-}
-
 /** A recovered server that can be looked into. */
 export type Opened = Recovered & { contents(database: string): Promise<Record<string, string[]>> };
 
