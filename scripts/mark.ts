@@ -22,7 +22,8 @@ await verb({
   request: ({ options, words }) => {
     const [name = '', ...others] = words;
     if (others.length > 0) throw new OperatorError('USAGE', `one mark at a time: ${words.join(' ')}`);
-    return { name, server: options.server };
+    // as it is read when somebody asks for it
+    return { name: name.trim(), server: options.server };
   },
   run: async ({ config, repository, json, signal }, request) => {
     const result = await mark(config, repository, request, signal);

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { folderPrefix } from '../engines/database/throwaway.ts';
 import type { Check } from '../engines/engine.ts';
+import { endPrepared } from '../engines/postgres/recovery/prepared.ts';
 import { checkChecksums, checkStructure } from '../engines/postgres/recovery/prove.ts';
 import type { Recovered } from '../engines/postgres/recovery/recover.ts';
 import { runQuery } from '../engines/postgres/rehearsal.ts';
@@ -63,6 +64,9 @@ export async function drillServer(order: ServerDrill, outer: AbortSignal): Promi
     found.checks.push(
       { name: 'base', ok: true, detail: `${baseManifestKey(plan.base.stem)}: every file as the server sent it` },
       reached(plan, recovered, where),
+    );
+    await endPrepared(throwawaySource({ ...recovered, version: '', notRehearsed: [] }, '', server.source), signal);
+    found.checks.push(
       await checkStructure(recovered, signal),
       ...(await checkDatabases(order, recovered, destination.dump, found)),
       await checkChecksums(recovered, signal),

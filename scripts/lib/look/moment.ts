@@ -1,4 +1,5 @@
 import { folderPrefix } from '../engines/database/throwaway.ts';
+import { endPrepared } from '../engines/postgres/recovery/prepared.ts';
 import { connect } from '../engines/postgres/server/connection.ts';
 import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../errors.ts';
@@ -39,6 +40,7 @@ export async function bringUpMoment(order: LookOrder, request: LookRequest, targ
     log.info(`replayed up to ${recovered.reachedLsn}: ${borderOf(recovered).sentence}`);
     const place = throwawaySource({ ...recovered, version: '', notRehearsed: [] }, source.database, source);
     await assertThere(place, signal);
+    await endPrepared(place, signal);
     return {
       key: baseManifestKey(plan.base.stem),
       source: source.name,

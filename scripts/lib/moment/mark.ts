@@ -19,6 +19,11 @@ export interface MarkResult {
   readonly at: string;
 }
 
+// a restore point is not flushed by itself: on an idle server it would be neither streamed nor there after a crash, and so there is a commit
+const MARK = `
+  select pg_create_restore_point($1)::text as lsn, floor(extract(epoch from clock_timestamp()) * 1000)::text as ms,
+    set_config('synchronous_commit', 'local', true), pg_current_xact_id()`;
+
 /**
  * Gives the present moment a name: a restore point in the server's log, and an object that says where in the log it is.
  * @throws OperatorError USAGE for a name that is none; CONFIG without a server, or when it is not clear which; SOURCE_CONNECT with
@@ -51,22 +56,13 @@ export async function mark(
           hint: `Start the receiver (${command('up')}), and mark then. Nothing was written.`,
         },
       );
-    const [row] = await connection
-      .query<{ lsn: string; ms: string }>(
-        'select pg_create_restore_point($1)::text as lsn, floor(extract(epoch from clock_timestamp()) * 1000)::text as ms',
-        [name],
-      )
-      .catch((error: unknown) => {
-        if (sqlState(error) !== '42501') throw error;
-        throw new OperatorError(
-          'SOURCE_CONNECT',
-          `${server.source.user} may not make restore points on ${server.name}`,
-          {
-            hint: `As a superuser, in the database ${WALSENDER_DATABASE}: GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) TO ${quoteIdentifier(server.source.user)};`,
-            cause: error,
-          },
-        );
+    const [row] = await connection.query<{ lsn: string; ms: string }>(MARK, [name]).catch((error: unknown) => {
+      if (sqlState(error) !== '42501') throw error;
+      throw new OperatorError('SOURCE_CONNECT', `${server.source.user} may not make restore points on ${server.name}`, {
+        hint: `As a superuser, in the database ${WALSENDER_DATABASE}: GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) TO ${quoteIdentifier(server.source.user)};`,
+        cause: error,
       });
+    });
     const lsn = parseLsn(row?.lsn ?? '') ?? 0n;
     const at = new Date(Number(row?.ms));
     await store.putMark({ server: server.name, chain, name, lsn, at }, signal);

@@ -1,5 +1,7 @@
+import type { RecoveryTarget } from '../engines/postgres/recovery/target.ts';
 import type { BaseManifest } from '../log/base-manifest.ts';
 import type { ChainLog } from '../log/catalog.ts';
+import { formatLsn } from '../log/lsn.ts';
 import type { SegmentParts } from '../log/segments.ts';
 import type { LogStore, StoredBase } from '../log/store.ts';
 import { type ChainContents, readContents } from './contents.ts';
@@ -12,6 +14,8 @@ import { holds, isAfterBase, isReached, markOf, mayBeReached, type Wanted } from
 export interface MomentPlan {
   readonly server: string;
   readonly target: MomentTarget | undefined;
+  /** What the recovering server is told for it. */
+  readonly stopsAt: RecoveryTarget | undefined;
   readonly base: StoredBase;
   readonly manifest: BaseManifest;
   readonly path: LogPath;
@@ -24,7 +28,7 @@ export interface MomentPlan {
 }
 
 /** A base with the log that goes on from it. */
-export interface Reach extends Omit<MomentPlan, 'target' | 'server' | 'logBytes' | 'isCovered'> {
+export interface Reach extends Omit<MomentPlan, 'target' | 'stopsAt' | 'server' | 'logBytes' | 'isCovered'> {
   readonly chain: ChainLog | undefined;
 }
 
@@ -162,10 +166,23 @@ function planOf(
     ...rest,
     server: log.server,
     target,
+    stopsAt: stopFor(wanted),
     path,
     logBytes: path.segments.reduce((sum, { bytes }) => sum + bytes, 0),
     storedLogBytes: storedBytesOf(path.segments),
   };
+}
+
+/** A server stops at the first of several marks of one name, and not at the one that is meant. */
+function stopFor(wanted: Wanted): RecoveryTarget {
+  switch (wanted.kind) {
+    case 'time':
+      return { kind: 'time', time: wanted.time };
+    case 'mark':
+      return { kind: 'lsn', lsn: formatLsn(BigInt(wanted.lsn)) };
+    default:
+      return wanted;
+  }
 }
 
 /** The plan that goes to the end of the log from the newest base. @returns undefined without a base */
@@ -183,6 +200,7 @@ export async function planEnd(log: ServerLog): Promise<MomentPlan | undefined> {
     ...reach,
     server: log.server,
     target: undefined,
+    stopsAt: undefined,
     isCovered: true,
     logBytes: reach.path.segments.reduce((sum, { bytes }) => sum + bytes, 0),
   };

@@ -87,15 +87,15 @@ export async function recoverPlan(of: Order, where: Where = {}): Promise<Recover
 
 async function recoverOnce({ config, ...of }: Order, where: Where): Promise<Recovered> {
   const { repository, store, plan, signal } = of;
-  const { manifest, path, target } = plan;
+  const { manifest, path, stopsAt } = plan;
   const directory = drillDirectory(config.values.DRILL_DIR);
   const recovered = await recover({
     major: Number.parseInt(manifest.serverVersion, 10),
     base: archivesOf({ store, repository }, plan.base.stem, manifest),
     log: feedOf(store, path, manifest, plan.histories),
     timeline: path.timeline,
-    ...(target === undefined ? {} : { target: recoveryTarget(target) }),
-    endCounts: (target?.kind === 'time' || target?.kind === 'lsn') && plan.isCovered,
+    ...(stopsAt === undefined ? {} : { target: stopsAt }),
+    endCounts: (stopsAt?.kind === 'time' || stopsAt?.kind === 'lsn') && plan.isCovered,
     prefix: where.prefix ?? folderPrefix('postgres', directory),
     users: [manifest.superuser, config.values.POSTGRES_USER, 'postgres'].filter((user) => user !== undefined),
     locales: manifest.databases
@@ -114,12 +114,6 @@ async function recoverOnce({ config, ...of }: Order, where: Where): Promise<Reco
     await recovered.stop();
     throw error;
   }
-}
-
-/** What the server is told: to it, a mark of the listing is one of its own names. */
-function recoveryTarget(target: NonNullable<MomentPlan['target']>) {
-  if (target.kind !== 'time') return target;
-  return { kind: 'time' as const, time: target.time };
 }
 
 /** @throws OperatorError BACKUP_DAMAGED when the server took something in the middle of the log for its end */

@@ -42,11 +42,15 @@ function why(refusal: Refusal, log: ServerLog, target: MomentTarget): string {
         ? `there is neither a base nor a log of ${log.server}`
         : `there is no base of ${log.server} yet, and a log alone restores nothing (${command('base')})`;
     case 'before the first base':
-      return `it is before the end of the oldest base of ${log.server}`;
+      return target.kind === 'mark'
+        ? `no base had ended by then that the log goes on from in which it was made`
+        : `it is before the end of the oldest base of ${log.server}`;
     case 'after the end': {
       const end = shownTime(refusal.reach.path.coverage);
       if (target.kind === 'time' && target.at !== undefined && target.at.getTime() > Date.now())
         return `it is in the future, and the log of ${log.server} is stored up to ${end}`;
+      if (refusal.reach.path.isBroken)
+        return `the log of ${log.server} has a gap from ${end} on: ${causeOf(refusal.reach, undefined)}, and no base was taken since`;
       const ended = refusal.reach.chain === undefined ? ', where its newest base ended, from which no log goes on' : '';
       return `the log of ${log.server} is stored up to ${end}${ended}`;
     }

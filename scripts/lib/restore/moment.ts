@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { folderPrefix } from '../engines/database/throwaway.ts';
+import { endPrepared } from '../engines/postgres/recovery/prepared.ts';
 import { type Connection, connect } from '../engines/postgres/server/connection.ts';
 import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../errors.ts';
@@ -68,6 +69,7 @@ async function bringBack(
         log.info(`replayed up to ${recovered.reachedLsn}: ${border.sentence}`);
         const place = throwawaySource({ ...recovered, version: '', notRehearsed: [] }, source.database, source);
         await assertThere(place, signal);
+        await endPrepared(place, signal);
         const asked = describeTarget(request.target);
         const what = `${source.database} at ${asked}`;
         const dump = await beginMomentDump(repository, place, what, signal);

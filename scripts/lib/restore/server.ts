@@ -10,7 +10,7 @@ import { undoAt } from '../engines/files/undo.ts';
 import { assertAtRest, readDataFolder, removeTraces } from '../engines/postgres/recovery/data-folder.ts';
 import { checkChecksums } from '../engines/postgres/recovery/prove.ts';
 import type { Recovered } from '../engines/postgres/recovery/recover.ts';
-import { assertTablespaces, placeTablespaces } from '../engines/postgres/recovery/tablespaces.ts';
+import { assertTablespaces, placeTablespaces, tablespacesOf } from '../engines/postgres/recovery/tablespaces.ts';
 import { connect } from '../engines/postgres/server/connection.ts';
 import { systemIdentifier } from '../engines/postgres/server/identity.ts';
 import { serverProgram } from '../engines/postgres/server/throwaway-server.ts';
@@ -122,6 +122,7 @@ async function bringBack(
     try {
       const border = borderOf(recovered);
       log.info(`replayed up to ${recovered.reachedLsn}: ${border.sentence}`);
+      assertTablespaces(tablespacesOf(recovered, manifest.tablespaces), 'The data folder is as it was.');
       const sums = await checkChecksums(recovered, signal);
       if (!sums.ok)
         throw new OperatorError('BACKUP_DAMAGED', `pages of what was recovered are damaged: ${sums.detail}`, {
@@ -160,7 +161,7 @@ async function putInPlace(
   if (empty.kind === 'folder' && !empty.isInside && readdirSync(into).length === 0) rmdirSync(into);
   const place = lookAt(into);
   const at = freeTime(place, ['restoring', 'previous']);
-  await placeTablespaces(recovered, plan.manifest.tablespaces, { at, owner, signal });
+  await placeTablespaces(recovered, tablespacesOf(recovered, plan.manifest.tablespaces), { at, owner, signal });
   chmodSync(recovered.data, 0o700);
   return underSwapLock(place, signal, () => {
     assertAtRest(into);

@@ -1,22 +1,24 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatorError } from '../../../errors.ts';
 import { runProgram, type Stage } from '../../../pipeline/chain.ts';
 import { stageError } from '../../../pipeline/result.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
 import { SET_BY_SERVER } from './data-folder.ts';
+import { keepTablespacesInside, type MadeTablespace } from './made-tablespaces.ts';
 import { type BaseArchive, linkTablespaces, mapTablespaces, tablespaceFolder, unpackBase } from './unpack.ts';
 
 /**
  * Unpacks and verifies a base, and takes out of it what would let it start as something else.
  * @param at.own gives a path to the server's account
+ * @returns the tablespaces that the log within the base makes
  * @throws OperatorError BACKUP_DAMAGED, NO_SPACE
  */
 export async function prepareFiles(
   base: readonly BaseArchive[],
   program: Program,
   at: { directory: string; data: string; as: Partial<Stage>; own: (path: string) => unknown; signal: AbortSignal },
-): Promise<void> {
+): Promise<MadeTablespace[]> {
   const { directory, data, as, own, signal } = at;
   const oids = base.flatMap(({ oid }) => (oid === undefined ? [] : [oid]));
   if (oids.length > 0) {
@@ -41,6 +43,10 @@ export async function prepareFiles(
     own(join(data, name));
   }
   chmodSync(data, 0o700);
+  const made: MadeTablespace[] = [];
+  for (const name of readdirSync(join(data, 'pg_wal')).filter((each) => /^[0-9A-F]{24}$/.test(each)))
+    made.push(...(await keepTablespacesInside(join(data, 'pg_wal', name))));
+  return made;
 }
 
 /** Every file against the checksums that the server wrote when the base was taken. */

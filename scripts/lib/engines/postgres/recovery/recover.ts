@@ -11,6 +11,7 @@ import { buildLocales, missingLocales } from '../server/locales.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
 import { serverProgram } from '../server/throwaway-server.ts';
 import { connectAsAny } from './connect.ts';
+import type { MadeTablespace } from './made-tablespaces.ts';
 import { prepareFiles } from './prepare-files.ts';
 import { type RecoverySaid, takeIn } from './server-log.ts';
 import { readControlData, recoverySettings } from './settings.ts';
@@ -63,6 +64,8 @@ export interface Recovered {
   readonly isEnd: boolean;
   readonly lastIn: RecoverySaid['lastIn'];
   readonly firstOut: RecoverySaid['firstOut'];
+  /** Tablespaces that the log has made: they lie in the data folder, and not where they do on the source. */
+  readonly madeTablespaces: readonly MadeTablespace[];
   /** How it is run as, for programs that work on its files. */
   readonly as: Partial<Stage>;
   /** Shuts the server down cleanly; its files stay until `stop`. */
@@ -90,6 +93,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
   let as: Partial<Stage> = {};
   let user = '';
   let isSecondRun = false;
+  let inBase: readonly MadeTablespace[] = [];
   let refusal: unknown;
   let configure = (_target: RecoveryTarget | undefined) => {};
   const server = await startInFolder({
@@ -103,7 +107,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
       as = owner;
       const data = join(directory, 'data');
       const own = (path: string) => owner.uid !== undefined && chownSync(path, owner.uid, owner.gid ?? owner.uid);
-      await prepareFiles(order.base, program, { directory, data, as: owner, own, signal });
+      inBase = await prepareFiles(order.base, program, { directory, data, as: owner, own, signal });
       const folder = join(directory, 'spool');
       const filling = openSpool(folder, order.log, { owner: own, signal });
       spool = filling;
@@ -187,6 +191,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
     isEnd: !said.hasStopped,
     lastIn,
     firstOut,
+    madeTablespaces: [...inBase, ...(spool?.made ?? [])],
     as,
     shutDown: () => shutDown(server.directory, data),
     stop: server.stop,

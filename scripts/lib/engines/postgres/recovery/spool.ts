@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { keepTablespacesInside, type MadeTablespace } from './made-tablespaces.ts';
 
 /** The log that a recovering server is given, file by file, and what is not in it. */
 export interface LogFeed {
@@ -23,6 +24,8 @@ export interface Spool {
   readonly command: string;
   /** Rejects when the feed fails. Resolves when all of it is there, or `close` was called. */
   readonly filled: Promise<void>;
+  /** The tablespaces that what is there makes. */
+  readonly made: readonly MadeTablespace[];
   /** Stops filling. */
   close(): Promise<void>;
 }
@@ -57,20 +60,29 @@ export function openSpool(
     owner?.(path);
   }
   const closing = new AbortController();
-  const filled = fill(folder, feed, AbortSignal.any([signal, closing.signal])).catch((error: unknown) => {
-    if (closing.signal.aborted) return;
-    writeFileSync(join(folder, 'failed'), '');
-    throw error;
-  });
+  const made: MadeTablespace[] = [];
+  const filled = fill(folder, { ...feed, write: writeInside }, AbortSignal.any([signal, closing.signal])).catch(
+    (error: unknown) => {
+      if (closing.signal.aborted) return;
+      writeFileSync(join(folder, 'failed'), '');
+      throw error;
+    },
+  );
   filled.catch(() => {});
   return {
     command: `sh ${JSON.stringify(join(folder, 'take-segment.sh'))} ${JSON.stringify(folder)} "%f" "%p" "%r"`,
     filled,
+    made,
     close: async () => {
       closing.abort();
       await filled.catch(() => {});
     },
   };
+
+  async function writeInside(...[name, path, stopped]: Parameters<LogFeed['write']>): Promise<void> {
+    await feed.write(name, path, stopped);
+    made.push(...(await keepTablespacesInside(path)));
+  }
 }
 
 async function fill(folder: string, feed: LogFeed, signal: AbortSignal): Promise<void> {
