@@ -35,7 +35,7 @@ export interface CopyResult {
   /** Objects of another size than in the store that it is a copy of. */
   readonly differing: readonly string[];
   /** Of the log of servers; null where none belongs into it. */
-  readonly log: Omit<LogCopied, 'failed'> | null;
+  readonly log: Omit<LogCopied, 'failed' | 'differing'> | null;
   readonly durationMs: number;
   readonly error?: string;
 }
@@ -96,10 +96,11 @@ async function copyTo(
     const result = await copyMissing(config, order, { source, present }, now, signal);
     const ofLog = to.hasLog ? await copyLog(order.from, to, signal) : undefined;
     if (!ofLog) return ended({ ...result, isAway: false });
-    const { failed, ...counts } = ofLog;
+    const { failed, differing, ...counts } = ofLog;
     return ended({
       ...result,
-      ok: result.ok && failed.length === 0,
+      ok: result.ok && failed.length === 0 && differing.length === 0,
+      differing: [...result.differing, ...differing],
       failed: [...result.failed, ...failed],
       log: counts,
       isAway: false,
@@ -123,12 +124,12 @@ function assertPlausible(config: Config, { from, to, refill }: CopyOrder, source
     throw new OperatorError(
       'NO_SUCH_BACKUP',
       `${from.name} is empty, and ${to.name} holds ${present.backups.length} backups: nothing is copied, and nothing is deleted`,
-      { hint: `Find out what emptied it. ${command('copy')} --from ${to.name} fills it again from the copy.` },
+      { hint: `Find out what emptied it. ${command('copyFrom')}${to.name} fills it again from the copy.` },
     );
   }
   if (present.backups.length > 0 || refill || source.backups.length === 0 || !heldBackups(config, to)) return;
   throw new OperatorError('STORAGE', `${to.name} (${to.repository.description}) is empty, and held backups before`, {
-    hint: `Is its disk mounted? To fill an empty one again: ${command('copy')} --refill.`,
+    hint: `Is its disk mounted? To fill an empty one again: ${command('refill')}.`,
   });
 }
 

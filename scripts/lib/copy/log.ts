@@ -18,6 +18,8 @@ export interface LogCopied {
   readonly objects: number;
   readonly bytes: number;
   readonly failed: readonly { readonly key: string; readonly error: string }[];
+  /** Objects of another size in each store: one of them is not what was stored. */
+  readonly differing: readonly string[];
 }
 
 /** Objects of the log are small. */
@@ -32,6 +34,7 @@ export async function copyLog(from: Store, to: Store, signal: AbortSignal): Prom
   const present = await listed(there, 'base/', signal);
   const route: Route = { from: here, to: there, present, atOnce: AT_ONCE, signal };
   const failed: { key: string; error: string }[] = [];
+  const differing: string[] = [];
   let [bases, objects, bytes] = [0, 0, 0];
   const attempt = async (item: CopyItem, sizes: ReadonlyMap<string, number>): Promise<boolean> => {
     try {
@@ -50,11 +53,14 @@ export async function copyLog(from: Store, to: Store, signal: AbortSignal): Prom
   const found = await openLog(from.repository).bases({}, signal);
   for (const base of found.filter(({ hasManifest }) => hasManifest).toReversed()) {
     const item = await baseItem(from.repository, base, signal);
+    differing.push(
+      ...item.objects.filter((object) => present.has(object) && present.get(object) !== sizes.get(object)),
+    );
     if (item.objects.every((object) => present.has(object))) continue;
     if (await attempt(item, sizes)) bases += 1;
   }
 
-  for (const missing of await lacking(here, there, signal)) {
+  for (const missing of await lacking(here, there, differing, signal)) {
     let isWhole = true;
     await inParallel(missing, AT_ONCE, async ({ key, sizeBytes }) => {
       if (!isWhole) return;
@@ -64,7 +70,8 @@ export async function copyLog(from: Store, to: Store, signal: AbortSignal): Prom
     });
   }
   if (bases + objects > 0) log.info(`${bases} bases and ${objects} objects of the log copied to ${to.name}`);
-  return { bases, objects, bytes, failed };
+  for (const object of differing) log.error(`${object} has another size in ${to.name} than in ${from.name}`);
+  return { bases, objects, bytes, failed, differing };
 }
 
 async function listed(objects: Storage, prefix: string, signal: AbortSignal): Promise<Map<string, number>> {
@@ -76,15 +83,24 @@ async function listed(objects: Storage, prefix: string, signal: AbortSignal): Pr
 /**
  * What of the log one store has and the other lacks, of each chain in the order in which it is to be copied. The two listings are gone
  * through side by side, so that of a log of half a million objects only those are kept that are missing.
+ * @param differing is given those that are in both, and not the same
  */
-async function lacking(here: Storage, there: Storage, signal: AbortSignal): Promise<Iterable<StoredObject[]>> {
+async function lacking(
+  here: Storage,
+  there: Storage,
+  differing: string[],
+  signal: AbortSignal,
+): Promise<Iterable<StoredObject[]>> {
   const chains = new Map<string, StoredObject[]>();
   const others = there.list('wal/', { signal })[Symbol.asyncIterator]();
   let other = await others.next();
   try {
     for await (const object of here.list('wal/', { signal })) {
       while (!other.done && compareKeys(other.value.key, object.key) < 0) other = await others.next();
-      if (!other.done && other.value.key === object.key) continue;
+      if (!other.done && other.value.key === object.key) {
+        if (other.value.sizeBytes !== object.sizeBytes && parseLogKey('', object.key)) differing.push(object.key);
+        continue;
+      }
       const parsed = parseLogKey('', object.key);
       if (!parsed) continue;
       const chain = `${parsed.server}/${parsed.chain}`;
@@ -100,7 +116,8 @@ async function lacking(here: Storage, there: Storage, signal: AbortSignal): Prom
   return chains.values();
 }
 
-async function baseItem(repository: Repository, base: StoredBase, signal: AbortSignal): Promise<CopyItem> {
+/** A base, with what its objects have to be by its manifest. */
+export async function baseItem(repository: Repository, base: StoredBase, signal: AbortSignal): Promise<CopyItem> {
   const cut = normalizePrefix(repository.shelf.prefix).length;
   const name = (key: string) => key.slice(cut);
   // the folder of the day, from which a manifest names its objects
@@ -112,6 +129,7 @@ async function baseItem(repository: Repository, base: StoredBase, signal: AbortS
   return {
     name: name(base.stem),
     objects: [...base.archives.map(({ key }) => name(key)), name(baseManifestKey(base.stem))],
+    ...(manifest === undefined ? {} : { listed: [...byName.keys()] }),
     expected: (object) => byName.get(object),
   };
 }

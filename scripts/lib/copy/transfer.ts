@@ -69,6 +69,8 @@ export async function backupItem(
  */
 export async function copyItem(item: CopyItem, sizes: Inventory['sizes'], route: Route): Promise<number> {
   let copiedBytes = 0;
+  const lacking = item.listed?.find((object) => !item.objects.includes(object) && !route.present.has(object));
+  if (lacking !== undefined) throw notWhatWasStored(item.name, `its manifest names ${lacking}, which is not there`);
   for (const object of item.objects) {
     if (object === item.objects.at(-1)) await route.before;
     const expected = item.expected(object);

@@ -133,9 +133,12 @@ async function statusOf(
   const nameOf = ({ key }: Backup) => key.slice(normalizePrefix(repository.shelf.prefix).length);
   const isDamaged = damagedIn(records);
   const damaged = isDamaged.size === 0 ? [] : backups.filter((backup) => isDamaged.has(nameOf(backup)));
+  const damagedLog = [...isDamaged].filter((key) => /^(base|wal)\//.test(key));
   const reasons = [
     ...own.reasons,
-    ...damaged.map((backup) => `${nameOf(backup)} was damaged when it was read back: ${command('verify')}`),
+    ...[...damaged.map(nameOf), ...damagedLog].map(
+      (key) => `${key} was damaged when it was read back: ${command('verify')}`,
+    ),
     ...proofReasons(store, last, newest !== undefined, now),
   ];
   const lock = last?.newestLock ?? last?.protection?.lock ?? null;
@@ -155,7 +158,7 @@ async function statusOf(
       : null,
     lagMs: name === PRIMARY ? 0 : (own.lagMs ?? null),
     missing: name === PRIMARY ? 0 : (own.missing ?? null),
-    unreadable: damaged.length,
+    unreadable: damaged.length + damagedLog.length,
     lastVerified: last?.startedAt ?? null,
     lastDrill: drilledAt.length === 0 ? null : new Date(Math.max(...drilledAt)).toISOString(),
     lock: lock && last ? { ...lock, provenAt: last.startedAt } : null,

@@ -1,14 +1,20 @@
-import type { StoredBackup } from '../repository/inventory.ts';
+import type { Backup } from '../repository/catalog.ts';
 import type { VerifyRecord } from '../repository/verify-record.ts';
 
 const DAY_MS = 86_400_000;
+/** What has its turn: a backup, or a base. */
+export interface InTurn {
+  readonly name: string;
+  readonly backup: Pick<Backup, 'kind' | 'source' | 'createdAt' | 'sizeBytes'>;
+}
+
 /** Within this time every backup is read back. */
 export const WITHIN_MS = 30 * DAY_MS;
 /** More than an even share, so that a run that is left out is made up for. */
 const SHARE = 1.25;
 
 /** When a backup was last read back, by the records; its own time when it never was: then its bytes were digested too. */
-export function lastReadAt({ name, backup }: StoredBackup, records: readonly VerifyRecord[]): number {
+export function lastReadAt({ name, backup }: InTurn, records: readonly VerifyRecord[]): number {
   const read = records.find(({ backups }) => backups.some((each) => each.key === name && each.ok));
   return read ? Date.parse(read.startedAt) : backup.createdAt.getTime();
 }
@@ -21,11 +27,11 @@ export function lastReadAt({ name, backup }: StoredBackup, records: readonly Ver
  * @param records the newest first
  * @param intervalMs between two runs
  */
-export function planVerify(
-  backups: readonly StoredBackup[],
+export function planVerify<T extends InTurn>(
+  backups: readonly T[],
   records: readonly VerifyRecord[],
   intervalMs: number,
-): StoredBackup[] {
+): T[] {
   const totalBytes = backups.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
   const shareBytes = Math.ceil(totalBytes * Math.min(1, (SHARE * intervalMs) / WITHIN_MS));
   const newest = new Set<string>();
@@ -40,7 +46,7 @@ export function planVerify(
     .filter((stored) => !isAlways.has(stored))
     .map((stored) => ({ stored, at: lastReadAt(stored, records) }))
     .sort((a, b) => a.at - b.at);
-  const chosen: StoredBackup[] = [];
+  const chosen: T[] = [];
   let bytes = 0;
   for (const { stored } of others) {
     if (bytes >= shareBytes) break;

@@ -1,13 +1,15 @@
 import type { Store } from '../copy/stores.ts';
-import { backupItem, digestOf } from '../copy/transfer.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { backupItem } from '../copy/transfer.ts';
+import { messageOf } from '../errors.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
 import type { Inventory, StoredBackup } from '../repository/inventory.ts';
 import type { VerifyRecord } from '../repository/verify-record.ts';
 import { log } from '../terminal/log.ts';
 import { startProgress } from '../terminal/progress.ts';
+import { readLogBack } from './log.ts';
 import { planVerify, WITHIN_MS } from './plan.ts';
 import { protectionReasons } from './protection.ts';
+import { damageIn } from './read-item.ts';
 import { NOTHING_TRIED, tryProtection } from './try-protection.ts';
 
 /** What to read back. */
@@ -39,9 +41,9 @@ export interface VerifyResult {
 }
 
 /**
- * Reads a store back: compares every byte of the backups whose turn it is with their manifests, tries on an object made for
- * that what somebody with these keys could destroy, and looks for keys that somebody has written over. Keeps a record of
- * it in the store.
+ * Reads a store back: compares every byte of the backups and bases whose turn it is with their manifests, reads what was
+ * added to the log, tries on an object made for that what somebody with these keys could destroy, and looks for keys that
+ * somebody has written over. Keeps a record of it in the store.
  *
  * @param others the other stores, to tell one that is the same under another name
  */
@@ -57,7 +59,9 @@ export async function verifyStore(
   const inventory = await repository.inventory(signal);
   const records = await repository.verified(new Date(now.getTime() - WITHIN_MS), signal);
   const chosen = chosenBackups(inventory, records, request);
-  const backups = await readBack(store, inventory, chosen, signal);
+  const dumps = await readBack(store, inventory, chosen, signal);
+  const ofLog = await readLogBack(store, records, request, signal);
+  const backups = [...dumps, ...ofLog.entries];
   const newest = inventory.backups.find(({ backup }) => backup.kind === 'backup');
   const tried = request.asOf === undefined ? await tryProtection(store, others, newest, signal) : NOTHING_TRIED;
   const damaged = backups.flatMap(({ key, ok, detail = '' }) => (ok ? [] : [{ key, detail }]));
@@ -78,13 +82,13 @@ export async function verifyStore(
   const readBytes = backups.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const durationMs = Date.now() - started;
   log.info(
-    `${store.name}: ${backups.length} of ${inventory.backups.length} backups read back, ${formatBytes(readBytes)} in ${formatDuration(durationMs)}`,
+    `${store.name}: ${dumps.length} of ${inventory.backups.length} backups${ofLogs(ofLog)} read back, ${formatBytes(readBytes)} in ${formatDuration(durationMs)}`,
   );
   return {
     name: store.name,
     ok: record.ok,
     reasons,
-    read: backups.length,
+    read: dumps.length + ofLog.bases,
     readBytes,
     damaged,
     protection: record.protection,
@@ -92,6 +96,10 @@ export async function verifyStore(
     durationMs,
     record: request.asOf === undefined ? await keep(store, record, signal) : null,
   };
+}
+
+function ofLogs({ bases, objects }: { bases: number; objects: number }): string {
+  return bases + objects === 0 ? '' : `, ${bases} bases and ${objects} objects of the log`;
 }
 
 function chosenBackups(
@@ -120,7 +128,9 @@ async function readBack(
   const found: VerifyRecord['backups'] = [];
   try {
     for (const stored of chosen) {
-      const detail = await damageOf(store, stored, sizes, signal);
+      const { repository } = store;
+      const open = async () => ({ repository, item: await backupItem(repository, stored, signal), sizes });
+      const detail = await damageIn(open, signal);
       progress.add(stored.backup.sizeBytes);
       found.push({
         key: stored.name,
@@ -132,36 +142,6 @@ async function readBack(
     return found;
   } finally {
     progress.end();
-  }
-}
-
-/**
- * What is wrong with a backup; undefined when every object is what the manifest says.
- * @throws what is no answer: a store that cannot be asked has not lost anything
- */
-async function damageOf(
-  { repository }: Store,
-  stored: StoredBackup,
-  sizes: Inventory['sizes'],
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  try {
-    const item = await backupItem(repository, stored, signal);
-    const lacking = item.listed?.find((object) => !sizes.has(object));
-    if (lacking !== undefined) return `${lacking} is not there`;
-    for (const object of item.objects) {
-      const found = await digestOf(repository.objects, object, signal);
-      const expected = item.expected(object) ?? { sizeBytes: sizes.get(object), sha256: found.sha256 };
-      if (found.sizeBytes !== expected.sizeBytes)
-        return `${object} has ${found.sizeBytes} bytes, not ${expected.sizeBytes}`;
-      if (found.sha256 !== expected.sha256)
-        return `the SHA-256 of ${object} is ${found.sha256}, the manifest says ${expected.sha256}`;
-    }
-    return undefined;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof OperatorError && /^(BACKUP_DAMAGED|NO_SUCH_BACKUP)$/.test(error.code)) return messageOf(error);
-    throw error;
   }
 }
 
