@@ -13,6 +13,8 @@ export interface Reach<B extends BaseFacts = BaseFacts> {
   readonly to: Date;
   /** The stretch of log that ends the reach; undefined for a base that restores its own end alone. */
   readonly lastRun: Run | undefined;
+  /** When the newest log was written that lies beyond a hole which ends the reach; undefined for a log without one. */
+  readonly beyond?: Date | undefined;
 }
 
 export interface Range {
@@ -22,21 +24,46 @@ export interface Range {
 
 export interface Gap extends Range {
   readonly why: string;
+  /** Nothing restores what comes after it either: log that is stored beyond it has no base of its own. */
+  readonly isOpen: boolean;
 }
 
-/** How far each base restores, by the log of its chain. Bases whose chain is not stored restore their own end. */
-export function reachesOf<B extends BaseFacts>(bases: readonly B[], chains: readonly ChainLog[]): Reach<B>[] {
+/**
+ * How far each base restores, by the log of its chain. Bases whose chain is not stored restore their own end.
+ * @param withHistories only onto timelines whose history is stored, without which no server can be led there
+ */
+export function reachesOf<B extends BaseFacts>(
+  bases: readonly B[],
+  chains: readonly ChainLog[],
+  { withHistories = false }: { withHistories?: boolean } = {},
+): Reach<B>[] {
   return bases.map((base) => {
     const chain = chains.find(({ id }) => id.chain === base.chain);
-    const lastRun = chain && followed(base, chain);
+    const lastRun = chain && followed(base, chain, withHistories);
     const from = new Date(base.endedAt);
     // what the log covers is told a little late
-    return { base, from, to: lastRun && lastRun.at > from ? lastRun.at : from, lastRun };
+    const to = lastRun && lastRun.at > from ? lastRun.at : from;
+    return { base, from, to, lastRun, beyond: chain && beyondHole(base, chain, lastRun) };
   });
 }
 
+/** Of the log that lies where a base's own does not lead: when the newest of it was written. */
+function beyondHole(base: BaseFacts, { runs }: ChainLog, last: Run | undefined): Date | undefined {
+  const place = last ?? { timeline: base.timeline, end: parseLsn(base.endLsn) ?? 0n };
+  const later = runs.filter(
+    ({ timeline, start, end }) =>
+      timeline > place.timeline || (timeline === place.timeline && (last ? start > place.end : end > place.end)),
+  );
+  return later.length === 0 ? undefined : new Date(Math.max(...later.map(({ at }) => at.getTime())));
+}
+
 /** The last run that the log leads to from a base, from one timeline to the next. */
-function followed(base: BaseFacts, { runs, segmentBytes }: ChainLog): Run | undefined {
+function followed(
+  base: BaseFacts,
+  { runs, segmentBytes, histories }: ChainLog,
+  withHistories: boolean,
+): Run | undefined {
+  const isTold = (timeline: number) => !withHistories || histories.some((each) => each >= timeline);
   const end = parseLsn(base.endLsn) ?? 0n;
   let run = runs.find((each) => each.timeline === base.timeline && each.start <= end && end <= each.end);
   for (;;) {
@@ -45,7 +72,10 @@ function followed(base: BaseFacts, { runs, segmentBytes }: ChainLog): Run | unde
     // a timeline's first segment is stored from its beginning, before the place where the older one was left
     const next = runs.find(
       (each) =>
-        each.timeline > here.timeline && each.start <= here.end && here.end - each.start <= BigInt(segmentBytes),
+        each.timeline > here.timeline &&
+        isTold(each.timeline) &&
+        each.start <= here.end &&
+        here.end - each.start <= BigInt(segmentBytes),
     );
     if (!next) return here;
     run = next;
@@ -65,12 +95,22 @@ export function rangesOf(reaches: readonly Reach[]): Range[] {
   return ranges.map(({ from, to }) => ({ from, to }));
 }
 
-/** The times between ranges, which nothing restores, and why not. */
-export function gapsOf(ranges: readonly Range[], chains: readonly ChainLog[]): Gap[] {
-  return ranges.slice(1).map((range, i) => {
+/**
+ * The times between ranges, which nothing restores, and why not; and what lies beyond a hole after the last of them.
+ * @param reaches that the ranges are of
+ */
+export function gapsOf(ranges: readonly Range[], chains: readonly ChainLog[], reaches: readonly Reach[]): Gap[] {
+  const gaps: Gap[] = ranges.slice(1).map((range, i) => {
     const from = (ranges[i] as Range).to;
     const begun = chains.findLast(({ id }) => id.begunAt > from && id.begunAt <= range.from);
-    const why = begun?.cause === undefined ? 'objects of the log are missing' : CAUSES[begun.cause];
-    return { from, to: range.from, why };
+    const why = begun?.cause === undefined ? MISSING : CAUSES[begun.cause];
+    return { from, to: range.from, why, isOpen: false };
   });
+  const last = ranges.at(-1);
+  const newest = reaches.reduce<Reach | undefined>((a, b) => (a && a.from >= b.from ? a : b), undefined);
+  if (last === undefined || newest?.beyond === undefined) return gaps;
+  const to = newest.beyond > last.to ? newest.beyond : last.to;
+  return [...gaps, { from: last.to, to, why: MISSING, isOpen: true }];
 }
+
+const MISSING = 'objects of the log are missing';

@@ -36,17 +36,18 @@ export async function readServerLogs(store: LogStore, now: Date, signal: AbortSi
         stored.filter(({ hasManifest }) => hasManifest).map((base) => readBase(store, base, signal)),
       );
       const known = read.flatMap((one) => ('why' in one ? [] : [one]));
-      const reaches = reachesOf(known, ofServer);
-      const ranges = rangesOf(reaches);
+      const restorable = reachesOf(known, ofServer, { withHistories: true });
+      const ranges = rangesOf(restorable);
       return {
         server,
         chains: ofServer,
         bases: known,
         unread: read.flatMap((one) => ('why' in one ? [one] : [])),
         unfinished: stored.filter(({ hasManifest }) => !hasManifest),
-        reaches,
+        // what a lost history kept from being restored is needed all the same: a copy may have it
+        reaches: reachesOf(known, ofServer),
         ranges,
-        gaps: gapsOf(ranges, ofServer),
+        gaps: gapsOf(ranges, ofServer, restorable),
       };
     }),
   );

@@ -22,6 +22,8 @@ export interface JudgedLog {
     readonly findings: readonly string[];
     readonly problem: string | undefined;
   };
+  /** The end of the log is missing in the store, which had confirmed it. */
+  readonly lost: boolean;
   readonly lastDrill: { readonly at: string; readonly ok: boolean; readonly rtoMs: number | null } | null;
   readonly now: Date;
   readonly lagBytes: number | null;
@@ -78,7 +80,7 @@ function judgeSlot({ config, seen: { sight } }: JudgedLog): string[] {
   ];
 }
 
-function judgeChains({ log, chain, beside, now }: JudgedLog): string[] {
+function judgeChains({ log, chain, beside, lost, now }: JudgedLog): string[] {
   if (!log || !chain) return [];
   const reasons = [...new Set(beside.map(({ id }) => id.systemIdentifier))].map((system) => {
     const which = system === chain.id.systemIdentifier ? 'a copy of this server' : `another server (${system})`;
@@ -89,6 +91,15 @@ function judgeChains({ log, chain, beside, now }: JudgedLog): string[] {
   if (!hasBase && ageMs > DAY_MS)
     reasons.push(
       `its log has had no base for ${formatDuration(ageMs)}, and restores nothing without one: ${command('base')}`,
+    );
+  if (lost)
+    reasons.push(
+      `the end of its log is missing in the store, which had confirmed it: find out what deleted it, then take a base (${command('base')}); a copy may have it (${command('copyFrom')}NAME)`,
+    );
+  const hole = log.gaps.find(({ isOpen }) => isOpen);
+  if (hole !== undefined)
+    reasons.push(
+      `objects of its log are missing in the store: nothing that was committed after ${shownTime(hole.from)} can be restored from it until there is a new base (${command('base')}); a copy may have them (${command('copyFrom')}NAME)`,
     );
   const own = log.chains.filter((each) => !beside.includes(each));
   const recent = own.filter(({ id }) => now.getTime() - id.begunAt.getTime() < DAY_MS);
@@ -122,7 +133,7 @@ export function noteLog({ config, seen: { sight, findings }, log, chain, lastDri
   const windowMs = config.values.PITR_WINDOW;
   const end = log?.ranges.at(-1)?.to;
   const since = end && new Date(end.getTime() - windowMs);
-  const inWindow = (log?.gaps ?? []).filter(({ to }) => since && to > since);
+  const inWindow = (log?.gaps ?? []).filter(({ to, isOpen }) => since && to > since && !isOpen);
   const first = log?.ranges[0]?.from;
   const hasBase = log?.bases.some((base) => base.chain === chain?.id.chain) ?? false;
   const waits = sight?.syncState === 'sync' || sight?.syncState === 'quorum';

@@ -6,9 +6,9 @@ import { type SlotSight, slotSight } from '../engines/postgres/walsender/slot-si
 import { messageOf } from '../errors.ts';
 import { isBeside } from '../log/beside.ts';
 import { slotFamily, slotName } from '../log/keys.ts';
-import { formatLsn } from '../log/lsn.ts';
+import { formatLsn, offsetInSegment, segmentName } from '../log/lsn.ts';
 import { readServerLogs, type ServerLog } from '../log/server-log.ts';
-import { openLog } from '../log/store.ts';
+import { type LogStore, openLog } from '../log/store.ts';
 import type { StoredDrill } from '../repository/drill-record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { LogServer } from '../source.ts';
@@ -67,7 +67,8 @@ export async function readServers(
       const lastDrill = stored
         ? { key: stored.key, at: stored.at.toISOString(), ok: record?.ok ?? false, rtoMs: record?.rtoMs ?? null }
         : null;
-      return statusOf(config, server, { log, seen, lastDrill, now, prefix: store.prefix });
+      const lost = await lostTail(store, { server, log, sight: seen.sight, now }, signal);
+      return statusOf(config, server, { log, seen, lost, lastDrill, now, prefix: store.prefix });
     }),
   );
 }
@@ -116,9 +117,45 @@ async function look(
   }
 }
 
+/**
+ * Whether the end of the log is missing in the store although it was confirmed: the slot is told of nothing else. What was stored since
+ * the listing is looked for.
+ */
+async function lostTail(
+  store: LogStore,
+  {
+    server,
+    log,
+    sight,
+    now,
+  }: { server: LogServer; log: ServerLog | undefined; sight: SlotSight | undefined; now: Date },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const told = sight?.restartLsn;
+  const chain = log?.chains.find(({ id }) => slotName(store.prefix, server.name, id) === sight?.slot);
+  const run = chain?.runs.at(-1);
+  if (told === undefined || chain === undefined || run === undefined || run.end >= told) return false;
+  // a new slot says where it was made, and not what is stored
+  if (now.getTime() - chain.id.begunAt.getTime() < OF_NEW_SLOT_MS) return false;
+  const until = offsetInSegment(told - 1n, chain.segmentBytes) + 1;
+  // the server may just have gone on to another timeline
+  for (const timeline of [run.timeline, run.timeline + 1]) {
+    const segment = segmentName(timeline, told - 1n, chain.segmentBytes);
+    for await (const { object } of store.ofSegment({ server: server.name, chain: chain.id.chain, segment }, signal)) {
+      if (object.kind === 'segment' || (object.kind === 'part' && object.start < until && object.end >= until))
+        return false;
+    }
+  }
+  return true;
+}
+
+const OF_NEW_SLOT_MS = 60_000;
+
 interface Found {
   readonly log: ServerLog | undefined;
   readonly seen: Seen;
+  /** Log that the store has confirmed and does not have. */
+  readonly lost: boolean;
   readonly lastDrill: ServerStatus['lastDrill'];
   readonly now: Date;
   /** The repository's. */
@@ -129,7 +166,7 @@ interface Found {
 export function statusOf(
   config: Config,
   server: LogServer,
-  { log, seen, lastDrill, now, prefix }: Found,
+  { log, seen, lost, lastDrill, now, prefix }: Found,
 ): ServerStatus {
   const { sight } = seen;
   const chains = log?.chains ?? [];
@@ -141,11 +178,11 @@ export function statusOf(
   const behind = sight && storedLsn !== undefined ? sight.flushed - storedLsn : undefined;
   const lagBytes = behind === undefined ? null : Math.max(0, Number(behind));
   // with nothing left to store, all that was committed until the server was asked is stored
-  const isCurrent = lagBytes === 0 && sight?.restartLsn !== undefined;
+  const isCurrent = lagBytes === 0 && sight?.restartLsn !== undefined && !lost;
   const coverage = isCurrent ? sight?.at : run?.at;
   const exposedMs = isCurrent ? 0 : coverage ? Math.max(0, now.getTime() - coverage.getTime()) : null;
   const lastBase = log?.bases.find((base) => base.chain === own?.id.chain) ?? log?.bases[0];
-  const judged = { config, server, log, chain, beside, seen, lastDrill, now, lagBytes, exposedMs };
+  const judged = { config, server, log, chain, beside, seen, lost, lastDrill, now, lagBytes, exposedMs };
   const reasons = judgeLog(judged);
   const iso = ({ from, to }: { from: Date; to: Date }) => ({ from: from.toISOString(), to: to.toISOString() });
   return {

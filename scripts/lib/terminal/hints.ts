@@ -11,6 +11,11 @@ const COMMANDS = {
     compose: 'docker compose exec backup cleanup --picked',
   },
   copy: { make: 'make copy', compose: 'docker compose exec backup copy' },
+  copyFrom: { make: 'make copy FROM=', compose: 'docker compose exec backup copy --from ' },
+  refill: {
+    make: 'docker compose exec backup copy --refill',
+    compose: 'docker compose exec backup copy --refill',
+  },
   verify: { make: 'make verify', compose: 'docker compose exec backup verify' },
   drill: { make: 'make drill', compose: 'docker compose exec backup drill' },
   keygen: { make: 'make keygen', compose: 'docker compose exec backup keygen' },
