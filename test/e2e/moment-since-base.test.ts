@@ -127,4 +127,43 @@ describe('a moment after its base, with what was made in between', { skip: missi
       { n: 4, more: null },
     ]);
   });
+
+  test('a database that was dropped comes back from the moment just before, whoever owned it', async () => {
+    await postgres.sql('postgres', 'create role keeper');
+    for (const owner of ['postgres', 'keeper']) {
+      const doomed = postgres.freshName();
+      await postgres.sql('postgres', `create database ${doomed} owner ${owner}`);
+      await postgres.sql(doomed, 'create table ledger as select generate_series(1, 7) as n');
+      await postgres.sql('postgres', `drop database ${doomed}`);
+      await log.take();
+      await sleep(1_100);
+      await postgres.sql('postgres', 'checkpoint');
+      await sql(`comment on table ledger is '${doomed}'`);
+      await log.take();
+      const commits = await done('commits', ['--at', await log.now(), '--for', '10m', '--json'], env());
+      const drop = commits.json.transactions.findLast(
+        ({ droppedDatabases }: { droppedDatabases: string[] }) => droppedDatabases.length > 0,
+      );
+      const doomedEnv = { ...env(), POSTGRES_DB: doomed };
+      const look = await runVerb(
+        'look',
+        ['--at', drop.before, '--query', 'select count(*)::int as n from ledger', '--json'],
+        doomedEnv,
+      );
+      assert.equal(look.code, 0, look.stderr);
+      assert.deepEqual(look.json.rows, [{ n: 7 }]);
+      const outcome = await runVerb('restore', ['--at', drop.before, '--json'], doomedEnv);
+      assert.equal(outcome.code, 0, outcome.stderr);
+      assert.match(outcome.stderr, new RegExp(`${doomed} was being dropped at that moment: recovering once more`));
+      assert.equal(outcome.json.moment.firstOutXid, drop.xid);
+      assert.equal((await numbers(doomed)).length, 7);
+      // and of the server as a whole
+      const folder = mkdtempSync(join(tmpdir(), 'server-undropped-'));
+      after(() => rmSync(folder, { recursive: true, force: true }));
+      if (uid !== undefined) chownSync(folder, uid, gid ?? uid);
+      const server = await runVerb('restore-server', ['--into', join(folder, 'data'), '--at', drop.before], env());
+      assert.equal(server.code, 0, server.stderr);
+      assert.match(server.stderr, /was being dropped at that moment: recovering once more/);
+    }
+  });
 });

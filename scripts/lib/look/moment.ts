@@ -5,9 +5,10 @@ import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts'
 import { OperatorError } from '../errors.ts';
 import { baseManifestKey } from '../log/base-keys.ts';
 import { openLog } from '../log/store.ts';
+import { recoverBeforeDrop } from '../moment/before-drop.ts';
 import { liveServer } from '../moment/live.ts';
 import { openServerLog } from '../moment/plan.ts';
-import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
+import { assertRoomFor } from '../moment/recover.ts';
 import { findPlan } from '../moment/refusal.ts';
 import { serverFor } from '../moment/server.ts';
 import { describeTarget, type MomentTarget } from '../moment/target.ts';
@@ -32,8 +33,8 @@ export async function bringUpMoment(order: LookOrder, request: LookRequest, targ
   const plan = await findPlan({ repository, source, log: serverLog, target, signal });
   await assertRoomFor(plan, directory);
   sayPlan(plan, target);
-  const recovered = await recoverPlan(
-    { config, repository, store, plan, signal },
+  const recovered = await recoverBeforeDrop(
+    { config, repository, store, plan, signal, source, like: source },
     { prefix: folderPrefix('postgres', directory, 'look'), isForLooking: true },
   );
   try {

@@ -51,7 +51,8 @@ function assertArchitecture({ manifest, server }: MomentPlan): void {
   );
 }
 
-interface Order {
+/** What is to be recovered, and from where. */
+export interface Order {
   readonly config: Config;
   readonly repository: Repository;
   readonly store: LogStore;
@@ -60,7 +61,7 @@ interface Order {
 }
 
 /** The folder's prefix, whether its files are to stay, and whose they are to be; in DRILL_DIR, and not to stay, where nothing is said. */
-interface Where {
+export interface Where {
   readonly prefix?: string;
   readonly durable?: boolean;
   readonly owner?: { readonly uid: number; readonly gid: number };

@@ -9,9 +9,10 @@ import { openLog } from '../log/store.ts';
 import { withLocalNote } from '../machine/local-lock.ts';
 import { drillDirectory, restoreNote } from '../machine/run-notes.ts';
 import { alone } from '../moment/alone.ts';
+import { recoverBeforeDrop } from '../moment/before-drop.ts';
 import { liveServer } from '../moment/live.ts';
 import { openServerLog } from '../moment/plan.ts';
-import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
+import { assertRoomFor } from '../moment/recover.ts';
 import { findPlan } from '../moment/refusal.ts';
 import { serverFor } from '../moment/server.ts';
 import { describeTarget } from '../moment/target.ts';
@@ -63,7 +64,8 @@ async function bringBack(
   return alone(directory, () =>
     withLocalNote(directory, restoreNote(source.name), async () => {
       const prefix = folderPrefix('postgres', directory, 'moment');
-      const recovered = await recoverPlan({ config, repository, store, plan, signal }, { prefix });
+      const order = { config, repository, store, plan, signal, source, like: source };
+      const recovered = await recoverBeforeDrop(order, { prefix });
       try {
         const border = borderOf(recovered);
         log.info(`replayed up to ${recovered.reachedLsn}: ${border.sentence}`);
@@ -100,7 +102,7 @@ async function assertThere(place: DatabaseSource, signal: AbortSignal): Promise<
   }
   if (!names.includes(place.database))
     throw new OperatorError('RESTORE_REFUSED', `at that moment the server had no database ${place.database}`, {
-      hint: `It had: ${names.join(', ')}. Nothing was touched.`,
+      hint: `It had: ${names.join(', ')}. One that had another name then: set the source's database to that one, and TO= restores it beside. Nothing was touched.`,
     });
   const inside = await connect(place, place.database, signal);
   try {

@@ -18,6 +18,7 @@ import { OperatorError } from '../errors.ts';
 import { baseManifestKey } from '../log/base-keys.ts';
 import { openLog } from '../log/store.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
+import { recoverBeforeDrop } from '../moment/before-drop.ts';
 import { type MomentPlan, openServerLog } from '../moment/plan.ts';
 import { assertRoomFor, recoverPlan } from '../moment/recover.ts';
 import { describeTarget, type MomentTarget } from '../moment/target.ts';
@@ -111,14 +112,13 @@ async function bringBack(
   return withLocalLock(home, 'restore-server', async () => {
     removeLeftoverFolders(home, LEFT, 'a restore');
     const prefix = folderPrefix('postgres', home, 'moment');
-    const recovered = await recoverPlan(
-      { config, repository, store, plan, signal },
-      {
-        prefix,
-        durable: true,
-        ...(owner === undefined ? {} : { owner }),
-      },
-    );
+    const order = { config, repository, store, plan, signal };
+    const where = { prefix, durable: true, ...(owner === undefined ? {} : { owner }) };
+    const like = config.servers.find((each) => each.name === name)?.source;
+    const recovered =
+      like === undefined
+        ? await recoverPlan(order, where)
+        : await recoverBeforeDrop({ ...order, source: undefined, like }, where);
     try {
       const border = borderOf(recovered);
       log.info(`replayed up to ${recovered.reachedLsn}: ${border.sentence}`);
