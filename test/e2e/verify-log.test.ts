@@ -16,7 +16,9 @@ describe('bases and the log in every store', { skip: missing }, () => {
   if (!log) return;
   const database = postgres.freshName();
   const copy = folderOf('copy-of-a-log');
-  const env = () => ({ ...log.env(database), COPY_NAS: `file://${copy}` });
+  // what was seen of copies is noted here
+  const notes = folderOf('notes');
+  const env = () => ({ ...log.env(database), DRILL_DIR: notes, COPY_NAS: `file://${copy}` });
   const verify = (words: readonly string[] = []) => runVerb('verify', ['--json', ...words], env());
   let archive = '';
   let part = '';
@@ -88,7 +90,7 @@ describe('bases and the log in every store', { skip: missing }, () => {
     const own = join(log.store, archive);
     const whole = readFileSync(own);
     rmSync(own);
-    const lacking = await runVerb('copy', ['--json'], { ...log.env(database), COPY_OTHER: `file://${empty}` });
+    const lacking = await runVerb('copy', ['--json'], { ...log.env(database), DRILL_DIR: notes, COPY_OTHER: `file://${empty}` });
     writeFileSync(own, whole);
     assert.equal(lacking.code, 1, lacking.stderr);
     assert.ok(lacking.stderr.includes(archive), lacking.stderr);
