@@ -90,7 +90,11 @@ describe('bases and the log in every store', { skip: missing }, () => {
     const own = join(log.store, archive);
     const whole = readFileSync(own);
     rmSync(own);
-    const lacking = await runVerb('copy', ['--json'], { ...log.env(database), DRILL_DIR: notes, COPY_OTHER: `file://${empty}` });
+    const lacking = await runVerb('copy', ['--json'], {
+      ...log.env(database),
+      DRILL_DIR: notes,
+      COPY_OTHER: `file://${empty}`,
+    });
     writeFileSync(own, whole);
     assert.equal(lacking.code, 1, lacking.stderr);
     assert.ok(lacking.stderr.includes(archive), lacking.stderr);
