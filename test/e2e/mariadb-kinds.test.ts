@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
@@ -6,6 +7,8 @@ import { startMariaDb } from '../support/mariadb.ts';
 import { done, type Environment, runVerb } from '../support/verbs.ts';
 
 const { mariadb, missing } = await startMariaDb(['--event-scheduler=OFF']);
+/** Another one, as it was installed. */
+const { mariadb: bare } = await startMariaDb();
 
 const LONG = 'ä'.repeat(30) + 'n'.repeat(34);
 
@@ -62,6 +65,10 @@ const KINDS: Readonly<Record<string, string>> = {
     create event ends_later on schedule every 2 hour starts '2026-01-01 00:00:00' ends '2037-01-01 00:00:00' on completion preserve comment 'it''s' do insert into fired values (1, '');
     create event once on schedule at '2037-01-01 00:00:00' do delete from fired;
     set time_zone = '+03:00'; create event elsewhere on schedule every 1 day starts '2026-06-01 03:00:00' disable do select 1; set time_zone = default;`,
+  'dates that no calendar has, views of sequences, and line breaks in names': `
+    set sql_mode = 'ALLOW_INVALID_DATES'; create table undated (id int primary key, d date default '2021-02-31', t datetime); insert into undated values (1, '2021-02-31', '2021-04-31 01:02:03'), (2, default, '2020-00-00 00:00:00'); set sql_mode = default;
+    create sequence numbers; create view numbering as select nextval(numbers) as n, lastval(numbers) as l;
+    create table broken (\`a\nb\` int primary key); create view \`v\nw\` as select \`a\nb\` as \`c\n d\`, 'x  y' as t from broken;`,
   'engines, partitions and options of tables': `
     create table aria (id int primary key, t text, fulltext (t)) engine = Aria transactional = 1; insert into aria values (1, 'hello world');
     create table isam (id int auto_increment, k int, primary key (k, id)) engine = MyISAM; insert into isam (k) values (1), (1), (2);
@@ -201,6 +208,39 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     assert.deepEqual(await values(), before);
   });
 
+  test('a text whose bytes are no letters of Unicode, or those of another one too, comes back byte for byte', async () => {
+    const { database, does } = await made(
+      `create table texts (id int primary key, t varchar(20) character set cp1251, j text character set cp932, c char(5) character set greek, s varchar(9) character set sjis, ok varchar(9) character set koi8r);
+       insert into texts values (1, x'd098d099', x'879a81e6', x'd2', x'f040', 'ж'), (2, '', null, 'ab', '', ''), (3, 'Ж''\\\\', 'ソ', 'α', '表', null);
+       create table plain (id int primary key, t varchar(20) character set cp1251); insert into plain values (1, 'ж');
+       create table old (t varchar(9) character set cp1250) with system versioning; insert into old values (x'c381'); update old set t = 'x';`,
+    );
+    const bytes = async () => [
+      await mariadb.sql(`select id, hex(t), hex(j), hex(c), hex(s), hex(ok) from ${database}.texts order by id`),
+      await mariadb.sql(`select hex(t) as t from ${database}.old for system_time all order by 1`),
+    ];
+    const before = await bytes();
+    assert.deepEqual(before[1], [{ t: '78' }, { t: 'C381' }]);
+    await does('backup');
+    await does('drill');
+    await does('restore', 'latest', '--compare');
+    assert.deepEqual(await bytes(), before);
+  });
+
+  test('events and columns that go by time zones of a name are rehearsed, and refused by a server that knows none', async () => {
+    const zone = ['/usr/share/zoneinfo/Europe/Berlin', 'Europe/Berlin'];
+    await mariadb.script('mysql', execFileSync('mariadb-tzinfo-to-sql', zone, { encoding: 'utf8' }));
+    const { database, env, does } = await made(
+      `set time_zone = 'Europe/Berlin'; create event nightly on schedule every 1 day starts '2026-07-01 02:30:00' disable do select 1; set time_zone = default;
+       create table t (id int primary key, at datetime, there datetime as (convert_tz(at, '+00:00', 'Europe/Berlin')) persistent); insert into t (id, at) values (1, '2026-07-01 00:00:00')`,
+    );
+    await does('backup');
+    assert.match(await does('drill'), /equal: 1 table, 1 row/);
+    const refused = await runVerb('restore', ['latest'], { ...env, ...bare.env(database) });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /knows no time zones by name.*Europe\/Berlin[\s\S]*mariadb-tzinfo-to-sql/);
+  });
+
   test('a trigger of a column that is gone, and rows that no constraint would let in, keep nobody from the data tonight', async () => {
     const { database, env, does } = await made(
       `create table parents (id int primary key); create table t (id int primary key, gone int, extra json, parent int, n int, constraint mine foreign key (parent) references parents (id), constraint positive check (n > 0));
@@ -213,7 +253,7 @@ describe('what real MariaDB databases have', { skip: missing, concurrency: 2 }, 
     const rows = () => mariadb.sql(`select id, cast(extra as char) as extra, parent, n from ${database}.t order by id`);
     const before = await rows();
     await does('backup');
-    const refused = await runVerb('restore', ['latest'], env);
+    const refused = await runVerb('restore', ['latest'], { ...env, ...bare.env(database) });
     assert.equal(refused.code, 1, refused.stderr);
     assert.match(refused.stderr, /gone.*next: [^\n]*--without-broken/s);
     await mariadb.sql(`drop trigger ${database}.broken; delete from ${database}.t`);

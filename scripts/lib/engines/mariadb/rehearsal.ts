@@ -10,6 +10,7 @@ import { serverMessage } from './server/connection-errors.ts';
 import { countCode, displayName, listTables } from './server/contents.ts';
 import { readDefaults } from './server/facts.ts';
 import { startThrowawayServer, throwawaySource } from './server/throwaway-server.ts';
+import { fillZones } from './server/time-zones.ts';
 import { readOrphans, readUnheldChecks } from './server/unheld.ts';
 import { parseVersion } from './server/version.ts';
 
@@ -39,6 +40,7 @@ export function rehearse(source: DatabaseSource, options: RehearsalOptions): Pro
       const place = throwawaySource(server, source);
       if (options.version !== undefined) await assertVersion(place, options.version, signal);
       await makeDefiners(place, manifest?.roles ?? [], signal);
+      await fillZones(place, manifest, signal);
       return place;
     },
     connect: (place, staging) => connect(place, signal, staging),

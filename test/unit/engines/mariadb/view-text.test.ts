@@ -9,6 +9,11 @@ const CASES: readonly (readonly [what: string, before: string, after: string])[]
     'select `next`.`orders`.`id` AS `id` from `orders`',
   ],
   ['functions that are', 'select `shop`.`f`(1), `shop`.`f` (2)', 'select `next`.`f`(1), `next`.`f` (2)'],
+  [
+    'sequences, which are always',
+    'select nextval(`shop`.`s`) AS `n`,lastval(`shop`.`s`)',
+    'select nextval(`next`.`s`) AS `n`,lastval(`next`.`s`)',
+  ],
   ['not a table of the same name', 'select `shop`.`id` from `shop`', 'select `shop`.`id` from `shop`'],
   [
     'not what only looks like one',

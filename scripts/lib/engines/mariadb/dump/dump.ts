@@ -54,6 +54,7 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
       versioned: versioned.all,
       why,
       rounded: reading.rounded,
+      respelled: reading.respelled,
     });
     // what a restore has put aside is kept whole
     const omission = kept === undefined ? await findOmission(connection, source) : undefined;

@@ -10,6 +10,7 @@ import { packetFor } from '../server/raised.ts';
  * @param facts.invalid views that refer to what is not there
  * @param facts.versioned tables whose former rows are not in the dump, and why
  * @param facts.rounded columns of which the dump has six digits
+ * @param facts.respelled columns of which the dump has texts as others
  */
 export async function notRestorable(
   connection: Connection,
@@ -19,11 +20,13 @@ export async function notRestorable(
     versioned,
     why,
     rounded,
+    respelled,
   }: {
     invalid: readonly string[];
     versioned: readonly string[];
     why?: string | undefined;
     rounded: readonly string[];
+    respelled: readonly string[];
   },
 ): Promise<string[]> {
   const unsafe = await unsafeFunctions(connection, database);
@@ -40,6 +43,11 @@ export async function notRestorable(
     ...(rounded.length > 0
       ? [
           `of a FLOAT mariadb-dump writes six digits, and a value with more of them comes back rounded (123456.789 as 123457): ${rounded.join(', ')}. They are read exactly where the connection is verified by an authority: ?sslrootcert= names it`,
+        ]
+      : []),
+    ...(respelled.length > 0
+      ? [
+          `texts that utf8mb4 has no letters for come out of mariadb-dump as ? or as others: ${respelled.join(', ')}. They are read exactly where the connection is verified by an authority: ?sslrootcert= names it`,
         ]
       : []),
     ...(unsafe.length > 0

@@ -16,6 +16,7 @@
 #  - Events must not run in the staging database: those that would are made as on a replica.
 #  - Triggers, routines and events go to the file for code, where there is one: whoever reads it goes on without one that
 #    cannot be made.
+#  - Dates that no calendar has, which the source took (ALLOW_INVALID_DATES), are taken here.
 #  - A dump of one database that makes it and changes to it means the staging one. Another one is refused.
 use strict;
 use warnings;
@@ -145,6 +146,8 @@ sub plain {
   # a line of newer dumps that older clients take for a command
   return '' if $line =~ m{^/\*M?!999999\\- };
   return '' if names_database($line);
+  # a server that took such a date makes zeros of it without this
+  $line =~ s{^(/\*!\d+ SET \@OLD_SQL_MODE=\@\@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO)(?=' \*/;)}{$1,ALLOW_INVALID_DATES};
   if ($line =~ /^CREATE TABLE `((?:[^`]|``)*)` \(/) { $table = $1; $columns{$table} = [] }
   elsif ($line =~ /^  (`(?:[^`]|``)*`) /) {
     my $name = $1;
@@ -201,7 +204,7 @@ sub names_database {
 sub later {
   my ($what, $text) = @_;
   $text =~ s{^/\*!\d+ (.*?) ?\*/;?$}{$1}gms;
-  $text =~ s/\s*\n/ /g;
+  $text =~ s{(`(?:[^`]|``)*`|'(?:[^'\\]|\\.|'')*')|\s*\n}{ $1 // ' ' }gse;
   my ($name) = $text =~ / VIEW (`(?:[^`]|``)*`)/ or refuse('a view has a form that is not known: ' . substr($text, 0, 200));
   note($what, $name, @view_session{qw(character_set_client collation_connection)}, $text);
 }

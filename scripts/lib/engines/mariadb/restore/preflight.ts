@@ -8,6 +8,7 @@ import type { Connection } from '../server/connection.ts';
 import { displayName } from '../server/contents.ts';
 import { besideDatabases, sizeOf } from '../server/databases.ts';
 import { readDefiners } from '../server/facts.ts';
+import { FILL_ZONES, lackedZones } from '../server/time-zones.ts';
 import { parseVersion } from '../server/version.ts';
 import { readPrepared } from '../swap/other-clients.ts';
 
@@ -32,6 +33,7 @@ export async function assertRestorable(
 ): Promise<void> {
   warnOfOlderServer(connection, plan.manifest);
   await assertMayDefine(connection, source, plan.manifest);
+  await assertZones(connection, plan.manifest);
   await assertRoom(connection, plan.manifest);
   if (!plan.swaps || !plan.targetExists) return;
   await tellOfPrepared(connection);
@@ -44,6 +46,20 @@ function warnOfOlderServer({ server }: Connection, manifest: Manifest | undefine
   if (Math.floor(dumped / 100) <= Math.floor(server.number / 100)) return;
   log.warn(
     `the backup is of MariaDB ${manifest?.serverVersion}, this server is ${server.text}: what the older one does not support (collations above all) will stop the restore`,
+  );
+}
+
+/** Without its tables of them a server takes no event of a time zone by name, and converts by one to NULL. */
+async function assertZones(connection: Connection, manifest: Manifest | undefined): Promise<void> {
+  const lacked = await lackedZones(connection, manifest);
+  if (lacked === undefined) return;
+  if (lacked.ofEvents !== undefined)
+    throw refused(
+      `the server knows no time zones by name, and events of the backup go by ${lacked.ofEvents}`,
+      `Fill its tables of them: ${FILL_ZONES}.`,
+    );
+  log.warn(
+    `the server knows no time zones by name, and columns or checks of the backup convert by such: what they compute is NULL until its tables are filled: ${FILL_ZONES}`,
   );
 }
 

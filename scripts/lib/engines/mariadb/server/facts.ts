@@ -3,6 +3,7 @@ import { type Connection, errorName, quoteIdentifier } from './connection.ts';
 import { readDatabases } from './databases.ts';
 import { markedFor } from './marks.ts';
 import type { Program } from './programs.ts';
+import { readZones } from './time-zones.ts';
 
 /** The accounts that views, routines, triggers and events run as: without the account, using them fails. */
 export async function readDefiners(connection: Connection, database: string): Promise<string[]> {
@@ -79,12 +80,15 @@ export async function readFacts(connection: Connection, database: string, progra
     clientVersion: program.version.text,
     ...defaults,
     ...(comment === '' || markedFor(comment, database) !== undefined ? {} : { comment }),
-    settings: Object.fromEntries(
-      KEPT_SETTINGS.flatMap((name) => {
-        const value = connection.variables.get(name);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
+    settings: {
+      ...Object.fromEntries(
+        KEPT_SETTINGS.flatMap((name) => {
+          const value = connection.variables.get(name);
+          return value === undefined ? [] : [[name, value]];
+        }),
+      ),
+      ...(await readZones(connection, database)),
+    },
     invalid: await readInvalidViews(connection, database),
     roles: await readDefiners(connection, database),
     databaseBytes: Math.round(Number(size?.bytes)),

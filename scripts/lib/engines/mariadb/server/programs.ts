@@ -10,6 +10,7 @@ const PROGRAMS = {
   'mariadb-dump': { names: ['mariadb-dump', 'mysqldump'], package: 'mariadb-client' },
   mariadb: { names: ['mariadb', 'mysql'], package: 'mariadb-client' },
   mariadbd: { names: ['mariadbd', 'mysqld'], package: 'mariadb-server-core' },
+  'mariadb-tzinfo-to-sql': { names: ['mariadb-tzinfo-to-sql', 'mysql_tzinfo_to_sql'], package: 'mariadb-client' },
   'mariadb-install-db': { names: ['mariadb-install-db', 'mysql_install_db'], package: 'mariadb-server-core' },
 } as const;
 
@@ -31,8 +32,8 @@ async function search(name: ProgramName): Promise<Program | undefined> {
     for (const directory of directories) {
       const path = join(directory, candidate);
       if (!existsSync(path)) continue;
-      // a script tells no version
-      if (name === 'mariadb-install-db') return { path, version: parseVersion('') };
+      // they tell no version
+      if (name === 'mariadb-install-db' || name === 'mariadb-tzinfo-to-sql') return { path, version: parseVersion('') };
       const stdout = await versionOutput(path, ['--no-defaults']);
       const version = programVersion(stdout);
       if (version.isMariaDb) return { path, version };

@@ -10,6 +10,7 @@ import { clientArguments } from './client.ts';
 import type { Connection } from './connection.ts';
 import { displayName } from './contents.ts';
 import { type Expressions, readFloats } from './exact-floats.ts';
+import { readTexts } from './exact-texts.ts';
 import { settingsForReading } from './session.ts';
 
 const RELAY = fileURLToPath(new URL('./query-relay.mjs', import.meta.url));
@@ -26,6 +27,8 @@ export interface Reading {
   readonly settings: string | undefined;
   /** Columns whose values are rounded all the same, as people write them. */
   readonly rounded: readonly string[];
+  /** Columns with texts that come out as others all the same, likewise. */
+  readonly respelled: readonly string[];
   /** For what it needs while it lasts. */
   readonly folder: string;
 }
@@ -36,9 +39,11 @@ export interface Reading {
  */
 export async function readingOf(connection: Connection, source: DatabaseSource, folder: string): Promise<Reading> {
   const settings = settingsForReading(connection.variables);
-  const expressions = await readFloats(connection, source.database);
-  const known = { source, connection, folder };
-  if (!isVerifiedByPassword(tlsOf(source, connection))) return { ...known, expressions, settings, rounded: [] };
+  const floats = await readFloats(connection, source.database);
+  const texts = await readTexts(connection, source.database);
+  const known = { source, connection, folder, settings };
+  if (!isVerifiedByPassword(tlsOf(source, connection)))
+    return { ...known, expressions: together(floats, texts), rounded: [], respelled: [] };
   if (settings !== undefined)
     throw new OperatorError(
       'SOURCE_CONNECT',
@@ -47,11 +52,18 @@ export async function readingOf(connection: Connection, source: DatabaseSource, 
         hint: `Name the authority of the server's certificate (?sslrootcert= in ${source.variable}), or set it on the server.`,
       },
     );
-  const rounded = Object.entries(expressions).flatMap(([table, columns]) =>
+  return { ...known, expressions: {}, rounded: named(floats), respelled: named(texts) };
+}
+
+function together(a: Expressions, b: Expressions): Expressions {
+  const tables = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Object.fromEntries([...tables].map((table) => [table, { ...a[table], ...b[table] }]));
+}
+
+const named = (expressions: Expressions) =>
+  Object.entries(expressions).flatMap(([table, columns]) =>
     Object.keys(columns).map((column) => `${displayName(table)}.${displayName(column)}`),
   );
-  return { ...known, expressions: {}, settings, rounded };
-}
 
 function tlsOf(source: DatabaseSource, { isEncrypted }: Connection): TlsOptions | false {
   return isEncrypted ? (tlsAttempts(source)[0] ?? false) : false;
