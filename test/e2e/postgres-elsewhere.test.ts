@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, copyFileSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import pg from 'pg';
@@ -116,6 +116,37 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
       insert into who values (1, '${role}', array['"${other}"=r/${role}'::aclitem], row('${another}'::regrole)::held);`);
     await done('backup', [], env);
     await assertDrills(env);
+  });
+
+  test('roles that own a subscription alone, or that a function becomes, are made where they lack', async () => {
+    const [owner, become] = ['subscribes', "it's become"].map((name) => `${name}_${postgres.freshName()}`);
+    await postgres.sql('postgres', `create role "${owner}" superuser; create role "${become}"`);
+    const { env } = await databaseOf(`
+      create subscription ${owner} connection 'host=nowhere' publication p with (connect = false, slot_name = none);
+      alter subscription ${owner} owner to "${owner}";
+      create function f() returns int language sql set role = '${become?.replaceAll("'", "''")}' as 'select 1';`);
+    const { json } = await done('backup', ['--json'], env);
+    const manifest = JSON.parse(
+      readFileSync(join(env.BACKUP_DIR ?? '', json.results[0].key.replace(/\.sql\.gz$/, '.json')), 'utf8'),
+    );
+    assert.deepEqual(
+      [owner, become].filter((role) => !manifest.roles.includes(role)),
+      [],
+    );
+    await assertDrills(env);
+  });
+
+  test('what everybody has on the server is told of, for it is in no backup', async () => {
+    const { database, env } = await databaseOf('create table t (id int)');
+    const warnings = async () => (await done('backup', ['--json'], env)).json.results[0].warnings?.join() ?? '';
+    await postgres.sql('postgres', "alter role all set app.everywhere = 'x'");
+    try {
+      assert.match(await warnings(), /ALTER ROLE ALL.*: app\.everywhere\. ALTER DATABASE … SET/);
+      await postgres.sql('postgres', `alter database ${database} set app.everywhere = 'x'`);
+      assert.doesNotMatch(await warnings(), /ALTER ROLE ALL/);
+    } finally {
+      await postgres.sql('postgres', 'alter role all reset app.everywhere');
+    }
   });
 
   test('a setting of the server that a check reads is told of, until it is one of the database', async () => {

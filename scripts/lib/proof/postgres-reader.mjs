@@ -137,7 +137,12 @@ export class PostgresReader {
     if (object !== undefined) this.#largeObject = object;
     if (IGNORED.test(text)) return;
     const key = /^ALTER TABLE (?:ONLY )?([\s\S]+?)\s+ADD CONSTRAINT [\s\S]+? PRIMARY KEY (\([\s\S]*\))/.exec(text);
-    if (key) this.#report({ kind: 'key', table: nameOf(key[1] ?? '').name, columns: columnsOf(key[2] ?? '') });
+    if (key)
+      this.#report({
+        kind: 'key',
+        table: nameOf(key[1] ?? '').name,
+        columns: columnsOf(withoutOverlaps(key[2] ?? '')),
+      });
     const whole = [...this.#context(text), canonical(text)].join('\n');
     const isSequence = text.startsWith('SELECT pg_catalog.setval(');
     const shown = isSequence ? canonicalSetval(text) : whole;
@@ -182,3 +187,9 @@ export class PostgresReader {
 
 /** What sets up the session, and what psql says nothing of. */
 const IGNORED = /^(SET |RESET |BEGIN$|COMMIT$|SELECT pg_catalog\.(set_config|lo_open|lo_close|lowrite)\(|DROP )/;
+
+/**
+ * A key that holds for a time ends in a column of ranges (PostgreSQL 18).
+ * @param {string} key
+ */
+const withoutOverlaps = (key) => key.replace(/ WITHOUT OVERLAPS(?=\))/, '');

@@ -180,6 +180,25 @@ describe('the reader of dumps of PostgreSQL', () => {
     assert.equal(compareDigests(view('YEAR'), view('month')).differingStatements.length, 1);
   });
 
+  test('the roles of a policy are the same in any order, and the rows of a VALUES with a blank before them', () => {
+    const policy = (roles: string) =>
+      read(
+        `-- Name: t p; Type: POLICY; Schema: public; Owner: me\nCREATE POLICY "a TO b" ON public.t AS RESTRICTIVE FOR SELECT TO ${roles} USING ((x IN ( SELECT 1)));\n`,
+      );
+    assert.deepEqual(compareDigests(policy('b, "a, c", d'), policy('d, b, "a, c"')).differingStatements, []);
+    assert.equal(compareDigests(policy('b, d'), policy('b')).differingStatements.length, 1);
+    const list = (blank: string) =>
+      read(`CREATE VIEW v AS\n SELECT x.a\n   FROM (${blank}VALUES (1), (2)) x(a)\n ORDER BY x.a;\n`);
+    assert.deepEqual(compareDigests(list(''), list(' ')).differingStatements, []);
+  });
+
+  test('the key of rows that hold for a time is its columns', () => {
+    const { keys } = read(
+      'ALTER TABLE ONLY public.rooms\n    ADD CONSTRAINT rooms_pkey PRIMARY KEY (id, valid WITHOUT OVERLAPS);\n',
+    );
+    assert.deepEqual(keys.get('public.rooms'), ['id', 'valid']);
+  });
+
   test('what tablespace a table is made in belongs to its definition', () => {
     const inSpace = (name: string) => read(`SET default_tablespace = ${name};\nCREATE TABLE t (\n    a integer\n);\n`);
     const [difference] = compareDigests(inSpace('fast'), inSpace("''")).differingStatements;

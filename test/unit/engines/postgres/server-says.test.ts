@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loadHint } from '../../../../scripts/lib/engines/postgres/server/load-hints.ts';
+import { pgDumpStage } from '../../../../scripts/lib/engines/postgres/server/pg-dump.ts';
 import { nextStepFor, programWords, serverWords } from '../../../../scripts/lib/engines/postgres/server/server-says.ts';
+import type { DatabaseSource } from '../../../../scripts/lib/source.ts';
 
 test('what the server says reaches the operator with its HINT and DETAIL, but for rows, and for keys that are more than a number', () => {
   const error = Object.assign(new Error('insert or update on table "orders" violates foreign key constraint "fk"'), {
@@ -34,6 +37,30 @@ test('what a program writes is cut to the error: no row, no value of a key, no b
   assert.match(said, /COPY people, line 7, column iban\n/);
   assert.match(said, /Key \(name, iban\)=\(…\) already exists/);
   assert.match(said, /LINE 5: {3}select a from earth/);
+});
+
+const SOURCE = {
+  host: 'h',
+  port: 5432,
+  user: 'u',
+  database: 'd',
+  sslMode: 'disable',
+  connectTimeoutMs: 1_000,
+  lockTimeoutMs: 1_000,
+} as DatabaseSource;
+
+test('a load that fails on a name in a row is not told of a search path', () => {
+  const said = 'ERROR:  relation "public.t_pkey" does not exist\nCONTEXT:  COPY named, line 1, column r';
+  assert.match(loadHint(said) ?? '', /regclass/);
+  assert.match(loadHint('ERROR:  relation "t" does not exist\nCONTEXT:  PL/pgSQL function f()') ?? '', /search_path/);
+});
+
+test('a table that may not be read is not taken for one that is locked', () => {
+  const { hints = [] } = pgDumpStage(SOURCE, { path: 'pg_dump', version: '18.1', major: 18 }, '1', []);
+  const hintFor = (said: string) => hints.find(([words]) => words.test(said))?.[1] ?? '';
+  const locking = 'LOCK TABLE public.t IN ACCESS SHARE MODE';
+  assert.match(hintFor(`ERROR:  permission denied for table t\n${locking}`), /GRANT pg_read_all_data/);
+  assert.match(hintFor(`ERROR:  canceling statement due to lock timeout\n${locking}`), /LOCK_TIMEOUT/);
 });
 
 for (const [words, step] of [

@@ -23,6 +23,15 @@ const NAMES_ROLES = `
   where a.atttypid in (select oid from naming) and a.attnum > 0 and not a.attisdropped
     and c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.oid >= 16384`;
 
+/** Roles that no object belongs to, but a subscription (shared by all databases, as its owner is), or that functions and sessions become. */
+const BECOME = `
+  select subowner from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())
+  union select r.oid from pg_roles r join (
+    select unnest(proconfig) as setting from pg_proc where oid >= 16384
+    union select unnest(setconfig) from pg_db_role_setting
+      where setdatabase = (select oid from pg_database where datname = current_database())) s
+    on s.setting in ('role=' || r.rolname, 'session_authorization=' || r.rolname) where r.rolname !~ '^pg_'`;
+
 // which of them such a column names only all of its rows would tell: then every role is needed, as pg_dumpall has it
 const ROLES = `
   select distinct r.oid
@@ -36,6 +45,7 @@ const ROLES = `
   union select relowner from pg_class where oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
   union select nspowner from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'
     and nspname <> 'public'
+  union ${BECOME}
   union select oid from pg_roles where rolname !~ '^pg_' and exists (${NAMES_ROLES})`;
 
 const TABLESPACES = `

@@ -12,6 +12,36 @@ export async function notRestorable(connection: Connection): Promise<string[]> {
     ...(await boundExtensions(connection)),
     ...(await leaningFunctions(connection)),
     ...(await settingsOfTheServer(connection)),
+    ...(await ofEverybody(connection)),
+  ];
+}
+
+const OF_ALL_ROLES = `
+  select distinct split_part(setting, '=', 1) as name from pg_db_role_setting a cross join unnest(a.setconfig) as setting
+  where a.setdatabase = 0 and a.setrole = 0 and not exists (
+    select from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase cross join unnest(s.setconfig) as own
+    where d.datname = current_database() and s.setrole = 0 and lower(split_part(own, '=', 1)) = lower(split_part(setting, '=', 1)))
+  order by 1`;
+const PARAMETERS_OF_PUBLIC = `
+  select distinct p.parname as name from pg_parameter_acl p cross join lateral aclexplode(p.paracl) a where a.grantee = 0 order by 1`;
+
+/** What everybody has on the whole server belongs to no database and to no role that a backup could carry. */
+async function ofEverybody(connection: Connection): Promise<string[]> {
+  const names = async (sql: string) =>
+    (await connection.query<{ name: string }>(sql)).map(({ name }) => name).join(', ');
+  const settings = await names(OF_ALL_ROLES);
+  const parameters = connection.serverVersionNum >= 150_000 ? await names(PARAMETERS_OF_PUBLIC) : '';
+  return [
+    ...(settings === ''
+      ? []
+      : [
+          `sessions have settings by ALTER ROLE ALL, which are the server's and in no backup: ${settings}. ALTER DATABASE … SET makes them a part of each; on another server ALTER ROLE ALL SET … gives them again`,
+        ]),
+    ...(parameters === ''
+      ? []
+      : [
+          `everybody may set parameters that are granted to PUBLIC, which is the server's and in no backup: ${parameters}. On another server: GRANT SET ON PARAMETER … TO PUBLIC`,
+        ]),
   ];
 }
 

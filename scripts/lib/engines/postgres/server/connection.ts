@@ -75,11 +75,13 @@ export function conninfo(database: string, clientMajor: number): string {
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
  */
 export async function connect(source: DatabaseSource, database: string, signal: AbortSignal): Promise<Connection> {
-  return connectWith(source, database, signal, '');
+  return connectWith(source, database, signal, leavesOutLogins.has(placeOf(source, '')) ? WITHOUT_LOGIN_TRIGGERS : '');
 }
 
 /** Known from an earlier session of the run: it may leave out what a database does at a login, and knows how. */
 const mayPassLogins = new Set<string>();
+/** Of these those that no pooler stands before, which might take no options: nothing that a database does at a login is set off. */
+const leavesOutLogins = new Set<string>();
 const WITHOUT_LOGIN_TRIGGERS = '-c event_triggers=off';
 
 async function connectWith(
@@ -161,7 +163,11 @@ async function wrap(
     signal.throwIfAborted();
     throw queryError(source, database, error);
   }
-  if (session.isSuperuser && session.serverVersionNum >= 170_000) mayPassLogins.add(placeOf(source, ''));
+  const isDirect = pid === (client as unknown as { processID?: number | null }).processID;
+  if (session.isSuperuser && session.serverVersionNum >= 170_000) {
+    mayPassLogins.add(placeOf(source, ''));
+    if (isDirect) leavesOutLogins.add(placeOf(source, ''));
+  }
   toldOf.set(placeOf(source, database), { ...session, options: [session.options, options].filter(Boolean).join(' ') });
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
@@ -181,7 +187,7 @@ async function wrap(
     isSuperuser: session.isSuperuser,
     pid,
     // a pooler ends the server's session with the client's; a socket's file reports a reader that is gone, and the server logs it
-    mayLeave: pid === (client as unknown as { processID?: number | null }).processID && !source.host.startsWith('/'),
+    mayLeave: isDirect && !source.host.startsWith('/'),
     close: async () => {
       signal.removeEventListener('abort', destroy);
       await end(client);

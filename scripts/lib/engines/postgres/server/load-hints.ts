@@ -7,6 +7,10 @@ export const LOAD_HINTS: NonNullable<Stage['hints']> = [
     'The rows break a constraint of their own, at the source too: mend them there and back up again. For the data tonight: restore with --without-broken, which keeps every row, adds such a constraint NOT VALID or leaves it out, and says so.',
   ],
   [
+    /relation "(?:[^"]|"")+\.(?:[^"]|"")+" does not exist[\s\S]*CONTEXT: +COPY/i,
+    'A value of the type regclass names what a load makes only when the rows are there, such as an index, or what is gone: keep such names as text at the source. For the data tonight: gunzip -c FILE, make what the message names before the rows of that table, and load it by psql.',
+  ],
+  [
     /(type|function|relation|operator|collation|schema|text search (configuration|dictionary)|procedure) .* does not exist/i,
     'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
   ],

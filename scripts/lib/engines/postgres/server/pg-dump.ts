@@ -26,7 +26,11 @@ export function pgDumpStage(
       // one without room for a lock names the statement too
       ...PROGRAM_HINTS,
       [
-        /LOCK TABLE|lock timeout/i,
+        /permission denied for/i,
+        'It may not be read by the user of the backup, or by the role that its sessions become (ALTER DATABASE or ALTER ROLE … SET role): GRANT pg_read_all_data to it, or back up as another user.',
+      ],
+      [
+        /lock timeout|could not obtain lock/i,
         'Another session has locked a table for longer than LOCK_TIMEOUT: end that session (pg_stat_activity), or raise it.',
       ],
     ],
