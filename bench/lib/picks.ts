@@ -47,7 +47,7 @@ export async function benchPicks(bed: TestBed, options: Options): Promise<Sectio
   const [whole, one] = runs;
   return {
     title: 'One table of twenty',
-    body: `${comparison(runs)}\n\nA plain dump of ${mb(Number(bytes))} MB, in the default format: all of it is read, and one table is loaded.`,
+    body: `${comparison(runs)}\n\nA plain dump of ${mb(Number(bytes))} MB, in the default format: definitions and the rows of one table are read and loaded.`,
     targets:
       whole && one
         ? [{ what: 'one table of twenty to the restore of all', reached: ratio(one, whole), atMost: WANTED, unit: '×' }]
