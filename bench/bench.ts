@@ -8,6 +8,7 @@ import { makeDatabase } from './lib/database.ts';
 import { documentOf, writeDocuments } from './lib/documents.ts';
 import { benchFolders } from './lib/folders.ts';
 import { benchGrowth } from './lib/growth.ts';
+import { benchLog } from './lib/log.ts';
 import { benchLooks } from './lib/looks.ts';
 import { describeMachine } from './lib/machine.ts';
 import { benchMariaDb } from './lib/mariadb.ts';
@@ -55,6 +56,7 @@ try {
     for (const part of [16, 4, 1]) sizes.push(await database(options.sizeBytes / part));
     return benchGrowth(bed, sizes, options);
   });
+  await measure('log', async () => benchLog(bed, await database(options.sizeBytes), options));
   await measure('mariadb', () => benchMariaDb(bed, options));
   await measure('folders', () => benchFolders(bed, options));
   await measure('copies', () => benchCopies(bed, options));

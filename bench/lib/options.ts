@@ -10,6 +10,7 @@ export const PARTS = [
   'small',
   'start-up',
   'looks',
+  'log',
   'mariadb',
   'folders',
   'copies',
@@ -18,7 +19,7 @@ export const PARTS = [
 export type Part = (typeof PARTS)[number];
 
 /** They have floors of their own, and nothing to do with the rest. */
-const APART: readonly Part[] = ['mariadb', 'folders', 'copies', 'pick'];
+const APART: readonly Part[] = ['log', 'mariadb', 'folders', 'copies', 'pick'];
 const DEFAULT_PARTS: readonly Part[] = PARTS.filter((part) => !APART.includes(part));
 const DEFAULTS = { size: '1GB', rounds: '5', parts: DEFAULT_PARTS.join(','), only: '', keys: '200000' } as const;
 
@@ -30,7 +31,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --size SIZE     about how large the plain dump of the database is: 100MB, 1GB, 4GB [1GB] (BENCH_SIZE)
   --rivals SIZE   the same for the comparison with other tools and for waits [a quarter of --size] (BENCH_RIVALS)
   --rounds N      how often each candidate runs; the medians are shown [5] (BENCH_ROUNDS)
-  --parts PART,…  what is measured, or all [all but the last four] (BENCH_PARTS):
+  --parts PART,…  what is measured, or all [all but the last five] (BENCH_PARTS):
     rivals          backups, beside dumps, pipelines and tools such as restic and pgBackRest
     waits           how long another session's UPDATE waits meanwhile
     backup          backups, beside the floor and the predecessor, for the targets
@@ -41,6 +42,7 @@ Measures this project side by side with what a user would pick instead, in one r
     small           what does not follow the size: one database of 1 MB, 200 of them, and 25 MB restored
     start-up        what a verb costs before it does anything
     looks           a look beside a drill, and diff of 10,000 tables
+    log             bases beside pg_basebackup, how soon a commit is stored, and what taking the log costs a server
     mariadb         backups of MariaDB, of --size
     folders         backups of 20,000 files, of --size in all
     copies          copies and reading back, of --size in all, beside rclone (where it is in PATH) and sha256sum

@@ -68,7 +68,7 @@ const REPOSITORIES: readonly Candidate[] = [
 ];
 
 /** Tools that copy the server's files. Their archive of WAL is off: it is no part of what is compared here. */
-const PHYSICAL: readonly Candidate[] = [
+export const PHYSICAL: readonly Candidate[] = [
   { ...pgBackRest('pgBackRest (the cluster; gzip)', []), isOptional: true },
   pgBackRest('pgBackRest (the cluster; zstd, 2 processes)', [
     '--compress-type=zst',

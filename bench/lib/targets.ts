@@ -20,6 +20,20 @@ export const WANTED = {
   look: 1.1,
   /** What changed between two backups of 10,000 tables. */
   diffS: 1,
+  /** A base, of `pg_basebackup | zstd -1`. */
+  base: 1.1,
+  /** From a commit on an idle server until it is stored, by the median. */
+  storedS: 1.2,
+  /** While there is a commit each second: the interval of five seconds, a request, and half a second. */
+  storedBusyS: 5.75,
+  /** A moment of the log, of a base unpacked, replayed, dumped and loaded by hand. */
+  moment: 1.25,
+  /** Transactions of pgbench with the log taken, of those without. */
+  pgbench: 0.97,
+  /** The log of one session that writes as fast as it can, of what pg_receivewal takes. */
+  taken: 0.9,
+  behindS: 5,
+  cpuMsPerMb: 8,
   /** Beyond what node itself takes to start. */
   startUpS: 0.4,
 } as const;

@@ -21,6 +21,7 @@ export const SERVER_SETTINGS = [
   'full_page_writes=on',
   'synchronous_commit=on',
   'wal_level=replica',
+  'max_wal_senders=10',
   'shared_buffers=512MB',
   'max_wal_size=4GB',
   'autovacuum=off',
