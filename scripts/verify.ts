@@ -13,11 +13,12 @@ const help = `
 verify [KEY]  [--copy NAME] [--all] [--as-of TIME] [--json]
 
 Reads backups back from the primary store and from every copy, and compares each byte with its manifest: the newest of each
-source always, every other one at least once in 30 days, so that each run reads about the same. Tries, on a tiny object made
+source always, every other one at least once in 30 days, so that each run reads about the same. Bases of servers have their
+turn likewise; of the log what was stored since the last run is read, and told by the checksums within it. Tries, on a tiny object made
 for that, whether these keys could delete or overwrite what is stored, and looks for objects that somebody has written over.
 Keeps a record in the store for status.
 
-  KEY           one backup, wherever it is
+  KEY           one backup or base, wherever it is
   --copy NAME   this copy alone; primary for the primary store
   --as-of TIME  as buckets that keep versions were at this time; nothing is tried and nothing recorded
   --all         everything, whenever it was last read
