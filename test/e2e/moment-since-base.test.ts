@@ -128,6 +128,30 @@ describe('a moment after its base, with what was made in between', { skip: missi
     ]);
   });
 
+  test('a transaction with parts that were rolled back, and one that was as a whole', async () => {
+    await sql('create table parts (n int)');
+    const client = await postgres.connect(database);
+    const xid = async () => (await client.query('select pg_current_xact_id()::text as xid')).rows[0].xid as string;
+    await client.query('begin; insert into parts values (1); savepoint a; insert into parts values (2)');
+    await client.query('rollback to a; insert into parts values (3)');
+    const whole = await xid();
+    await client.query('commit');
+    await client.query('begin; insert into parts values (4)');
+    const none = await xid();
+    await client.query('rollback');
+    await client.end();
+    await sql('insert into parts values (5)');
+    await log.take();
+    const { to } = await restored(['--xid', whole]);
+    assert.deepEqual(await numbers(to, 'parts'), [1, 3]);
+    const refused = await runVerb('restore', ['--xid', none, '--to', postgres.freshName()], env());
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(
+      refused.stderr,
+      new RegExp(`transaction ${none} is not in the log as one that was committed: it was rolled`),
+    );
+  });
+
   test('a database that was dropped comes back from the moment just before, whoever owned it', async () => {
     await postgres.sql('postgres', 'create role keeper');
     for (const owner of ['postgres', 'keeper']) {

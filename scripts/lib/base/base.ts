@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { withTimeout } from '../deadline.ts';
 import { takeApart } from '../engines/postgres/base/archives.ts';
-import { nextTransaction, readServerFacts } from '../engines/postgres/base/facts.ts';
+import { nextTransactions, readServerFacts } from '../engines/postgres/base/facts.ts';
 import { type Connection, connect } from '../engines/postgres/server/connection.ts';
 import { lockKey } from '../engines/postgres/server/locks.ts';
 import { openWalsender, WALSENDER_DATABASE, type Walsender } from '../engines/postgres/walsender/walsender.ts';
@@ -155,7 +155,7 @@ async function send(
       throw failed.signal.aborted ? failed.signal.reason : asOperatorError(server, error);
     });
     const endedAt = await clock(connection);
-    const nextXid = await nextTransaction(connection);
+    const transactions = await nextTransactions(connection);
     const goesOn =
       chain === undefined ? undefined : await untilStored(connection, { store, server, chain, sent, signal });
     if (goesOn === undefined)
@@ -179,7 +179,7 @@ async function send(
       startedAt: startedAt.toISOString(),
       endedAt: endedAt.toISOString(),
       ...facts,
-      ...(nextXid === undefined ? {} : { nextXid }),
+      ...transactions,
       tablespaces: sent.tablespaces.flatMap(({ oid, location }) =>
         oid === undefined ? [] : [{ oid, location: location ?? '' }],
       ),

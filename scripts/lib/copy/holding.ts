@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, OperatorError } from '../errors.ts';
+import { parseBaseKey } from '../log/base-keys.ts';
 import type { Backup } from '../repository/catalog.ts';
 import type { Repository } from '../repository/repository.ts';
 import { command } from '../terminal/hints.ts';
@@ -40,6 +41,10 @@ export async function eachHolding(
     }
   }
   if (key !== undefined) return { key, results };
+  if (parseBaseKey(config.repository.prefix, wanted) ?? parseBaseKey('', wanted))
+    throw new OperatorError('NO_SUCH_BACKUP', `${wanted} is a base, and only backups can be held`, {
+      hint: 'Bases stay as long as a moment of PITR_WINDOW needs them: make it longer, or hold a backup.',
+    });
   throw new OperatorError('NO_SUCH_BACKUP', `there is no such backup: ${JSON.stringify(wanted)}`, {
     hint: `${command('list')} shows the keys.`,
   });

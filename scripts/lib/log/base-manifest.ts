@@ -43,6 +43,8 @@ const schema = z.object({
   serverSettings: z.optional(z.record(z.string(), z.string())),
   /** When the base had ended: every transaction with this number or a later one was committed after it. */
   nextXid: z.optional(z.string()),
+  /** Then: a transaction with this number or a later one may have been committed after it. */
+  oldestXid: z.optional(z.string()),
   compression: z.string(),
   encryption: z.nullable(z.string()),
   /** Names told from where the manifest lies, in the order of the stream. */

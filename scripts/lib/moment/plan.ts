@@ -8,7 +8,7 @@ import { type ChainContents, readContents } from './contents.ts';
 import { KINSHIPS, kinshipOf, type LiveServer } from './live.ts';
 import { baseAlone, follow, type LogPath, upTo } from './path.ts';
 import type { MomentTarget } from './target.ts';
-import { holds, isAfterBase, isReached, markOf, mayBeReached, type Wanted } from './wanted.ts';
+import { holds, isAfterBase, isReached, markOf, mayBeAfterBase, mayBeReached, type Wanted } from './wanted.ts';
 
 /** How a moment is restored: from which base, and with which log. */
 export interface MomentPlan {
@@ -117,11 +117,15 @@ export async function planMoment(log: ServerLog, target: MomentTarget): Promise<
     return { kind: 'no such mark', marks: log.chains.flatMap(({ marks }) => marks.map(({ name }) => name)) };
   const candidates: { readonly reach: Reach; readonly rank: number }[] = [];
   let another: Reach | undefined;
+  let underWay: Reach | undefined;
   for (const base of log.bases) {
     // its end comes after its beginning, which its key tells
     if (wanted.kind === 'time' && wanted.at !== undefined && base.createdAt > wanted.at) continue;
     const reach = await log.reach(base);
-    if (!isAfterBase(wanted, reach.manifest)) continue;
+    if (!isAfterBase(wanted, reach.manifest)) {
+      if (mayBeAfterBase(wanted, reach.manifest) && rankOf(log, reach) !== undefined) underWay ??= reach;
+      continue;
+    }
     const rank = rankOf(log, reach);
     if (rank === undefined) another ??= reach;
     else candidates.push({ reach, rank });
@@ -135,6 +139,8 @@ export async function planMoment(log: ServerLog, target: MomentTarget): Promise<
   const perhaps = near.find(({ path }) => mayBeReached(wanted, path));
   if (perhaps !== undefined) return planOf(log, target, wanted, { ...perhaps, isCovered: false });
   const [newest] = near;
+  if (newest === undefined && underWay !== undefined)
+    return planOf(log, target, wanted, { ...underWay, isCovered: false });
   if (newest === undefined && another !== undefined && isReached(wanted, another.path))
     return { kind: 'of another', reach: another };
   if (newest === undefined) return { kind: 'before the first base' };

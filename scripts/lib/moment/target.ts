@@ -51,6 +51,9 @@ export function targetOf(words: MomentWords): MomentTarget | undefined {
 const SHAPE =
   /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|UTC|[+-]\d{2}(?::?\d{2})?)?$/i;
 
+/** A zone has more names than meanings, and one hour of autumn has two times. */
+const BY_NAME = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}\S*\s*[A-Za-z]{2,}[A-Za-z/_+-]*$/;
+
 /** A time as people write it, microseconds and all: a date alone is its midnight, and without a zone it is UTC. */
 function timeTarget(text: string): MomentTarget {
   const match = SHAPE.exec(text);
@@ -60,6 +63,10 @@ function timeTarget(text: string): MomentTarget {
   const at = new Date(`${day}T${hours}:${minutes}:${seconds}.${micros.slice(0, 3)}${offset}`);
   // 30 February is read by Date as 2 March
   const isThere = new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) === true;
+  if (!match && BY_NAME.test(text))
+    throw new OperatorError('USAGE', `--at ${JSON.stringify(text)} names its time zone, which is not read`, {
+      hint: 'Write how far it is from UTC then, such as 2026-11-21T10:00:00+01:00, or the time in UTC. Nothing was touched.',
+    });
   if (!match || !isThere || Number.isNaN(at.getTime()))
     throw usage(`--at ${JSON.stringify(text)} is not a time such as 2026-11-21T09:00:00Z`);
   const utc = `${at.toISOString().slice(0, 19).replace('T', ' ')}.${micros}+00`;

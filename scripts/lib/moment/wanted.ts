@@ -34,6 +34,11 @@ export function isAfterBase(wanted: Wanted, manifest: BaseManifest): boolean {
   }
 }
 
+/** Whether a transaction was under way when the base ended, by its number: then it may have been committed after it. */
+export function mayBeAfterBase(wanted: Wanted, { oldestXid }: BaseManifest): boolean {
+  return wanted.kind === 'xid' && oldestXid !== undefined && BigInt(oldestXid) <= sameEpoch(wanted.xid, oldestXid);
+}
+
 /** Logs and programs tell a transaction's number without what came round before: 32 bits of 64. */
 function sameEpoch(xid: string, near: string): bigint {
   const [number, other] = [BigInt(xid), BigInt(near)];

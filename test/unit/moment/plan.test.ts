@@ -92,3 +92,15 @@ test('with the server gone, the newest base is taken, as with one server alone',
   const log = logOf([taken(OURS, 0, 50), taken(ANOTHER, 10, 50)]);
   assert.equal(await baseOf(log, 40), log.bases[0]?.stem);
 });
+
+test('a transaction that was under way when the base ended is looked for after it', async () => {
+  const only = taken(OURS, 0, 30);
+  Object.assign(only.manifest, { nextXid: '750', oldestXid: '741' });
+  const of = async (xid: string) => {
+    const found = await planMoment(logOf([only]), { kind: 'xid', xid });
+    return 'manifest' in found ? found.stopsAt : found.kind;
+  };
+  assert.deepEqual(await of('745'), { kind: 'xid', xid: '745' });
+  assert.deepEqual(await of('751'), { kind: 'xid', xid: '751' });
+  assert.equal(await of('740'), 'before the first base');
+});

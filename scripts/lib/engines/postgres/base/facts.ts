@@ -73,15 +73,19 @@ async function preloadLibraries(connection: Connection): Promise<string[] | unde
     .filter((each) => each !== '');
 }
 
-/** The transaction that will be the next one, which nothing that was committed until now is: as text, for it may not fit a number. */
-export async function nextTransaction(connection: Connection): Promise<string | undefined> {
+/**
+ * The transaction that will be the next one, which nothing that was committed until now is; and the oldest that may still be committed,
+ * of those that are under way. As text, for they may not fit a number.
+ */
+export async function nextTransactions(connection: Connection): Promise<{ nextXid?: string; oldestXid?: string }> {
   try {
-    const [row] = await connection.query<{ xid: string }>(
-      'select pg_snapshot_xmax(pg_current_snapshot())::text as xid',
+    const [row] = await connection.query<{ nextXid: string; oldestXid: string }>(
+      `select pg_snapshot_xmax(s)::text as "nextXid", pg_snapshot_xmin(s)::text as "oldestXid"
+       from pg_current_snapshot() as s`,
     );
-    return row?.xid;
+    return row ?? {};
   } catch (error) {
     log.info(`the next transaction cannot be told: ${messageOf(error)}`);
-    return undefined;
+    return {};
   }
 }

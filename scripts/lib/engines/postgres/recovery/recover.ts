@@ -177,6 +177,14 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
     throw error;
   });
   await spool?.close();
+  if (said.isRolledBack === true && target?.kind === 'xid') {
+    await server.stop();
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `transaction ${target.xid} is not in the log as one that was committed: it was rolled back at ${said.lastIn?.at}`,
+      { hint: 'No state of the database has what it did. AT= that time is the state then. Nothing was touched.' },
+    );
+  }
   const data = join(server.directory, 'data');
   rmSync(join(server.directory, 'spool'), { recursive: true, force: true });
   const { lastIn, firstOut } = said;

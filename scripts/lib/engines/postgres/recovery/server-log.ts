@@ -13,6 +13,8 @@ export interface RecoverySaid {
   firstOut?: BorderTransaction;
   /** It stopped where it was told to. */
   hasStopped: boolean;
+  /** That was where the transaction was rolled back by which it was told to stop. */
+  isRolledBack?: boolean;
   /** It came to the end of the log without having found where to stop. */
   hasMissedTarget: boolean;
   /** The last fatal word. */
@@ -40,6 +42,7 @@ export function takeIn(said: RecoverySaid, line: string): void {
     const [, side, xid, time = ''] = stopping;
     const transaction = { ...(xid === undefined ? {} : { xid }), at: isoOf(time) };
     said.hasStopped = true;
+    if (/stopping after abort/.test(line)) said.isRolledBack = true;
     if (side === 'before') said.firstOut = transaction;
     else said.lastIn = transaction;
     return;
