@@ -40,9 +40,18 @@ await verb({
     },
   }),
   run: async ({ config, repository, storesFrom, json, signal }, { source, isPitr, leftOut, readFrom }) => {
+    const stores = await storesFrom(readFrom.from);
+    const isElsewhere = readFrom.from !== undefined || readFrom.asOf !== undefined;
     // each is loaded when it is wanted: this verb is run more often than any other
     const isOfLogs = isPitr || (!json && source === undefined && config.servers.length > 0);
-    const logs = isOfLogs ? await (await import('./lib/log/server-log.ts')).logsIn(repository, signal) : [];
+    const read = async () => {
+      const { logsIn } = await import('./lib/log/server-log.ts');
+      // of a copy, or of another time, the moments are others
+      if (!isElsewhere) return logsIn(repository, signal);
+      const { readTogether } = await import('./lib/copy/together.ts');
+      return logsIn(readTogether(stores, readFrom), signal);
+    };
+    const logs = isOfLogs ? await read() : [];
     const { pitrRow, printPitr } = await import('./lib/list/pitr.ts');
     if (isPitr) {
       if (json) printJson({ servers: logs.map(pitrRow) });
@@ -50,7 +59,7 @@ await verb({
       return EXIT.done;
     }
     const { listBackups } = await import('./lib/list/list.ts');
-    const listed = await listBackups(config, await storesFrom(readFrom.from), { source, readFrom, leftOut }, signal);
+    const listed = await listBackups(config, stores, { source, readFrom, leftOut }, signal);
     if (json) printJson(listed.rows());
     else {
       // what measures the width of text takes a third of this verb's start

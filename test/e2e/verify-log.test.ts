@@ -103,4 +103,28 @@ describe('bases and the log in every store', { skip: missing }, () => {
       [],
     );
   });
+
+  test('a base is not held, and what keeps it is said', async () => {
+    const base = archive.replace(/\.tar\.zst$/, '.json');
+    const refused = await runVerb('hold', [base, '--why', 'audit'], env());
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /is a base, and only backups can be held\n.*PITR_WINDOW/);
+  });
+
+  test('of a copy alone are listed as they are there, also while the primary store is away', async () => {
+    const there = join(copy, archive.replace(/\.tar\.zst$/, '.json'));
+    const bytes = readFileSync(there);
+    rmSync(there);
+    const bases = async (words: readonly string[]) =>
+      (await done('list', ['--pitr', '--json', ...words], env())).json.servers[0].bases.length;
+    assert.deepEqual([await bases([]), await bases(['--from', 'nas'])], [1, 0]);
+    writeFileSync(there, bytes);
+    const gone = { ...env(), BACKUP_DIR: join(notes, 'not-mounted') };
+    const listed = await runVerb('list', ['--from', 'nas'], gone);
+    assert.equal(listed.code, 0, listed.stderr);
+    assert.match(listed.stdout, /any second from .*\n.*base\/.*json/);
+    const refused = await runVerb('list', [], gone);
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /read from the copy alone: FROM=nas/);
+  });
 });

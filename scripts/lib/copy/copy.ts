@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Config } from '../config/config.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { withLocalLock } from '../machine/local-lock.ts';
@@ -61,6 +62,8 @@ export async function copyAll(
   now: Date,
   signal: AbortSignal,
 ): Promise<CopyResult[]> {
+  // each of what is under way listens, and Node takes more than ten for a mistake
+  setMaxListeners(0, signal);
   return withLocalLock(drillDirectory(config.values.DRILL_DIR), 'copy', async () => {
     const results: CopyResult[] = [];
     const read = new Map<string, Inventory>();

@@ -71,7 +71,13 @@ export function united(members: readonly Member[], writer: Storage): UnitedStora
     },
 
     async *list(prefix, options) {
-      const listings = await Promise.all(members.map((member) => listed(member, prefix, options)));
+      const listings = await Promise.all(
+        members.map((member) =>
+          listed(member, prefix, options).catch((error: unknown) => {
+            throw withAnother(error, members.find(({ name }) => name !== member.name)?.name);
+          }),
+        ),
+      );
       const seen = new Map<string, StoredObject>();
       for (const [index, objects] of listings.entries()) {
         const { name } = members[index] as Member;
@@ -127,7 +133,7 @@ function isAbsent(error: unknown): boolean {
 function withAnother(error: unknown, next: string | undefined): unknown {
   if (!(error instanceof OperatorError) || next === undefined) return error;
   return new OperatorError(error.code, error.message, {
-    hint: `${error.hint} Or read from the copy alone: --from ${next}.`.trim(),
+    hint: `${error.hint} Or read from the copy alone: FROM=${next} (--from ${next}).`.trim(),
     cause: error.cause ?? error,
   });
 }
