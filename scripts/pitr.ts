@@ -37,7 +37,7 @@ await verb({
           print(`${server}: ${slots === 0 ? 'it had no slot of ours' : 'its slot is dropped'}`);
       return EXIT.done;
     }
-    const servers = await checkServers(meant, config.values.PITR_SYNCHRONOUS, signal);
+    const servers = await checkServers(meant, repository, config.values.PITR_SYNCHRONOUS, signal);
     const ok = servers.every((each) => each.ok);
     if (json) printJson({ ok, servers });
     else {

@@ -37,6 +37,7 @@ export function serversNamed(servers: Config['servers'], names: readonly string[
 /** Tries at each server what a receiver needs of it, and changes nothing. */
 export async function checkServers(
   servers: readonly LogServer[],
+  { shelf: { prefix } }: Repository,
   isSynchronous: boolean,
   signal: AbortSignal,
 ): Promise<ServerCheck[]> {
@@ -46,7 +47,8 @@ export async function checkServers(
       try {
         const connection = await connect(server.source, server.source.database, signal);
         try {
-          findings.push(...findingsOf(await readServerFacts(connection), server.source, isSynchronous));
+          const facts = await readServerFacts(connection, slotFamily(prefix, server.name));
+          findings.push(...findingsOf(facts, server.source, isSynchronous));
         } finally {
           await connection.close();
         }

@@ -4,7 +4,7 @@ import { findingsOf, readServerFacts, type ServerFacts } from '../engines/postgr
 import type { SlotSight } from '../engines/postgres/walsender/slot-sight.ts';
 import { openWalsender, type Walsender } from '../engines/postgres/walsender/walsender.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { CAUSES, type ChainCause } from '../log/keys.ts';
+import { CAUSES, type ChainCause, slotFamily } from '../log/keys.ts';
 import { formatLsn } from '../log/lsn.ts';
 import type { LogStore } from '../log/store.ts';
 import { formatBytes, formatDuration } from '../quantities.ts';
@@ -233,12 +233,12 @@ async function run(
 /** @throws OperatorError CONFIG naming what the server lacks */
 async function factsOf(
   server: LogServer,
-  { isSynchronous }: ReceiveSettings,
+  { store, isSynchronous }: ReceiveSettings,
   signal: AbortSignal,
 ): Promise<ServerFacts> {
   const connection = await connect(server.source, server.source.database, signal);
   try {
-    const facts = await readServerFacts(connection);
+    const facts = await readServerFacts(connection, slotFamily(store.prefix, server.name));
     const lacking = findingsOf(facts, server.source, isSynchronous).filter(({ kind }) => kind === 'lacks');
     if (lacking.length === 0) return facts;
     throw new OperatorError(

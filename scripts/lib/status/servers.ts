@@ -99,7 +99,7 @@ async function look(
     return await asked(signal, server.source, async (limited) => {
       const connection = await connect(server.source, server.source.database, limited);
       try {
-        const facts = await readServerFacts(connection);
+        const facts = await readServerFacts(connection, family);
         const findings = findingsOf(facts, server.source, config.values.PITR_SYNCHRONOUS);
         const first = await slotSight(connection, family);
         return {

@@ -151,6 +151,7 @@ test('what a server lacks is said with the line that mends it, all at once', () 
     mayReplicate: true,
     mayMark: true,
     isStandby: false,
+    leftSlots: [],
   };
   const said = (changed: Partial<ServerFacts>, isSynchronous = false) =>
     findingsOf({ ...good, ...changed }, server.source, isSynchronous).map(
@@ -169,6 +170,10 @@ test('what a server lacks is said with the line that mends it, all at once', () 
   assert.match(all.join('\n'), /backup may not take the log → ALTER ROLE "backup" REPLICATION;/);
   assert.match(all.join('\n'), /ALTER SYSTEM SET wal_level = 'replica'/);
   assert.deepEqual(said({ synchronousStandbyNames: '*' }, true), []);
+  assert.match(
+    said({ leftSlots: [{ name: 'cdb_1a2b3c4d_20261127t092000z', retainedBytes: 2 ** 30 }] }).join(),
+    /^warns: nobody streams by the slot cdb_1a2b.*keeps 1\.0 GiB .*SELECT pg_drop_replication_slot\('cdb_1a2b/,
+  );
   assert.match(
     said({ slotKeepBytes: undefined }).join(),
     /^warns: max_slot_wal_keep_size is not set.*ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf\(\);/,

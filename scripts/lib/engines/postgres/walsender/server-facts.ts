@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { formatBytes } from '../../../quantities.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { APPLICATION_NAME } from '../server/client.ts';
 import type { Connection } from '../server/connection.ts';
@@ -19,6 +20,8 @@ export interface ServerFacts {
   readonly mayReplicate: boolean;
   readonly mayMark: boolean;
   readonly isStandby: boolean;
+  /** Slots of receivers for other repositories, or other names of this server, that nobody streams by. */
+  readonly leftSlots: readonly { readonly name: string; readonly retainedBytes: number }[];
 }
 
 const SETTINGS = [
@@ -32,8 +35,21 @@ const SETTINGS = [
 ];
 const MEBIBYTE = 2 ** 20;
 
-/** Asks the server over an ordinary session. */
-export async function readServerFacts(connection: Connection): Promise<ServerFacts> {
+/** Not `cdb_base_`, which ends with its session: slotFamily has eight hexadecimal digits. */
+const LEFT_SLOTS = `
+  select slot_name as name, coalesce(pg_catalog.pg_wal_lsn_diff(
+    case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_lsn() end,
+    restart_lsn), 0)::text as retained
+  from pg_catalog.pg_replication_slots
+  where slot_type = 'physical' and not active and not temporary and slot_name ~ '^cdb_[0-9a-f]{8}_'
+    and not pg_catalog.starts_with(slot_name, $1)
+  order by slot_name`;
+
+/**
+ * Asks the server over an ordinary session.
+ * @param family what our own slots are called: see slotFamily
+ */
+export async function readServerFacts(connection: Connection, family: string): Promise<ServerFacts> {
   const rows = await connection.query<{ name: string; setting: string }>(
     'select name, setting from pg_catalog.pg_settings where name = any($1)',
     [SETTINGS],
@@ -46,6 +62,7 @@ export async function readServerFacts(connection: Connection): Promise<ServerFac
       pg_catalog.pg_is_in_recovery() as standby,
       (select count(*)::int from pg_catalog.pg_replication_slots) as slots
     from pg_catalog.pg_roles r where r.rolname = current_user`);
+  const left = await connection.query<{ name: string; retained: string }>(LEFT_SLOTS, [family]);
   const keep = number('max_slot_wal_keep_size');
   return {
     versionNum: connection.serverVersionNum,
@@ -60,6 +77,7 @@ export async function readServerFacts(connection: Connection): Promise<ServerFac
     mayReplicate: role?.replicates === true,
     mayMark: role?.marks === true,
     isStandby: role?.standby === true,
+    leftSlots: left.map(({ name, retained }) => ({ name, retainedBytes: Number(retained) })),
   };
 }
 
@@ -110,6 +128,11 @@ export function findingsOf(facts: ServerFacts, source: DatabaseSource, isSynchro
       "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();",
     );
   }
+  for (const { name, retainedBytes } of facts.leftSlots)
+    warns(
+      `nobody streams by the slot ${name}, and the server keeps ${formatBytes(retainedBytes)} of log for it: it is of a receiver with another S3_PREFIX, or from when this server had another name`,
+      `SELECT pg_drop_replication_slot('${name}'); unless its receiver is to go on.`,
+    );
   if (!facts.mayMark && !facts.isStandby) {
     warns(`${source.user} may not set marks`, `GRANT EXECUTE ON FUNCTION pg_create_restore_point(text) TO ${role};`);
   }
