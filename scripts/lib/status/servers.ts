@@ -121,7 +121,7 @@ async function look(
  * Whether the end of the log is missing in the store although it was confirmed: the slot is told of nothing else. What was stored since
  * the listing is looked for.
  */
-async function lostTail(
+export async function lostTail(
   store: LogStore,
   {
     server,
