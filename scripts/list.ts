@@ -51,15 +51,16 @@ await verb({
       const { readTogether } = await import('./lib/copy/together.ts');
       return logsIn(readTogether(stores, readFrom), signal);
     };
-    const logs = isOfLogs ? await read() : [];
     const { pitrRow, printPitr } = await import('./lib/list/pitr.ts');
     if (isPitr) {
+      const logs = await read();
       if (json) printJson({ servers: logs.map(pitrRow) });
       else printPitr(logs);
       return EXIT.done;
     }
     const { listBackups } = await import('./lib/list/list.ts');
     const listed = await listBackups(config, stores, { source, readFrom, leftOut }, signal);
+    const logs = isOfLogs ? await read() : [];
     if (json) printJson(listed.rows());
     else {
       // what measures the width of text takes a third of this verb's start
