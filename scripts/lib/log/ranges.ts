@@ -1,7 +1,7 @@
 import type { BaseManifest } from './base-manifest.ts';
 import type { ChainLog, Run } from './catalog.ts';
 import { CAUSES } from './keys.ts';
-import { parseLsn } from './lsn.ts';
+import { parseLsn, segmentStart } from './lsn.ts';
 
 /** What of a base decides how far it restores. */
 export type BaseFacts = Pick<BaseManifest, 'chain' | 'timeline' | 'startLsn' | 'endLsn' | 'endedAt'>;
@@ -65,7 +65,10 @@ function followed(
 ): Run | undefined {
   const isTold = (timeline: number) => !withHistories || histories.some((each) => each >= timeline);
   const end = parseLsn(base.endLsn) ?? 0n;
-  let run = runs.find((each) => each.timeline === base.timeline && each.start <= end && end <= each.end);
+  // a server reads a segment from its beginning
+  const isReadTo = (each: Run, position: bigint) =>
+    each.start <= (withHistories ? segmentStart(position, segmentBytes) : position);
+  let run = runs.find((each) => each.timeline === base.timeline && isReadTo(each, end) && end <= each.end);
   for (;;) {
     const here = run;
     if (!here) return undefined;
@@ -74,7 +77,7 @@ function followed(
       (each) =>
         each.timeline > here.timeline &&
         isTold(each.timeline) &&
-        each.start <= here.end &&
+        isReadTo(each, here.end) &&
         here.end - each.start <= BigInt(segmentBytes),
     );
     if (!next) return here;

@@ -67,9 +67,7 @@ export function follow(
     timeline,
     end: position,
     coverage: reached > ended ? reached : ended,
-    isBroken: chain.runs.some((each) =>
-      each.timeline === timeline ? each.start > position : each.timeline > timeline && each.end > position,
-    ),
+    isBroken: chain.runs.some((each) => each.timeline >= timeline && each.end > position),
   };
 
   /** Takes all that is stored of a stretch. @returns whether that is all of it, so that the next one goes on */

@@ -38,10 +38,16 @@ async function told(objects: readonly LogObject[], bases: ReturnType<typeof base
 }
 
 test('a hole after the newest base is a gap that nothing comes after, also where log is stored beyond it', async () => {
-  const objects = [begun, part(0, 100, 1), part(100, 200, 3), part(300, 400, 7), part(400, 500, 9)];
+  const objects = [
+    begun,
+    part(0, 100, 1),
+    part(100, 200, 3),
+    part(SEGMENT, SEGMENT + 100, 7),
+    part(SEGMENT + 100, SEGMENT + 200, 9),
+  ];
   assert.deepEqual(await told(objects, [base(50, 0)]), { ranges: [[0, 3]], gaps: [[3, 9, true]] });
   // another base behind it restores what comes then
-  const both = await told(objects, [base(50, 0), base(350, 6)]);
+  const both = await told(objects, [base(50, 0), base(SEGMENT + 50, 6)]);
   assert.deepEqual(both, {
     ranges: [
       [0, 3],
@@ -58,4 +64,8 @@ test('a timeline whose history is missing restores nothing', async () => {
   const objects = [begun, part(0, 100, 1), part(0, 300, 5, 2)];
   assert.deepEqual(await told([...objects, history], [base(50, 0)]), { ranges: [[0, 5]], gaps: [] });
   assert.deepEqual(await told(objects, [base(50, 0)]), { ranges: [[0, 1]], gaps: [[1, 5, true]] });
+});
+
+test('a segment without its beginning is read by no server', async () => {
+  assert.deepEqual(await told([begun, part(40, 300, 5)], [base(50, 0)]), { ranges: [[0, 0]], gaps: [[0, 5, true]] });
 });
