@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -10,6 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { filesIn } from '../support/folders.ts';
@@ -18,8 +20,10 @@ import { heldCompressor, tarOf, UNPRIVILEGED, uploads } from '../support/uploads
 import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 describe('a backup of a folder', { concurrency: 2 }, () => {
-  test('names a file that changes while it is read, and is marked so', async () => {
+  test('names a file that changes while it is read, beside a socket too, and is marked so', async () => {
     const { live, env } = uploads();
+    const socket = createServer().listen(join(live, 'app.sock'));
+    await once(socket, 'listening');
     const log = join(live, 'growing.log');
     writeFileSync(log, Buffer.alloc(20_000_000, 'x'));
     const held = heldCompressor(env);
@@ -28,6 +32,7 @@ describe('a backup of a folder', { concurrency: 2 }, () => {
     appendFileSync(log, 'more\n');
     held.release();
     const { code, json, stderr } = await running.outcome;
+    socket.close();
     assert.equal(code, 0, stderr);
     assert.deepEqual(json.results[0].changed, { total: 1, names: ['./growing.log'] });
     assert.match(stderr, /uploads: changed while they were read.*growing\.log/);
