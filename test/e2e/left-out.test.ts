@@ -18,7 +18,10 @@ const CONTENT = `
   create table logs_2025 (id serial primary key); create table logs_2026 (id serial primary key); insert into logs_2026 default values;
   create table "Odd, Name" (a int); insert into "Odd, Name" values (1);
   create table parted (n int) partition by range (n); create table part_1 partition of parted for values from (0) to (10);
-  insert into parted values (1), (2)`;
+  insert into parted values (1), (2);
+  create schema words; create collation words.byte (locale = 'C'); create table sorted (a text collate words.byte);
+  create materialized view first_sum as select count(*) from logins; create view between_sums as select * from first_sum;
+  create materialized view second_sum as select * from between_sums`;
 
 async function shop(more: Environment) {
   const database = postgres.freshName();
@@ -148,6 +151,14 @@ describe('what is left out of a backup of PostgreSQL', { skip: missing, concurre
       { BACKUP_EXCLUDE_TABLE_DATA: 'customers' },
       /the data of table public\.customers is left out, and constraint \w+ on table public\.orders/,
     ],
+    'a collation in a schema': [
+      { BACKUP_EXCLUDE_SCHEMA: 'words' },
+      /collation words\.byte is left out, and table public\.sorted needs it/,
+    ],
+    'the rows of a materialized view that another reads': [
+      { BACKUP_EXCLUDE_TABLE_DATA: 'first_sum' },
+      /the data of materialized view (public\.)?first_sum is left out, and materialized view (public\.)?second_sum reads it/,
+    ],
     'every table': [{ BACKUP_EXCLUDE_TABLE: '*.*' }, /every table of \S+ is left out: there would be nothing in/],
     'an extension in a schema': [
       { BACKUP_EXCLUDE_SCHEMA: 'public' },
@@ -246,4 +257,41 @@ test('what is left out of a backup of MariaDB is missing, and is refused where o
   const schemas = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_SCHEMA: 'x' });
   assert.equal(schemas.code, 2);
   assert.match(schemas.stderr, /MariaDB has no schemas in a database/);
+});
+
+test('a table of MariaDB whose name differs in its case alone is not left out with the one that is', {
+  skip: noMariaDb,
+}, async (t) => {
+  const [{ kept }] = await mariadb.sql('select @@lower_case_table_names = 0 as kept');
+  if (!Number(kept)) return t.skip('this server keeps no such names apart');
+  const database = mariadb.freshName();
+  await mariadb.create(database, 'empty');
+  for (const each of [
+    'create table `Log` (a int)',
+    'create table `log` (a int)',
+    'insert into `log` values (1), (2)',
+    'create table other (a int)',
+    'create sequence numbers',
+    'create table numbered (id int default nextval(numbers) primary key)',
+  ])
+    await mariadb.sql(each, undefined, database);
+  const env = { ...mariadb.env(database), BACKUP_DIR: temporaryFolder() };
+  for (const excluded of [
+    { BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: '"Log"' },
+    { BACKUP_SOURCE_SHOP_EXCLUDE_TABLE_DATA: 'Log' },
+  ]) {
+    const { code, stderr } = await runVerb('backup', [], { ...env, ...excluded });
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /does not tell apart names that differ in their case alone, and would leave out log with Log/);
+  }
+  await done('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'Log log' });
+  // a view that cannot be read is left out in the same way
+  for (const each of ['create table gone (a int)', 'create view `OTHER` as select * from gone', 'drop table gone'])
+    await mariadb.sql(each, undefined, database);
+  const invalid = await runVerb('backup', [], env);
+  assert.equal(invalid.code, 1, invalid.stderr);
+  assert.match(invalid.stderr, /would leave out other with OTHER/);
+  const sequence = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'numbers' });
+  assert.equal(sequence.code, 1, sequence.stderr);
+  assert.match(sequence.stderr, /numbers is left out, and the default of id in table numbered takes its values/);
 });

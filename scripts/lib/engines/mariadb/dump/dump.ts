@@ -14,6 +14,7 @@ import { putBackLeft } from '../server/raised.ts';
 import { readingOf } from '../server/relay.ts';
 import { seriesOf } from '../server/version.ts';
 import { assertNotHalfSwapped } from '../swap/journal.ts';
+import { assertNoneAlike } from './alike.ts';
 import { assertComplete } from './completion.ts';
 import { countsFolder, dumpedContents, readOutside } from './counts.ts';
 import { ofSlowReader, readPatience } from './explain.ts';
@@ -58,6 +59,7 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
     });
     // what a restore has put aside is kept whole
     const omission = kept === undefined ? await findOmission(connection, source) : undefined;
+    await assertNoneAlike(connection, dumped, new Set([...(read.invalid ?? []), ...(omission?.ignored ?? [])]));
     const outline = await readOutline(connection, dumped.database);
     const facts = {
       ...read,

@@ -13,6 +13,8 @@ export interface Omission {
   readonly options: readonly string[];
   /** Names of tables, views and sequences that are in no dump, as the server has them. */
   readonly gone: ReadonlySet<string>;
+  /** These, and the tables whose rows alone are in no dump. */
+  readonly ignored: ReadonlySet<string>;
   /** Triggers of such tables. */
   readonly triggers: readonly string[];
 }
@@ -69,6 +71,7 @@ export async function findOmission(connection: Connection, source: DatabaseSourc
     leftOut,
     options: [...[...gone].map((name) => `--ignore-table=${database}.${name}`), ...withoutData(database, leftOut.data)],
     gone,
+    ignored: new Set([...gone, ...data]),
     triggers: triggers.filter(({ table }) => gone.has(table)).map(({ name }) => name),
   };
 }
@@ -114,6 +117,18 @@ async function assertNothingRefers(
     for (const table of gone)
       if (!gone.has(name) && text?.includes(`${quoted(database)}.${quoted(table)}`))
         said.push(`${displayName(table)} is left out, and view ${displayName(name)} reads it`);
+  const defaults = await connection.query<{ table: string; column: string; value: string }>(
+    `select table_name as \`table\`, column_name as \`column\`, column_default as value from information_schema.columns
+     where table_schema = ? and column_default like '%\`.\`%' order by 1, 2`,
+    [database],
+  );
+  // and what takes its values from a sequence
+  for (const { table, column, value } of defaults)
+    for (const sequence of gone)
+      if (!gone.has(table) && value.includes(`${quoted(database)}.${quoted(sequence)}`))
+        said.push(
+          `${displayName(sequence)} is left out, and the default of ${displayName(column)} in table ${displayName(table)} takes its values`,
+        );
   if (said.length === 0) return;
   const more = said.length > 5 ? ` (and ${said.length - 5} more)` : '';
   throw refusal(source, `what is left out is needed by what stays: ${said.slice(0, 5).join('; ')}${more}`);

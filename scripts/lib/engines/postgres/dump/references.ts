@@ -39,7 +39,16 @@ const NEEDED = `
     union select 'pg_type'::regclass, t.oid from pg_type t join pg_namespace n on n.oid = t.typnamespace where n.nspname = any ($2)
       and not ${OF_EXTENSION('pg_type', 't')}
     union select 'pg_proc'::regclass, p.oid from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any ($2)
-      and not ${OF_EXTENSION('pg_proc', 'p')}),
+      and not ${OF_EXTENSION('pg_proc', 'p')}
+    -- collations, operators, configurations of text search: whatever lies in a schema notes that it does
+    union select d.classid, d.objid from pg_depend d join pg_namespace n on n.oid = d.refobjid and d.refclassid = 'pg_namespace'::regclass
+      where n.nspname = any ($2) and d.classid <> 'pg_extension'::regclass and d.deptype = 'n'
+        and not exists (select from pg_depend x where x.classid = d.classid and x.objid = d.objid and x.deptype = 'e')
+    -- and what makes up its families of operators
+    union select 'pg_amop'::regclass, a.oid from pg_amop a join pg_opfamily f on f.oid = a.amopfamily
+      join pg_namespace n on n.oid = f.opfnamespace where n.nspname = any ($2)
+    union select 'pg_amproc'::regclass, a.oid from pg_amproc a join pg_opfamily f on f.oid = a.amprocfamily
+      join pg_namespace n on n.oid = f.opfnamespace where n.nspname = any ($2)),
   needed as (
     select d.classid, d.objid, d.refclassid, d.refobjid, ${OWNER} as owner
     from pg_depend d join parts p on p.class = d.refclassid and p.oid = d.refobjid
@@ -67,6 +76,20 @@ const BROKEN_KEYS = `
   where k.contype = 'f' and k.convalidated and k.confrelid = any ($1::oid[]) and not k.conrelid = any ($2::oid[])
   order by 2, 1`;
 
+/** Materialized views that are filled from one without rows, be it through views: that cannot be read. */
+const UNFILLED = `
+  with recursive reading (oid, "from") as (
+    select w.ev_class, d.refobjid from pg_depend d join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = any ($1::oid[]) and w.ev_class <> d.refobjid
+      and exists (select from pg_class c where c.oid = d.refobjid and c.relkind = 'm')
+    union select w.ev_class, r."from" from reading r join pg_class v on v.oid = r.oid and v.relkind = 'v'
+      join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = v.oid
+      join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid and w.ev_class <> v.oid)
+  select distinct 'materialized view ' || r.oid::regclass as referring, 'the data of materialized view ' || r."from"::regclass as to,
+    'reads it' as why
+  from reading r join pg_class c on c.oid = r.oid and c.relkind = 'm' where not r.oid = any ($2::oid[])
+  order by 2, 1`;
+
 /** What stays in a dump and could not be restored without what is left out of it. */
 export async function referencesTo(
   connection: Connection,
@@ -80,5 +103,9 @@ export async function referencesTo(
     emptied.length === 0
       ? []
       : await connection.query<Reference & Record<string, unknown>>(BROKEN_KEYS, [emptied, [...gone, ...emptied]]);
-  return [...needed, ...keys];
+  const unfilled =
+    emptied.length === 0
+      ? []
+      : await connection.query<Reference & Record<string, unknown>>(UNFILLED, [emptied, [...gone, ...emptied]]);
+  return [...needed, ...keys, ...unfilled];
 }
