@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 
 /**
@@ -43,6 +44,16 @@ export function decoderOf(encoding) {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * A line of a dump in UTF-8. Bytes of another encoding may happen to be UTF-8: where the dump says what they are, that counts.
+ * @param {Buffer} line
+ * @param {ReturnType<typeof decoderOf>} decoder
+ */
+export function asUtf8(line, decoder) {
+  if (decoder === undefined) return isUtf8(line) ? line : Buffer.from(line.toString('latin1'), 'utf8');
+  return decoder.encoding === 'utf-8' ? line : Buffer.from(decoder.decode(line), 'utf8');
 }
 
 const TAB = 9;

@@ -1,5 +1,4 @@
-import { isUtf8 } from 'node:buffer';
-import { decoderOf, digestOf, inOrder, utf8 } from './bytes.mjs';
+import { asUtf8, decoderOf, digestOf, inOrder, utf8 } from './bytes.mjs';
 import { Lines } from './lines.mjs';
 import { canonicalSetval, columnsOf, fieldsOf, labelOf, nameOf } from './postgres-names.mjs';
 import { canonical } from './postgres-wording.mjs';
@@ -32,7 +31,8 @@ export class PostgresReader {
   );
   #statements = new Statements((text) => this.#statement(text));
   /**
-   * Undefined where the dump does not say how its text is written, or cannot.
+   * Of definitions, which come in the encoding of their dump; a folder has two. Undefined where the dump does not say how its text
+   * is written, or cannot.
    * @type {ReturnType<typeof decoderOf>}
    */
   #decoder;
@@ -77,7 +77,7 @@ export class PostgresReader {
   /** @param {Buffer} line without its line break */
   #line(line) {
     if (this.#rows.table === undefined) {
-      this.#text(this.#asUtf8(line).toString('latin1'));
+      this.#text(asUtf8(line, this.#decoder).toString('latin1'));
       return;
     }
     if (line.length === 2 && line[0] === BACKSLASH && line[1] === DOT) {
@@ -85,16 +85,6 @@ export class PostgresReader {
       return;
     }
     this.#rows.add(this.#order === undefined ? line : inOrder(line, this.#order));
-  }
-
-  /**
-   * Definitions come in the encoding of their dump, of which a folder has two. Bytes of another encoding may happen to be
-   * UTF-8: where the dump says what they are, that counts.
-   * @param {Buffer} line
-   */
-  #asUtf8(line) {
-    if (this.#decoder === undefined) return isUtf8(line) ? line : Buffer.from(line.toString('latin1'), 'utf8');
-    return this.#decoder.encoding === 'utf-8' ? line : Buffer.from(this.#decoder.decode(line), 'utf8');
   }
 
   /** @param {string} line */

@@ -37,25 +37,45 @@ function namesOf({ tables, outline = {}, leftOut }: Manifest): string[] {
   return [...new Set([...tables.map(({ table }) => table), ...outlined])].filter(isThere).sort();
 }
 
+/** What is like a table, and has no rows of its own in a dump. */
+function withoutRows({ outline = {}, sequences }: Manifest): { kind: string; name: string }[] {
+  const outlined = Object.keys(outline).flatMap((key) => {
+    const [, kind, name] = /^(materialized view|foreign table|view) (.*)$/s.exec(key) ?? [];
+    return kind === undefined || name === undefined ? [] : [{ kind, name }];
+  });
+  return [...outlined, ...sequences.map(({ sequence }) => ({ kind: 'sequence', name: sequence }))];
+}
+
 function meantBy(word: string, known: readonly string[], backup: Backup, manifest: Manifest): string[] {
   const wanted = plain(word);
   const exact = known.filter((name) => plain(name) === wanted);
   if (exact.length > 0) return exact;
   const unqualified = known.filter((name) => lastOf(name) === wanted && partsOf(name).length === 2);
   const ofPublic = unqualified.filter((name) => partsOf(name)[0] === 'public');
+  const ofSchema = known.filter((name) => partsOf(name).length === 2 && partsOf(name)[0] === unquoted(wanted));
+  if (unqualified.length > 0 && ofSchema.length > 0)
+    throw noSuch(
+      `${word} is a table and a schema in ${backup.key}: ${unqualified.join(', ')}; ${ofSchema.join(', ')}`,
+      'Name the tables that you want, each with its schema.',
+    );
   if (unqualified.length === 1 || ofPublic.length === 1) return ofPublic.length === 1 ? ofPublic : unqualified;
   if (unqualified.length > 1)
     throw noSuch(
       `there are several tables ${word} in ${backup.key}: ${unqualified.join(', ')}`,
       'Write the schema, too.',
     );
-  const ofSchema = known.filter((name) => partsOf(name).length === 2 && partsOf(name)[0] === unquoted(wanted));
   if (ofSchema.length > 0) return ofSchema;
   const leftOut = [manifest.leftOut?.tables, manifest.leftOut?.schemas].flatMap((names) => names ?? []);
   if (leftOut.some((name) => plain(name) === wanted || lastOf(name) === wanted || wanted.startsWith(`${plain(name)}.`)))
     throw noSuch(
       `${word} is left out of ${backup.key} on purpose`,
       `An older backup may have it (${command('list')}).`,
+    );
+  const other = withoutRows(manifest).find(({ name }) => plain(name) === wanted || lastOf(name) === wanted);
+  if (other !== undefined)
+    throw noSuch(
+      `${other.name} is a ${other.kind} in ${backup.key}, and a table is what can be picked out`,
+      'Pick out the tables that it is made of, or look into the backup (the verb look), where it is too.',
     );
   const nearest = known
     .map((name) => ({ name, far: Math.min(distance(plain(name), wanted), distance(lastOf(name), wanted)) }))

@@ -1,25 +1,42 @@
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
-import { displayName } from '../server/contents.ts';
+import { displayName, listTables } from '../server/contents.ts';
+import { boundDefault } from '../swap/rebind.ts';
 
-interface Column extends Record<string, unknown> {
-  readonly table: string;
+interface Column {
   readonly name: string;
   readonly extra: string;
-  readonly isKey: number;
+  readonly value: string | null;
+  readonly isKey: boolean;
 }
 
-async function columnsOf(connection: Connection, database: string): Promise<Map<string, Column[]>> {
-  const rows = await connection.query<Column>(
-    `select c.table_name as \`table\`, c.column_name as name, c.extra as extra, exists (
-       select 1 from information_schema.statistics s where s.table_schema = c.table_schema and s.table_name = c.table_name
-         and s.index_name = 'PRIMARY' and s.column_name = c.column_name) as isKey
-     from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
-     where c.table_schema = ? and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED') order by c.table_name, c.ordinal_position`,
+interface Table {
+  readonly columns: readonly Column[];
+  readonly isVersioned: boolean;
+}
+
+/** By the names of the tables: those of the server's own views are compared with no regard to case, which names may differ by. */
+async function tablesOf(connection: Connection, database: string): Promise<Map<string, Table>> {
+  const columns = await connection.query<Column & { table: string } & Record<string, unknown>>(
+    `select table_name as \`table\`, column_name as name, extra, column_default as value
+     from information_schema.columns where table_schema = ? order by table_name, ordinal_position`,
     [database],
   );
-  const tables = new Map<string, Column[]>();
-  for (const row of rows) tables.set(row.table, [...(tables.get(row.table) ?? []), row]);
-  return tables;
+  const keys = await connection.query<{ table: string; name: string }>(
+    `select table_name as \`table\`, column_name as name from information_schema.statistics
+     where table_schema = ? and index_name = 'PRIMARY'`,
+    [database],
+  );
+  const isKey = new Set(keys.map(({ table, name }) => JSON.stringify([table, name])));
+  const columnsOf = new Map<string, Column[]>();
+  for (const { table, ...column } of columns)
+    columnsOf.set(table, [
+      ...(columnsOf.get(table) ?? []),
+      { ...column, isKey: isKey.has(JSON.stringify([table, column.name])) },
+    ]);
+  const tables = (await listTables(connection, database)).filter(({ kind }) => kind === 'table');
+  return new Map(
+    tables.map(({ name, isVersioned }) => [name, { columns: columnsOf.get(name) ?? [], isVersioned }] as const),
+  );
 }
 
 const isGenerated = ({ extra }: Column) => /GENERATED/i.test(extra);
@@ -29,10 +46,56 @@ export async function copying(
   connection: Connection,
   { live, database, tables }: { live: string; database: string; tables: readonly string[] },
 ): Promise<string[]> {
-  const [from, into] = [await columnsOf(connection, database), await columnsOf(connection, live)];
-  return [...from]
-    .filter(([table]) => tables.includes(displayName(table)))
-    .map(([table, columns]) => statement({ live, database, table }, columns, into.get(table)));
+  const [from, into] = [await tablesOf(connection, database), await tablesOf(connection, live)];
+  const copies: string[] = [];
+  for (const [table, picked] of from) {
+    if (!tables.includes(displayName(table))) continue;
+    const place = { live, database, table };
+    const defined = into.has(table) ? [] : await definition(connection, place, picked);
+    copies.push([...defined, statement(place, picked, into.get(table)?.columns)].join('\n'));
+  }
+  return copies;
+}
+
+const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
+
+/** The table itself, where the live database has lost it. Its defaults call the sequences of the live database. */
+async function definition(
+  connection: Connection,
+  { live, database, table }: Copy,
+  { columns }: Table,
+): Promise<string[]> {
+  const lines = [
+    `-- ${live} has no table ${displayName(table).replaceAll(/[\r\n]+/g, ' ')}; its foreign keys and triggers do not come:`,
+    `CREATE TABLE ${qualified(live, table)} LIKE ${qualified(database, table)};`,
+  ];
+  const there = (await listTables(connection, live)).map(({ name }) => name);
+  for (const { name, value } of columns) {
+    const own = value === null ? null : boundDefault(value, live, [database]);
+    if (own === value || own === null) continue;
+    for (const sequence of await listTables(connection, database)) {
+      if (sequence.kind !== 'sequence' || there.includes(sequence.name)) continue;
+      if (!own.includes(qualified(live, sequence.name))) continue;
+      there.push(sequence.name);
+      lines.push(...(await sequenceAgain(connection, { live, database, sequence: sequence.name })));
+    }
+    lines.push(`ALTER TABLE ${qualified(live, table)} ALTER COLUMN ${quoteIdentifier(name)} SET DEFAULT ${own};`);
+  }
+  return lines;
+}
+
+async function sequenceAgain(
+  connection: Connection,
+  { live, database, sequence }: { live: string; database: string; sequence: string },
+): Promise<string[]> {
+  const [shown] = await connection.query<Record<string, string>>(
+    `show create sequence ${qualified(database, sequence)}`,
+  );
+  const [place] = await connection.query<{ value: string }>(
+    `select cast(next_not_cached_value as char) as value from ${qualified(database, sequence)}`,
+  );
+  const made = (shown?.['Create Table'] ?? '').replace(quoteIdentifier(sequence), () => qualified(live, sequence));
+  return [`${made};`, `SELECT SETVAL(${qualified(live, sequence)}, ${place?.value}, 0);`];
 }
 
 interface Copy {
@@ -44,15 +107,18 @@ interface Copy {
 /** Inserts the rows whose key the live table has not. What is worked out by the server, it works out again. */
 function statement(
   { live, database, table }: Copy,
-  from: readonly Column[],
+  { columns: from, isVersioned }: Table,
   into: readonly Column[] | undefined,
 ): string {
-  const name = (of: string) => `${quoteIdentifier(of)}.${quoteIdentifier(table)}`;
+  const name = (of: string) => qualified(of, table);
   const columns = (into ?? from).filter(
     (column) => !isGenerated(column) && from.some((each) => each.name === column.name && !isGenerated(each)),
   );
+  const shown = displayName(table).replaceAll(/[\r\n]+/g, ' ');
+  if (columns.length === 0) return `-- ${shown} has no column that can be copied.`;
   const lost = from.filter((column) => !isGenerated(column) && !columns.some(({ name: own }) => own === column.name));
-  const keys = (into ?? from).filter(({ isKey }) => Number(isKey) === 1);
+  // to the key of a table that keeps former versions belongs until when one was valid
+  const keys = (into ?? from).filter((column) => column.isKey && !(isVersioned && isGenerated(column)));
   const isKeyed = keys.length > 0 && keys.every((key) => columns.some(({ name: own }) => own === key.name));
   const names = columns.map((column) => quoteIdentifier(column.name)).join(', ');
   const isNew = keys
@@ -60,11 +126,11 @@ function statement(
     .join(' AND ');
   const where = isKeyed ? `\nWHERE NOT EXISTS (SELECT 1 FROM ${name(live)} AS live WHERE ${isNew})` : '';
   return [
-    ...(into
-      ? []
-      : [`-- ${live} has no table ${displayName(table)}:`, `CREATE TABLE ${name(live)} LIKE ${name(database)};`]),
-    ...lost.map((column) => `-- ${displayName(table)} has no column ${column.name} any more: it is not copied.`),
-    ...(isKeyed ? [] : [`-- ${displayName(table)} has no primary key: rows that it has already come a second time.`]),
+    ...(isVersioned ? [`-- ${shown}: its rows as they were last; former versions of them are not copied.`] : []),
+    ...lost.map(
+      (column) => `-- ${shown} has no column ${column.name.replaceAll(/[\r\n]+/g, ' ')} any more: it is not copied.`,
+    ),
+    ...(isKeyed ? [] : [`-- ${shown} has no primary key: rows that it has already come a second time.`]),
     ...(columns.some(({ extra }) => /auto_increment/i.test(extra))
       ? ["SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');"]
       : []),

@@ -56,7 +56,7 @@ export async function dropOthers(connection: Connection, database: string, table
   const dangling = await connection.query<{ table: string; name: string }>(
     `select r.table_name as \`table\`, r.constraint_name as name from information_schema.referential_constraints r
      where r.constraint_schema = ? and r.unique_constraint_schema = ? and not exists (
-       select 1 from information_schema.tables t where t.table_schema = r.unique_constraint_schema and t.table_name = r.referenced_table_name)`,
+       select 1 from information_schema.tables t where t.table_schema = r.unique_constraint_schema and binary t.table_name = binary r.referenced_table_name)`,
     [database, database],
   );
   for (const { table, name } of dangling)

@@ -16,6 +16,14 @@ export async function bindToOwn(connection: Connection, database: string, others
 /** A text or a name in quotes, or the call of a sequence that is named with its database. */
 const CALLS = /'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|\b((?:nextval|lastval|setval)\()(`(?:[^`]|``)+`)\./gi;
 
+/** The default of a column, with sequences of these databases as sequences of that one. */
+export function boundDefault(value: string, database: string, others: readonly string[]): string {
+  const theirs = others.map(quoteIdentifier);
+  return value.replaceAll(CALLS, (text, call: string | undefined, of: string) =>
+    call !== undefined && theirs.includes(of) ? `${call}${quoteIdentifier(database)}.` : text,
+  );
+}
+
 /** All defaults of a table in one statement: the server reads each of them, whichever is altered. */
 async function bindDefaults(connection: Connection, database: string, others: readonly string[]): Promise<void> {
   const rows = await connection.query<{ table: string; name: string; value: string }>(
@@ -23,12 +31,9 @@ async function bindDefaults(connection: Connection, database: string, others: re
      where table_schema = ? and column_default like '%\`.\`%'`,
     [database],
   );
-  const theirs = others.map(quoteIdentifier);
   const changes = new Map<string, string[]>();
   for (const { table, name, value } of rows) {
-    const own = value.replaceAll(CALLS, (text, call: string | undefined, of: string) =>
-      call !== undefined && theirs.includes(of) ? `${call}${quoteIdentifier(database)}.` : text,
-    );
+    const own = boundDefault(value, database, others);
     if (own === value) continue;
     const change = `alter column ${quoteIdentifier(name)} set default ${own}`;
     changes.set(table, [...(changes.get(table) ?? []), change]);

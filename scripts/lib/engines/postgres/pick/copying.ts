@@ -5,14 +5,18 @@ import type { Pick } from './pick.ts';
 /** Those that are no part of another one that is picked, and how their columns are copied. */
 const TABLES = `
   select format('%I.%I', n.nspname, c.relname) as name,
+    -- rows of a partition are its table's, those of a table that inherits are its own
     array(select format('%I.%I', pn.nspname, p.relname) from pg_inherits i join pg_class p on p.oid = i.inhparent
-      join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid) as parents,
+      join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid and c.relispartition) as parents,
+    c.relkind = 'r' and c.relhassubclass as "isInherited",
     coalesce((select json_agg(json_build_object('name', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod),
         'isGenerated', coalesce(to_jsonb(a)->>'attgenerated', '') <> '', 'isAlways', coalesce(to_jsonb(a)->>'attidentity', '') = 'a',
         'sequence', pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)) order by a.attnum)
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]') as columns,
     array(select quote_ident(a.attname) from pg_constraint k, unnest(k.conkey) with ordinality u(attnum, place)
-      join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum where k.conrelid = c.oid and k.contype = 'p' order by place) as key
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum where k.conrelid = c.oid and k.contype = 'p' order by place) as key,
+    exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p'
+      and (k.condeferrable or to_jsonb(k)->>'conperiod' = 'true')) as "isLooseKey"
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
   order by 1`;
@@ -28,8 +32,12 @@ interface Column {
 interface Table extends Record<string, unknown> {
   readonly name: string;
   readonly parents: readonly string[];
+  /** Others inherit from it, whose rows are shown as its own where ONLY is not said. */
+  readonly isInherited: boolean;
   readonly columns: readonly Column[];
   readonly key: readonly string[];
+  /** ON CONFLICT cannot go by its key: one that is deferrable, or of periods. */
+  readonly isLooseKey: boolean;
 }
 
 async function read(source: DatabaseSource, database: string, signal: AbortSignal) {
@@ -48,13 +56,15 @@ async function read(source: DatabaseSource, database: string, signal: AbortSigna
  * place in a statement.
  */
 async function ownAddress(connection: Connection): Promise<string | undefined> {
-  const [row] = await connection.query<{ port: string; folders: string }>(
-    `select current_setting('port') as port, current_setting('unix_socket_directories') as folders
+  const [row] = await connection.query<{ port: string; folders: string; user: string }>(
+    `select current_setting('port') as port, current_setting('unix_socket_directories') as folders, current_user as user
      from pg_available_extensions, pg_roles where name = 'dblink' and rolname = current_user and rolsuper`,
   );
   if (!row) return undefined;
   const [folder = ''] = row.folders.split(',');
-  return `host=${folder.trim() === '' ? '127.0.0.1' : libpqWord(folder.trim())} port=${row.port}`;
+  const host = folder.trim() === '' ? '127.0.0.1' : libpqWord(folder.trim());
+  // the server's own account, which it would go by, need not be a role
+  return `host=${host} port=${row.port} user=${libpqWord(row.user)}`;
 }
 
 const libpqWord = (text: string) => (/^[\w./@-]+$/.test(text) ? text : `'${text.replace(/['\\]/g, '\\$&')}'`);
@@ -84,12 +94,15 @@ export async function copying(
 function wholeTable({ host, port, user, database: live }: DatabaseSource, database: string, name: string): string {
   const at = [`--host=${shellWord(host)}`, `--port=${port}`, `--username=${shellWord(user)}`].join(' ');
   return [
-    `-- ${live} has no table ${name}. In a shell:`,
+    `-- ${inLine(live)} has no table ${inLine(name)}. In a shell:`,
     `--   pg_dump ${at} --dbname=${shellWord(database)} --table=${shellWord(name)} | psql ${at} --dbname=${shellWord(live)} --single-transaction --set=ON_ERROR_STOP=1`,
   ].join('\n');
 }
 
 const shellWord = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+
+/** A comment ends with its line, and a name may have several. */
+const inLine = (name: string) => name.replaceAll(/[\r\n]+/g, ' ');
 
 interface Copy {
   readonly database: string;
@@ -110,12 +123,18 @@ function statement(source: DatabaseSource, { database, from, into, address }: Co
   const names = columns.map(({ name }) => name).join(', ');
   const overriding = columns.some(({ isAlways }) => isAlways) ? ' OVERRIDING SYSTEM VALUE' : '';
   const key = into.key.length > 0 && into.key.every((name) => columns.some((column) => column.name === name));
-  const conflict = key ? `\nON CONFLICT (${into.key.join(', ')}) DO NOTHING` : '';
+  const isNew = into.key.map((name) => `live.${name} = picked.${name}`).join(' AND ');
+  const conflict = !key
+    ? ''
+    : into.isLooseKey
+      ? `\nWHERE NOT EXISTS (SELECT 1 FROM ${into.name} AS live WHERE ${isNew})`
+      : `\nON CONFLICT (${into.key.join(', ')}) DO NOTHING`;
   const typed = columns.map(({ name, type }) => `${name} ${type}`).join(', ');
-  const query = `SELECT ${names} FROM ${from.name}`;
+  const query = `SELECT ${names} FROM ${from.isInherited ? 'ONLY ' : ''}${from.name}`;
+  if (columns.length === 0) return `-- ${inLine(into.name)} has no column that can be copied.`;
   const lines = [
-    ...lost.map(({ name }) => `-- ${into.name} has no column ${name} any more: it is not copied.`),
-    ...(key ? [] : [`-- ${into.name} has no primary key: rows that it has already come a second time.`]),
+    ...lost.map(({ name }) => `-- ${inLine(into.name)} has no column ${inLine(name)} any more: it is not copied.`),
+    ...(key ? [] : [`-- ${inLine(into.name)} has no primary key: rows that it has already come a second time.`]),
   ];
   const insert = (rows: string) => `INSERT INTO ${into.name} (${names})${overriding}\n${rows}${conflict};`;
   if (address !== undefined) {

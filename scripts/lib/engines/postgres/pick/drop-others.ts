@@ -1,3 +1,4 @@
+import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { type Connection, connect, sqlState } from '../server/connection.ts';
 import type { Pick } from './pick.ts';
@@ -69,6 +70,7 @@ export async function dropOthers(source: DatabaseSource, staging: string, pick: 
 
 /** False where something else needs it. */
 async function isDropped(connection: Connection, { name, kind }: Other): Promise<boolean> {
+  if (kind === 'table') await assertEmptyTable(connection, name);
   try {
     // one that went with another is gone
     await connection.query(`drop ${kind} if exists ${name}`);
@@ -78,4 +80,15 @@ async function isDropped(connection: Connection, { name, kind }: Other): Promise
     if (sqlState(error) === undefined || /^(08|57)/.test(sqlState(error) ?? '')) throw error;
     return false;
   }
+}
+
+/** What came with rows was picked by somebody: better nothing than less than was compared. @throws OperatorError RESTORE_FAILED */
+async function assertEmptyTable(connection: Connection, name: string): Promise<void> {
+  const [there] = await connection.query<{ name: string | null }>('select to_regclass($1)::text as name', [name]);
+  if (!there?.name) return;
+  const [row] = await connection.query<{ hasRows: boolean }>(`select exists (select from only ${name}) as "hasRows"`);
+  if (!row?.hasRows) return;
+  throw new OperatorError('RESTORE_FAILED', `${name} has rows, and is not among the tables that were picked out`, {
+    hint: 'Restore all of it beside the live database (--to DATABASE), and take the table from there. The live database is as it was.',
+  });
 }

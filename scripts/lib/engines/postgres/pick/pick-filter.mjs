@@ -2,6 +2,7 @@
 // and constraints those of these tables, and of other tables no rows, as if they were empty. What is wanted stands as JSON in descriptor 3: the tables' names. Says on
 // standard error which tables they are with their partitions: `PICKED ["public.a", …]`.
 import { readFileSync, readSync, writeSync } from 'node:fs';
+import { asUtf8, decoderOf } from '../../../proof/bytes.mjs';
 import { nameOf } from '../../../proof/postgres-names.mjs';
 import { Statements } from '../../../proof/statements.mjs';
 
@@ -24,6 +25,8 @@ const POSTPONED = /^CREATE (?:OR REPLACE )?(?:MATERIALIZED VIEW|VIEW|FUNCTION|PR
 /** What belongs to no table that is copied from, or acts by itself. */
 const NEVER =
   /^(?:CREATE (?:EVENT TRIGGER|PUBLICATION|SUBSCRIPTION|TRIGGER|CONSTRAINT TRIGGER|RULE|POLICY|STATISTICS) |REFRESH )/;
+const SECURED = /^ALTER TABLE (?:ONLY )?([\s\S]+?) (ENABLE|FORCE) ROW LEVEL SECURITY$/;
+const ENCODING = /^SET client_encoding = '(\w+)'/;
 const SCHEMA = /^(?:"(?:[^"]|"")*"|[^".])+\./;
 
 /** @type {readonly string[]} */
@@ -38,6 +41,8 @@ const indexes = new Set();
 /** What is not made, and may be granted. @type {Set<string>} */
 const unmade = new Set();
 let isBuilding = false;
+/** Of the encoding of the dump; a folder has two. @type {ReturnType<typeof decoderOf>} */
+let decoder;
 /** @type {boolean | undefined} */
 let verdict;
 
@@ -54,6 +59,9 @@ const goesWith = (child, parent) => parents.set(child, [...(parents.get(child) ?
 function isKept(text) {
   if (LARGE_OBJECT.test(text)) return false;
   if (OF_SESSION.test(text) || OF_DATA.test(text)) return true;
+  const secured = SECURED.exec(text);
+  // without the policies only its owner reads it, and not everybody who has a right to some of it
+  if (secured) return secured[2] === 'ENABLE' && isWanted(nameOf(secured[1] ?? '').name);
   const granted = RIGHTS.exec(text)?.[1];
   if (granted !== undefined) return !unmade.has(nameOf(granted).name);
   const index = INDEX.exec(text);
@@ -111,6 +119,8 @@ function defines(text) {
 const statements = new Statements((text) => {
   const copied = COPY.exec(text)?.[1];
   if (copied === undefined) {
+    const encoding = ENCODING.exec(text)?.[1];
+    if (encoding !== undefined) decoder = decoderOf(encoding);
     verdict = (verdict ?? false) || isKept(text);
     return;
   }
@@ -133,7 +143,7 @@ function handOn(bytes) {
 
 /** Takes a line of text, with its line break. @param {Buffer} line */
 function take(line) {
-  const text = line.toString('latin1');
+  const text = asUtf8(line, decoder).toString('latin1');
   if (statements.isIdle && (text === '\n' || text.startsWith('--') || text.startsWith('\\'))) {
     handOn(line);
     return;
