@@ -1,8 +1,10 @@
+import { isLeftOut } from '../repository/left-out.ts';
 import type { Contents, SourceFacts } from '../repository/manifest.ts';
 import { readOutlineLine } from '../repository/outline.ts';
 
 /** What is known of one of the two sides, from its manifest or from the live server. */
-export type Known = Pick<Contents, 'tables' | 'files' | 'fileBytes' | 'treeDigest'> & Pick<SourceFacts, 'outline'>;
+export type Known = Pick<Contents, 'tables' | 'files' | 'fileBytes' | 'treeDigest'> &
+  Pick<SourceFacts, 'outline' | 'leftOut'>;
 
 /** A table, a view or a function that is not the same on both sides. */
 export interface Change {
@@ -10,7 +12,7 @@ export interface Change {
   readonly kind: string;
   readonly name: string;
   readonly change: 'added' | 'removed' | 'changed';
-  /** null where there are none, or it is not known. */
+  /** null where there are none, or it is not known, as of rows that are left out on purpose. */
   readonly rows: { readonly from: number | null; readonly to: number | null };
   /** On the disk of the server, with its indexes. */
   readonly bytes: { readonly from: number | null; readonly to: number | null };
@@ -19,6 +21,8 @@ export interface Change {
 }
 
 interface Side {
+  /** Its rows were left out on purpose. */
+  readonly isLeftOut: boolean;
   readonly rows: number | null;
   readonly bytes: number | null;
   readonly parts: Readonly<Record<string, string>>;
@@ -38,8 +42,8 @@ export function changesBetween(from: Known, to: Known): Change[] {
     // what only one side has an outline of is known to the other by its rows alone
     if (!compares && (one?.rows ?? null) === null && (other?.rows ?? null) === null) continue;
     const definition = compares && one && other ? differing(one.parts, other.parts) : [];
-    const isSame =
-      one && other && one.rows === other.rows && (!compares || one.bytes === other.bytes) && definition.length === 0;
+    const hasSameRows = one?.isLeftOut || other?.isLeftOut || one?.rows === other?.rows;
+    const isSame = one && other && hasSameRows && (!compares || one.bytes === other.bytes) && definition.length === 0;
     if (isSame) continue;
     const at = key.lastIndexOf(SEPARATOR);
     changes.push({
@@ -56,18 +60,20 @@ export function changesBetween(from: Known, to: Known): Change[] {
 
 const SEPARATOR = '\u0000';
 
-function sideOf({ tables, outline }: Known): Map<string, Side> {
+function sideOf(known: Known): Map<string, Side> {
+  const { tables, outline } = known;
   const sides = new Map<string, Side>();
-  const rowsOf = new Map(tables.map(({ table, rows }) => [table, rows]));
+  const isOut = (table: string) => isLeftOut(known, table);
+  const rowsOf = new Map(tables.map(({ table, rows }) => [table, isOut(table) ? null : rows]));
   for (const [key, line] of Object.entries(outline ?? {})) {
     const [kind, name] = splitKey(key);
     const { bytes, parts } = readOutlineLine(line);
     const rows = kind === 'table' ? (rowsOf.get(name) ?? null) : null;
-    sides.set(`${kind}${SEPARATOR}${name}`, { rows, bytes: bytes ?? null, parts });
+    sides.set(`${kind}${SEPARATOR}${name}`, { isLeftOut: isOut(name), rows, bytes: bytes ?? null, parts });
   }
   for (const [table, rows] of rowsOf) {
     const key = `table${SEPARATOR}${table}`;
-    if (!sides.has(key)) sides.set(key, { rows, bytes: null, parts: {} });
+    if (!sides.has(key)) sides.set(key, { isLeftOut: isOut(table), rows, bytes: null, parts: {} });
   }
   return sides;
 }

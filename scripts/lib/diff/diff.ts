@@ -3,6 +3,7 @@ import { withTimeout } from '../deadline.ts';
 import { engineOf } from '../engines/index.ts';
 import { OperatorError } from '../errors.ts';
 import type { Backup } from '../repository/catalog.ts';
+import { describeLeftOut } from '../repository/left-out.ts';
 import type { Repository } from '../repository/repository.ts';
 import { selectTarget } from '../restore/request.ts';
 import { sourceNamed } from '../source.ts';
@@ -122,11 +123,23 @@ function between(from: Side, to: Side): DiffResult {
     to: to.side,
     changes,
     unchanged: [...names].length - changes.filter(({ kind }) => kind !== 'folder').length,
-    notCompared: lacking.map(
-      ({ side }) =>
-        `definitions and sizes: ${side.key ?? 'the live database'} has none to compare with${side.key === null ? '' : ', for it was made by an older version, or they could not be read then'}`,
-    ),
+    notCompared: [
+      ...lacking.map(
+        ({ side }) =>
+          `definitions and sizes: ${side.key ?? 'the live database'} has none to compare with${side.key === null ? '' : ', for it was made by an older version, or they could not be read then'}`,
+      ),
+      ...leftOutOfOne(from, to),
+    ],
   };
+}
+
+/** A sentence for each side that leaves out what the other one has. */
+function leftOutOfOne(...sides: readonly [Side, Side]): string[] {
+  const said = sides.map(({ known }) => describeLeftOut(known));
+  if (said[0] === said[1]) return [];
+  return sides.flatMap(({ side }, i) =>
+    said[i] === undefined ? [] : [`${said[i]}: left out of ${side.key} on purpose`],
+  );
 }
 
 function namesOf({ tables, outline }: Known): string[] {

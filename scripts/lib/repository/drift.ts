@@ -1,5 +1,6 @@
 import { formatBytes } from '../quantities.ts';
 import type { Backup } from './catalog.ts';
+import { isLeftOut } from './left-out.ts';
 import type { Manifest } from './manifest.ts';
 
 /** How many earlier backups say what size is usual. */
@@ -31,14 +32,11 @@ function median(numbers: readonly number[]): number {
 
 /** A sentence for each table that vanished, or fell to no rows, between two backups, and for a folder that was emptied. */
 export function contentDrift(previous: Manifest, current: Manifest): string[] {
-  const { tables: gone = [], data = [], schemas = [] } = current.leftOut ?? {};
-  // left out on purpose, it has been told already
-  const isLeftOut = (table: string) =>
-    gone.includes(table) || data.includes(table) || schemas.some((schema) => table.startsWith(`${schema}.`));
   const rowsNow = new Map(current.tables.map(({ table, rows }) => [table, rows]));
   const isEmptied = (previous.files ?? 0) > 0 && current.files === 0;
   const tables = previous.tables.flatMap(({ table, rows }) => {
-    if (isLeftOut(table)) return [];
+    // it has been told already
+    if (isLeftOut(current, table)) return [];
     const now = rowsNow.get(table);
     if (now === undefined) return [`table ${table} is gone (${rows} rows before)`];
     return now === 0 && rows > 0 ? [`table ${table} is empty (${rows} rows before)`] : [];

@@ -19,6 +19,12 @@ function named(names: readonly string[]): string {
   return `${names.slice(0, NAMED).join(', ')}${more}`;
 }
 
+/** Whether the rows of a table, or all of it, are left out of a backup. @param table as row counts have it */
+export function isLeftOut({ leftOut }: Pick<Manifest, 'leftOut'>, table: string): boolean {
+  const { tables = [], data = [], schemas = [] } = leftOut ?? {};
+  return tables.includes(table) || data.includes(table) || schemas.some((schema) => table.startsWith(`${schema}.`));
+}
+
 /** What of a restored place is there, though the backup leaves it out: the tables, and those with rows whose rows it leaves out. */
 export function notLeftOut(
   { leftOut }: Pick<Manifest, 'leftOut'>,

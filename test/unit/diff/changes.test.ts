@@ -84,3 +84,25 @@ test('what has no outline on one side is compared by its rows, and views that on
   };
   assert.deepEqual(changesBetween(from, to), []);
 });
+
+test('rows that are left out on purpose are no change, whichever side leaves them out', () => {
+  const line = outlineLine({ bytes: 8192, parts: { columns: '1a2b3c4d' } });
+  const outline = Object.fromEntries(['a', 'b', 'c.t', 'd'].map((name) => [`table ${name}`, line]));
+  const whole: Known = { tables: ['a', 'b', 'c.t', 'd'].map((table) => ({ table, rows: 10 })), outline };
+  const part: Known = {
+    tables: [
+      { table: 'a', rows: 0 },
+      { table: 'd', rows: 9 },
+    ],
+    outline,
+    leftOut: { tables: ['b'], data: ['a'], schemas: ['c'] },
+  };
+  for (const [from, to] of [
+    [whole, part],
+    [part, whole],
+  ] as const)
+    assert.deepEqual(
+      changesBetween(from, to).map(({ name }) => name),
+      ['d'],
+    );
+});
