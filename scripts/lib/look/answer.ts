@@ -18,7 +18,10 @@ export function distinctNames(columns: readonly { readonly name: string }[]): st
   });
 }
 
-/** All rows as objects. What JSON has no number for, as NaN or more digits than it keeps, stays text. */
+/**
+ * All rows as objects. What JSON has no number for, as NaN or more digits than it keeps, stays text; of a document in which there is
+ * such a number all of it does.
+ */
 export async function asObjects({ columns, rows }: Answer): Promise<AnsweredRow[]> {
   const names = distinctNames(columns);
   const found: AnsweredRow[] = [];
@@ -32,15 +35,35 @@ function cellOf(text: string | null, kind: Answer['columns'][number]['kind'] | u
   switch (kind) {
     case 'number': {
       const number = Number(text);
-      return Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number)) ? number : text;
+      return isKept(number) ? number : text;
     }
     case 'boolean':
       return text === 't';
     case 'json':
-      return JSON.parse(text) as Cell;
+      return keepsDigits(text) ? (JSON.parse(text) as Cell) : text;
     default:
       return text;
   }
+}
+
+const isKept = (number: number) =>
+  Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number));
+
+/** Decimal digits that a number of 64 bits keeps, whatever they are. */
+const DIGITS_KEPT = 15;
+
+/** Whether every number of a document is the same once it was read (RFC 8259, section 6). What stands in its texts is none. */
+function keepsDigits(document: string): boolean {
+  const tokens = document.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)/gi);
+  for (const [, number] of tokens) {
+    if (number === undefined) continue;
+    if (!isKept(Number(number))) return false;
+    const [digits = ''] = number.split(/e/i);
+    const significant = digits.replaceAll(/[-.]/g, '').replace(/^0+/, '');
+    if (significant !== '' && Number(number) === 0) return false;
+    if (significant.length > DIGITS_KEPT && String(Number(number)) !== number) return false;
+  }
+  return true;
 }
 
 /** One line of comma-separated values (RFC 4180), as COPY of PostgreSQL writes it: NULL is empty, an empty text is `""`. */
