@@ -156,6 +156,15 @@ describe('a look into a backup of PostgreSQL', { skip: missing, concurrency: 2 }
     await nothingStays(drillDir);
   });
 
+  test('says of COPY, which a document has no rows of, what to do instead', async () => {
+    const { env } = await shop();
+    for (const sql of ['copy customers to stdout', 'copy customers from stdin']) {
+      const { code, stderr } = await runVerb('look', ['latest', '--query', sql, '--json'], env);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /COPY gives no rows: ask with SELECT, or without --json and --csv/);
+    }
+  });
+
   test('ends a query that never ends: after LOOK_TIMEOUT, and when it is told to', async () => {
     const { env, drillDir } = await shop();
     const endless = 'select count(*) from generate_series(1, 1e15::bigint)';

@@ -66,7 +66,8 @@ async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Pro
     // as the server writes them: every type is read as its text
     const types = { getTypeParser: () => (value: string) => value };
     const cursor = session.query(new Cursor<(string | null)[]>(sql, [], { rowMode: 'array', types }));
-    const first = await read(cursor);
+    const refusal = refuseCopy(cursor, session);
+    const first = await Promise.race([read(cursor), refusal]);
     return {
       columns: first.fields.map(({ name, dataTypeID }) => ({ name, kind: KINDS[dataTypeID] ?? 'text' })),
       rows: rowsOf(cursor, first.rows, { signal, leave }),
@@ -100,6 +101,19 @@ function read(cursor: Cursor<(string | null)[]>): Promise<{ rows: (string | null
       else resolve({ rows, fields: result?.fields ?? [] });
     });
   });
+}
+
+/** COPY answers past the rows of a cursor, which does not know it. @returns what fails once a statement copies */
+function refuseCopy(cursor: object, session: pg.Client): Promise<never> {
+  const refused = new Promise<never>((_, reject) => {
+    const refuse = () => {
+      cut(session);
+      reject(new Error('COPY gives no rows: ask with SELECT, or without --json and --csv'));
+    };
+    Object.assign(cursor, { handleCopyInResponse: refuse, handleCopyData: refuse });
+  });
+  refused.catch(() => {});
+  return refused;
 }
 
 function failed(error: unknown): OperatorError {
