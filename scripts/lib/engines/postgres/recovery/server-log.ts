@@ -31,6 +31,9 @@ function isoOf(text: string): string {
 
 const STOPPING =
   /recovery stopping (before|after) (?:commit|abort)(?: of (?:prepared )?transaction)? (?:(\d+), )?time (.+?)$/;
+/** What is answered to a session that asks too early or too late: no cause of anything. */
+const TO_A_CLIENT =
+  /is starting up|not yet accepting|not accepting connections|shutting down|in recovery mode|too many clients/;
 const LAST_COMPLETED = /last completed transaction was at log time (.+?)$/;
 
 /**
@@ -52,5 +55,5 @@ export function takeIn(said: RecoverySaid, line: string): void {
   if (completed !== undefined) said.lastIn = { ...said.lastIn, at: isoOf(completed) };
   if (/recovery ended before configured recovery target was reached/.test(line)) said.hasMissedTarget = true;
   const fatal = /(?:FATAL|PANIC): {1,2}(.+)$/.exec(line)?.[1];
-  if (fatal !== undefined && !/is starting up|not yet accepting|shutting down/.test(fatal)) said.fatal = fatal;
+  if (fatal !== undefined && !TO_A_CLIENT.test(fatal)) said.fatal = fatal;
 }
