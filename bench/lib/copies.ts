@@ -34,9 +34,11 @@ export async function benchCopies(bed: TestBed, options: Options): Promise<Secti
   const tables: string[] = [];
   const targets: Target[] = [];
   const compare = async (what: string, candidates: Parameters<typeof inTurns<Candidate>>[0]) => {
-    const results = await inTurns(candidates, options.rounds, ({ script, env = {}, prepare }) => {
+    const results = await inTurns(candidates, options.rounds, async ({ script, env = {}, prepare, check }) => {
       prepare?.();
-      return bed.run(script, env, { target: join(bed.folder, 'out') });
+      const measured = await bed.run(script, env, { target: join(bed.folder, 'out') });
+      check?.(measured.stdout);
+      return measured;
     });
     tables.push(`**${what}**\n\n${comparison(results)}`);
     const [floor, ours] = results;
@@ -51,9 +53,10 @@ export async function benchCopies(bed: TestBed, options: Options): Promise<Secti
   const prepare = () => void bed.empty('out');
   const copyOut = {
     name: 'ours',
-    script: verb('copy', '--refill'),
+    script: verb('copy', '--refill', '--json'),
     env: { ...stored, COPY_OUT: `file://${out}` },
     prepare,
+    check: hasCopiedAll,
   };
   const rclone = bed.has('rclone');
   const floor = rclone ? `rclone copy ${primary} ${out}` : `cp -r ${primary}/. ${out}`;
@@ -82,6 +85,14 @@ interface Candidate {
   readonly script: string;
   readonly env?: Record<string, string>;
   readonly prepare?: () => void;
+  /** Throws unless what was said is that everything was copied: a copy that is away is no failure. */
+  readonly check?: (stdout: string) => void;
+}
+
+function hasCopiedAll(stdout: string): void {
+  const { copies } = JSON.parse(stdout) as { copies: { copied: unknown[] }[] };
+  if (copies[0]?.copied.length !== BACKUPS)
+    throw new Error(`${copies[0]?.copied.length} of ${BACKUPS} backups were copied`);
 }
 
 /** Between prefixes of one store, which rclone takes for two: else the store would copy by itself. Each run has a prefix of its own. */
@@ -107,7 +118,8 @@ async function betweenBuckets(
     { name: 'rclone copy', script: `rclone copy A:${s3.bucket}/primary B:${s3.bucket}/${fresh}`, env: rclone },
     {
       name: 'ours',
-      script: `export COPY_OUT="s3://${s3.bucket}/${fresh}?endpoint=${s3.endpoint}&region=${s3.region}"; ${verb('copy')}`,
+      script: `export COPY_OUT="s3://${s3.bucket}/${fresh}?endpoint=${s3.endpoint}&region=${s3.region}"; ${verb('copy', '--refill', '--json')}`,
+      check: hasCopiedAll,
       env: {
         ...source,
         ...bucket(s3, 'primary/'),
