@@ -149,6 +149,22 @@ describe('a database is loaded by what it was written by', { skip: missing }, ()
     }
   });
 
+  test('rows of a table that somebody gave to an extension are told of, until it is taken out', async () => {
+    const { database, env } = await databaseOf(
+      `create extension hstore; create table mine (id int); insert into mine values (1); create table empty (id int);
+       alter extension hstore add table mine; alter extension hstore add table empty`,
+    );
+    const first = await done('backup', ['--json'], env);
+    assert.match(
+      first.json.results[0].warnings.join(),
+      /^the extension hstore owns tables with rows .*: public\.mine\. .* ALTER EXTENSION … DROP TABLE/,
+    );
+    await postgres.sql(database, 'alter extension hstore drop table mine');
+    const second = await done('backup', ['--json'], env);
+    assert.deepEqual(second.json.results[0].warnings ?? [], []);
+    await assertDrills(env);
+  });
+
   test('a setting of the server that a check reads is told of, until it is one of the database', async () => {
     const { database, env } = await databaseOf(
       `create function tenant() returns text language sql stable as $$ select current_setting('app.tenant') $$;
