@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acknowledged, dropSlots, type Receiver, ROW_BYTES, written } from './log-taken.ts';
+import { acknowledged, dropSlots, type Logged, ROW_BYTES, written } from './log-taken.ts';
 import { source, verb } from './ours.ts';
 import { comparison } from './report.ts';
 import { dropAllBut } from './restores.ts';
@@ -20,15 +20,7 @@ const BY_HAND = 'zstd, tar, replay with cp, pg_dump | psql, by hand';
 const OURS = 'ours, restore --at --to, every check';
 
 /** A moment of one database brought back from a base and the log since, beside what one would do by hand. */
-export async function momentRestored(
-  bed: TestBed,
-  of: {
-    name: string;
-    logBytes: number;
-    rounds: number;
-    receiving: (bed: TestBed, database: string, store: Record<string, string>) => Promise<Receiver>;
-  },
-): Promise<{ body: string; targets: Target[] }> {
+export async function momentRestored(bed: TestBed, of: Logged): Promise<{ body: string; targets: Target[] }> {
   const store = { BACKUP_DIR: bed.empty('moment-log') };
   const [base, segments] = [bed.empty('moment-base'), bed.empty('moment-segments')];
   for (const folder of [base, segments]) chmodSync(folder, 0o755);

@@ -18,6 +18,14 @@ export interface Receiver {
   end(): Promise<void>;
 }
 
+/** What is written while the log is taken, and how often. */
+export interface Logged {
+  readonly name: string;
+  readonly logBytes: number;
+  readonly rounds: number;
+  receiving(bed: TestBed, database: string, store: Record<string, string>): Promise<Receiver>;
+}
+
 interface Taken {
   /** From the first row written until the last of it is acknowledged. */
   readonly mbPerS: number;
@@ -34,15 +42,7 @@ interface Taker {
 }
 
 /** How fast the log is taken that one session writes as fast as it can, beside the server's own tool, in turns. */
-export async function logTaken(
-  bed: TestBed,
-  of: {
-    name: string;
-    logBytes: number;
-    rounds: number;
-    receiving: (bed: TestBed, database: string, store: Record<string, string>) => Promise<Receiver>;
-  },
-): Promise<{ body: string; targets: Target[] }> {
+export async function logTaken(bed: TestBed, of: Logged): Promise<{ body: string; targets: Target[] }> {
   const takers: Taker[] = [
     {
       name: 'pg_receivewal --synchronous -Z gzip:1',
