@@ -205,6 +205,61 @@ export function storageContract(
       });
     }
 
+    for (const [title, sizeBytes, known] of [
+      ['that fits into a part', 3 * MIB, true],
+      ['larger than a part', 19 * MIB, true],
+      ['of which nothing is known before', 19 * MIB, false],
+    ] as const) {
+      const meant = () => digestOf(generated(sizeBytes, MIB));
+      const knowing = async (open: () => AsyncIterable<Uint8Array>) =>
+        known ? { known: { ...(await meant()), open: async () => open() } } : {};
+
+      test(`stores a body ${title}, and tells what it read before`, async () => {
+        const key = `known/${sizeBytes}-${known}`;
+        const told: unknown[] = [];
+        const body = () => generated(sizeBytes, MIB);
+        const stored = await storage.put(key, body(), {
+          ...(await knowing(body)),
+          check: (read) => told.push(read),
+        });
+        assert.deepEqual(stored, await meant());
+        assert.deepEqual(told, [stored]);
+        assert.deepEqual(await digestOf(await storage.get(key)), stored);
+        assert.deepEqual(await digestOf(await storage.get(key, { isUnpaused: true })), stored);
+        if (refusesOverwrite)
+          await assert.rejects(storage.put(key, body(), await knowing(body)), { code: 'KEY_EXISTS' });
+        await storage.remove([key]);
+        await nothingLeft('known/');
+      });
+
+      for (const [what, otherBytes] of [
+        ['fewer', sizeBytes - 1],
+        ['more', sizeBytes + MIB + 1],
+        ['other', sizeBytes],
+      ] as const) {
+        test(`leaves nothing of a body ${title} that turns out to be of ${what} bytes`, async () => {
+          const error = new Error('not what was meant');
+          async function* body() {
+            let at = 0;
+            for await (const chunk of generated(otherBytes, MIB)) {
+              at += chunk.length;
+              if (at === sizeBytes && what === 'other') chunk.writeUInt8(7, chunk.length - 1);
+              yield chunk;
+            }
+          }
+          const { sha256 } = await meant();
+          const put = storage.put('known/other', body(), {
+            ...(await knowing(body)),
+            check: (read) => {
+              if (read.sha256 !== sha256) throw error;
+            },
+          });
+          await assert.rejects(put, (thrown) => thrown === error);
+          await nothingLeft('known/');
+        });
+      }
+    }
+
     test('does not begin when it was aborted before', async () => {
       const reason = new Error('too late');
       const signal = AbortSignal.abort(reason);
@@ -266,4 +321,9 @@ export function storageContract(
       assert.deepEqual(await storage.removeUnfinished('', all), []);
     }
   });
+}
+
+async function digestOf(body: AsyncIterable<Uint8Array>): Promise<{ sizeBytes: number; sha256: string }> {
+  const bytes = await collect(body);
+  return { sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }

@@ -189,7 +189,7 @@ describe('copy', { concurrency: 2 }, () => {
   });
 
   test('a folder that is suddenly empty is not mounted: it is not filled unless that is asked for', async () => {
-    const { copy, primary, env } = folders(storedBackup('a', new Date().toISOString()));
+    const { copy, primary, env } = folders(storedBackup('a', new Date(Date.now() - 60_000).toISOString()));
     await copyNow(env);
     for (const name of filesIn(copy)) rmSync(join(copy, name));
     const outcome = await copyNow({ ...env, COPY_NAS: `${env.COPY_NAS}?rpo=1s` });

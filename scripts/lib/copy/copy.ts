@@ -15,11 +15,11 @@ import { planCopy } from './plan.ts';
 import { isAway, type Store } from './stores.ts';
 import { backupItem, copyItem, type Route } from './transfer.ts';
 
-/**
- * Backups under way at the same time. More are not faster: each is read in ranges and stored in parts, side by side. With
- * what the uploads hold, memory stays below 200 MB.
- */
-const AT_ONCE = 3;
+/** Backups under way at the same time. More are not faster. */
+const AT_ONCE = 4;
+/** Of those that are read in ranges and sent in parts, which wait in memory: so it stays below 200 MB. */
+const LARGE_AT_ONCE = 2;
+const LARGE_BYTES = 2 ** 30;
 
 /** What came of one copy. */
 export interface CopyResult {
@@ -146,6 +146,10 @@ async function copyMissing(
   const unfinishedSince = new Date(now.getTime() - config.values.BACKUP_TIMEOUT);
   const { missing, differing, holds } = planCopy(source, present, { retention, now, unfinishedSince });
   for (const object of differing) log.error(`${object} has another size in ${to.name} than in ${from.name}`);
+  const isLarge = missing.some(({ objects }) =>
+    objects.some((object) => (source.sizes.get(object) ?? 0) > LARGE_BYTES),
+  );
+  const atOnce = isLarge ? LARGE_AT_ONCE : AT_ONCE;
   const totalBytes = missing.reduce((sum, { backup }) => sum + backup.sizeBytes, 0);
   if (missing.length > 0)
     log.info(`copying ${missing.length} backups (${formatBytes(totalBytes)}) from ${from.name} to ${to.name}`);
@@ -153,7 +157,7 @@ async function copyMissing(
     from: from.repository.objects,
     to: to.repository.objects,
     present: present.sizes,
-    atOnce: AT_ONCE,
+    atOnce,
     signal,
   };
   for (const hold of holds)
@@ -163,7 +167,7 @@ async function copyMissing(
   let copiedBytes = 0;
   let unanswered = 0;
   let before: Promise<unknown> = Promise.resolve();
-  await inParallel(missing, AT_ONCE, (stored) => {
+  await inParallel(missing, atOnce, (stored) => {
     const copying = copyOne(stored, before);
     // the next one is not there before this one is, so that a run that is cut off leaves no gap
     before = copying.catch(() => {});
@@ -181,7 +185,7 @@ async function copyMissing(
 
   async function copyOne(stored: StoredBackup, earlier: Promise<unknown>): Promise<void> {
     // the store itself has gone: the others would meet the same
-    if (unanswered >= AT_ONCE) return;
+    if (unanswered >= atOnce) return;
     const startedMs = Date.now();
     try {
       const bytes = await copyItem(await backupItem(from.repository, stored, signal), source.sizes, {

@@ -92,9 +92,13 @@ async function copyObject(
   route: Route,
 ): Promise<number> {
   const { from, to, atOnce, signal } = route;
-  const body = checked(object, await from.get(object, { signal }), expected ?? { sizeBytes: listedBytes });
+  async function* body() {
+    yield* await from.get(object, { signal });
+  }
   try {
-    const { sizeBytes } = await to.put(object, body, {
+    const { sizeBytes } = await to.put(object, body(), {
+      known: expected && { ...expected, open: () => from.get(object, { isUnpaused: true, signal }) },
+      check: (read) => assertStored(object, read, expected ?? { sizeBytes: listedBytes }),
       atOnce,
       signal,
       ...(listedBytes === undefined ? {} : { expectedBytes: listedBytes }),
@@ -110,24 +114,12 @@ async function copyObject(
   }
 }
 
-/** The same bytes; the iteration throws at their end unless they are what they have to be. */
-async function* checked(
-  object: string,
-  bytes: AsyncIterable<Uint8Array>,
-  expected: { sizeBytes: number | undefined; sha256?: string },
-): AsyncGenerator<Uint8Array> {
-  const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
-  let sizeBytes = 0;
-  for await (const chunk of bytes) {
-    hash?.update(chunk);
-    sizeBytes += chunk.length;
-    yield chunk;
-  }
-  const sha256 = hash?.digest('hex');
-  if (expected.sizeBytes !== undefined && sizeBytes !== expected.sizeBytes)
-    throw notWhatWasStored(object, `it has ${sizeBytes} bytes, not ${expected.sizeBytes}`);
-  if (sha256 !== expected.sha256)
-    throw notWhatWasStored(object, `its SHA-256 is ${sha256}, the manifest says ${expected.sha256}`);
+/** @throws OperatorError BACKUP_DAMAGED for other bytes than were stored */
+function assertStored(object: string, read: Expected, meant: { sizeBytes: number | undefined; sha256?: string }): void {
+  if (meant.sizeBytes !== undefined && read.sizeBytes !== meant.sizeBytes)
+    throw notWhatWasStored(object, `it has ${read.sizeBytes} bytes, not ${meant.sizeBytes}`);
+  if (meant.sha256 !== undefined && read.sha256 !== meant.sha256)
+    throw notWhatWasStored(object, `its SHA-256 is ${read.sha256}, the manifest says ${meant.sha256}`);
 }
 
 function notWhatWasStored(object: string, detail: string): OperatorError {

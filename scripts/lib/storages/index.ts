@@ -1,6 +1,6 @@
 import { limited, rateLimit } from './rate-limit.ts';
 import type { S3Settings } from './s3/s3.ts';
-import type { Storage } from './storage.ts';
+import type { KnownBody, Storage } from './storage.ts';
 
 export type StorageSettings = { kind: 'directory'; path: string } | ({ kind: 's3' } & S3Settings);
 
@@ -22,5 +22,15 @@ export async function openStorage(settings: StorageSettings, uploadBytesPerSecon
   const storage = await (settings.kind === 'directory' ? STORAGES.directory(settings) : STORAGES.s3(settings));
   if (uploadBytesPerSecond === undefined) return storage;
   const limit = rateLimit(uploadBytesPerSecond);
-  return { ...storage, put: (key, body, options) => storage.put(key, limited(body, limit, options?.signal), options) };
+  return {
+    ...storage,
+    put(key, body, options = {}) {
+      const { known, signal } = options;
+      const open = async (known: KnownBody) => limited(await known.open(), limit, signal);
+      return storage.put(key, limited(body, limit, signal), {
+        ...options,
+        known: known && { ...known, open: () => open(known) },
+      });
+    },
+  };
 }

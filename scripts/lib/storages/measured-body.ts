@@ -11,14 +11,20 @@ export class MeasuredBody {
   readonly #hash = createHash('sha256');
   readonly #stopped = new AbortController();
   readonly #unlink: () => void;
+  readonly #check: ((read: PutResult) => void) | undefined;
+  #result: PutResult | undefined;
   #sizeBytes = 0;
   #reading = false;
   #ended = false;
   #rejectRead: ((reason: unknown) => void) | undefined;
 
-  /** @param signal stops the body with its reason */
-  constructor(body: AsyncIterable<Uint8Array>, signal?: AbortSignal) {
+  /**
+   * @param signal stops the body with its reason
+   * @param check is told what was read, before its end is: what it throws stops the body
+   */
+  constructor(body: AsyncIterable<Uint8Array>, signal?: AbortSignal, check?: (read: PutResult) => void) {
     this.#body = body;
+    this.#check = check;
     this.#iterator = body[Symbol.asyncIterator]();
     const onAbort = () => this.stop(signal?.reason);
     this.#unlink = () => signal?.removeEventListener('abort', onAbort);
@@ -37,6 +43,12 @@ export class MeasuredBody {
       const step = await this.#read();
       if (step.done) {
         this.#ended = true;
+        try {
+          this.#check?.(this.result());
+        } catch (error) {
+          this.stop(error);
+          throw error;
+        }
         return undefined;
       }
       if (step.value.length === 0) continue;
@@ -67,7 +79,8 @@ export class MeasuredBody {
 
   /** What has been read so far. Final: nothing can be read afterwards. */
   result(): PutResult {
-    return { sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+    this.#result ??= { sizeBytes: this.#sizeBytes, sha256: this.#hash.digest('hex') };
+    return this.#result;
   }
 
   // one rejection slot instead of Promise.race with a promise that lives as long as the body: that would keep a

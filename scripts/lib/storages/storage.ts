@@ -14,6 +14,12 @@ export interface PutResult {
 /** How long what is stored is held fast: by a header on every put, or by what the bucket does of itself. */
 export type Lock = { readonly mode: 'compliance' | 'governance'; readonly days: number } | { readonly mode: 'bucket' };
 
+/** What a body is known to be before it is read, as that of a backup whose manifest says it. */
+export interface KnownBody extends PutResult {
+  /** Opens the same bytes to be read without a pause. Where that fails, the body itself is read. */
+  readonly open: () => Promise<AsyncIterable<Uint8Array>>;
+}
+
 export interface PutOptions {
   /** An upper estimate of the object's size, from which equal parts of one size are chosen. */
   readonly expectedBytes?: number;
@@ -22,6 +28,10 @@ export interface PutOptions {
   readonly atOnce?: number;
   /** It has to be there as soon as it is asked for: never of a storage class that puts things away. So is every document. */
   readonly isReadAtOnce?: boolean;
+  /** With it, an object of some megabytes is sent as it comes, and nothing of it waits in memory. */
+  readonly known?: KnownBody | undefined;
+  /** Is told what was read, before the object exists: what it throws is what the put throws, and nothing is stored. */
+  readonly check?: (read: PutResult) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -34,6 +44,8 @@ export interface ByteRange {
 
 export interface GetOptions {
   readonly range?: ByteRange | undefined;
+  /** It is read without a pause, and can be read anew: in one request, however large it is. */
+  readonly isUnpaused?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 

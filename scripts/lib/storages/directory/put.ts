@@ -14,10 +14,10 @@ const WRITE_BYTES = 1024 * 1024;
 /** See Storage.put. The object is written aside, and takes its name when it is whole. */
 export async function put(
   context: DirectoryContext,
-  ...[key, body, { signal } = {}]: Parameters<Storage['put']>
+  ...[key, body, { signal, check } = {}]: Parameters<Storage['put']>
 ): Promise<PutResult> {
   const { root, incomplete, hardLinks } = context;
-  const measured = new MeasuredBody(body, signal);
+  const measured = new MeasuredBody(body, signal, check);
   const draft = join(incomplete, randomBytes(8).toString('hex'));
   try {
     const target = pathOf(context, key);

@@ -44,6 +44,8 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const SILENCE_MS = 120_000;
 const TELL_EVERY_MS = 10_000;
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
+
 /** Where a middleware sees every single attempt, answered or failed. */
 export const INSIDE_RETRIES = { step: 'finalizeRequest', priority: 'low' } as const;
 
@@ -103,6 +105,8 @@ export function openClients(settings: S3Settings): S3Clients {
     // with it, every part would be sent over a connection of its own
     expectContinueHeader: false,
     retryStrategy: patience,
+    // without one, the SDK writes to the console that a body that is read once cannot be sent twice
+    logger: SILENT,
   } satisfies S3ClientConfig;
   const uploads = new S3Client({
     ...config,

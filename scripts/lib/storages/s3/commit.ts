@@ -44,7 +44,8 @@ export const kindOf = ({ contentType, storageClass, lock }: ObjectUpload) => ({
 export async function commit(
   upload: ObjectUpload,
   send: (attempts: Attempts) => Promise<{ ETag?: string | undefined }>,
-  sent: () => Sent,
+  sizeBytes: number,
+  etagOf: () => Sent['etag'],
 ): Promise<void> {
   const { context, features, key, signal } = upload;
   const target = targetOf(context, purposeOf(upload));
@@ -53,7 +54,7 @@ export async function commit(
   try {
     answer = await send(attempts);
   } catch (error) {
-    const ours = attempts.mayHaveSucceeded ? await isOurs(context, key, sent()) : false;
+    const ours = attempts.mayHaveSucceeded ? await isOurs(context, key, { sizeBytes, etag: etagOf() }) : false;
     if (ours === true) return;
     const failure = isTaken(error) ? keyExists(key, context.bucket) : s3Failure(error, target);
     if (signal?.aborted) throw signal.reason;
@@ -61,7 +62,7 @@ export async function commit(
   }
   if (!answer.ETag) throw notS3(target, 'the answer to the upload is none of S3’s: it has no ETag');
   if (!features.looks) return;
-  const isThere = await isKept(context, key, sent().sizeBytes);
+  const isThere = await isKept(context, key, sizeBytes);
   if (isThere === false) throw lostByStore(target);
   // refused once, it is not asked for again
   if (isThere === undefined) features.looks = false;

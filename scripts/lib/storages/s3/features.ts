@@ -10,6 +10,8 @@ export interface S3Features {
   md5: boolean;
   /** Lets what has been stored be looked at: not with a key that may only write. */
   looks: boolean;
+  /** Takes an object whose signature names a digest that was known before. */
+  streams: boolean;
 }
 
 /** Sends, and sends again without (or with) what the store refused (or demanded). */

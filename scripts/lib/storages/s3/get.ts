@@ -19,6 +19,7 @@ export interface GetOptions {
   /** What is asked for at a time. */
   readonly rangeBytes?: number;
   /** See Storage.get. */
+  readonly isUnpaused?: boolean | undefined;
   readonly range?: ByteRange | undefined;
 }
 
@@ -26,7 +27,14 @@ export interface GetOptions {
 export async function getObject(
   context: S3Context,
   key: string,
-  { signal, versionId, idleTimeoutMs = context.clients.silenceMs, rangeBytes = RANGE_BYTES, range }: GetOptions = {},
+  {
+    signal,
+    versionId,
+    idleTimeoutMs = context.clients.silenceMs,
+    rangeBytes = RANGE_BYTES,
+    range,
+    isUnpaused,
+  }: GetOptions = {},
 ): Promise<Readable> {
   const purpose = { operation: `read ${key}`, permission: 'read' };
   const target = targetOf(context, purpose);
@@ -54,6 +62,7 @@ export async function getObject(
     };
   };
 
+  if (isUnpaused && !range) return whole(await ask({}));
   const { from = 0, to = Number.POSITIVE_INFINITY } = range ?? {};
   if (to <= from) return Readable.from([]);
   const isBeyond = (error: unknown) => statusOf((error as Error).cause) === RANGE_NOT_SATISFIABLE;

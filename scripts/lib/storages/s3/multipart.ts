@@ -89,7 +89,8 @@ export async function complete(
           }),
         { signal, graceMs: GRACE_MS },
       ),
-    () => ({ sizeBytes, etag: wholeETag(etags) }),
+    sizeBytes,
+    () => wholeETag(etags),
   );
 }
 

@@ -1,6 +1,5 @@
 import { OperatorError } from '../../errors.ts';
 import { assertKey, assertPrefix } from '../keys.ts';
-import { MeasuredBody } from '../measured-body.ts';
 import type { Storage } from '../storage.ts';
 import { openClients, type S3Settings } from './client.ts';
 import type { S3Context } from './context.ts';
@@ -9,9 +8,8 @@ import { getObject } from './get.ts';
 import { listObjects } from './list.ts';
 import { lockOf, probe } from './lock.ts';
 import { DEFAULT_MEMORY_BUDGET_BYTES, planUpload } from './part-size.ts';
-import { uploadCalls } from './put.ts';
+import { put } from './put.ts';
 import { removeObjects, removeUploads } from './remove.ts';
-import { upload } from './upload.ts';
 import { rewritten, versionsAt } from './versions.ts';
 
 export type { S3Settings } from './client.ts';
@@ -25,31 +23,22 @@ export function openS3(settings: S3Settings): Storage {
   const context: S3Context = { clients, bucket: settings.bucket };
   const { lock, storageClass } = settings;
   // with a lock, every store wants to know what it is to hold
-  const features: S3Features = { conditional: true, md5: lock !== undefined, looks: true };
+  const features: S3Features = { conditional: true, md5: lock !== undefined, looks: true, streams: true };
 
   const storage: Storage = {
     description: `s3://${settings.bucket} at ${clients.endpoint}`,
 
-    async put(key, body, { expectedBytes, contentType, atOnce = 1, isReadAtOnce = false, signal } = {}) {
-      const measured = new MeasuredBody(body, signal);
-      try {
-        assertKey(key);
-        const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
-        const kept = isReadAtOnce || contentType === 'application/json' ? undefined : storageClass;
-        await upload(
-          measured,
-          uploadCalls({ context, features, key, contentType, storageClass: kept, lock, signal }),
-          plan,
-        );
-        return measured.result();
-      } finally {
-        await measured.close();
-      }
+    async put(key, body, { expectedBytes, contentType, atOnce = 1, isReadAtOnce = false, ...rest } = {}) {
+      assertKey(key);
+      const plan = planUpload(expectedBytes, (settings.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES) / atOnce);
+      const kept = isReadAtOnce || contentType === 'application/json' ? undefined : storageClass;
+      const object = { context, features, key, contentType, storageClass: kept, lock, signal: rest.signal };
+      return put(object, body, plan, rest);
     },
 
-    async get(key, { range, signal } = {}) {
+    async get(key, options = {}) {
       assertKey(key);
-      return getObject(context, key, { range, signal });
+      return getObject(context, key, options);
     },
 
     async *list(prefix, options = {}) {
