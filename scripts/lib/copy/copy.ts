@@ -19,7 +19,7 @@ import { backupItem, copyItem, type Route } from './transfer.ts';
 const AT_ONCE = 4;
 /** Of those that are read in ranges and sent in parts, which wait in memory: so it stays below 200 MB. */
 const LARGE_AT_ONCE = 2;
-const LARGE_BYTES = 2 ** 30;
+const LARGE_BYTES = 2 ** 31;
 
 /** What came of one copy. */
 export interface CopyResult {

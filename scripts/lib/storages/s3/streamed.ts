@@ -11,7 +11,7 @@ import { conditionFor } from './features.ts';
 const MIB = 1024 * 1024;
 
 /** What is sent in one request is sent from its beginning when the line breaks. S3's own limit is 5 GiB. */
-export const MOST_STREAMED_BYTES = 1024 * MIB;
+export const MOST_STREAMED_BYTES = 2048 * MIB;
 
 /**
  * The whole object in one request, sent as it is read: nothing of it waits in memory, and its SHA-256, which the signature
