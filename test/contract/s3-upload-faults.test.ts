@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
-import { OperatorError } from '../../scripts/lib/errors.ts';
 import { openS3 } from '../../scripts/lib/storages/s3/s3.ts';
 import type { Storage } from '../../scripts/lib/storages/storage.ts';
 import { collect, generated, keysOf } from '../support/bytes.ts';
@@ -243,72 +241,5 @@ test('lets a failed body go even while it is waiting for its next chunk', async 
     await new Promise((resolve) => setTimeout(resolve, 60_000).unref());
   }
   await assert.rejects(storage.put('a/b', stuck()), { code: 'STORAGE_DENIED' });
-  nothingThere();
-});
-
-// a body that is known before
-
-const putKnown = async (open: () => AsyncIterable<Uint8Array> = big) => {
-  const bytes = await collect(big());
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return storage.put('a/b', big(), {
-    expectedBytes: BIG,
-    known: { sizeBytes: BIG, sha256, open: async () => open() },
-  });
-};
-
-test('sends what is known before in one request, whose signature names the digest', async () => {
-  await putKnown();
-  assert.equal(double.count('PutObject'), 1);
-  assert.equal(double.count('CreateMultipartUpload'), 0);
-});
-
-for (const [title, fault] of [
-  ['503 SlowDown', { status: 503, code: 'SlowDown' }],
-  ['413 EntityTooLarge', { status: 413, code: 'EntityTooLarge' }],
-  ['a connection that is cut', 'reset'],
-] as const) {
-  test(`sends in parts what met ${title} in one request, and from then on`, async () => {
-    double.breaking('PutObject', fault, 1, Infinity);
-    await putKnown();
-    assert.ok((await collect(await storage.get('a/b'))).equals(await collect(big())));
-    await storage.remove(['a/b']);
-    await putKnown();
-    assert.equal(double.count('PutObject'), 1);
-    assert.equal(double.count('UploadPart'), 10);
-    assert.equal(double.uploads.size, 0);
-  });
-}
-
-test('reads the body itself where the reading without a pause breaks off', async () => {
-  await putKnown(async function* () {
-    yield* generated(10 * MIB, MIB);
-    throw new OperatorError('STORAGE', 'the connection ended');
-  });
-  assert.ok((await collect(await storage.get('a/b'))).equals(await collect(big())));
-});
-
-test('says that the key is taken when the answer was lost and the object is there', async () => {
-  double.breaking('PutObject', 'lost', 1, 1);
-  await assert.rejects(putKnown(), { code: 'KEY_EXISTS' });
-  assert.ok((await collect(await storage.get('a/b'))).equals(await collect(big())));
-  assert.equal(double.uploads.size, 0);
-});
-
-test('is not sent again once it was stopped', async () => {
-  const abort = new AbortController();
-  const reason = new Error('SIGTERM');
-  const bytes = await collect(big());
-  const known = {
-    sizeBytes: BIG,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
-    open: async () => {
-      setImmediate(() => abort.abort(reason));
-      return generated(BIG, MIB);
-    },
-  };
-  double.breaking('PutObject', 'hang', 1, Infinity);
-  await assert.rejects(storage.put('a/b', big(), { known, signal: abort.signal }), (thrown) => thrown === reason);
-  assert.equal(double.count('CreateMultipartUpload'), 0);
   nothingThere();
 });
