@@ -260,7 +260,7 @@ test-faults: export SEED := $(value SEED)
 test-faults: export STORAGE := $(value STORAGE)
 test-faults: export CASE := $(value CASE)
 test-faults: export MINUTES := $(value MINUTES)
-test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] [SEED=1] [STORAGE=directory|s3|garage] [CASE=n]
+test-faults: $(MODULES) ## Faults by the hundred, and what came of them [N=200] [SEED=1] [STORAGE=directory|s3|garage] [CASE=n] [MINUTES=60]
 	@scripts/make/prepare-host.sh || true
 	@$(TSX) test/faults/run.ts
 
