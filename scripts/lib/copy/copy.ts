@@ -17,8 +17,8 @@ import { backupItem, copyItem, type Route } from './transfer.ts';
 
 /** Backups under way at the same time. More are not faster. */
 const AT_ONCE = 4;
-/** Of those that are read in ranges and sent in parts, which wait in memory: so it stays below 200 MB. */
-const LARGE_AT_ONCE = 2;
+/** Of those that are read in ranges and sent in parts, several side by side, which wait in memory: so it stays below 200 MB. */
+const LARGE_AT_ONCE = 1;
 const LARGE_BYTES = 2 ** 31;
 
 /** What came of one copy. */
