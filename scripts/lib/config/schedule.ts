@@ -57,10 +57,11 @@ export function parseSchedule(text: string, timeZone = 'UTC'): Schedule {
   const fields = isShortcut(ofelia) ? SHORTCUTS[ofelia] : ofelia;
   // without a time zone there are no rules to ask for at every step
   const clock = timeZone === 'UTC' ? { utcOffset: 0 } : { timezone: timeZone };
+  const domAndDow = needsBothDays(fields);
   let made: Cron | undefined;
   // every verb reads all schedules, and most verbs ask none of them
   const cron = () => {
-    made ??= new Cron(cronerFields(fields), { ...clock, paused: true });
+    made ??= new Cron(cronerFields(fields), { ...clock, domAndDow, paused: true });
     return made;
   };
   let longestMs: number | undefined;
@@ -176,15 +177,31 @@ function fieldOf(name: string, least: number, most: number, names: readonly stri
       const match = /^(?:([*?])|(\w+)(?:-(\w+))?)(?:\/(\d+))?$/.exec(part);
       if (!match) throw new Error(`${JSON.stringify(part)} is nothing that Ofelia knows in the ${name}: no L, W or #`);
       const [, star, from, to, step] = match;
+      // Amazon's six fields end in a year: its 0 2 * * ? * would run every hour here
+      if (star === '?' && !name.startsWith('days') && name !== 'weekdays')
+        throw new Error(`? stands for a day alone, and is none of the ${name}: six fields begin with the seconds`);
       if (star === undefined && from !== undefined) {
         const start = numberOf(from);
         if (to !== undefined && numberOf(to) < start)
           throw new Error(`${part} of the ${name} goes backwards; write two parts with a comma between them`);
       }
       if (step !== undefined && Number(step) === 0) throw new Error(`${part} of the ${name} has a step of 0`);
+      if (step !== undefined && Number(step) > most - least + 1)
+        throw new Error(
+          `${part} of the ${name} has a step longer than all of them, and would run as if there were none; write @every 90m or the like`,
+        );
     }
     return field;
   };
+}
+
+/**
+ * Whether a day has to fit both the day of the month and the weekday: in robfig/cron, as in cron itself, with a star in one of
+ * them, also one that has a step (https://github.com/robfig/cron/blob/v1.2.0/spec.go). Otherwise one of them is enough.
+ */
+function needsBothDays(fields: string): boolean {
+  const [, , , days = '', , weekdays = ''] = fields.split(' ');
+  return [days, weekdays].some((field) => /(^|,)[*?]/.test(field));
 }
 
 /** The same six fields in croner's words, which has no `?` and no open ranges with a step. */

@@ -40,6 +40,19 @@ test('the longest time between two runs, which is not always the next one', () =
   }
 });
 
+test('a day of the month and a weekday: either of them, but both where one has a star, with or without a step', () => {
+  const from = new Date('2026-11-28T00:00:00Z');
+  for (const [text, next] of [
+    ['0 0 13 * 1', '2026-11-30T00:00:00.000Z'],
+    // the next Monday with an odd date, and not each odd date beside each Monday
+    ['0 0 */2 * 1', '2026-12-07T00:00:00.000Z'],
+    ['0 0 ?/2 * 1', '2026-12-07T00:00:00.000Z'],
+    ['0 0 13 * */5', '2026-12-13T00:00:00.000Z'],
+  ] as const) {
+    assert.equal(parseSchedule(text).next(from)?.toISOString(), next, text);
+  }
+});
+
 test('what Ofelia is told for a schedule as people write them', () => {
   for (const [text, told] of [
     // of five fields Ofelia would take the first for seconds, and run 24 times a day
