@@ -89,6 +89,19 @@ describe('config', () => {
     assert.equal(stderr.match(/BACKUP_FOO/g)?.length, 1, stderr);
   });
 
+  test('a $ that one reader of .env puts a value in for, and another takes as it is, is refused by its line', async () => {
+    const folder = temporaryFolder();
+    const read = (dotenv: string) => runVerb('list', [], { BACKUP_DIR: folder }, { dotenv });
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: as somebody writes it into .env
+    for (const value of ['${HOSTNAME}', '$HOSTNAME', 'a/$$b', '"a/$b"', 'prod-$STAGE # of ours']) {
+      const { code, stderr } = await read(`APP=$x\nS3_PREFIX=${value}\n`);
+      assert.equal(code, 2, value);
+      assert.match(stderr, /\.env:2: S3_PREFIX has a \$ in it.*\n.*single quotes/, value);
+    }
+    for (const value of ["'a$b'", 'plain # $x', '5$', '$5'])
+      assert.equal((await read(`S3_PREFIX=${value}\n`)).code, 0, value);
+  });
+
   test('a # that one reader of .env takes for a comment, and another for a part of the value, is refused by its line', async () => {
     const folder = temporaryFolder();
     const read = (dotenv: string) => runVerb('list', [], { BACKUP_DIR: folder }, { dotenv });

@@ -62,9 +62,13 @@ function dotenvText(): string {
 function assertReadAlike(text: string): void {
   text.split('\n').forEach((line, i) => {
     const [, name, value = ''] = /^\s*(?:export\s+)?(\w+)\s*=\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined || !/^[^'"`#\s][^#]*#/.test(value) || /\s#/.test(value.slice(0, value.indexOf('#') + 1)))
-      return;
-    if (!isRead(name)) return;
+    if (name === undefined || !isRead(name)) return;
+    // Compose puts a variable's value there, or a single $ for two; what reads the file here takes the letters as they are
+    if (/^(?!['`])[^#]*\$[A-Za-z_{$]/.test(value))
+      throw new OperatorError('CONFIG', `${DOTENV}:${i + 1}: ${name} has a $ in it, which is read in two ways`, {
+        hint: `Write its value in single quotes: ${name}='…', and in place of another variable what it stands for.`,
+      });
+    if (!/^[^'"`#\s][^#]*#/.test(value) || /\s#/.test(value.slice(0, value.indexOf('#') + 1))) return;
     throw new OperatorError('CONFIG', `${DOTENV}:${i + 1}: ${name} has a # in it, which is read in two ways`, {
       hint: `Write its value in single quotes: ${name}='…'. A comment has a space before it.`,
     });
