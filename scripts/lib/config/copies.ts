@@ -6,7 +6,7 @@ import type { RetentionPolicy } from '../repository/retention.ts';
 import type { StorageSettings } from '../storages/index.ts';
 import type { Lock } from '../storages/storage.ts';
 import { RULES } from './own-settings.ts';
-import { assertKnown, decoded, ofQuery } from './url.ts';
+import { assertKnown, decoded, ofQuery, urlOf } from './url.ts';
 import * as value from './values.ts';
 
 /** Another store that backups are copied to: a whole one, with a retention of its own. */
@@ -85,8 +85,8 @@ function readCopy(variable: string, env: Readonly<Record<string, string>>, defau
   // what stands there by mistake may be a secret: it is not printed
   const meant = OTHERS.find((other) => distance(other, variable) <= 2);
   const wanted = `wants s3://bucket/prefix?endpoint=https://… or file:///path${meant ? `; is ${meant} meant?` : ''}`;
-  if (!URL.canParse(text)) throw new Error(wanted);
-  const url = new URL(text);
+  const url = urlOf(text);
+  if (url === undefined) throw new Error(wanted);
   if (url.protocol !== 's3:' && url.protocol !== 'file:') throw new Error(wanted);
   if (url.username !== '' || url.password !== '')
     throw new Error(`holds keys, which would be shown; set ${variable}_ACCESS_KEY and ${variable}_SECRET_KEY`);
@@ -215,7 +215,14 @@ export function overlapProblems(primary: Place, copies: readonly Place[]): strin
 function addressOf({ storage, prefix }: Place): string {
   if (storage.kind === 'directory') return `${resolveLinks(join(resolve(storage.path), prefix))}/`.replace('//', '/');
   const { endpoint, bucket } = storage;
-  return `${endpoint === undefined ? 'https://aws' : new URL(endpoint).host}/${bucket}/${prefix === '' ? '' : `${prefix}/`}`;
+  return `${storeOf(endpoint)}/${bucket}/${prefix === '' ? '' : `${prefix}/`}`;
+}
+
+/** The store's own name: Amazon's has an address in each region, and a bucket's name is there once in all of them. */
+function storeOf(endpoint: string | undefined): string {
+  if (endpoint === undefined) return 'amazonaws.com';
+  const { host, hostname } = new URL(endpoint);
+  return /^s3[.-].*amazonaws\.com$/.test(hostname) ? 'amazonaws.com' : host;
 }
 
 /** The path as the system sees it, also of what is not there yet. */

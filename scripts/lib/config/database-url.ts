@@ -53,6 +53,7 @@ export function databaseOf(
   const database = decoded(url.pathname.replace(/^\//, ''));
   if (database === '') throw new Error('names no database; write postgres://user@host:5432/database');
   if (url.hostname === '') throw new Error('names no host; write postgres://user@host:5432/database');
+  if (url.hash !== '') throw new Error('holds a #, and what follows it would be left out; write %23 for one');
   const urlPassword = decoded(url.password);
   if (urlPassword !== '' && password !== undefined)
     throw new Error(`holds a password, and ${variable}_PASSWORD is set too; keep one`);
@@ -115,6 +116,9 @@ const MARIADB_TLS: Tls = { sslMode: 'prefer' };
 /** What the URL says, in libpq's words, and the rest from elsewhere. */
 function urlTls(query: URLSearchParams, otherwise: Tls): Tls {
   const modes = value.oneOf('disable', 'prefer', 'require', 'verify-ca', 'verify-full');
+  for (const word of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey'])
+    if (query.getAll(word).length > 1)
+      throw new Error(`?${word} is there more than once, and one would go unheard; keep one`);
   const mode = query.get('sslmode');
   const paths = { sslRootCert: query.get('sslrootcert'), sslCert: query.get('sslcert'), sslKey: query.get('sslkey') };
   return {

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 import type { Settings } from './settings.ts';
+import { holdsKeys } from './url.ts';
 import { VARIABLES, type Values, type Variable } from './variables.ts';
 
 /** The value of every variable. Wrong ones become problems. */
@@ -12,7 +13,7 @@ export function readValues(env: Settings['env'], origins: Settings['origins'], p
     try {
       values[name] = variable.parse(text);
     } catch (error) {
-      const shown = variable.secret || variable.discreet ? '' : ` ${JSON.stringify(text)}`;
+      const shown = variable.secret || variable.discreet || holdsKeys(text) ? '' : ` ${JSON.stringify(text)}`;
       const origin = origins.get(name);
       const from = origin?.kind === 'alias' ? ` (from ${origin.where})` : '';
       problems.push(`${name}${shown}${from}: ${messageOf(error)}`);

@@ -7,6 +7,7 @@ import { readFolder } from './files.ts';
 import { assertPatterns, isOption, optionOf, readFolderPatterns, readLeaveOut } from './leave-out.ts';
 import { isOwnSetting, sourceOfSetting, takeOwnSettings } from './own-settings.ts';
 import { passwordFromPassfile } from './pgpass.ts';
+import { urlOf } from './url.ts';
 
 const PREFIX = 'BACKUP_SOURCE_';
 /** Every source of the environment: the BACKUP_SOURCE_* ones, or the one of POSTGRES_*. Wrong ones become problems. */
@@ -101,8 +102,8 @@ function readSource(
   const name = variable.slice(PREFIX.length);
   if (!/^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$/.test(name))
     throw new Error('the name after BACKUP_SOURCE_ wants letters, digits and single _');
-  if (!URL.canParse(text)) throw new Error('wants a URL such as postgres://user@host:5432/database');
-  const url = new URL(text);
+  const url = urlOf(text);
+  if (url === undefined) throw new Error('wants a URL such as postgres://user@host:5432/database');
   const own = takeOwnSettings(env, variable, url.searchParams, defaults.TZ ?? 'UTC');
   const ownSettings = Object.keys(own).length === 0 ? {} : { own };
   if (url.protocol === 'file:') {

@@ -1,6 +1,18 @@
 import { messageOf } from '../errors.ts';
 import type { Parse } from './values.ts';
 
+/**
+ * A variable's URL, undefined when it is none. Line breaks and tabs, which every reader of URLs takes out of their middle
+ * (https://url.spec.whatwg.org/#concept-basic-url-parser), would make another name of what they stand in.
+ *
+ * @throws Error for a URL that holds such a character
+ */
+export function urlOf(text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  if (/[\t\r\n]/.test(text.trim())) throw new Error('holds a line break or a tab; write %0A or %09 for one in a name');
+  return new URL(text);
+}
+
 /** A part of a URL as it is meant. */
 export function decoded(part: string): string {
   try {
@@ -10,13 +22,16 @@ export function decoded(part: string): string {
   }
 }
 
+/** Whether it is a URL with a user, and maybe a password, in it. */
+export const holdsKeys = (text: string): boolean => /\/\/[^/]*@/.test(text);
+
 /** The parser, whose problems say which part of the URL they are about. */
 export function ofQuery<T>(name: string, parse: Parse<T>): Parse<T> {
   return (text) => {
     try {
       return parse(text);
     } catch (error) {
-      throw new Error(`?${name}=${text} ${messageOf(error)}`);
+      throw new Error(`?${name}=${holdsKeys(text) ? '…' : text} ${messageOf(error)}`);
     }
   };
 }

@@ -22,7 +22,8 @@ export const integer =
 /** A count of backups to keep; -1 or `unlimited` keeps all of them, as restic has it. */
 export const keepCount: Parse<number> = (value) => {
   if (value === 'unlimited' || value === '-1') return -1;
-  if (!/^\d+$/.test(value)) throw new Error('wants a whole number, 0 for none, or unlimited');
+  if (!/^\d+$/.test(value) || !Number.isSafeInteger(Number(value)))
+    throw new Error('wants a whole number, 0 for none, or unlimited');
   return Number(value);
 };
 
@@ -57,11 +58,15 @@ export const timeZone: Parse<string> = (value) => {
   const name = value.replace(/^:/, '');
   // what knows all others takes a while to load
   if (name === 'UTC') return name;
+  let known: string;
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
+    known = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch {
     throw new Error('wants the name of a time zone such as Europe/Berlin or UTC');
   }
+  // node takes every case, and Ofelia looks for a file of that name: without one its clock is UTC
+  if (known !== name && known.toLowerCase() === name.toLowerCase()) throw new Error(`is written ${known}`);
+  if (!/^[A-Z]/.test(name)) throw new Error('begins with a capital letter in the time zones of Ofelia: Europe/Berlin');
   return name;
 };
 
@@ -100,11 +105,34 @@ export const databaseFormat: Parse<DumpFormat> = (value) =>
 export const httpUrl: Parse<string> = (value) => {
   if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
     throw new Error('wants an http:// or https:// URL');
+  const { username, password, search, hash } = new URL(value);
+  if (username !== '' || password !== '')
+    throw new Error('holds keys, which would be shown; they have variables of their own');
+  if (search !== '' || hash !== '') throw new Error('holds a ? or #, which has no effect in the address of a store');
   return value.replace(/\/+$/, '');
+};
+
+/** The name of a bucket alone: with a slash in it, objects would be put below a part of it, in another bucket. */
+export const bucketName: Parse<string> = (value) => {
+  if (!/^[^\s/\\?#%:@]+$/.test(value))
+    throw new Error('wants the name of the bucket alone; what comes before the keys in it goes into S3_PREFIX');
+  return value;
+};
+
+/** A folder of the file system, which no shell reads. */
+export const folder: Parse<string> = (value) => {
+  const scheme = /^(\w+):\/\//.exec(value)?.[1];
+  if (scheme === 's3') throw new Error('is a bucket; name it by S3_BUCKET and S3_PREFIX, and remove this');
+  if (scheme !== undefined) throw new Error('is a URL; write the path alone, such as /mnt/backups');
+  if (/^~(\/|$)/.test(value)) throw new Error('begins with ~, which only a shell reads; write the whole path');
+  if (/^\s|\s$/.test(value)) throw new Error('begins or ends with a space or a line break');
+  return value;
 };
 
 /** What comes before every key; `..` would climb out of a directory storage. */
 export const keyPrefix: Parse<string> = (value) => {
+  // what no eye sees makes another place of it, in which none of the backups are found
+  if (/^\s|\s$|\p{Cc}/u.test(value)) throw new Error('begins or ends with a space, or holds a line break or the like');
   const segments = value.replace(/^\/+|\/+$/g, '').split('/');
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) {
     throw new Error('wants a path such as prod/app, without empty, . or .. parts');

@@ -107,16 +107,36 @@ test('an address that holds the bucket too is refused: objects would lie below a
   }
 });
 
+test('keys in the address of a store are refused, and shown nowhere', () => {
+  const own = problemsOf({ S3_ENDPOINT: 'https://key:canary@store.example.org' }).join();
+  const copy = problemsOf({ COPY_X: 's3://b/p?endpoint=https://key:canary@store.example.org' }).join();
+  for (const said of [own, copy]) {
+    assert.match(said, /holds keys/);
+    assert.doesNotMatch(said, /canary/);
+  }
+});
+
 const WRONG = {
   POSTGRES_VERSION: ['latest', '9', '18.1', '-1'],
   POSTGRES_PORT: ['0', '65536', '5432 ', '0x10', '1e3', '५'],
   PGSSLMODE: ['yes', 'Prefer'],
   BACKUP_SCHEDULE: ['0 * * *', '@often', '@every', '@every soon', 'x x x x x x', '61 * * * * *', '0 0 0 1 1 * *'],
+  // longer steps than there are minutes, and Amazon's dialect with a year at its end
+  COPY_SCHEDULE: ['*/90 * * * *', '0 */36 * * *', '0 2 * * ? *', '0 2 ? * * *'],
   CLEANUP_SCHEDULE: ['hourly'],
   DRILL_SCHEDULE: [' '],
-  S3_ENDPOINT: ['garage:3900', 'ftp://x', 'http//x', '//x'],
-  S3_PREFIX: ['..', 'a/../b', 'a//b', './a'],
-  RETENTION_KEEP_LAST: ['-2', '1.5', 'all'],
+  S3_ENDPOINT: [
+    'garage:3900',
+    'ftp://x',
+    'http//x',
+    '//x',
+    'https://s3.example.com/?region=eu',
+    'https://s3.example.com/#b',
+  ],
+  S3_BUCKET: ['s3://backups', 'backups/prod', '/backups', 'backups ', 'https://store/backups'],
+  BACKUP_DIR: ['~/backups', '~', 'file:///mnt/backups', 's3://backups', ' /mnt/backups', '/mnt/backups\n'],
+  S3_PREFIX: ['..', 'a/../b', 'a//b', './a', 'prod\n', ' prod', 'a\tb'],
+  RETENTION_KEEP_LAST: ['-2', '1.5', 'all', '9'.repeat(400)],
   RETENTION_MIN_BACKUPS: ['-1', 'unlimited'],
   RETENTION_DRY_RUN: ['maybe', '2', 'tru'],
   BACKUP_FORMAT: ['SQL', 'csv'],
@@ -128,7 +148,7 @@ const WRONG = {
   RESTORE_PROTECT_DAYS: ['7d'],
   NOTIFY_ON: ['success'],
   LOG_FORMAT: ['xml'],
-  TZ: ['Mars', 'CET-1CEST'],
+  TZ: ['Mars', 'CET-1CEST', 'europe/berlin', 'EUROPE/BERLIN', 'us/eastern'],
   S3_FORCE_PATH_STYLE: ['virtual'],
   S3_STORAGE_CLASS: ['standard', 'DEEP_ARCHIVE'],
   BACKUP_SOURCE_A: [
@@ -140,6 +160,11 @@ const WRONG = {
     'postgres://h/%zz',
     'postgres://h:99999/d',
     'postgres://h/d?format=csv',
+    'postgres://h/d#1',
+    'mariadb://h/d#1',
+    'postgres://h/my\tdata',
+    'postgres://h/my\ndata',
+    'postgres://h/d?sslmode=disable&sslmode=allow',
   ],
   BACKUP_SOURCE_F: [
     'file://data/uploads',

@@ -110,6 +110,11 @@ describe('two stores are two', () => {
       { ...bucket, COPY_X: S3.replace('example.com', 'example.com:443/') },
       /very/,
     ],
+    [
+      'the bucket of Amazon by another address of it',
+      { S3_ENDPOINT: 'https://s3.eu-central-1.amazonaws.com', S3_BUCKET: 'vault', COPY_X: 's3://vault?keep-last=1' },
+      /very store of S3_BUCKET/,
+    ],
     ['a prefix inside it', { ...bucket, COPY_X: S3.replace('app', 'app/copy') }, /lies inside/],
     ['two copies on one prefix', { COPY_A: S3, COPY_B: S3 }, /COPY_B: is the very store of COPY_A/],
   ] as const) {
