@@ -13,6 +13,7 @@ import { type CopySettings, overlapProblems, readCopies } from './copies.ts';
 import { readDrillServer } from './drill-server.ts';
 import { readEnvironment } from './environment.ts';
 import { swallowProblems } from './files.ts';
+import { passedOver } from './passed-over.ts';
 import { endpointProblems, retentionOf, storageSettings } from './primary.ts';
 import { readValues } from './read-values.ts';
 import { readServers } from './servers.ts';
@@ -94,6 +95,7 @@ export function resolveConfig(environment: Environment, originOf?: (name: string
   const explicitCompression = env.BACKUP_COMPRESSION === undefined ? undefined : values.BACKUP_COMPRESSION;
   const defaults = { ...values, explicitCompression };
   const sources = readSources(env, defaults, problems, warnings);
+  warnings.push(...passedOver(env, sources, values));
   const servers = readServers(env, { isOn: values.PITR, sources, defaults }, problems, warnings);
   const drillServer = readDrillServer(env, defaults, problems, warnings);
   const logServers = values.PITR ? servers : readServers(env, { isOn: true, sources, defaults }, [], []);

@@ -91,6 +91,23 @@ test('an empty source is refused, for who wrote it believes that it is backed up
   );
 });
 
+test('what is understood, and has another effect than its owner may believe, is told of', () => {
+  const warningsOf = (environment: Record<string, string>) => resolveConfig(environment).settings.warnings.join();
+  const one = { BACKUP_EXCLUDE_TABLE: 'audit', BACKUP_EXCLUDE_SCHEMA: 'scratch' };
+  assert.equal(warningsOf(one), '');
+  assert.match(
+    warningsOf({ ...one, BACKUP_SOURCE_SHOP: 'postgres://u@h/d' }),
+    /BACKUP_EXCLUDE_TABLE leaves nothing out.*write BACKUP_SOURCE_<NAME>_EXCLUDE_TABLE,.*BACKUP_EXCLUDE_SCHEMA/,
+  );
+  for (const [window, says] of [
+    ['6m', /PITR_WINDOW 6m is less than an hour.*180d/],
+    ['59m59s', /less than an hour/],
+    ['1h', /^$/],
+    ['7d', /^$/],
+  ] as const)
+    assert.match(warningsOf({ PITR: 'true', PITR_WINDOW: window }), says, window);
+});
+
 test('an empty value is no value, as compose passes on what is not set', () => {
   assert.deepEqual(problemsOf({ POSTGRES_PORT: '', S3_ENDPOINT: '', S3_SECRET_KEY: '', S3_SECRET_KEY_FILE: '' }), []);
 });
