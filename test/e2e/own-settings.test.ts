@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { done } from '../support/verbs.ts';
+import { done, runVerb, until } from '../support/verbs.ts';
 
 const { postgres, missing } = await startPostgres();
 
@@ -36,6 +36,17 @@ describe('a source with settings of its own', { skip: missing }, () => {
     const none = await done('backup', ['--scheduled', '--json'], alone);
     assert.deepEqual(none.json.results, []);
     assert.match(none.stderr, /every source has a schedule of its own/);
+
+    // a source that is configured no more, as that of POSTGRES_DB is once another one is named, is no silent gap
+    const orphaned = { ...alone, RPO_TARGET: '1s' };
+    await until('the backup is older than it may be', async () => {
+      const { json } = await runVerb('status', ['--json'], orphaned);
+      return (
+        json.primary.warnings.some((each: string) => /^nothing here backs up blog any more: /.test(each)) || undefined
+      );
+    });
+    const { json: fresh } = await runVerb('status', ['--json'], { ...alone, RPO_TARGET: '1h' });
+    assert.ok(!JSON.stringify(fresh.primary.warnings).includes('blog'), 'another project may share the store');
 
     const listed = (await done('list', ['--json'], env)).json as { source: string; format: string }[];
     assert.deepEqual(listed.map(({ source, format }) => `${source} ${format}`).sort(), [

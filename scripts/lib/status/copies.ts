@@ -54,8 +54,13 @@ export interface StoreLook {
  * The primary store as a store: what it was found to be when it was read back. Its backups are judged by source.
  * @param backups the newest first
  */
-export async function primaryStatus(look: StoreLook, store: Store, backups: readonly Backup[]): Promise<StoreStatus> {
-  return statusOf(look, store, backups, { reasons: [], warnings: [] });
+export async function primaryStatus(
+  look: StoreLook,
+  store: Store,
+  backups: readonly Backup[],
+  warnings: string[],
+): Promise<StoreStatus> {
+  return statusOf(look, store, backups, { reasons: [], warnings });
 }
 
 /** A copy. One that does not answer is late, until its own target is over. Never throws for it. */

@@ -12,6 +12,7 @@ import { type FoundBeside, readBeside } from './beside.ts';
 import { copyStatus, primaryStatus, type StoreStatus } from './copies.ts';
 import { drifts } from './drifts.ts';
 import { type JobStatus, readJobs } from './jobs.ts';
+import { withoutSource } from './no-source.ts';
 import { type RunStatus, readRuns, stuckReasons } from './runs.ts';
 import { protectionSentence } from './sentence.ts';
 import type { ServerStatus } from './servers.ts';
@@ -99,7 +100,7 @@ export async function readStatus(
       ? []
       : await (await import('./servers.ts')).readServers({ config, repository, now, signal }, drills);
   const look = { config, now, signal };
-  const ofPrimary = await primaryStatus(look, primary, backups);
+  const ofPrimary = await primaryStatus(look, primary, backups, withoutSource(config, backups, now));
   const ofCopies = inventory ? await Promise.all(copies.map((copy) => copyStatus(look, copy, inventory))) : [];
   return {
     ok: [...sources, ...jobs, ...servers, ofPrimary, ...ofCopies].every(({ ok }) => ok),
