@@ -126,6 +126,54 @@ describe('a restore into another server', { skip: missing, concurrency: 2 }, () 
     assert.deepEqual(await postgres.beside('fresh'), []);
   });
 
+  test('is refused where a database that somebody made does not hold the text, and told of where it sorts it otherwise', async () => {
+    const database = postgres.freshName();
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    await postgres.sql('postgres', `create database ${database} encoding 'UTF8' locale 'C.UTF-8' template template0`);
+    await postgres.sql(
+      database,
+      "create table words (t text primary key); insert into words values ('ä'), ('Z'), ('a')",
+    );
+    await done('backup', [], env);
+    const into = (name: string) => ['latest', '--target', urlOf(other, name), '--confirm', name, '--compare'];
+    for (const encoding of ['SQL_ASCII', 'LATIN1']) {
+      const name = `${database}_${encoding.toLowerCase()}`;
+      await other.sql('postgres', `create database ${name} encoding '${encoding}' locale 'C' template template0`);
+      const { code, stderr } = await runVerb('restore', into(name), env);
+      assert.equal(code, 1, stderr);
+      assert.match(
+        stderr,
+        new RegExp(`encoded in ${encoding}, and the one that was dumped in UTF8[^]*ENCODING 'UTF8'`),
+      );
+      assert.deepEqual(await other.sql(name, "select 1 from pg_class where relname = 'words'"), []);
+    }
+    const sorted = `${database}_c`;
+    await other.sql('postgres', `create database ${sorted} encoding 'UTF8' locale 'C' template template0`);
+    const { stderr } = await done('restore', into(sorted), env);
+    assert.match(
+      stderr,
+      new RegExp(`warn: ${sorted} has the locale C, and the database that was dumped C\\.UTF-?8:`, 'i'),
+    );
+    const same = `${database}_same`;
+    await other.sql('postgres', `create database ${same} encoding 'UTF8' locale 'C.UTF-8' template template0`);
+    assert.doesNotMatch((await done('restore', into(same), env)).stderr, /locale/);
+  });
+
+  test('of a database that was made anew in an encoding that does not hold the text has the one that was dumped', async () => {
+    const database = postgres.freshName();
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    await postgres.create(database);
+    await postgres.sql(database, "create table words (t text primary key); insert into words values ('ä')");
+    const encoding = `select pg_encoding_to_char(encoding) as e, length('ä') as n from pg_database where datname = '${database}'`;
+    const dumped = await postgres.sql(database, encoding);
+    await done('backup', [], env);
+    await postgres.sql('postgres', `drop database ${database}`);
+    await postgres.sql('postgres', `create database ${database} encoding 'SQL_ASCII' locale 'C' template template0`);
+    const { stderr } = await done('restore', ['latest', '--compare'], env);
+    assert.match(stderr, /is encoded in SQL_ASCII, which does not hold what was dumped in UTF8/);
+    assert.deepEqual(await postgres.sql(database, encoding), dumped);
+  });
+
   test('of MariaDB fills another database, and never that of a source', { skip: noMariaDb }, async () => {
     const database = mariadb.freshName();
     await mariadb.create(database, 'example');

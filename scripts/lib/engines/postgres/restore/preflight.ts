@@ -10,6 +10,7 @@ import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases, databaseSizes } from '../server/databases.ts';
 import { subscriptionsOf } from '../server/drop.ts';
 import { systemIdentifier } from '../server/identity.ts';
+import { assertHoldsText } from './given-place.ts';
 import { isEmpty } from './staging.ts';
 
 /** A restore writes the tables, their WAL and what index builds spill, beside the live database. */
@@ -34,7 +35,8 @@ export interface RestorePlan {
  * @throws OperatorError RESTORE_REFUSED, or NO_SPACE
  */
 export async function assertRestorable(connection: Connection, plan: RestorePlan, signal: AbortSignal): Promise<void> {
-  if (!plan.isForeign) await assertRights(connection, plan);
+  if (plan.isForeign) await assertHoldsText(connection, plan.target, plan.manifest);
+  else await assertRights(connection, plan);
   await assertTablespaces(connection, plan);
   await assertExtensions(connection, plan);
   await assertRoom(connection, plan);

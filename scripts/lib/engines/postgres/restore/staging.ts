@@ -3,6 +3,7 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
+import { holds } from './given-place.ts';
 
 // everything that somebody made, but for what came with an extension
 const OBJECTS_OF_USERS = `
@@ -44,7 +45,8 @@ export async function assertEmpty(source: DatabaseSource, database: string, sign
 }
 
 /**
- * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one. It has the live one's
+ * CREATE DATABASE with the encoding and locale of the live database, or else of the dumped one, also where the live one was made
+ * anew in an encoding that does not hold what was dumped. It has the live one's
  * owner from the start, where this role may give it away: an owner of tables in it needs the rights of its owner.
  */
 export async function createStatement(
@@ -64,13 +66,18 @@ export async function createStatement(
      from pg_database d join pg_tablespace t on t.oid = d.dattablespace where datname = $1`,
     [like],
   );
-  const d = live?.d ?? {};
-  const encoding = live?.encoding ?? manifest?.encoding;
+  const isLike = live !== undefined && (manifest?.encoding === undefined || holds(live.encoding, manifest.encoding));
+  if (live && !isLike)
+    log.warn(
+      `${like} is encoded in ${live.encoding}, which does not hold what was dumped in ${manifest?.encoding}: the restored one has the encoding and locale that were dumped`,
+    );
+  const d = isLike ? live.d : {};
+  const encoding = isLike ? live.encoding : manifest?.encoding;
   const collate = d.datcollate ?? manifest?.collation;
   const ctype = d.datctype ?? manifest?.characterType;
   const provider = d.datlocprovider ?? manifest?.localeProvider;
   const locale = d.datlocale ?? d.daticulocale ?? manifest?.locale;
-  const rules = live ? d.daticurules : manifest?.icuRules;
+  const rules = isLike ? d.daticurules : manifest?.icuRules;
   const tablespace = live ? live.tablespace : manifest?.defaultTablespace;
   const parts = [
     `create database ${quoteIdentifier(name)} template template0`,
