@@ -327,6 +327,32 @@ describe('a look into a backup of MariaDB', { skip: noMariaDb, concurrency: 2 },
     await nothingStays(drillDir);
   });
 
+  test('has no rows of a statement that gives none, those of a procedure, and of several answers says what to do', async () => {
+    const { env, database, drillDir } = await shopOf();
+    await mariadb.script(
+      database,
+      `delimiter //
+       create procedure one_answer() select id from orders where id < 3 order by id//
+       create procedure two_answers() begin select 1 as a; select 2 as b, 3 as c; end//`,
+    );
+    assert.equal((await runVerb('backup', [], env)).code, 0);
+    for (const [sql, as] of [
+      ['set @a = 1', '--json'],
+      ['update orders set id = id', '--csv'],
+    ] as const) {
+      const { code, stdout, stderr } = await runVerb('look', ['latest', '--query', sql, as], env);
+      assert.equal(code, 0, stderr);
+      if (as === '--csv') assert.equal(stdout, '');
+      else assert.deepEqual([JSON.parse(stdout).columns, JSON.parse(stdout).rows], [[], []]);
+    }
+    const one = await runVerb('look', ['latest', '--query', 'call one_answer()', '--csv'], env);
+    assert.equal(one.stdout, 'id\n1\n2\n', one.stderr);
+    const two = await runVerb('look', ['latest', '--query', 'call two_answers()', '--json'], env);
+    assert.equal(two.code, 1, two.stderr);
+    assert.match(two.json.error.message, /more than one answer.*without --json and --csv/);
+    await nothingStays(drillDir);
+  });
+
   test('says what the server says, ends what never ends, and has a prompt', async () => {
     const { env, drillDir, database } = await shopOf();
     const wrong = await runVerb('look', ['latest', '--query', 'select * from nowhere', '--json'], env);

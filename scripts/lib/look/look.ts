@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
-import { withTimeout } from '../deadline.ts';
+import { within, withTimeout } from '../deadline.ts';
 import { engineOf } from '../engines/index.ts';
 import type { Looking } from '../engines/looking.ts';
 import { OperatorError } from '../errors.ts';
@@ -68,11 +68,14 @@ export async function look(
 async function show(up: BroughtUp, { query, as }: LookRequest, signal: AbortSignal): Promise<LookResult | undefined> {
   const looking = await lookingAt(up.place);
   if (query !== undefined && as !== 'client') {
-    const answer = await looking.ask(up.place, query, signal);
-    if (as === 'csv') return void (await writeCsv(answer));
-    const { key, source, place } = up;
-    const rows = await asObjects(answer);
-    return { key, source, database: place.database, columns: distinctNames(answer.columns), rows };
+    // ended with its signal, whatever a driver makes of that
+    return within(signal, { endingMs: 0 }, async () => {
+      const answer = await looking.ask(up.place, query, signal);
+      if (as === 'csv') return void (await writeCsv(answer));
+      const { key, source, place } = up;
+      const rows = await asObjects(answer);
+      return { key, source, database: place.database, columns: distinctNames(answer.columns), rows };
+    });
   }
   const isPrompt = query === undefined;
   if (isPrompt)

@@ -67,25 +67,35 @@ async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Pro
     typeCast: asText,
   });
   session.on('error', () => {});
-  const cut = () => breakOff(session);
+  const stream = session.queryStream(sql);
+  stream.on('error', () => {});
+  const cut = () => {
+    breakOff(session);
+    // whatever the connector makes of that
+    stream.destroy(signal.reason instanceof Error ? signal.reason : new Error('ended'));
+  };
   const leave = () => {
     signal.removeEventListener('abort', cut);
     breakOff(session);
   };
-  signal.addEventListener('abort', cut, { once: true });
-  const stream = session.queryStream(sql);
-  const fields = new Promise<FieldInfo[]>((resolve) => stream.once('fields', resolve));
-  const rows = stream[Symbol.asyncIterator]() as AsyncIterator<(string | null)[]>;
+  if (signal.aborted) cut();
+  else signal.addEventListener('abort', cut, { once: true });
+  const answers: FieldInfo[][] = [];
+  stream.on('fields', (fields: FieldInfo[]) => {
+    answers.push(fields);
+    if (answers.length > 1) stream.destroy(new Error(SEVERAL_ANSWERS));
+  });
+  const items = stream[Symbol.asyncIterator]() as AsyncIterator<Streamed>;
   try {
-    const first = await rows.next();
-    // a statement without rows has no columns
-    const columns = await Promise.race([fields, Promise.resolve(first.done ? [] : fields)]);
+    const first = await items.next();
+    // told before the first row; of a statement without an answer there are none
+    const columns = answers[0] ?? [];
     return {
       columns: columns.map((field) => ({
         name: field.name(),
         kind: NUMBERS.has(field.type) ? ('number' as const) : ('text' as const),
       })),
-      rows: rowsOf(rows, first, { signal, leave }),
+      rows: rowsOf(items, first, { signal, leave }),
     };
   } catch (error) {
     leave();
@@ -94,13 +104,20 @@ async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Pro
   }
 }
 
+const SEVERAL_ANSWERS =
+  'it gives more than one answer, of which a document has one: ask for each, or without --json and --csv';
+
+type Row = (string | null)[];
+/** The connector also puts into the stream what the server says of a statement, or of the end of a procedure: how many rows it changed. */
+type Streamed = Row | { readonly affectedRows: number };
+
 async function* rowsOf(
-  rows: AsyncIterator<(string | null)[]>,
-  first: IteratorResult<(string | null)[]>,
+  items: AsyncIterator<Streamed>,
+  first: IteratorResult<Streamed>,
   { signal, leave }: { signal: AbortSignal; leave(): void },
-): AsyncGenerator<(string | null)[]> {
+): AsyncGenerator<Row> {
   try {
-    for (let row = first; !row.done; row = await rows.next()) yield row.value;
+    for (let item = first; !item.done; item = await items.next()) if (Array.isArray(item.value)) yield item.value;
   } catch (error) {
     signal.throwIfAborted();
     throw failed(error);
