@@ -20,6 +20,7 @@ import { countsFolder, dumpedContents, readOutside } from './counts.ts';
 import { ofSlowReader, readPatience } from './explain.ts';
 import { readGlobals } from './globals.ts';
 import { findOmission } from './left-out.ts';
+import { needingCode } from './needing-code.ts';
 import { notRestorable, packetWarning } from './not-restorable.ts';
 import { readOutline } from './outline.ts';
 import { assertSeesEverything, warnOfWhatIsLost } from './sight.ts';
@@ -59,6 +60,7 @@ export async function beginDump(given: DatabaseSource, { kept, signal }: DumpOpt
     });
     // what a restore has put aside is kept whole
     const omission = kept === undefined ? await findOmission(connection, source) : undefined;
+    if (omission) warnings.push(...(await needingCode(connection, dumped.database, omission)));
     await assertNoneAlike(connection, dumped, new Set([...(read.invalid ?? []), ...(omission?.ignored ?? [])]));
     const outline = await readOutline(connection, dumped.database);
     const facts = {

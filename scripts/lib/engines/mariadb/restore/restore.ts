@@ -15,6 +15,7 @@ import { readOpenEnd } from '../server/history.ts';
 import { takeLock } from '../server/locks.ts';
 import { makesFunctions, type Needs, raiseLimits } from '../server/raised.ts';
 import { describeUnheld, readOrphans, readUnheldChecks, type Unheld } from '../server/unheld.ts';
+import { readUnread } from '../server/views.ts';
 import { swapDatabases } from '../swap/swap.ts';
 import { type Accounts, giveGrants, makeMissingAccounts, rehearseAccounts } from './accounts.ts';
 import { makeCodeApart } from './code-apart.ts';
@@ -57,6 +58,7 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
       definers: manifest?.roles ?? [],
       hasManifest: manifest !== undefined,
       emptied: manifest?.leftOut?.data ?? [],
+      gone: manifest?.leftOut?.tables ?? [],
       comment,
       putBack,
       connection,
@@ -126,6 +128,8 @@ interface SessionParts {
   readonly pick: readonly string[] | undefined;
   /** Tables that the backup has without their rows. */
   readonly emptied: readonly string[];
+  /** Tables that it has not. */
+  readonly gone: readonly string[];
   /** Of the database that was dumped. */
   readonly comment: string;
   /** What is to be granted once the restored database is in place, and what could not be given already. */
@@ -155,6 +159,7 @@ function session(parts: SessionParts): RestoreSession {
     openEnd,
     broken,
     emptied,
+    gone,
     pick,
   } = parts;
   const point = pointOfNoReturn();
@@ -162,11 +167,13 @@ function session(parts: SessionParts): RestoreSession {
   let making: Promise<void> | undefined;
   let placed = target;
   const unheld: Unheld[] = [];
+  const unread: string[] = [];
   const order: LoadPlan = { staging, dumped, later, rehearses, openEnd, isApart: broken !== undefined };
   const make = async (own: Connection) => {
     const client = await clientStage(source, connection, order, ['--force']);
     broken?.push(...(await makeCodeApart(later.code, client, signal)));
     await makeLater(own, { path: later.path, dumped, staging, broken });
+    if (gone.length > 0 && !rehearses) unread.push(...(await readUnread(own, staging)));
     if (broken) unheld.push(...(await readUnheldChecks(own, staging)), ...(await readOrphans(own, staging)).unheld);
   };
   const made = () => {
@@ -196,6 +203,10 @@ function session(parts: SessionParts): RestoreSession {
     missing: () => [
       ...(broken ?? []).map(({ kind, name, why }) => `the ${kind} ${displayName(name)} is left out: ${why}`),
       ...unheld.map(describeUnheld),
+      ...unread.map(
+        (name) =>
+          `the view ${displayName(name)} is there and cannot be read: a function that it calls works with what is left out of this backup (${gone.join(', ')})`,
+      ),
     ],
     contents: async () => {
       await made();

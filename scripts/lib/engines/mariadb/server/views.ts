@@ -1,6 +1,7 @@
 import { messageOf } from '../../../errors.ts';
 import type { CodeObject } from './code-objects.ts';
-import { type Connection, quoteIdentifier } from './connection.ts';
+import { type Connection, errorName, quoteIdentifier } from './connection.ts';
+import { listTables } from './contents.ts';
 import { createCode } from './make-code.ts';
 
 /**
@@ -56,4 +57,25 @@ function readByOthers(views: readonly CodeObject[]): (view: CodeObject) => boole
       readers.set(other, (readers.get(other) ?? new Set()).add(name));
     }
   return ({ name }) => [...(readers.get(name.toLowerCase()) ?? [])].some((reader) => reader !== name);
+}
+
+/** Views that cannot be read though all is there that they name, and their definers may read it: a function is called that cannot do its work. */
+export async function readUnread(connection: Connection, database: string): Promise<string[]> {
+  const unread: string[] = [];
+  for (const { name, kind } of await listTables(connection, database)) {
+    if (kind !== 'view') continue;
+    const view = `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
+    const readable = await connection.query(`select * from ${view} limit 0`).then(
+      () => true,
+      (error: unknown) => {
+        if (errorName(error)?.startsWith('ER_')) return false;
+        throw error;
+      },
+    );
+    if (readable) continue;
+    // which looks at what the view itself names, and at the rights of its definer
+    const checked = await connection.query<{ Msg_text: string }>(`check table ${view}`);
+    if (checked.every(({ Msg_text: text }) => text === 'OK')) unread.push(name);
+  }
+  return unread;
 }
