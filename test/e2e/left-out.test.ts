@@ -177,6 +177,34 @@ describe('what is left out of a backup of PostgreSQL', { skip: missing, concurre
       );
     });
 
+  test('is told of where functions of what stays work with it, through others too', async () => {
+    const { database, env } = await shop({ BACKUP_EXCLUDE_TABLE_DATA: 'known', BACKUP_EXCLUDE_TABLE: 'visits' });
+    await postgres.sql(
+      database,
+      `create table known (id int); insert into known values (1); create table visits (id int);
+       create function is_known(int) returns bool language sql as 'select exists (select from public.known where id = $1)';
+       create function may_be(n int) returns bool language plpgsql as 'begin return public.is_known(n); end';
+       create table guests (id int constraint is_one check (may_be(id))); insert into guests values (1);
+       create table empty_guests (id int check (id > 0 and length(id::text) > 0));
+       create function noted() returns trigger language plpgsql as 'begin insert into visits values (new.id); return new; end';
+       create trigger visit after insert on guests for each row execute function noted();
+       create trigger own after insert on visits for each row execute function noted()`,
+    );
+    const backup = await done('backup', [], env);
+    assert.match(
+      backup.stderr,
+      /a restore may fail by that, or give other values: the check is_one on public\.guests \(public\.known\)\. Take/,
+    );
+    assert.match(
+      backup.stderr,
+      /set them off fail until those are made: the trigger visit on public\.guests \(public\.visits\)/,
+    );
+    const drill = await runVerb('drill', [], env);
+    assert.equal(drill.code, 1, 'a warning that is true');
+    const whole = await done('backup', [], { ...env, BACKUP_EXCLUDE_TABLE: '', BACKUP_EXCLUDE_TABLE_DATA: 'logins' });
+    assert.doesNotMatch(whole.stderr, /left out of it/);
+  });
+
   test('is left out together with what refers to it, by the URL or the variables of a source', async () => {
     const { database, folder, env } = await shop({});
     const { host, port, user } = postgres;
@@ -257,6 +285,36 @@ test('what is left out of a backup of MariaDB is missing, and is refused where o
   const schemas = await runVerb('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_SCHEMA: 'x' });
   assert.equal(schemas.code, 2);
   assert.match(schemas.stderr, /MariaDB has no schemas in a database/);
+});
+
+test('code of MariaDB that works with what is left out is told of at the backup, and what it breaks at the restore', {
+  skip: noMariaDb,
+}, async () => {
+  const database = mariadb.freshName();
+  await mariadb.create(database);
+  await mariadb.script(
+    database,
+    `create table visits (id int);
+create function visited() returns int reads sql data return (select count(*) from visits);
+create view how_many as select visited() as n;
+create view all_customers as select id from customers;
+create trigger noted after insert on orders for each row insert into visits values (new.id);
+`,
+  );
+  const env = { ...mariadb.env(database), BACKUP_DIR: temporaryFolder() };
+  const backup = await done('backup', ['--json'], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE: 'visits' });
+  assert.match(
+    backup.stderr,
+    /works with tables that are left out of it.*: function visited \(visits\); trigger noted of table orders \(visits\)\. Leave it out too/,
+  );
+  const restore = await done('restore', ['latest', '--to', `${database}_beside`, '--json'], env);
+  assert.match(
+    restore.stderr,
+    /the view how_many is there and cannot be read: a function that it calls .* left out of this backup \(visits\)/,
+  );
+  assert.equal(restore.json.missing.length, 1);
+  const rowsOnly = await done('backup', [], { ...env, BACKUP_SOURCE_SHOP_EXCLUDE_TABLE_DATA: 'visits' });
+  assert.doesNotMatch(rowsOnly.stderr, /works with tables/);
 });
 
 test('a table of MariaDB whose name differs in its case alone is not left out with the one that is', {

@@ -66,8 +66,11 @@ async function fixState(
     // what a restore has put aside is kept whole
     const omission = kept === undefined ? await findOmission(connection, source) : undefined;
     const outline = await readOutline(connection);
+    const read = await readFacts(connection, program, shared);
+    const warnings = [...(read.warnings ?? []), ...(omission?.warnings ?? [])];
     const facts = {
-      ...(await readFacts(connection, program, shared)),
+      ...read,
+      ...(warnings.length > 0 ? { warnings } : {}),
       ...(outline === undefined ? {} : { outline }),
       ...(omission === undefined ? {} : { leftOut: omission.leftOut }),
     };

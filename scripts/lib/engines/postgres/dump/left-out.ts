@@ -4,6 +4,7 @@ import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { type NamePattern, parsePattern } from './name-pattern.ts';
+import { needingCode } from './needing-code.ts';
 import { referencesTo } from './references.ts';
 
 /** What a dump is to leave out, found in the database. */
@@ -14,6 +15,8 @@ export interface Omission {
   readonly emptiedTables: readonly string[];
   /** By which pg_dump leaves it out. */
   readonly options: readonly string[];
+  /** What of that which stays works with it, and how that ends, as sentences. */
+  readonly warnings: readonly string[];
   /** Whether a relation of this name is in no dump at all. */
   isGone(name: string): boolean;
   /** Whether it is there, without its rows or its place. */
@@ -77,6 +80,7 @@ export async function findOmission(connection: Connection, source: DatabaseSourc
     schemas: schemas.map(quoteIfNeeded),
   };
   if (goneNames.size + emptiedNames.size + schemas.length === 0) return undefined;
+  const warnings = await needingCode(connection, { gone: [...gone.values()], emptied });
   return {
     leftOut,
     emptiedTables: emptied.filter(({ kind }) => kind === 'r').map(({ name }) => name),
@@ -85,6 +89,7 @@ export async function findOmission(connection: Connection, source: DatabaseSourc
       ...tables.map((each) => `--exclude-table=${exactly(each)}`),
       ...emptied.map((each) => `--exclude-table-data=${exactly(each)}`),
     ],
+    warnings,
     isGone: (name) => goneNames.has(name),
     isEmptied: (name) => emptiedNames.has(name),
   };

@@ -14,6 +14,7 @@ export async function notRestorable(connection: Connection): Promise<string[]> {
     ...(await settingsOfTheServer(connection)),
     ...(await ofEverybody(connection)),
     ...(await rowsOfExtensions(connection)),
+    ...(await hashedByEnums(connection)),
   ];
 }
 
@@ -61,6 +62,31 @@ async function rowsOfExtensions(connection: Connection): Promise<string[]> {
     ({ extension, tables }) =>
       `the extension ${extension} owns tables with rows that it does not name for dumps, so no dump has them: ${tables}. Where they are yours: ALTER EXTENSION … DROP TABLE …, and the next backup has them`,
   );
+}
+
+// pg_dump loads through the partitioned table what is divided by an enum itself, and nothing else
+const HASHED_BY_ENUMS = `
+  with recursive made (oid) as (
+    select oid from pg_type where typtype = 'e' and exists (select from pg_partitioned_table where partstrat = 'h')
+    union select t.oid from made m cross join lateral (
+      select oid from pg_type where typbasetype = m.oid or typelem = m.oid
+      union all select rngtypid from pg_range where rngsubtype = m.oid
+      union all select y.oid from pg_attribute a join pg_type y on y.typrelid = a.attrelid
+        where a.atttypid = m.oid and a.attnum > 0 and not a.attisdropped) t)
+  select p.partrelid::regclass::text as name from pg_partitioned_table p
+  where p.partstrat = 'h' and exists (select from pg_inherits where inhparent = p.partrelid) and exists (
+    select from unnest(p.partattrs::int2[], p.partclass::oid[]) as key (attribute, class)
+    join pg_attribute a on a.attrelid = p.partrelid and a.attnum = key.attribute
+    join made on made.oid = a.atttypid join pg_opclass o on o.oid = key.class and o.opcname <> 'enum_ops')
+  order by 1`;
+
+/** Values of an enum hash by numbers that are others in each database, also within arrays and rows. */
+async function hashedByEnums(connection: Connection): Promise<string[]> {
+  const names = (await connection.query<{ name: string }>(HASHED_BY_ENUMS)).map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    `tables are divided by the hash of enums within arrays or other types, which is another one in each database, so that a restore finds rows in partitions where they do not belong and fails: ${names.join(', ')}. Divide them by the enum itself or by its text, or keep a dump of pg_dump --load-via-partition-root beside`,
+  ];
 }
 
 async function boundExtensions(connection: Connection): Promise<string[]> {
