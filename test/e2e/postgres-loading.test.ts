@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { temporaryFolder } from '../support/folders.ts';
+import { startLink } from '../support/link.ts';
 import { cases } from '../support/matrix.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { done, runVerb } from '../support/verbs.ts';
@@ -46,6 +47,41 @@ async function assertRestores(database: string, env: Readonly<Record<string, str
 }
 
 describe('what a server, a database or a role has set ends no run and changes nothing', { skip: missing }, () => {
+  test('limits of a moment, which end a session before anything is set in it', async () => {
+    const { database, env } = await databaseOf(
+      'create table t (id int primary key); insert into t select generate_series(1, 1000)',
+    );
+    for (const setting of ['idle_session_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout'])
+      await postgres.sql('postgres', `alter database ${database} set ${setting} = '1ms'`);
+    // what is said to the server is longer on its way than it waits for that
+    const link = await startLink(postgres.port, { delayMs: 30 });
+    try {
+      const far = { ...env, POSTGRES_PORT: String(link.port), DRILL_DIR: drillFolder(), DRILL_CHECKS: '/nonexistent' };
+      for (const format of formats('sql')) {
+        await done('backup', ['--json'], { ...far, BACKUP_FORMAT: format });
+        const restore = await done('restore', ['latest', '--json'], far);
+        assert.equal(restore.json.rows, 1_000);
+        await done('drill', ['--json'], far);
+      }
+    } finally {
+      link.close();
+    }
+  });
+
+  test('tables that are divided by enums within arrays are told of, those by an enum are restored', async () => {
+    const { env } = await databaseOf(`
+      create type mood as enum ('sad', 'ok', 'happy');
+      create table by_moods (m mood[]) partition by hash (m);
+      create table by_moods_0 partition of by_moods for values with (modulus 2, remainder 0);
+      create table by_moods_1 partition of by_moods for values with (modulus 2, remainder 1);
+      create table by_mood (m mood) partition by hash (m);
+      create table by_mood_0 partition of by_mood for values with (modulus 1, remainder 0);
+      create table by_words (w text[]) partition by hash (w);
+      create table by_words_0 partition of by_words for values with (modulus 1, remainder 0)`);
+    const backup = await done('backup', ['--json'], env);
+    assert.match(backup.stderr, /divided by the hash of enums within arrays .* fails: public\.by_moods\. Divide/);
+  });
+
   test('limits, read-only transactions, quoted names and arrays without NULL, on the database', async () => {
     const { database, env } = await databaseOf(`
       create table t (id int primary key, words text[], nothing int);

@@ -12,8 +12,11 @@ export interface Link {
   close(): void;
 }
 
-/** The way to a port of this machine. */
-export async function startLink(port: number): Promise<Link> {
+/**
+ * The way to a port of this machine.
+ * @param delayMs how long what is said to the server is on its way
+ */
+export async function startLink(port: number, { delayMs = 0 }: { delayMs?: number } = {}): Promise<Link> {
   const sockets = new Set<Socket>();
   let isCut = false;
   const held = new WeakSet<Socket>();
@@ -32,7 +35,8 @@ export async function startLink(port: number): Promise<Link> {
         sockets.delete(one);
         leave();
       });
-      one.pipe(other, { end: false });
+      if (delayMs > 0 && one === client) one.on('data', (sent) => setTimeout(() => other.write(sent), delayMs));
+      else one.pipe(other, { end: false });
       one.on('end', leave);
     }
   });

@@ -7,6 +7,7 @@ import { connectionAttempts, isWorthAnother, keepToAttempt } from '../../databas
 import { APPLICATION_NAME, clientOf, cut, end, endWith, KEEPALIVE_IDLE_SECONDS } from './client.ts';
 import { connectError, queryError } from './connection-errors.ts';
 import { assertOwnSession } from './own-session.ts';
+import { limitsIn, watchSession } from './session-limits.ts';
 import { type Session, settleSession } from './session-settings.ts';
 
 const KEEPALIVES = `keepalives_idle=${KEEPALIVE_IDLE_SECONDS} keepalives_interval=15 keepalives_count=4 tcp_user_timeout=90000`;
@@ -75,7 +76,11 @@ export function conninfo(database: string, clientMajor: number): string {
  * @throws OperatorError SOURCE_CONNECT saying which variable to look at
  */
 export async function connect(source: DatabaseSource, database: string, signal: AbortSignal): Promise<Connection> {
-  return connectWith(source, database, signal, leavesOutLogins.has(placeOf(source, '')) ? WITHOUT_LOGIN_TRIGGERS : '');
+  const known = [
+    leavesOutLogins.has(placeOf(source, '')) ? WITHOUT_LOGIN_TRIGGERS : '',
+    limitsOff.get(placeOf(source, database)) ?? '',
+  ];
+  return connectWith(source, database, signal, known.filter(Boolean).join(' '));
 }
 
 /** Known from an earlier session of the run: it may leave out what a database does at a login, and knows how. */
@@ -83,6 +88,12 @@ const mayPassLogins = new Set<string>();
 /** Of these those that no pooler stands before, which might take no options: nothing that a database does at a login is set off. */
 const leavesOutLogins = new Set<string>();
 const WITHOUT_LOGIN_TRIGGERS = '-c event_triggers=off';
+
+/**
+ * Limits that a server, a database or a role has, as options that a session starts without them by: one of a moment ends a session
+ * before it can set anything. Known from an earlier session of the run, that no pooler stood before or that was let pass with them.
+ */
+const limitsOff = new Map<string, string>();
 
 async function connectWith(
   source: DatabaseSource,
@@ -92,6 +103,7 @@ async function connectWith(
 ): Promise<Connection> {
   signal.throwIfAborted();
   let lastError: unknown;
+  let without: string | undefined;
   const attempts = await connectionAttempts(source).catch((error: unknown) => {
     throw error instanceof OperatorError ? error : connectError(source, database, error);
   });
@@ -99,6 +111,7 @@ async function connectWith(
     const newClient = () => clientOf(source, database, { host: address ?? source.host, ssl, options });
     const client = newClient();
     const breakOff = () => cut(client);
+    const watched = watchSession(client);
     signal.addEventListener('abort', breakOff, { once: true });
     try {
       await client.connect();
@@ -113,6 +126,7 @@ async function connectWith(
     } catch (error) {
       await end(client);
       signal.throwIfAborted();
+      without = watched.withoutLimit(error);
       lastError = error;
       // nobody there, or nobody who speaks TLS: the next one may do
       if (!isWorthAnother(error)) break;
@@ -122,8 +136,14 @@ async function connectWith(
   }
   // raised by a function that the database runs at a login
   const isRefusedAtLogin = codeOf(lastError)?.startsWith('P0') === true;
-  if (isRefusedAtLogin && options === '' && mayPassLogins.has(placeOf(source, '')))
-    return connectWith(source, database, signal, WITHOUT_LOGIN_TRIGGERS);
+  if (isRefusedAtLogin && !options.includes(WITHOUT_LOGIN_TRIGGERS) && mayPassLogins.has(placeOf(source, '')))
+    return connectWith(source, database, signal, [options, WITHOUT_LOGIN_TRIGGERS].filter(Boolean).join(' '));
+  if (without !== undefined && !options.includes(without))
+    return connectWith(source, database, signal, [options, without].filter(Boolean).join(' ')).catch(() => {
+      signal.throwIfAborted();
+      // a pooler that takes no options has no better word
+      throw connectError(source, database, lastError);
+    });
   throw connectError(source, database, lastError);
 }
 
@@ -168,6 +188,8 @@ async function wrap(
     mayPassLogins.add(placeOf(source, ''));
     if (isDirect) leavesOutLogins.add(placeOf(source, ''));
   }
+  const limits = limitsIn(`${options} ${session.options}`);
+  if (isDirect || options !== '') limitsOff.set(placeOf(source, database), limits);
   toldOf.set(placeOf(source, database), { ...session, options: [session.options, options].filter(Boolean).join(' ') });
   const firstRows = async (sql: string, count: number): Promise<Record<string, unknown>[]> => {
     signal.throwIfAborted();
