@@ -299,7 +299,7 @@ export const JSON_FIELDS = {
     'ungiven[]':
       'What of owner, grants, settings and roles could not be given to it; anything here means exit code 1. Usually empty.',
     'missing[]':
-      'With `--without-broken`: what was left out, or holds for rows from now on alone, and why. Otherwise empty.',
+      'What could not be given back, and why: with `--without-broken` what was left out, or holds for rows from now on alone; of MariaDB the views that cannot be read without what the backup leaves out. Otherwise empty.',
     'copy[]':
       'With `--table`: for each table, the statements that copy the rows that the live table lacks. Otherwise absent.',
     'moment.asked': 'Of a restore to a moment, what was asked for. Otherwise `moment` is absent.',
