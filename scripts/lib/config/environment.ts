@@ -3,6 +3,7 @@ import { parse } from 'dotenv';
 import { messageOf, OperatorError } from '../errors.ts';
 import { readText } from './from-files.ts';
 import { type Environment, isRead, type Origin } from './settings.ts';
+import { isOpen } from './variables.ts';
 
 const DOTENV = '.env';
 
@@ -63,8 +64,9 @@ function assertReadAlike(text: string): void {
   text.split('\n').forEach((line, i) => {
     const [, name, value = ''] = /^\s*(?:export\s+)?(\w+)\s*=\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || !isRead(name)) return;
-    // Compose puts a variable's value there, or a single $ for two; what reads the file here takes the letters as they are
-    if (/^(?!['`])[^#]*\$[A-Za-z_{$]/.test(value))
+    // Compose puts a variable's value there, or a single $ for two; what reads the file here takes the letters as they are. With
+    // another password nothing is let in, which is seen; in another place there are other backups, which is not
+    if (isOpen(name) && /^(?!['`])[^#]*\$[A-Za-z_{$]/.test(value))
       throw new OperatorError('CONFIG', `${DOTENV}:${i + 1}: ${name} has a $ in it, which is read in two ways`, {
         hint: `Write its value in single quotes: ${name}='…', and in place of another variable what it stands for.`,
       });

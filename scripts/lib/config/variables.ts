@@ -116,3 +116,8 @@ export function isSecret(name: string): boolean {
   const variable: Variable<unknown> | undefined = Object.hasOwn(VARIABLES, name) ? VARIABLES[name as Name] : undefined;
   return variable?.secret === true;
 }
+
+/** Whether a variable of ours has a value that holds no secret: of addresses of databases and of other stores, a part may be one. */
+export function isOpen(name: string): boolean {
+  return Object.hasOwn(VARIABLES, name) && !isSecret(name);
+}
