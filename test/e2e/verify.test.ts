@@ -156,7 +156,7 @@ describe('status of copies', () => {
   });
 
   test('a copy that is away is late in status too, and red once its target is over', async () => {
-    const { copy, env } = folders(storedBackup('a', recent(0)));
+    const { copy, env } = folders(storedBackup('a', new Date(Date.now() - 60_000).toISOString()));
     await status(env);
     const away = { ...env, COPY_NAS: `file://${copy}?rpo=2d` };
     rmSync(copy, { recursive: true });
