@@ -77,12 +77,14 @@ async function exactDumps({
   signal: AbortSignal;
 }): Promise<{ key: string; manifest: Manifest }[]> {
   const names = config.sources.filter((source) => serverOf([server], source)).map(({ name }) => name);
-  const from = new Date(toEnd.manifest.endedAt);
+  // keys tell the second in which a dump began, the log its position
+  const from = Math.floor(Date.parse(toEnd.manifest.endedAt) / 1_000) * 1_000;
+  const start = parseLsn(toEnd.manifest.endLsn) ?? 0n;
   const backups = (await repository.backups(signal)).filter(
     ({ source, kind, hasManifest, createdAt }) =>
       hasManifest &&
       kind === 'backup' &&
-      createdAt >= from &&
+      createdAt.getTime() >= from &&
       names.some((name) => source === name || source.startsWith(`${name}.`)),
   );
   const found: { key: string; manifest: Manifest }[] = [];
@@ -91,7 +93,8 @@ async function exactDumps({
     const manifest = await repository.manifestOf(backup, signal).catch(() => undefined);
     const lsn = parseLsn(manifest?.exactLsn ?? '');
     const isOurs = manifest?.systemIdentifier === toEnd.manifest.systemIdentifier;
-    if (manifest && isOurs && lsn !== undefined && lsn <= toEnd.path.end) found.push({ key: backup.key, manifest });
+    const isReached = lsn !== undefined && lsn >= start && lsn <= toEnd.path.end;
+    if (manifest && isOurs && isReached) found.push({ key: backup.key, manifest });
   }
   return found;
 }
