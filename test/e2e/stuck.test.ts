@@ -5,6 +5,8 @@ import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { localNotesHeldForMs } from '../../scripts/lib/machine/local-lock.ts';
+import { CLEANUP_NOTE } from '../../scripts/lib/machine/run-notes.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { startMariaDb } from '../support/mariadb.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -30,19 +32,26 @@ interface Frozen {
 /** What status says of a verb of which every process is frozen, with the usual patience and without; and after its end. */
 async function statusOfFrozen({ verb, words, program, env, more }: Frozen, later: Environment = {}) {
   const running = startVerb(verb, words ?? (verb === 'restore' ? ['latest'] : []), { ...env, ...SLOW, ...more });
-  await running.process(program);
-  if (verb === 'cleanup') await until('its note', () => entriesOf(env.DRILL_DIR)[0]);
-  running.signalAll('SIGSTOP');
-  const patient = await until('it has run for longer than the impatient waits, of a restore two', async () => {
-    const status = await runVerb('status', ['--json'], env);
-    return status.json.sources[0].running[0]?.forMs > 2_000 ? status : undefined;
-  });
-  const stuck = await runVerb('status', ['--json'], { ...env, ...IMPATIENT, ...later });
-  assert.ok(running.processes().length > 0, `it has ended: ${running.stderr()}`);
-  running.signalAll('SIGKILL');
-  await running.outcome;
-  const after = await runVerb('status', ['--json'], env);
-  return { patient, stuck, after };
+  try {
+    await running.process(program);
+    // its socket is there before anybody listens on it
+    const noted = async () => (await localNotesHeldForMs(env.DRILL_DIR ?? '', CLEANUP_NOTE))[0];
+    if (verb === 'cleanup') await until('its note', noted);
+    running.signalAll('SIGSTOP');
+    const patient = await until('it has run for longer than the impatient waits, of a restore two', async () => {
+      const status = await runVerb('status', ['--json'], env);
+      return status.json.sources[0].running[0]?.forMs > 2_000 ? status : undefined;
+    });
+    const stuck = await runVerb('status', ['--json'], { ...env, ...IMPATIENT, ...later });
+    assert.ok(running.processes().length > 0, `it has ended: ${running.stderr()}`);
+    running.signalAll('SIGKILL');
+    await running.outcome;
+    const after = await runVerb('status', ['--json'], env);
+    return { patient, stuck, after };
+  } finally {
+    // what is frozen would keep this file from its end
+    running.signalAll('SIGKILL');
+  }
 }
 
 /** Of any kind: locks and notes are sockets. */
@@ -157,8 +166,7 @@ describe('status reports a run that hangs, while it hangs', { concurrency: 2 }, 
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
     const more = { POSTGRES_HOST: '127.0.0.1', POSTGRES_PORT: String(port), CONNECT_TIMEOUT: '60s' };
-    await isReported({ verb: 'cleanup', program: 'node', env, more });
-    silent.close();
+    await isReported({ verb: 'cleanup', program: 'node', env, more }).finally(() => silent.close());
     await done('cleanup', [], env);
     assert.deepEqual(entriesOf(env.DRILL_DIR), []);
   });
