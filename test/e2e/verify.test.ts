@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { filesIn, temporaryFolder } from '../support/folders.ts';
+import { filesIn, place, temporaryFolder } from '../support/folders.ts';
 import { placeAll, type Stored, storedBackup } from '../support/stored.ts';
 import { startStore } from '../support/stores.ts';
 import { done, runVerb } from '../support/verbs.ts';
@@ -81,12 +80,22 @@ describe('verify', { concurrency: 2 }, () => {
       const red = await status(env);
       assert.deepEqual([red.code, red.json.copies[0].unreadable], [3, 1]);
       writeFileSync(path, whole);
-      // records are told apart by their second
-      await sleep(1_100);
       assert.equal((await verify(env)).code, 0);
       assert.deepEqual([(await status(env)).json.copies[0].unreadable], [0]);
     });
   }
+
+  test('neither replaces the record of a run within the same second nor comes before it', async () => {
+    const { primary, env } = folders(storedBackup('a', recent(0)));
+    const first = await verify(env);
+    const record = JSON.parse(readFileSync(join(primary, first.json.stores[0].record), 'utf8'));
+    const startedAt = new Date(Date.now() + 2_000).toISOString();
+    const day = startedAt.slice(0, 10).replaceAll('-', '/');
+    const taken = `verified/${day}/primary_${startedAt.slice(11, 19).replaceAll(':', '')}.json`;
+    place(primary, taken, JSON.stringify({ ...record, startedAt }));
+    const second = await verify(env);
+    assert.ok(second.json.stores[0].record > taken, second.json.stores[0].record);
+  });
 
   test('finds an object of a folder, and roles, that are not there', async () => {
     const backup = storedBackup('a', recent(0), { parts: 2 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../copy/stores.ts';
 import { backupItem } from '../copy/transfer.ts';
 import { messageOf } from '../errors.ts';
@@ -11,6 +12,8 @@ import { planVerify, WITHIN_MS } from './plan.ts';
 import { protectionReasons } from './protection.ts';
 import { damageIn } from './read-item.ts';
 import { NOTHING_TRIED, tryProtection } from './try-protection.ts';
+
+const CLOCKS_DIFFER_MS = 5_000;
 
 /** What to read back. */
 export interface VerifyRequest {
@@ -51,13 +54,14 @@ export async function verifyStore(
   store: Store,
   others: readonly Store[],
   request: VerifyRequest,
-  now: Date,
+  began: Date,
   signal: AbortSignal,
 ): Promise<VerifyResult> {
   const started = Date.now();
   const { repository } = store;
+  const records = await repository.verified(new Date(began.getTime() - WITHIN_MS), signal);
+  const now = await afterTheSecondOf(records[0], began, signal);
   const inventory = await repository.inventory(signal);
-  const records = await repository.verified(new Date(now.getTime() - WITHIN_MS), signal);
   const chosen = chosenBackups(inventory, records, request);
   const dumps = await readBack(store, inventory, chosen, signal);
   const ofLog = await readLogBack(store, records, request, signal);
@@ -143,6 +147,15 @@ async function readBack(
   } finally {
     progress.end();
   }
+}
+
+/** Records are ordered, and told apart, by the seconds in their keys. The clock of whoever wrote the last may be a little ahead. */
+async function afterTheSecondOf(last: VerifyRecord | undefined, now: Date, signal: AbortSignal): Promise<Date> {
+  const next = last ? (Math.floor(Date.parse(last.startedAt) / 1_000) + 1) * 1_000 : 0;
+  const waitMs = next - now.getTime();
+  if (waitMs <= 0 || waitMs > CLOCKS_DIFFER_MS) return now;
+  await sleep(waitMs, undefined, { signal });
+  return new Date(next);
 }
 
 async function keep({ name, repository }: Store, record: VerifyRecord, signal: AbortSignal): Promise<string | null> {
