@@ -11,7 +11,8 @@ const { postgres, missing } = await startPostgres([
   // what it locks would come and go in the little room that is left
   'autovacuum=off',
 ]);
-const TABLES = 450;
+// with its sequences twice what the server has room for, without them little enough to leave room for other sessions
+const TABLES = 380;
 
 describe('a database of more tables and sequences than its server has locks', { skip: missing }, () => {
   test('is dumped part by part, rehearsed, restored and compared, with materialized views', async () => {
@@ -33,10 +34,10 @@ describe('a database of more tables and sequences than its server has locks', { 
     assert.match(backup.stderr, /dumped as a folder, part by part.*max_locks_per_transaction/);
     const { key } = backup.json.results[0];
     const drill = await done('drill', [key], env);
-    assert.match(drill.stderr, /passed, equal: 450 tables, 450 rows/);
+    assert.match(drill.stderr, /passed, equal: 380 tables, 380 rows/);
     await postgres.sql(database, 'update t7 set a = null');
     const restored = await done('restore', [key, '--compare'], env);
-    assert.match(restored.stderr, /content equal: 450 tables, 450 rows/);
+    assert.match(restored.stderr, /content equal: 380 tables, 380 rows/);
     assert.deepEqual(await postgres.sql(database, 'select a, n from t7, counted'), [{ a: 'x', n: '1' }]);
     assert.deepEqual(await postgres.sql(database, "select nextval('t9_id_seq')::int as n"), [{ n: 2 }]);
   });
