@@ -173,6 +173,27 @@ describe('a table picked out of a backup of PostgreSQL', { skip: missing, concur
     assert.equal((await rowsOf(database, 'shop.lines')).length, 400);
   });
 
+  test('where the live table would change what is copied, it says so', async () => {
+    const { database, env } = await shop();
+    await postgres.sql(
+      database,
+      `create function shop.upper() returns trigger language plpgsql as 'begin new.name := upper(new.name); return new; end';
+       create trigger aloud before insert on shop.customers for each row execute function shop.upper();
+       create trigger off before insert on shop.customers for each row execute function shop.upper();
+       alter table shop.customers disable trigger off;
+       create rule also as on insert to shop.customers do also nothing;
+       alter table shop.lines alter what type varchar(9)`,
+    );
+    const words = ['latest', '--table', 'shop.customers', '--table', 'lines', '--table', 'invoices', '--json'];
+    const [customers, invoices, lines] = (await done('restore', words, env)).json.copy;
+    assert.match(customers, /^-- shop\.customers: aloud, also will act on these rows too, and may change them: SET /m);
+    assert.match(
+      lines,
+      /^-- shop\.lines: what is character varying\(9\) and was text: what does not fit may come otherwise/m,
+    );
+    assert.doesNotMatch(invoices, /will act|does not fit/);
+  });
+
   test('of tables that inherit each has its own rows, here and where they are copied to; so has one with a key that may wait', async () => {
     const { database, env } = await shop();
     await postgres.sql(
@@ -339,6 +360,20 @@ describe('a table picked out of a backup of MariaDB', { skip: noMariaDb }, () =>
     await connection.end();
     assert.deepEqual(await rows(database, 'orders'), before);
     assert.deepEqual(await rows(database, '`odd ``name`'), odd);
+
+    await mariadb.sql(
+      `create trigger aloud before insert on orders for each row set new.total = new.total + 1;
+       alter table orders modify total decimal(5,1)`,
+      undefined,
+      database,
+    );
+    const changed = await done('restore', ['latest', '--table', 'orders', '--json'], env);
+    assert.match(
+      changed.json.copy[0],
+      /^-- orders: total is decimal\(5,1\) and was decimal\(\d+,\d\): what does not fit may come/m,
+    );
+    assert.match(changed.json.copy[0], /^-- orders: aloud, .* will act on these rows too, and may change them/m);
+    assert.match(changed.json.copy[0], /STRICT_ALL_TABLES/);
 
     const wrong = await runVerb('restore', ['latest', '--table', 'order'], env);
     assert.equal(wrong.code, 1, wrong.stderr);

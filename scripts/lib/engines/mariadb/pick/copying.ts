@@ -4,6 +4,7 @@ import { boundDefault } from '../swap/rebind.ts';
 
 interface Column {
   readonly name: string;
+  readonly type: string;
   readonly extra: string;
   readonly value: string | null;
   readonly isKey: boolean;
@@ -12,18 +13,25 @@ interface Column {
 interface Table {
   readonly columns: readonly Column[];
   readonly isVersioned: boolean;
+  /** Triggers that act on what is inserted. */
+  readonly onInsert: readonly string[];
 }
 
 /** By the names of the tables: those of the server's own views are compared with no regard to case, which names may differ by. */
 async function tablesOf(connection: Connection, database: string): Promise<Map<string, Table>> {
   const columns = await connection.query<Column & { table: string } & Record<string, unknown>>(
-    `select table_name as \`table\`, column_name as name, extra, column_default as value
+    `select table_name as \`table\`, column_name as name, column_type as type, extra, column_default as value
      from information_schema.columns where table_schema = ? order by table_name, ordinal_position`,
     [database],
   );
   const keys = await connection.query<{ table: string; name: string }>(
     `select table_name as \`table\`, column_name as name from information_schema.statistics
      where table_schema = ? and index_name = 'PRIMARY'`,
+    [database],
+  );
+  const triggers = await connection.query<{ table: string; name: string }>(
+    `select event_object_table as \`table\`, trigger_name as name from information_schema.triggers
+     where event_object_schema = ? and event_manipulation = 'INSERT' order by 2`,
     [database],
   );
   const isKey = new Set(keys.map(({ table, name }) => JSON.stringify([table, name])));
@@ -35,7 +43,10 @@ async function tablesOf(connection: Connection, database: string): Promise<Map<s
     ]);
   const tables = (await listTables(connection, database)).filter(({ kind }) => kind === 'table');
   return new Map(
-    tables.map(({ name, isVersioned }) => [name, { columns: columnsOf.get(name) ?? [], isVersioned }] as const),
+    tables.map(({ name, isVersioned }) => {
+      const onInsert = triggers.filter(({ table }) => table === name).map((trigger) => trigger.name);
+      return [name, { columns: columnsOf.get(name) ?? [], isVersioned, onInsert }] as const;
+    }),
   );
 }
 
@@ -52,10 +63,13 @@ export async function copying(
     if (!tables.includes(displayName(table))) continue;
     const place = { live, database, table };
     const defined = into.has(table) ? [] : await definition(connection, place, picked);
-    copies.push([...defined, statement(place, picked, into.get(table)?.columns)].join('\n'));
+    copies.push([...defined, statement(place, picked, into.get(table))].join('\n'));
   }
   return copies;
 }
+
+/** A comment ends with its line, and a name may have several. */
+const inLine = (name: string) => name.replaceAll(/[\r\n]+/g, ' ');
 
 const qualified = (database: string, name: string) => `${quoteIdentifier(database)}.${quoteIdentifier(name)}`;
 
@@ -66,7 +80,7 @@ async function definition(
   { columns }: Table,
 ): Promise<string[]> {
   const lines = [
-    `-- ${live} has no table ${displayName(table).replaceAll(/[\r\n]+/g, ' ')}; its foreign keys and triggers do not come:`,
+    `-- ${live} has no table ${inLine(displayName(table))}; its foreign keys and triggers do not come:`,
     `CREATE TABLE ${qualified(live, table)} LIKE ${qualified(database, table)};`,
   ];
   const there = (await listTables(connection, live)).map(({ name }) => name);
@@ -104,19 +118,31 @@ interface Copy {
   readonly table: string;
 }
 
+/** Why what is copied may not come as it was, a comment each. */
+function notes(table: string, from: readonly Column[], columns: readonly Column[]): string[] {
+  return from.flatMap((column) => {
+    const now = columns.find(({ name }) => name === column.name);
+    if (isGenerated(column) || now?.type === column.type) return [];
+    if (!now) return [`-- ${table} has no column ${inLine(column.name)} any more: it is not copied.`];
+    return [
+      `-- ${table}: ${inLine(column.name)} is ${inLine(now.type)} and was ${inLine(column.type)}: what does not fit may come otherwise.`,
+    ];
+  });
+}
+
 /** Inserts the rows whose key the live table has not. What is worked out by the server, it works out again. */
 function statement(
   { live, database, table }: Copy,
   { columns: from, isVersioned }: Table,
-  into: readonly Column[] | undefined,
+  there: Table | undefined,
 ): string {
+  const into = there?.columns;
   const name = (of: string) => qualified(of, table);
   const columns = (into ?? from).filter(
     (column) => !isGenerated(column) && from.some((each) => each.name === column.name && !isGenerated(each)),
   );
-  const shown = displayName(table).replaceAll(/[\r\n]+/g, ' ');
+  const shown = inLine(displayName(table));
   if (columns.length === 0) return `-- ${shown} has no column that can be copied.`;
-  const lost = from.filter((column) => !isGenerated(column) && !columns.some(({ name: own }) => own === column.name));
   // to the key of a table that keeps former versions belongs until when one was valid
   const keys = (into ?? from).filter((column) => column.isKey && !(isVersioned && isGenerated(column)));
   const isKeyed = keys.length > 0 && keys.every((key) => columns.some(({ name: own }) => own === key.name));
@@ -127,13 +153,13 @@ function statement(
   const where = isKeyed ? `\nWHERE NOT EXISTS (SELECT 1 FROM ${name(live)} AS live WHERE ${isNew})` : '';
   return [
     ...(isVersioned ? [`-- ${shown}: its rows as they were last; former versions of them are not copied.`] : []),
-    ...lost.map(
-      (column) => `-- ${shown} has no column ${column.name.replaceAll(/[\r\n]+/g, ' ')} any more: it is not copied.`,
-    ),
-    ...(isKeyed ? [] : [`-- ${shown} has no primary key: rows that it has already come a second time.`]),
-    ...(columns.some(({ extra }) => /auto_increment/i.test(extra))
-      ? ["SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO');"]
+    ...notes(shown, from, columns),
+    ...(there && there.onInsert.length > 0
+      ? [`-- ${shown}: ${inLine(there.onInsert.join(', '))} will act on these rows too, and may change them.`]
       : []),
+    ...(isKeyed ? [] : [`-- ${shown} has no primary key: rows that it has already come a second time.`]),
+    // else what does not fit would be cut to what does
+    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO');",
     `INSERT INTO ${name(live)} (${names})\nSELECT ${names} FROM ${name(database)} AS picked${where};`,
   ].join('\n');
 }

@@ -16,7 +16,9 @@ const TABLES = `
     array(select quote_ident(a.attname) from pg_constraint k, unnest(k.conkey) with ordinality u(attnum, place)
       join pg_attribute a on a.attrelid = c.oid and a.attnum = u.attnum where k.conrelid = c.oid and k.contype = 'p' order by place) as key,
     exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'p'
-      and (k.condeferrable or to_jsonb(k)->>'conperiod' = 'true')) as "isLooseKey"
+      and (k.condeferrable or to_jsonb(k)->>'conperiod' = 'true')) as "isLooseKey",
+    array(select quote_ident(tgname) from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled in ('O', 'A') and tgtype & 4 <> 0
+      union all select quote_ident(rulename) from pg_rewrite where ev_class = c.oid and ev_type = '3' and ev_enabled in ('O', 'A') order by 1) as "onInsert"
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
   order by 1`;
@@ -38,6 +40,8 @@ interface Table extends Record<string, unknown> {
   readonly key: readonly string[];
   /** ON CONFLICT cannot go by its key: one that is deferrable, or of periods. */
   readonly isLooseKey: boolean;
+  /** Triggers and rules that act on what is inserted. */
+  readonly onInsert: readonly string[];
 }
 
 async function read(source: DatabaseSource, database: string, signal: AbortSignal) {
@@ -112,13 +116,29 @@ interface Copy {
   readonly address: string | undefined;
 }
 
+/** Why what is copied may not come as it was, a comment each. */
+function notes(from: Table, into: Table, columns: readonly Column[]): string[] {
+  const found: string[] = [];
+  for (const { name, type, isGenerated } of from.columns) {
+    if (isGenerated) continue;
+    const now = columns.find((column) => column.name === name);
+    if (!now) found.push(`-- ${inLine(into.name)} has no column ${inLine(name)} any more: it is not copied.`);
+    else if (now.type !== type)
+      found.push(
+        `-- ${inLine(into.name)}: ${inLine(name)} is ${inLine(now.type)} and was ${inLine(type)}: what does not fit may come otherwise.`,
+      );
+  }
+  if (into.onInsert.length > 0)
+    found.push(
+      `-- ${inLine(into.name)}: ${inLine(into.onInsert.join(', '))} will act on these rows too, and may change them: SET session_replication_role = replica keeps triggers from it, and foreign keys from being checked.`,
+    );
+  return found;
+}
+
 /** Inserts the rows whose key the live table has not. What is worked out by the server, it works out again. */
 function statement(source: DatabaseSource, { database, from, into, address }: Copy): string {
   const columns = into.columns.filter(
     ({ name, isGenerated }) => !isGenerated && from.columns.some((column) => column.name === name),
-  );
-  const lost = from.columns.filter(
-    ({ name, isGenerated }) => !isGenerated && !columns.some((column) => column.name === name),
   );
   const names = columns.map(({ name }) => name).join(', ');
   const overriding = columns.some(({ isAlways }) => isAlways) ? ' OVERRIDING SYSTEM VALUE' : '';
@@ -133,7 +153,7 @@ function statement(source: DatabaseSource, { database, from, into, address }: Co
   const query = `SELECT ${names} FROM ${from.isInherited ? 'ONLY ' : ''}${from.name}`;
   if (columns.length === 0) return `-- ${inLine(into.name)} has no column that can be copied.`;
   const lines = [
-    ...lost.map(({ name }) => `-- ${inLine(into.name)} has no column ${inLine(name)} any more: it is not copied.`),
+    ...notes(from, into, columns),
     ...(key ? [] : [`-- ${inLine(into.name)} has no primary key: rows that it has already come a second time.`]),
   ];
   const insert = (rows: string) => `INSERT INTO ${into.name} (${names})${overriding}\n${rows}${conflict};`;
