@@ -1,3 +1,4 @@
+import { noteKept } from '../machine/heap.ts';
 import type { StoredObject } from '../storages/storage.ts';
 import { ChainObjects, type PlacedBytes } from './chain-objects.ts';
 import { type ChainCause, type ChainId, type LogObject, parseChain, parseLogKey } from './keys.ts';
@@ -79,9 +80,13 @@ export async function readChains(
   now: Date,
 ): Promise<ChainLog[]> {
   const chains = new Map<string, Growing>();
+  let kept = 0;
   for await (const { key, sizeBytes } of objects) {
     const object = parseLogKey(prefix, key);
-    if (object) sortIn(chains, prefix, object, sizeBytes, now.getTime());
+    if (!object) continue;
+    sortIn(chains, prefix, object, sizeBytes, now.getTime());
+    kept += 1;
+    noteKept(kept);
   }
   return [...chains.values()]
     .map(finished)

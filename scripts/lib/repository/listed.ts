@@ -1,4 +1,5 @@
 import type { DumpFormat, ObjectCompression } from '../formats.ts';
+import { noteKept } from '../machine/heap.ts';
 import { compareKeys } from '../storages/keys.ts';
 import type { StoredObject } from '../storages/storage.ts';
 import { folderKey, type Kind, kindKey, LAST_PART, type ParsedKey, parseKey } from './object-key.ts';
@@ -193,6 +194,7 @@ export class Listing {
   private keep({ key, sizeBytes }: StoredObject, parsed: Data | Part, traits: Traits, besides: Besides): void {
     const source = this.sources.get(parsed.source) ?? parsed.source;
     this.sources.set(source, source);
+    noteKept(this.found.length);
     this.found.push(new ListedBackup({ key, source, sizeBytes }, parsed, traits, besides));
   }
 
