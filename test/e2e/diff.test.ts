@@ -165,7 +165,11 @@ test('what changed between two backups of MariaDB is told', { skip: noMariaDb },
     await sql(each);
   const second = await backUp(env);
   const changed = await runVerb('diff', [first, second, '--json'], { ...env });
-  assert.deepEqual(told(changed), {
+  // InnoDB estimates sizes, and again whenever it likes
+  const { json } = changed;
+  const isMore = ({ change, rows, definition }: Row) =>
+    change !== 'changed' || rows.from !== rows.to || definition.length > 0;
+  assert.deepEqual(told({ ...changed, json: { ...json, changes: json.changes.filter(isMore) } }), {
     'table fresh': ['added', null, 2, ''],
     'table gone': ['removed', 1, null, ''],
     'table plain': ['changed', 0, 0, 'columns indexes'],

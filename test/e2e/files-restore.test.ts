@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { backUp } from '../support/backups.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { isRoot, lookInto, makeTree } from '../support/trees.ts';
-import { forge, tarOf, UNPRIVILEGED, uploads } from '../support/uploads.ts';
+import { forge, heldCompressor, tarOf, UNPRIVILEGED, uploads } from '../support/uploads.ts';
 import { done, runVerb, startVerb, until } from '../support/verbs.ts';
 
 describe('a restore of a folder', { concurrency: 2 }, () => {
@@ -89,13 +89,15 @@ describe('a restore of a folder', { concurrency: 2 }, () => {
 
   test('that is killed leaves the live folder as it was, and the next one removes what it left', async () => {
     const { data, live, env } = uploads();
-    // long enough at work to be seen there, on a fast disk and a busy machine alike
-    writeFileSync(join(live, 'large'), Buffer.alloc(1_200_000_000, 'x'));
+    writeFileSync(join(live, 'large'), Buffer.alloc(50_000_000, 'x'));
     await backUp(env);
     writeFileSync(join(live, 'large'), 'changed');
-    const running = startVerb('restore', ['latest'], env);
+    // nothing comes to tar before it is seen
+    const held = heldCompressor(env);
+    const running = startVerb('restore', ['latest'], held.env);
     const tar = await tarOf(running, '--extract');
     process.kill(tar.pid, 'SIGSTOP');
+    held.release();
     const second = await runVerb('restore', ['latest', '--json'], env);
     assert.equal(second.code, 4, second.stderr);
     assert.match(second.json.error.message, /another restore of .* is running/);
