@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 
 /** Of fewer objects the heap is small beside what node needs for itself. */
 const MANY = 100_000;
-/** V8 else lets a heap double before it looks for what is dead in it. So half a million backups need 0.6 of the memory and 1.2 of the CPU. */
-const GROWTH_PERCENT = 40;
+/** V8 else lets a heap double before it looks for what is dead in it. So half a million backups need 0.6 of the memory and 1.3 of the CPU. */
+const GROWTH_PERCENT = 30;
 
 /**
  * Has V8 be thrifty once many objects are kept for the length of a run: to be called as each is added.
