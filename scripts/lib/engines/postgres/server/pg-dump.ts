@@ -2,6 +2,7 @@ import type { Stage } from '../../../pipeline/chain.ts';
 import { inLargeWrites } from '../../../pipeline/large-writes.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { conninfo, libpqEnvironment } from './connection.ts';
+import { withoutLoneLoops } from './lone-loops.ts';
 import type { Program } from './programs.ts';
 import { PROGRAM_HINTS, programWords } from './server-says.ts';
 
@@ -35,5 +36,6 @@ export function pgDumpStage(
       ],
     ],
     words: programWords,
+    onLine: withoutLoneLoops(),
   };
 }

@@ -19,6 +19,8 @@ const SESSION = (versionNum: number, lockTimeoutMs: number) => [
   "set datestyle = 'ISO';",
   "set intervalstyle = 'postgres';",
   "set bytea_output = 'hex';",
+  // what is written there is told as warnings
+  'set client_min_messages = warning;',
 ];
 
 const HEAD = (encoding: string) => [
