@@ -5,10 +5,10 @@ import { log } from '../../../terminal/log.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
 import { holds } from './given-place.ts';
 
-// everything that somebody made, but for what came with an extension
+// everything that somebody made, but for what came with an extension; an index is its table's
 const OBJECTS_OF_USERS = `
   with own as (
-    select 'pg_class'::regclass as class, oid, relnamespace as schema from pg_class
+    select 'pg_class'::regclass as class, oid, relnamespace as schema from pg_class where relkind not in ('i', 'I')
     union all select 'pg_proc'::regclass, oid, pronamespace from pg_proc
     union all select 'pg_type'::regclass, oid, typnamespace from pg_type where typtype in ('d', 'e', 'r')
     union all select 'pg_namespace'::regclass, oid, oid from pg_namespace where nspname <> 'public')
