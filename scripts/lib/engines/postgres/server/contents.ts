@@ -47,17 +47,25 @@ export async function listRelations(connection: Connection, kind: 'r' | 'S'): Pr
   );
 }
 
+const NO_ROWS = '(select 1 where false) none';
+
 /** What is counted, as a query reads it: a partition whose rows may belong elsewhere after a restore as a part of its root. */
 async function countable(connection: Connection): Promise<{ name: string; from: string }[]> {
   if (connection.serverVersionNum < 120_000) {
     return (await relations(connection, 'r')).map((name) => ({ name, from: `only ${name}` }));
   }
-  const rows = await connection.query<{ name: string; root: string | null }>(
-    `select distinct coalesce(root.name, format('%I.%I', n.nspname, c.relname)) as name, root.name as root
+  const rows = await connection.query<{ name: string; root: string | null; isBare: boolean }>(
+    `select distinct coalesce(root.name, format('%I.%I', n.nspname, c.relname)) as name, root.name as root,
+       root.name is null and pg_relation_size(c.oid) = 0
+         and c.relam = (select a.oid from pg_am a where a.amname = 'heap') as "isBare"
      ${RELATIONS.replace('where', `left join lateral (${LOADED_VIA}) root on true where`)}`,
     ['r'],
   );
-  return rows.map(({ name, root }) => ({ name, from: root === null ? `only ${name}` : name }));
+  // a table without a page has no row; extensions have some that stand for others, and cannot be read by themselves
+  return rows.map(({ name, root, isBare }) => ({
+    name,
+    from: isBare ? NO_ROWS : root === null ? `only ${name}` : name,
+  }));
 }
 
 function batches<T>(items: readonly T[]): T[][] {

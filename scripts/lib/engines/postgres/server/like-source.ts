@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Manifest } from '../../../repository/manifest.ts';
+import { CALLED_AROUND } from './called-around.ts';
 import { buildLocales, missingLocales } from './locales.ts';
 import type { Program } from './programs.ts';
 
@@ -56,7 +57,7 @@ export async function likeSource(
     if (absent.length > 0) notRehearsed.push(`${name}: ${absent.join(', ')}, which is not installed here`);
     if (here.length > 0) settings.push(`${name}=${here.map((library) => `"${library}"`).join(',')}`);
     // its workers would go on with what they do at the source, and drop what is old there
-    if (here.includes('timescaledb')) settings.push('timescaledb.max_background_workers=0');
+    for (const { name: extension, idle } of CALLED_AROUND) if (here.includes(extension)) settings.push(idle);
   }
   return { settings, env: made === undefined ? {} : { LOCPATH: made.path }, notRehearsed };
 }
@@ -73,7 +74,8 @@ function locks(there: Readonly<Record<string, string>>, manifest: Manifest | und
   return Math.max(LOCKS, Math.ceil(Math.max(asThere, toRead) / SESSIONS));
 }
 
-function hasLibrary(program: Program, library: string): boolean {
+/** Whether a library that a server may preload lies with the program's own. */
+export function hasLibrary(program: Pick<Program, 'path'>, library: string): boolean {
   const folder = join(dirname(realpathSync(program.path)), '..', 'lib');
   const file = library.replace('$libdir', folder);
   const path = isAbsolute(file) ? file : join(folder, file);
