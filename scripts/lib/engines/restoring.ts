@@ -44,6 +44,8 @@ export interface ProofSide {
   readonly dialect: Dialect;
   /** Of a restore that picks something out, the tables that are wanted: of the others nothing but their definitions is compared. */
   readonly picks?: (table: string) => boolean;
+  /** Of such a restore, tables that are not wanted and have rows all the same: they come with their extension. */
+  readonly brings?: (table: string) => boolean;
   /** What passes into the staging place is text, whatever the format of the backup. */
   readonly passesText?: boolean;
   /** Names that stand in a dump of what was restored where others stood in the backup. */

@@ -70,6 +70,7 @@ export function judge(evidence: Evidence): { checks: Check[]; notCompared: Excus
     )
     // objects without rows that are wanted are not even read
     .filter(({ table, restored: now }) => now?.rows !== 0 || (evidence.side.picks?.(table) ?? true))
+    .filter(({ table }) => evidence.side.brings?.(table) !== true)
     // a second dump writes them, without rows too
     .filter(({ table, restored: now }) => !(now?.rows === 0 && unlogged.has(table)))
     .map((difference) => describeTable(difference, evidence));

@@ -1,4 +1,5 @@
 import type { DatabaseSource } from '../../../source.ts';
+import { calledAroundIn } from '../server/called-around.ts';
 import { type Connection, connect, quoteLiteral } from '../server/connection.ts';
 import type { Pick } from './pick.ts';
 
@@ -49,10 +50,24 @@ async function read(source: DatabaseSource, database: string, signal: AbortSigna
   try {
     // names and types as they are written from anywhere
     await connection.query("select set_config('search_path', '', false)");
-    return { tables: await connection.query<Table>(TABLES), address: await ownAddress(connection) };
+    return { tables: await tablesOf(connection), address: await ownAddress(connection) };
   } finally {
     await connection.close();
   }
+}
+
+/** With the tables whose rows an extension shows as those of another one as its parts. */
+async function tablesOf(connection: Connection): Promise<Table[]> {
+  const tables = await connection.query<Table>(TABLES);
+  const parts = new Map<string, string>();
+  for (const { parts: sql } of await calledAroundIn(connection))
+    for (const { part, whole } of await connection.query<{ part: string; whole: string }>(sql)) parts.set(part, whole);
+  const wholes = new Set(parts.values());
+  return tables.map((table) => {
+    const whole = parts.get(table.name);
+    const isInherited = table.isInherited && !wholes.has(table.name);
+    return { ...table, isInherited, parents: whole === undefined ? table.parents : [...table.parents, whole] };
+  });
 }
 
 /**
@@ -81,7 +96,7 @@ export async function copying(
   signal: AbortSignal,
 ): Promise<string[]> {
   const from = (await read(source, database, signal)).tables.filter(
-    ({ name, parents }) => pick.holds(name) && !parents.some((parent) => pick.holds(parent)),
+    ({ name, parents }) => pick.gives(name) && !parents.some((parent) => pick.holds(parent)),
   );
   const live = await read(source, source.database, signal).catch(() => {
     signal.throwIfAborted();

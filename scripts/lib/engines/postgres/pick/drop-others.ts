@@ -1,5 +1,6 @@
 import { OperatorError } from '../../../errors.ts';
 import type { DatabaseSource } from '../../../source.ts';
+import { calledAroundIn } from '../server/called-around.ts';
 import { type Connection, connect, sqlState } from '../server/connection.ts';
 import type { Pick } from './pick.ts';
 
@@ -43,6 +44,7 @@ export async function dropOthers(source: DatabaseSource, staging: string, pick: 
   const connection = await connect(source, staging, signal);
   try {
     await connection.query("select set_config('search_path', '', false)");
+    await letExtensionsSee(connection);
     for (const { child, parent, isPartition } of await connection.query<{
       child: string;
       parent: string;
@@ -66,6 +68,14 @@ export async function dropOthers(source: DatabaseSource, staging: string, pick: 
   } finally {
     await connection.close();
   }
+}
+
+/** An extension that keeps rows of tables goes by event triggers of its own; of others there are none where tables are picked out. */
+async function letExtensionsSee(connection: Connection): Promise<void> {
+  if (!connection.isSuperuser || (await calledAroundIn(connection)).length === 0) return;
+  await connection.query(
+    connection.serverVersionNum >= 170_000 ? 'set event_triggers = on' : 'set session_replication_role = origin',
+  );
 }
 
 /** False where something else needs it. */
