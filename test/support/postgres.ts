@@ -7,7 +7,7 @@ import { after } from 'node:test';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { quoteIdentifier } from '../../scripts/lib/engines/postgres/server/connection.ts';
-import { findPrograms } from '../../scripts/lib/engines/postgres/server/programs.ts';
+import { findPrograms, type Program } from '../../scripts/lib/engines/postgres/server/programs.ts';
 import {
   startThrowawayServer,
   type ThrowawayServer,
@@ -77,6 +77,8 @@ export async function startPostgres(
   settings: readonly string[] = [],
   /** Lines of pg_hba.conf that come before those for everybody. */
   rules: readonly string[] = [],
+  /** Instead of one that is installed: see extensionTree. */
+  program?: Program,
 ): Promise<{ postgres: Postgres; missing: false } | { postgres: Postgres; missing: string }> {
   setChildEnvironment(process.env);
   const folder = mkdtempSync(join(tmpdir(), 'postgres-test-'));
@@ -85,7 +87,11 @@ export async function startPostgres(
   const hba = join(folder, 'pg_hba.conf');
   writeFileSync(hba, [...rules, HBA].join('\n'));
   try {
-    const server = await startThrowawayServer({ tcp: true, settings: [`hba_file=${hba}`, ...settings] });
+    const server = await startThrowawayServer({
+      tcp: true,
+      settings: [`hba_file=${hba}`, ...settings],
+      ...(program === undefined ? {} : { program }),
+    });
     after(() => server.stop());
     return { postgres: await wrap(server), missing: false };
   } catch (error) {

@@ -5,6 +5,7 @@ import { QUERY_TIMEOUT_SECONDS, rehearseOn, SHOWN_ROWS } from '../database/rehea
 import type { Check, Rehearsal, RehearsalOptions } from '../engine.ts';
 import { borrowDrillServer, nameOnDrillServer } from './drill-server.ts';
 import { DROPPED, INVALID_OBJECTS } from './dump/facts.ts';
+import { describeLackingVersions, lackingVersions } from './server/called-around.ts';
 import { type Connection, connect, quoteIdentifier, sqlState } from './server/connection.ts';
 import {
   startThrowawayServer,
@@ -117,7 +118,7 @@ async function assertExtensions(connection: Connection, manifest: Manifest | und
   const rows = await connection.query<{ name: string }>('select name from pg_available_extensions');
   const available = new Set(rows.map(({ name }) => name));
   const missing = (manifest?.extensions ?? []).filter(({ name }) => !available.has(name)).map(({ name }) => name);
-  if (missing.length === 0) return;
+  if (missing.length === 0) return assertVersions(connection, manifest);
   throw new OperatorError(
     'TOOL_MISSING',
     `the backup needs extensions that are not installed here: ${missing.join(', ')}`,
@@ -125,6 +126,13 @@ async function assertExtensions(connection: Connection, manifest: Manifest | und
       hint: 'Build the backup image from the image that the database runs (POSTGRES_IMAGE, see docs/own-image.md), or install their packages here (for instance postgresql-18-postgis-3), so that restores can be rehearsed.',
     },
   );
+}
+
+async function assertVersions(connection: Connection, manifest: Manifest | undefined): Promise<void> {
+  const lacking = await lackingVersions(connection, manifest);
+  if (lacking.length === 0) return;
+  const { message, hint } = describeLackingVersions(lacking);
+  throw new OperatorError('TOOL_MISSING', message, { hint });
 }
 
 async function checkValidity(connection: Connection, manifest: Manifest | undefined): Promise<Check> {

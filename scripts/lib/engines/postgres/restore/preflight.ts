@@ -6,6 +6,7 @@ import { command } from '../../../terminal/hints.ts';
 import { log } from '../../../terminal/log.ts';
 import type { RestoreOptions } from '../../restoring.ts';
 import { assertServerRoom } from '../../room.ts';
+import { describeLackingVersions, lackingVersions } from '../server/called-around.ts';
 import { type Connection, quoteIdentifier } from '../server/connection.ts';
 import { besideDatabases, databaseSizes } from '../server/databases.ts';
 import { subscriptionsOf } from '../server/drop.ts';
@@ -152,11 +153,19 @@ async function assertTablespaces(connection: Connection, { manifest }: RestorePl
 async function assertExtensions(connection: Connection, { manifest }: RestorePlan): Promise<void> {
   const wanted = (manifest?.extensions ?? []).map(({ name }) => name);
   const extensions = await missing(connection, 'select name from pg_available_extensions', wanted);
-  if (extensions.length === 0) return;
+  if (extensions.length === 0) return assertVersions(connection, manifest);
   throw refused(
     `the server lacks extensions that the backup needs: ${extensions.join(', ')}`,
     "Install their packages on the database server, or use the image that the backup's server ran.",
   );
+}
+
+/** @throws OperatorError RESTORE_REFUSED where the server has another version of one that reads its own tables alone */
+async function assertVersions(connection: Connection, manifest: Manifest | undefined): Promise<void> {
+  const lacking = await lackingVersions(connection, manifest);
+  if (lacking.length === 0) return;
+  const { message, hint } = describeLackingVersions(lacking);
+  throw refused(message, hint);
 }
 
 /**

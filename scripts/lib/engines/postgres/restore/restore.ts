@@ -1,5 +1,5 @@
-import { messageOf, OperatorError } from '../../../errors.ts';
-import type { Contents, Manifest } from '../../../repository/manifest.ts';
+import { OperatorError } from '../../../errors.ts';
+import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { pointOfNoReturn } from '../../committed.ts';
@@ -8,7 +8,6 @@ import { copying } from '../pick/copying.ts';
 import { dropOthers } from '../pick/drop-others.ts';
 import { Pick } from '../pick/pick.ts';
 import { type Connection, connect } from '../server/connection.ts';
-import { countContents, readSequences } from '../server/contents.ts';
 import { connectBeside, freeBesideName, listDatabases } from '../server/databases.ts';
 import { dropDatabase } from '../server/drop.ts';
 import { lockRestore } from '../server/locks.ts';
@@ -24,17 +23,20 @@ import { dropLeftovers } from './leftovers.ts';
 import { planLoad } from './plan-load.ts';
 import { assertRestorable, assertRoles, assertWritable } from './preflight.ts';
 import { proofSide, roleNames } from './proof-side.ts';
-import { leaveOutLibraries, putInForce } from './settings-in-force.ts';
+import { type Ready, readyForLoad } from './ready.ts';
+import { restoredContents } from './restored-contents.ts';
+import { leaveOutLibraries } from './settings-in-force.ts';
 import { assertEmpty, create, createStatement, dropWhatItLacked } from './staging.ts';
 import { swapDatabases } from './swap.ts';
 import type { Ungiven } from './ungiven.ts';
+import { resumeWork, tellOfStillness } from './workers.ts';
 
 /** No place to restore into, empty as they are. */
 const MAINTENANCE = ['postgres', 'template0', 'template1'];
 
 /** See Engine.beginRestore. */
 export async function beginRestore(source: DatabaseSource, options: RestoreOptions): Promise<RestoreSession> {
-  const { to, manifest, globals, ownSearchPath = false, withoutBroken = false, signal } = options;
+  const { to, manifest, globals, ownSearchPath = false, withoutBroken = false, rehearses = false, signal } = options;
   const pick = options.pick && new Pick(options.pick);
   const target = to ?? source.database;
   if (to !== undefined && MAINTENANCE.includes(to)) {
@@ -54,7 +56,7 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     warnOfOlderServer(connection, manifest);
     const rolesBefore = await roleNames(connection);
     const broken = withoutBroken ? new BrokenObjects() : undefined;
-    const order = { globals, manifest, ownSearchPath, broken, signal };
+    const order = { globals, manifest, ownSearchPath, broken, rehearses, signal };
     const known = { connection, source, target, targetExists, rolesBefore, pick, isBeside: to !== undefined, ...order };
     const isForeign = to !== undefined && targetExists;
     if (isForeign) await assertEmpty(source, to, signal);
@@ -75,8 +77,13 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const lackingRoles = run === undefined ? [] : await makeMissingRoles(run, manifest, !liveExists);
     await assertRoles(connection, manifest);
     if (isForeign) {
-      const giveBack = await putInForce({ ...known, staging: target });
-      return session({ ...known, staging: target, lackingRoles, isForeign, giveBack });
+      return session({
+        ...known,
+        staging: target,
+        lackingRoles,
+        isForeign,
+        ready: await readyForLoad({ ...known, staging: target }),
+      });
     }
     const staging = await freeBesideName(connection, target, 'restoring');
     // once begun, making it is not to be broken off: what was not made could not be told from what was
@@ -88,13 +95,13 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const readied = (async () => {
       await dropWhatItLacked(source, staging, manifest, signal);
       await makeBoundExtensions(connection, source, staging, manifest, signal);
-      return putInForce({ ...known, staging });
+      return readyForLoad({ ...known, staging });
     })();
-    const giveBack = await readied.catch(async (error: unknown) => {
+    const ready = await readied.catch(async (error: unknown) => {
       await discard(source, staging);
       throw error;
     });
-    return session({ ...known, staging, lackingRoles, isForeign: false, giveBack });
+    return session({ ...known, staging, lackingRoles, isForeign: false, ready });
   } catch (error) {
     await connection.close();
     throw error;
@@ -117,12 +124,13 @@ interface SessionParts {
   readonly target: string;
   readonly staging: string;
   readonly isForeign: boolean;
-  /** Takes back what the database was set to for its load. */
-  readonly giveBack: (by: Connection) => Promise<void>;
+  readonly ready: Ready;
   readonly targetExists: boolean;
   readonly pick: Pick | undefined;
   /** It has a name that the operator gave it. */
   readonly isBeside: boolean;
+  /** See RestoreOptions.rehearses. */
+  readonly rehearses: boolean;
   readonly globals: string | undefined;
   readonly manifest: Manifest | undefined;
   readonly ownSearchPath: boolean;
@@ -134,14 +142,17 @@ interface SessionParts {
 }
 
 function session(own: SessionParts): RestoreSession {
-  const { connection, source, target, staging, isForeign, giveBack, targetExists, pick, signal } = own;
+  const { connection, source, target, staging, isForeign, ready, targetExists, pick, signal } = own;
   const point = pointOfNoReturn();
   let counting: Promise<Connection> | undefined;
   let placed = target;
   return {
     staging,
     isForeign,
-    plan: (format, parts, members) => planLoad(own, format, parts, members),
+    plan: async (format, parts, members) => [
+      ...(await planLoad(own, format, parts, members)),
+      { jobs: 1, loads: [], after: ready.loaded },
+    ],
     proof: pick ? pick.proofSide(proofSide(own)) : proofSide(own),
     ...(pick && {
       picked: {
@@ -157,7 +168,7 @@ function session(own: SessionParts): RestoreSession {
     prepare: async () => {
       // while rights are given nobody has them for a moment: those who count beside this have to be inside by then
       await counting?.catch(() => undefined);
-      await giveBack(connection);
+      await ready.giveBack(connection);
       await setLeftOut(source, staging, own.manifest, signal);
       // what is the operator's own has its owner and grants from him
       const ungiven = isForeign ? [] : await giveAll(own, false);
@@ -173,6 +184,7 @@ function session(own: SessionParts): RestoreSession {
       const ungiven = isForeign ? [] : sentences(await giveAll(own, true), own);
       if (isForeign) {
         point.pass();
+        if (!own.rehearses) await tellOfStillness(connection, source, target);
         return { database: target, previousDatabase: null };
       }
       const kept = await point.passWith(
@@ -187,9 +199,12 @@ function session(own: SessionParts): RestoreSession {
         },
         () => false,
       );
+      // a copy beside the live one is for looking into it as it is
+      const go = own.isBeside || pick ? tellOfStillness : resumeWork;
+      if (!own.rehearses) await go(connection, source, placed);
       return { database: placed, previousDatabase: kept, ungiven };
     },
-    discard: () => point.unlessPassed(() => (isForeign ? giveBackForeign(own) : discard(source, staging))),
+    discard: () => point.unlessPassed(() => (isForeign ? ready.giveUp() : discard(source, staging))),
     close: () => connection.close(),
   };
 }
@@ -199,16 +214,6 @@ async function placeOf({ connection, target, pick, isBeside }: SessionParts) {
   if (!pick || isBeside) return { live: target, as: undefined };
   const live = await freeBesideName(connection, target, 'picked');
   return { live, as: { role: 'picked', live: target } as const };
-}
-
-/** What was given to the operator's own database for the load is not to stay in it. */
-async function giveBackForeign({ source, staging, giveBack }: SessionParts): Promise<void> {
-  try {
-    const connection = await connectBeside(source, AbortSignal.timeout(60_000));
-    await giveBack(connection).finally(() => connection.close());
-  } catch (error) {
-    log.warn(`${staging} has settings of the backup's database now: ${messageOf(error)}`);
-  }
 }
 
 /** With a connection of its own: an interrupt has broken the others off. */
@@ -221,31 +226,4 @@ async function discard(source: DatabaseSource, staging: string): Promise<void> {
       `${staging} could not be dropped; the next restore removes it: ${error instanceof Error ? error.message : error}`,
     );
   }
-}
-
-async function restoredContents(connecting: Promise<Connection>): Promise<Contents> {
-  const connection = await connecting;
-  try {
-    const counts = await unhindered(connection, () => countContents(connection));
-    return { ...counts, sequences: await readSequences(connection) };
-  } finally {
-    await connection.close();
-  }
-}
-
-/** Tables whose policies hold for their owner too, so that not even he would see all of what was loaded. */
-const HIDING_FROM_OWNERS = `
-  select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'p') and c.relrowsecurity and c.relforcerowsecurity and pg_has_role(c.relowner, 'USAGE')
-    and not exists (select from pg_roles where rolname = current_user and (rolsuper or rolbypassrls))`;
-
-/** Looks at a staging database as its owner, whose rows no policy hides from him meanwhile. Nothing of it stays. */
-async function unhindered<T>(connection: Connection, look: () => Promise<T>): Promise<T> {
-  const tables = await connection.query<{ name: string }>(HIDING_FROM_OWNERS);
-  if (tables.length === 0) return look();
-  await connection.query('begin');
-  for (const { name } of tables) await connection.query(`alter table ${name} no force row level security`);
-  const seen = await look();
-  await connection.query('rollback');
-  return seen;
 }

@@ -6,6 +6,7 @@ import type { Role } from '../../database/beside-names.ts';
 import { type Connection, quoteIdentifier, sqlState } from '../server/connection.ts';
 import { connectBeside } from '../server/databases.ts';
 import { mark } from '../server/marks.ts';
+import { resumeWork } from './workers.ts';
 
 const TERMINATE_EVERY_MS = 100;
 
@@ -58,6 +59,8 @@ export async function swapDatabases(
     await connection.query('rollback').catch(() => {});
     // the answer may be all that was lost
     if (isCommitting && (await hasSwapped(source, next, self?.pid ?? 0, error))) return;
+    // what kept workers out of it for the renaming is not taken back with that
+    if (liveExists) await resumeWork(helper, source, live);
     throw await explain(helper, live, error);
   } finally {
     ending.abort();

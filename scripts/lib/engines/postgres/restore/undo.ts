@@ -5,6 +5,7 @@ import { besideDatabases, connectBeside, freeBesideName, listDatabases } from '.
 import { lockRestore } from '../server/locks.ts';
 import { assertRenamable, assertWritable } from './preflight.ts';
 import { swapDatabases } from './swap.ts';
+import { resumeWork } from './workers.ts';
 
 /** See Engine.undo. */
 export async function undoRestore(source: DatabaseSource, signal: AbortSignal): Promise<UndoResult> {
@@ -23,6 +24,7 @@ export async function undoRestore(source: DatabaseSource, signal: AbortSignal): 
       { live, liveExists, kept: keptAs, role: 'undone', next: previous.name },
       signal,
     );
+    await resumeWork(connection, source, live);
     return { database: live, restoredFrom: previous.name, keptAs };
   } finally {
     await connection.close();

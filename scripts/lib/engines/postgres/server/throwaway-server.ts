@@ -26,6 +26,8 @@ export interface ThrowawayServer {
 export interface ThrowawayOptions {
   /** The major version wanted; without it, the newest that is installed. */
   readonly major?: number;
+  /** Instead of one that is installed. */
+  readonly program?: Program;
   /** Listen on 127.0.0.1 too, without a password: for demonstrations and tests, never for real data. */
   readonly tcp?: boolean;
   /** Where its folder is made; without it, the system's folder for temporary files. */
@@ -55,7 +57,7 @@ const USER = 'postgres';
 
 /** @throws OperatorError TOOL_MISSING without the server's programs, PROCESS_FAILED when it does not start */
 export async function startThrowawayServer(options: ThrowawayOptions = {}): Promise<ThrowawayServer> {
-  const program = await serverProgram(options.major);
+  const program = options.program ?? (await serverProgram(options.major));
   const port = options.tcp ? await freePort() : 5432;
   let notRehearsed: readonly string[] = [];
   const { directory, stop } = await startInFolder({
