@@ -5,6 +5,7 @@ import { endPrepared } from '../engines/postgres/recovery/prepared.ts';
 import { checkChecksums, checkStructure } from '../engines/postgres/recovery/prove.ts';
 import type { Recovered } from '../engines/postgres/recovery/recover.ts';
 import { runQuery } from '../engines/postgres/rehearsal.ts';
+import { readWithout } from '../engines/postgres/server/called-around.ts';
 import { connect, sqlState } from '../engines/postgres/server/connection.ts';
 import { countContents } from '../engines/postgres/server/contents.ts';
 import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts';
@@ -110,6 +111,7 @@ async function checkDatabases(
   for (const source of sources) {
     const place = throwawaySource({ ...recovered, version: '', notRehearsed: [] }, source.database, source);
     const invariants = readInvariants(config.values.DRILL_CHECKS, source.name);
+    if (invariants.length > 0) checks.push(...(await checkLibraries(place, signal)));
     checks.push(...(await checkInvariants((sql) => ask(place, sql, signal), invariants)));
   }
   if (dump !== undefined) {
@@ -121,6 +123,16 @@ async function checkDatabases(
     checks.push(await checkRows(place, dump, found, signal));
   }
   return checks;
+}
+
+/** A query that does not see all rows says nothing of them, whatever it says. Who cannot be asked is told by the query itself. */
+async function checkLibraries(place: DatabaseSource, signal: AbortSignal): Promise<Check[]> {
+  const look = async () => {
+    const connection = await connect(place, place.database, signal);
+    return readWithout(connection).finally(() => connection.close());
+  };
+  const said = await look().catch(() => undefined);
+  return said === undefined ? [] : [{ name: `queries of ${place.database}`, ok: false, detail: said }];
 }
 
 async function ask(place: DatabaseSource, sql: string, signal: AbortSignal): Promise<Record<string, unknown>[]> {

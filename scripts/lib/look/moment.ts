@@ -1,5 +1,6 @@
 import { folderPrefix } from '../engines/database/throwaway.ts';
 import { endPrepared } from '../engines/postgres/recovery/prepared.ts';
+import { readWithout } from '../engines/postgres/server/called-around.ts';
 import { connect } from '../engines/postgres/server/connection.ts';
 import { throwawaySource } from '../engines/postgres/server/throwaway-server.ts';
 import { OperatorError } from '../errors.ts';
@@ -42,6 +43,7 @@ export async function bringUpMoment(order: LookOrder, request: LookRequest, targ
     const place = throwawaySource({ ...recovered, version: '', notRehearsed: [] }, source.database, source);
     await assertThere(place, signal);
     await endPrepared(place, signal);
+    await warnOfMissing(place, signal);
     return {
       key: baseManifestKey(plan.base.stem),
       source: source.name,
@@ -53,6 +55,13 @@ export async function bringUpMoment(order: LookOrder, request: LookRequest, targ
     await recovered.stop();
     throw error;
   }
+}
+
+/** What is not seen is not to be taken for what is not there. */
+async function warnOfMissing(place: DatabaseSource, signal: AbortSignal): Promise<void> {
+  const connection = await connect(place, place.database, signal);
+  const said = await readWithout(connection).finally(() => connection.close());
+  if (said !== undefined) log.warn(said);
 }
 
 /** @throws OperatorError NO_SUCH_BACKUP with the databases that there were then */

@@ -7,6 +7,8 @@ import { bash } from '../../../pipeline/bash.ts';
 import type { Stage } from '../../../pipeline/chain.ts';
 import { log } from '../../../terminal/log.ts';
 import { guarded, startInFolder } from '../../database/throwaway.ts';
+import { CALLED_AROUND } from '../server/called-around.ts';
+import { hasLibrary } from '../server/like-source.ts';
 import { buildLocales, missingLocales } from '../server/locales.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
 import { serverProgram } from '../server/throwaway-server.ts';
@@ -125,6 +127,7 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
             timeline: order.timeline,
             target: to,
             reading: order.reading ?? {},
+            preloaded: CALLED_AROUND.filter(({ name }) => hasLibrary(program, name)),
             durable: order.durable ?? false,
           }),
         );

@@ -1,5 +1,6 @@
 import { runProgram, type Stage } from '../../../pipeline/chain.ts';
 import { stageError } from '../../../pipeline/result.ts';
+import type { CalledAround } from '../server/called-around.ts';
 import { quoted, type RecoveryTarget, targetSettings } from './target.ts';
 
 /** What pg_controldata says of a data folder, by its own words. */
@@ -39,10 +40,12 @@ export function recoverySettings(options: {
   readonly target: RecoveryTarget | undefined;
   /** By which the source reads data, name and value. */
   readonly reading: Readonly<Record<string, string>>;
+  /** Extensions that have to be preloaded, or rows that they keep are not read; their workers would change what is there. */
+  readonly preloaded?: readonly Pick<CalledAround, 'name' | 'idle'>[];
   /** Write as a server whose files are to stay. */
   readonly durable: boolean;
 }): string {
-  const { major, control, durable } = options;
+  const { major, control, durable, preloaded = [] } = options;
   const controlled = (name: string, least: number) =>
     Math.max(least, Number.parseInt(control.get(`${name} setting`) ?? '0', 10));
   const segmentMb = Number.parseInt(control.get('Bytes per WAL segment') ?? '16777216', 10) / 2 ** 20;
@@ -66,7 +69,8 @@ export function recoverySettings(options: {
     'max_wal_senders = 0',
     'wal_level = minimal',
     'archive_mode = off',
-    "shared_preload_libraries = ''",
+    `shared_preload_libraries = ${quoted(preloaded.map(({ name }) => name).join(','))}`,
+    ...preloaded.map(({ idle }) => idle),
     'max_logical_replication_workers = 0',
     "synchronous_standby_names = ''",
     ...(major >= 17 ? ['event_triggers = off'] : []),
