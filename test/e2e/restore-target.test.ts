@@ -159,6 +159,35 @@ describe('a restore into another server', { skip: missing, concurrency: 2 }, () 
     assert.doesNotMatch((await done('restore', into(same), env)).stderr, /locale/);
   });
 
+  test('is refused where a database that somebody made is set up for tables that come, and may have extensions of its own', async () => {
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    await postgres.sql(database, 'create table secrets (v text); insert into secrets values (1)');
+    const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
+    await done('backup', [], env);
+    const into = (name: string) => ['latest', '--target', urlOf(other, name), '--confirm', name, '--compare'];
+    for (const [at, [setUp, says]] of Object.entries({
+      'alter default privileges grant select on tables to public': /default privileges on new relations/,
+      'create publication everything for all tables': /publication everything/,
+      'create cast (varchar as integer) with inout as implicit': /cast from character varying to integer/,
+      'drop schema public': /has no schema public[\s\S]*CREATE SCHEMA public/,
+    }).entries()) {
+      const name = `${database}_set_up_${at}`;
+      await other.sql('postgres', `create database ${name} template template0`);
+      await other.sql(name, setUp);
+      const { code, stderr } = await runVerb('restore', into(name), env);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, says);
+      assert.match(stderr, /Nothing was touched/);
+      assert.deepEqual(await other.sql(name, "select 1 from pg_class where relname = 'secrets'"), []);
+    }
+    const extended = `${database}_extended`;
+    await other.sql('postgres', `create database ${extended} template template0`);
+    await other.sql(extended, 'create extension hstore');
+    const { stderr } = await done('restore', into(extended), env);
+    assert.match(stderr, /not compared: EXTENSION hstore: the database that was given had it before/);
+  });
+
   test('of a database that was made anew in an encoding that does not hold the text has the one that was dumped', async () => {
     const database = postgres.freshName();
     const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };

@@ -42,6 +42,77 @@ export async function assertHoldsText(
     );
 }
 
+// what is in no table, and yet becomes a part of what is restored, or does something to it
+const BESIDE_TABLES = `
+  with own as (
+    select 'pg_default_acl'::regclass as class, oid from pg_default_acl
+    union all select 'pg_publication'::regclass, oid from pg_publication
+    union all select 'pg_subscription'::regclass, oid from pg_subscription
+      where subdbid = (select oid from pg_database where datname = current_database())
+    union all select 'pg_event_trigger'::regclass, oid from pg_event_trigger
+    union all select 'pg_cast'::regclass, oid from pg_cast
+    union all select 'pg_operator'::regclass, oid from pg_operator
+    union all select 'pg_opclass'::regclass, oid from pg_opclass
+    union all select 'pg_opfamily'::regclass, oid from pg_opfamily
+    union all select 'pg_conversion'::regclass, oid from pg_conversion
+    union all select 'pg_collation'::regclass, oid from pg_collation where collnamespace <> 'pg_catalog'::regnamespace
+    union all select 'pg_ts_config'::regclass, oid from pg_ts_config
+    union all select 'pg_ts_dict'::regclass, oid from pg_ts_dict
+    union all select 'pg_ts_parser'::regclass, oid from pg_ts_parser
+    union all select 'pg_ts_template'::regclass, oid from pg_ts_template
+    union all select 'pg_foreign_data_wrapper'::regclass, oid from pg_foreign_data_wrapper
+    union all select 'pg_foreign_server'::regclass, oid from pg_foreign_server
+    union all select 'pg_language'::regclass, oid from pg_language
+    union all select 'pg_am'::regclass, oid from pg_am
+    union all select 'pg_transform'::regclass, oid from pg_transform)
+  select pg_describe_object(class, oid, 0) as what from own
+  where oid >= 16384
+    and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i'))
+  order by class = 'pg_default_acl'::regclass desc, 1`;
+
+const PUBLIC_SCHEMA = `
+  select exists (select from aclexplode(nspacl) where grantee = 0 and privilege_type = 'CREATE') as "isOpen"
+  from pg_namespace where nspname = 'public'`;
+
+/** From then on a new database lets its owner alone make something in the schema public. */
+const PUBLIC_IS_CLOSED = 150_000;
+
+/**
+ * A database without tables may be set up for those that come: what everybody is granted on new tables would be granted on
+ * the restored ones, whose dump says nothing of rights that nobody had there; a publication of all tables would hand them on.
+ *
+ * @param connection in the database
+ * @throws OperatorError RESTORE_REFUSED for such, and for one that lacks the schema public
+ */
+export async function assertMixesWithNothing(
+  connection: Connection,
+  database: string,
+  manifest: Manifest | undefined,
+): Promise<void> {
+  const found = (await connection.query<{ what: string }>(BESIDE_TABLES)).map(({ what }) => what);
+  if (found.length > 0)
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `the database ${database} has no tables, and is set up with what would become a part of what is restored: ${found.join(', ')}`,
+      {
+        hint: 'Take it out (ALTER DEFAULT PRIVILEGES … REVOKE …, DROP …) and put it back afterwards where it is wanted; or drop the database, and the restore makes it as it was. Nothing was touched.',
+      },
+    );
+  const [schema] = await connection.query<{ isOpen: boolean }>(PUBLIC_SCHEMA);
+  if (!schema && manifest?.dropped?.includes('schema public') !== true)
+    throw new OperatorError(
+      'RESTORE_REFUSED',
+      `the database ${database} has no schema public, which a dump relies on`,
+      {
+        hint: 'In it: CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC. Nothing was touched.',
+      },
+    );
+  if (schema?.isOpen && connection.serverVersionNum >= PUBLIC_IS_CLOSED)
+    log.warn(
+      `in the schema public of ${database} everybody may make something, whether or not that was so where it was dumped: REVOKE CREATE ON SCHEMA public FROM PUBLIC ends it`,
+    );
+}
+
 function localeOf(
   provider: string | null | undefined,
   locale: string | null | undefined,

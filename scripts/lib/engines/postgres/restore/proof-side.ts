@@ -18,6 +18,8 @@ export interface ProofParts {
   readonly manifest: Manifest | undefined;
   readonly rolesBefore: readonly string[];
   readonly broken: BrokenObjects | undefined;
+  /** Somebody made the database, and may have made extensions in it. */
+  readonly isForeign: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -29,6 +31,7 @@ export function proofSide({
   manifest,
   rolesBefore,
   broken,
+  isForeign,
   signal,
 }: ProofParts): ProofSide {
   const { serverVersionNum } = connection;
@@ -37,7 +40,12 @@ export function proofSide({
     dialect: 'postgres',
     serverVersion: versionText(serverVersionNum),
     rolesBefore,
-    excused: (object) => (broken?.isOf(object) ? 'it was left out, or loosened, as --without-broken asks' : undefined),
+    excused: (object) => {
+      if (broken?.isOf(object)) return 'it was left out, or loosened, as --without-broken asks';
+      const extension = isForeign ? /^EXTENSION (.*)$/.exec(object)?.[1] : undefined;
+      const isOfBackup = manifest?.extensions?.some(({ name }) => name === extension) ?? true;
+      return extension !== undefined && !isOfBackup ? 'the database that was given had it before' : undefined;
+    },
     through: async (format) => {
       if (format !== 'custom') return undefined;
       const program = await programFor('pg_restore', serverVersionNum);

@@ -59,7 +59,7 @@ export async function beginRestore(source: DatabaseSource, options: RestoreOptio
     const order = { globals, manifest, ownSearchPath, broken, rehearses, signal };
     const known = { connection, source, target, targetExists, rolesBefore, pick, isBeside: to !== undefined, ...order };
     const isForeign = to !== undefined && targetExists;
-    if (isForeign) await assertEmpty(source, to, signal);
+    if (isForeign) await assertEmpty(source, to, manifest, signal);
     const { isKnownServer } = options;
     const about = {
       source,

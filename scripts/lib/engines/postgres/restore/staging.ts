@@ -3,7 +3,7 @@ import type { Manifest } from '../../../repository/manifest.ts';
 import type { DatabaseSource } from '../../../source.ts';
 import { log } from '../../../terminal/log.ts';
 import { type Connection, connect, quoteIdentifier, quoteLiteral } from '../server/connection.ts';
-import { holds } from './given-place.ts';
+import { assertMixesWithNothing, holds } from './given-place.ts';
 
 // everything that somebody made, but for what came with an extension; an index is its table's
 const OBJECTS_OF_USERS = `
@@ -22,20 +22,29 @@ const OBJECTS_OF_USERS = `
 /** Whether a database holds nothing that somebody made. One that cannot be looked into is taken for full. */
 export async function isEmpty(source: DatabaseSource, database: string, signal: AbortSignal): Promise<boolean> {
   try {
-    await assertEmpty(source, database, signal);
-    return true;
+    const connection = await connect(source, database, signal);
+    return await hasNothing(connection).finally(() => connection.close());
   } catch {
     signal.throwIfAborted();
     return false;
   }
 }
 
-/** @throws OperatorError RESTORE_REFUSED for a database that holds anything that somebody made */
-export async function assertEmpty(source: DatabaseSource, database: string, signal: AbortSignal): Promise<void> {
+async function hasNothing(connection: Connection): Promise<boolean> {
+  const [row] = await connection.query<{ n: string }>(OBJECTS_OF_USERS);
+  return row?.n === '0';
+}
+
+/** @throws OperatorError RESTORE_REFUSED for a database that holds anything that somebody made, or is set up for what comes */
+export async function assertEmpty(
+  source: DatabaseSource,
+  database: string,
+  manifest: Manifest | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const connection = await connect(source, database, signal);
   try {
-    const [row] = await connection.query<{ n: string }>(OBJECTS_OF_USERS);
-    if (row?.n === '0') return;
+    if (await hasNothing(connection)) return await assertMixesWithNothing(connection, database, manifest);
   } finally {
     await connection.close();
   }
