@@ -134,3 +134,30 @@ export function openEnded(columns, column, openEnd) {
     return Buffer.concat([row.subarray(0, from), Buffer.from("'open'"), row.subarray(to)]);
   };
 }
+
+/**
+ * What leaves out when rows began and end, for those that come without their history: a load makes both anew.
+ * @param {readonly string[]} columns of the rows
+ * @param {readonly string[]} period those of them in which that stands, where they are not hidden
+ * @returns {((row: Buffer) => Buffer) | undefined} undefined when there are none
+ */
+export function withoutPeriod(columns, period) {
+  const places = new Set(period.map((column) => columns.indexOf(column)).filter((place) => place >= 0));
+  if (places.size === 0) return undefined;
+  const last = Math.max(...places);
+  return (row) => {
+    const parts = [row.subarray(0, 1)];
+    let from = 1;
+    for (let place = 0; place <= last; place += 1) {
+      const to = endOfValue(row, from);
+      // behind the last value stands the bracket
+      const end = to === row.length ? to - 1 : to;
+      parts.push(
+        places.has(place) ? Buffer.from("'made by the load'") : row.subarray(from, end),
+        row.subarray(end, end + 1),
+      );
+      from = end + 1;
+    }
+    return Buffer.concat([...parts, row.subarray(from)]);
+  };
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Lines } from './lines.mjs';
-import { canonical, fieldsOf, isEvent, labelOf, openEnded, shown } from './mariadb-names.mjs';
+import { canonical, fieldsOf, isEvent, labelOf, openEnded, shown, withoutPeriod } from './mariadb-names.mjs';
 import { Rows } from './rows.mjs';
 
 const OPENING = 40;
@@ -35,19 +35,19 @@ export class MariaDbReader {
     {
       line: (line) => this.#line(line),
       mayCome: ([first]) =>
-        this.#rows.table !== undefined && first === OPENING && !this.#rows.areLookedForByKey && !this.#openEnded,
+        this.#rows.table !== undefined && first === OPENING && !this.#rows.areLookedForByKey && !this.#asCompared,
       part: (part) => this.#rows.addPart(part),
       lastPart: (part) => this.#rows.endParts(withoutComma(part)),
     },
     1,
   );
   #isInCode = false;
-  /** The column in which rows of a table end, where it is not hidden. @type {Map<string, string>} */
-  #rowEnds = new Map();
+  /** The columns in which rows of a table begin and end, where they are not hidden. @type {Map<string, { start?: string, end?: string }>} */
+  #periods = new Map();
   /** Whether the rows that follow come with their history. */
   #isHistoric = false;
-  /** @type {((row: Buffer) => Buffer) | undefined} */
-  #openEnded;
+  /** What is compared of a row, where that is not all of it. @type {((row: Buffer) => Buffer) | undefined} */
+  #asCompared;
   /** What code keeps of the session that made it. */
   #session = new Map([
     ['sql_mode', ''],
@@ -100,24 +100,26 @@ export class MariaDbReader {
     const head = line[0] === CAPITAL_I && NAMING.exec(line.toString('latin1', 0, HEAD_BYTES))?.[0];
     if (!head) return false;
     this.#rows.columns.set(table, columnsIn(Buffer.from(head, 'latin1').toString('utf8')));
-    this.#noteEnd(table);
+    this.#notePeriod(table);
     this.#add(withoutComma(line.subarray(head.length)));
     return true;
   }
 
   /** @param {Buffer} row */
   #add(row) {
-    this.#rows.add(this.#openEnded ? this.#openEnded(row) : row);
+    this.#rows.add(this.#asCompared ? this.#asCompared(row) : row);
   }
 
   /**
-   * Of rows with their history, where they end.
+   * Of rows with their history, where they end; of others neither that nor where they begin.
    * @param {string} table
    */
-  #noteEnd(table) {
-    if (!this.#isHistoric) return;
+  #notePeriod(table) {
     const columns = this.#rows.columns.get(table) ?? [];
-    this.#openEnded = openEnded(columns, this.#rowEnds.get(table) ?? 'row_end', this.#options.openEnd);
+    const { start, end } = this.#periods.get(table) ?? {};
+    this.#asCompared = this.#isHistoric
+      ? openEnded(columns, end ?? 'row_end', this.#options.openEnd)
+      : withoutPeriod(columns, [start ?? [], end ?? []].flat());
   }
 
   /** @param {string} line */
@@ -141,13 +143,13 @@ export class MariaDbReader {
     const locked = new RegExp(`^LOCK TABLES ${NAME} WRITE$`).exec(text)?.[1];
     if (locked !== undefined) {
       this.#rows.begin(shown(locked));
-      this.#noteEnd(shown(locked));
+      this.#notePeriod(shown(locked));
       return;
     }
     if (text === 'UNLOCK TABLES') {
       this.#rows.end();
       this.#isHistoric = false;
-      this.#openEnded = undefined;
+      this.#asCompared = undefined;
       return;
     }
     const inserted = new RegExp(`^INSERT INTO ${NAME} (?:\\((.*)\\) )?VALUES$`).exec(text);
@@ -203,9 +205,11 @@ export class MariaDbReader {
     const columns = lines.flatMap((line) => new RegExp(`^  ${NAME} `).exec(line)?.[1]?.replaceAll('``', '`') ?? []);
     this.#rows.columns.set(table, columns);
     const key = lines.map((line) => /^ {2}PRIMARY KEY \((.*)\)/.exec(line)?.[1]).find((found) => found !== undefined);
-    const end = lines.find((line) => / GENERATED ALWAYS AS ROW END\b/.test(line));
-    const rowEnd = new RegExp(`^  ${NAME} `).exec(end ?? '')?.[1]?.replaceAll('``', '`');
-    if (rowEnd !== undefined) this.#rowEnds.set(table, rowEnd);
+    /** @param {string} what */
+    const column = (what) =>
+      lines.map((line) => new RegExp(`^  ${NAME} .* GENERATED ALWAYS AS ROW ${what}\\b`).exec(line)?.[1]).find(Boolean);
+    const [start, end] = ['START', 'END'].map((what) => column(what)?.replaceAll('``', '`'));
+    this.#periods.set(table, { ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) });
     const names = namesIn(key ?? '');
     if (names.length > 0) this.#report({ kind: 'key', table, columns: names });
   }
