@@ -78,6 +78,37 @@ describe('what a database may hold that few have', { skip: missing }, () => {
     );
   });
 
+  test('is told of at each backup where pg_dump passes it over', async () => {
+    const database = postgres.freshName();
+    await postgres.create(database, 'empty');
+    const warnings = async () => {
+      const { json } = await done('backup', ['--json'], { ...postgres.env(database), BACKUP_DIR: temporaryFolder() });
+      return (json.results[0].warnings ?? []).join('; ') as string;
+    };
+    await postgres.sql(
+      database,
+      `create extension btree_gist; create extension citext; create type own as enum ('a');
+       create table parents (id int primary key); create table children (id int references parents);`,
+    );
+    assert.equal(await warnings(), '');
+    await postgres.sql(
+      database,
+      `create function pg_catalog.compatible(int) returns int language sql as 'select $1'; create view information_schema.mine as select 1 as one;
+       create function less(int, numeric) returns boolean language sql immutable as 'select $1 < $2';
+       create operator <<< (leftarg = int, rightarg = numeric, function = less);
+       alter operator family integer_ops using btree add operator 1 <<< (int, numeric);
+       alter table children disable trigger all; revoke usage on schema information_schema from public;`,
+    );
+    const told = await warnings();
+    for (const says of [
+      /function (pg_catalog\.)?compatible\(integer\), view information_schema\.mine/,
+      /operator families of the server's own is in no dump: operator 1 .*<<</,
+      /keys that are not checked.*: (public\.)?children \(children_id_fkey\)/,
+      /rights on the schema information_schema .*altered: \w+=UC/,
+    ])
+      assert.match(told, says);
+  });
+
   describe('is missed by the proof once it is another', { skip: missing }, () => {
     // a proof looks for rows in three tables, and tells of ten definitions
     for (const [some, atOnce] of [

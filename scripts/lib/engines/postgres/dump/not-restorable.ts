@@ -1,5 +1,6 @@
 import { CALLED_AROUND, calledAroundIn } from '../server/called-around.ts';
 import type { Connection } from '../server/connection.ts';
+import { passedOver } from './passed-over.ts';
 
 /** Extensions whose CREATE EXTENSION works in one database alone, and the setting that names it. */
 const BOUND_TO_ONE_DATABASE = [{ name: 'pg_cron', setting: 'cron.database_name' }] as const;
@@ -17,6 +18,7 @@ export async function notRestorable(connection: Connection): Promise<string[]> {
     ...(await rowsOfExtensions(connection)),
     ...(await uncheckedKeys(connection)),
     ...(await hashedByEnums(connection)),
+    ...(await passedOver(connection)),
   ];
 }
 
