@@ -135,3 +135,7 @@ export function serverOf(servers: readonly LogServer[], source: Source): LogServ
   if (source.engine !== 'postgres') return undefined;
   return servers.find(({ source: { host, port } }) => host === source.host && port === source.port);
 }
+
+/** Where the password of a source stands that its URL does not have. @param variable that holds the URL */
+export const passwordVariable = (variable: string): string =>
+  variable === '--target' ? 'RESTORE_TARGET_PASSWORD' : `${variable}_PASSWORD`;

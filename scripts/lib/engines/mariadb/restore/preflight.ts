@@ -11,6 +11,7 @@ import { readDefiners } from '../server/facts.ts';
 import { FILL_ZONES, lackedZones } from '../server/time-zones.ts';
 import { parseVersion } from '../server/version.ts';
 import { readPrepared } from '../swap/other-clients.ts';
+import { assertReadsNames } from './given-place.ts';
 
 /** A restore writes the tables, their redo log and what index builds spill, beside the live database. */
 const ROOM_FACTOR = 1.3;
@@ -32,6 +33,7 @@ export async function assertRestorable(
   plan: { target: string; targetExists: boolean; swaps: boolean; manifest: Manifest | undefined },
 ): Promise<void> {
   warnOfOlderServer(connection, plan.manifest);
+  assertReadsNames(connection, plan.manifest);
   await assertMayDefine(connection, source, plan.manifest);
   await assertZones(connection, plan.manifest);
   await assertRoom(connection, plan.manifest);

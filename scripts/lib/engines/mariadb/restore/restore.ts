@@ -72,7 +72,7 @@ export async function beginRestore(given: DatabaseSource, options: RestoreOption
       broken: options.withoutBroken ? [] : undefined,
     };
     if (to !== undefined && targetExists) {
-      await assertEmpty(connection, to);
+      await assertEmpty(connection, to, manifest);
       return session({ ...known, staging: to, isForeign: true, swaps: false, accounts: { ...accounts, grants: [] } });
     }
     const staging = await freeBesideName(connection, target, 'restoring');

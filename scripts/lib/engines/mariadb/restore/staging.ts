@@ -8,6 +8,7 @@ import { listTables } from '../server/contents.ts';
 import { dropDatabase } from '../server/databases.ts';
 import { readDefaults } from '../server/facts.ts';
 import { markClause } from '../server/marks.ts';
+import { takeDefaults } from './given-place.ts';
 import { refused } from './preflight.ts';
 
 /** Made like the dumped database, by which its code is read, or else like the live one. */
@@ -45,10 +46,14 @@ function word(name: string): string {
   throw new OperatorError('BACKUP_DAMAGED', `the manifest names a character set that is none: ${JSON.stringify(name)}`);
 }
 
-/** @throws OperatorError RESTORE_REFUSED when anything is in the database */
-export async function assertEmpty(connection: Connection, database: string): Promise<void> {
+/** @throws OperatorError RESTORE_REFUSED when anything is in the database, or it cannot be made like the dumped one */
+export async function assertEmpty(
+  connection: Connection,
+  database: string,
+  manifest: Manifest | undefined,
+): Promise<void> {
   const objects = [...(await listTables(connection, database)), ...(await listCode(connection, database))];
-  if (objects.length === 0) return;
+  if (objects.length === 0) return takeDefaults(connection, database, manifest);
   throw new OperatorError('RESTORE_REFUSED', `the database ${database} exists and is not empty`, {
     hint: 'Name a database that does not exist yet, or an empty one. Without --to, the live database is swapped safely.',
   });

@@ -1,6 +1,6 @@
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import { containerHint } from '../../../machine/container.ts';
-import type { DatabaseSource } from '../../../source.ts';
+import { type DatabaseSource, passwordVariable } from '../../../source.ts';
 import type { ServerVersion } from './version.ts';
 
 /** What the server said, without the connector's numbers around it. */
@@ -53,7 +53,7 @@ function hintOf({ variable }: DatabaseSource, error: unknown): string {
   switch (codeOf(cause) ?? codeOf(error)) {
     case 'ER_ACCESS_DENIED_ERROR':
     case 'ER_ACCESS_DENIED_NO_PASSWORD_ERROR':
-      return `The user or the password is wrong, or the user may not connect from here: check ${variable} and ${variable}_PASSWORD.`;
+      return `The user or the password is wrong, or the user may not connect from here: check ${variable} and ${passwordVariable(variable)}.`;
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `The host name is unknown here: check ${variable}, and that both containers share a network.`;

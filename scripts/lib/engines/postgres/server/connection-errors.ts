@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { codeOf, messageOf, OperatorError } from '../../../errors.ts';
 import { containerHint } from '../../../machine/container.ts';
-import type { DatabaseSource } from '../../../source.ts';
+import { type DatabaseSource, passwordVariable } from '../../../source.ts';
 import { nextStepFor, serverWords } from './server-says.ts';
 
 /** The error of a query that failed. */
@@ -22,7 +22,7 @@ function where(source: DatabaseSource, database: string): string {
 /** The variable that holds a part of the source, for hints. */
 function variableOf(source: DatabaseSource, part: 'HOST' | 'PORT' | 'DB' | 'USER' | 'PASSWORD'): string {
   if (source.variable === 'POSTGRES_DB') return `POSTGRES_${part}`;
-  return part === 'PASSWORD' ? `${source.variable}_PASSWORD` : source.variable;
+  return part === 'PASSWORD' ? passwordVariable(source.variable) : source.variable;
 }
 
 function variablesOf(source: DatabaseSource): string {
