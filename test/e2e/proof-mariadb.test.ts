@@ -169,4 +169,26 @@ describe('the proof of content of a MariaDB restore', { skip: missing }, () => {
     assert.match(content, /table by_time differs/);
     await loaded.close();
   });
+
+  test('what an ENUM did not take, and a SET without members, is not the member that is empty', async () => {
+    const database = mariadb.freshName();
+    await mariadb.create(database, 'empty');
+    await mariadb.script(
+      database,
+      `create table chosen (id int primary key, e enum('', 'y') default 'y', plain enum('a', 'it''s'), s set('', 'q'));
+       set sql_mode = ''; insert into chosen values (1, 'wrong', 'wrong', ''), (2, '', 'a', 'q'), (3, null, null, null), (4, 'y', 'it''s', 1);`,
+    );
+    const rows = (of: string) => mariadb.sql('select id, e + 0 as e, plain + 0 as p, s + 0 as s from chosen', [], of);
+    const loaded = await backUpAndLoad(mariadb.env(database));
+    assert.deepEqual(await rows(loaded.staging), await rows(database));
+    assert.deepEqual(await loaded.failures(), {});
+    await mariadb.script(loaded.staging, "update chosen set e = '' where id = 1");
+    assert.match((await loaded.failures()).content ?? '', /^table chosen differs/);
+    await mariadb.script(
+      loaded.staging,
+      "set sql_mode = ''; update chosen set e = 0 where id = 1; update chosen set s = 0 where id = 4",
+    );
+    assert.match((await loaded.failures()).content ?? '', /^table chosen differs/);
+    await loaded.close();
+  });
 });

@@ -9,6 +9,7 @@ import { type TlsOptions, tlsAttempts } from '../../database/tls.ts';
 import { clientArguments } from './client.ts';
 import type { Connection } from './connection.ts';
 import { displayName } from './contents.ts';
+import { readEnums } from './exact-enums.ts';
 import { type Expressions, readFloats } from './exact-floats.ts';
 import { readTexts } from './exact-texts.ts';
 import { settingsForReading } from './session.ts';
@@ -40,7 +41,7 @@ export interface Reading {
 export async function readingOf(connection: Connection, source: DatabaseSource, folder: string): Promise<Reading> {
   const settings = settingsForReading(connection.variables);
   const floats = await readFloats(connection, source.database);
-  const texts = await readTexts(connection, source.database);
+  const texts = together(await readTexts(connection, source.database), await readEnums(connection, source.database));
   const known = { source, connection, folder, settings };
   if (!isVerifiedByPassword(tlsOf(source, connection)))
     return { ...known, expressions: together(floats, texts), rounded: [], respelled: [] };
