@@ -208,4 +208,26 @@ describe('several sources', { skip: missing, concurrency: 2 }, () => {
     assert.match(all.stderr, /the database first_restoring_20260101000000 is left out: it has the name of/);
     await own.postgres.stop();
   });
+
+  test('a database of `/*` that is dropped while others are backed up is no failure, and told of', async () => {
+    const own = await startPostgres();
+    for (const name of ['early', 'gone']) await own.postgres.create(name);
+    const env = {
+      BACKUP_DIR: temporaryFolder(),
+      BACKUP_SOURCE_ALL: `postgres://${own.postgres.user}@${own.postgres.host}:${own.postgres.port}/*`,
+    };
+    const held = await own.postgres.holdDump('early');
+    const running = runVerb('backup', ['--json'], env);
+    await held.reached();
+    await own.postgres.sql('postgres', 'drop database gone');
+    await held.release();
+    const { code, stderr, json } = await running;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /warn: all\.gone is not backed up: the database was dropped/);
+    assert.deepEqual(json.results.map(({ source }: { source: string }) => source).sort(), [
+      'all.early',
+      'all.postgres',
+    ]);
+    await own.postgres.stop();
+  });
 });

@@ -8,7 +8,7 @@ import { describeContents } from '../repository/contents.ts';
 import type { Manifest } from '../repository/manifest.ts';
 import { dumpBytes } from '../repository/manifest-text.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { Source } from '../source.ts';
+import { belongsTo, isServer, type Source } from '../source.ts';
 import { aboutSource, log } from '../terminal/log.ts';
 import { guardAgainstDrift } from './drift-guard.ts';
 import { dump } from './dump.ts';
@@ -34,7 +34,7 @@ export interface BackupResult {
  * Backs up the given sources, BACKUP_PARALLEL_SOURCES of them at a time. Never throws for a source that failed.
  *
  * @param names the sources wanted; none means all
- * @returns what came of each, in the order in which they are configured
+ * @returns what came of each, in the order in which they are configured; nothing of a database that was dropped meanwhile
  * @throws OperatorError USAGE for a name that is not configured
  */
 export async function backUp(
@@ -47,11 +47,20 @@ export async function backUp(
   const atATime = config.values.BACKUP_PARALLEL_SOURCES;
   // lines of several sources come in any order: each then says whose it is
   const isMixed = Math.min(atATime, sources.length) > 1;
-  return inParallel(sources, atATime, ({ source, problem, cause }) =>
+  const results = await inParallel(sources, atATime, ({ source, problem, cause }) =>
     aboutSource(source.name, isMixed, async () =>
       problem === undefined ? backUpSource(config, repository, source, signal) : failure(source, Date.now(), cause),
     ),
   );
+  return results.filter((result) => result !== undefined);
+}
+
+/** Whether a database of a `/*` source is not there any more: what was listed when a run began may be dropped in its course. */
+async function isGone(config: Config, source: Source, signal: AbortSignal): Promise<boolean> {
+  const server = config.sources.find((each) => isServer(each) && belongsTo(each, source.name));
+  if (server === undefined || signal.aborted) return false;
+  const now = await expandSources([server], signal);
+  return now.every((each) => each.problem === undefined && each.source.name !== source.name);
 }
 
 function failure(source: Source, started: number, error: unknown): BackupResult {
@@ -74,7 +83,7 @@ async function backUpSource(
   repository: Repository,
   source: Source,
   signal: AbortSignal,
-): Promise<BackupResult> {
+): Promise<BackupResult | undefined> {
   const started = Date.now();
   try {
     const what = `the backup of ${source.name}`;
@@ -101,6 +110,8 @@ async function backUpSource(
       ...(changed ? { changed } : {}),
     };
   } catch (error) {
-    return failure(source, started, error);
+    if (!(await isGone(config, source, signal).catch(() => false))) return failure(source, started, error);
+    log.warn(`${source.name} is not backed up: the database was dropped, or has another name, since this run began`);
+    return undefined;
   }
 }
