@@ -15,6 +15,10 @@ export const LOAD_HINTS: NonNullable<Stage['hints']> = [
     'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
   ],
   [
+    /must be (?:a )?member of role|must be able to SET ROLE|must be superuser to (?:create|alter)|must be owner of|permission denied to (?:create|alter|set)/i,
+    'The user of the restore may not give what is restored its owner, or make it: restore as a superuser, or GRANT it the role that the message names first, and those of all other owners.',
+  ],
+  [
     /unrecognized configuration parameter "[^"]*\./i,
     'A check, a generated column or a function reads a setting that the configuration of the dumped server, or a role, has, and no backup. At the source: ALTER DATABASE … SET … = …, which a backup carries, and back up again. For the data tonight: the same setting in the configuration of this server (ALTER SYSTEM SET, pg_reload_conf()), or restore with --without-broken.',
   ],
