@@ -93,6 +93,22 @@ function objectOf({ about, object }: Statement): string {
   return about === 'sequences' ? object.replace(/ = .*$/, '') : object;
 }
 
+/** Of longer definitions not all is known. */
+const WHOLE_CHARACTERS = 4_000;
+
+/** Whether all that differs is the order of the columns of a table that inherits some: a load takes those of its parents first. */
+export function areColumnsReordered({ missing, extra }: StatementDifference): boolean {
+  const [a = '', b = ''] = [missing, extra].map(([only, ...more]) => (more.length > 0 ? '' : only?.text));
+  if (![a, b].every((text) => /\n\)\nINHERITS \(/.test(text) && text.length < WHOLE_CHARACTERS)) return false;
+  const lines = (text: string) =>
+    text
+      .split('\n')
+      .map((line) => line.replace(/,$/, ''))
+      .sort()
+      .join('\n');
+  return lines(a) === lines(b);
+}
+
 const SHOWN_CHARACTERS = 160;
 
 /** What of an object's definition differs, in words: the first line that does, of each side. */

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { inOrder } from '../../../scripts/lib/proof/bytes.mjs';
-import { compareDigests, compareStatements, describeStatement } from '../../../scripts/lib/proof/compare.ts';
+import {
+  areColumnsReordered,
+  compareDigests,
+  compareStatements,
+  describeStatement,
+} from '../../../scripts/lib/proof/compare.ts';
 import { DigestBuilder } from '../../../scripts/lib/proof/digest.ts';
 import { fieldsOf } from '../../../scripts/lib/proof/postgres-names.mjs';
 import { PostgresReader } from '../../../scripts/lib/proof/postgres-reader.mjs';
@@ -207,5 +212,21 @@ describe('the reader of dumps of PostgreSQL', () => {
 
   test('both ways to say how many buckets there are agree', () => {
     assert.equal(BUCKETS, BUCKET_COUNT);
+  });
+
+  test('columns of a table that inherits are the same in another order, and of no other table', () => {
+    const table = (columns: readonly string[], end: string) =>
+      `-- Name: t; Type: TABLE; Schema: public; Owner: me\nCREATE TABLE public.t (\n    ${columns.join(',\n    ')}\n)${end};\n`;
+    const isReordered = (a: readonly string[], b: readonly string[], end = '\nINHERITS (public.p)') => {
+      const [difference] = compareStatements(read(table(a, end)).statements, read(table(b, end)).statements);
+      return difference !== undefined && areColumnsReordered(difference);
+    };
+    const columns = ['z integer', "y text DEFAULT 'a,'::text", 'x integer'];
+    assert.equal(isReordered(columns, columns.toReversed()), true);
+    assert.equal(isReordered(columns, columns.toReversed(), ''), false);
+    assert.equal(isReordered(columns, ['z integer', "y text DEFAULT 'b,'::text", 'x integer']), false);
+    assert.equal(isReordered(columns, columns.slice(1)), false);
+    const many = Array.from({ length: 500 }, (_, n) => `c${n} integer`);
+    assert.equal(isReordered(many, many.toReversed()), false, 'only its beginning is known');
   });
 });
