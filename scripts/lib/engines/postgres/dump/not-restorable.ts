@@ -159,6 +159,7 @@ interface CalledWhileLoading {
   readonly caller: string;
   /** Names of functions, types and relations that are in no schema which a load looks into. */
   readonly names: readonly string[];
+  readonly isOfExtension: boolean;
 }
 
 // What calls functions while a dump is loaded: indexes, generated columns, checks, materialized views. Those that say which
@@ -183,6 +184,7 @@ const CALLED_WHILE_LOADING = `
     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_proc'::regclass),
   called as (select distinct on (fn) fn, caller from callers order by fn, caller)
   select p.oid::regprocedure::text as fn, p.prosrc as body, called.caller,
+    exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') as "isOfExtension",
     array(
       select distinct o.name from (
         select lower(token[1]) as word from regexp_matches(p.prosrc, '([[:alpha:]_][[:alnum:]_$]*)', 'g') as token
@@ -203,10 +205,12 @@ const CALLED_WHILE_LOADING = `
 /** A load finds nothing by a search path, which a dump empties. */
 async function leaningFunctions(connection: Connection): Promise<string[]> {
   const functions = await connection.query<CalledWhileLoading & Record<string, unknown>>(CALLED_WHILE_LOADING);
-  return functions.flatMap(({ fn, body, caller, names }) => {
+  return functions.flatMap(({ fn, body, caller, names, isOfExtension }) => {
     const found = names.find((name) => namesWithoutSchema(body, name));
     if (found === undefined) return [];
-    return `${caller} calls the function ${fn}, which finds ${found} by the search path alone; a load has none, and may fail by it: ALTER FUNCTION ${fn} SET search_path = …, or restore with --own-search-path`;
+    // what is altered in an extension is in no dump of it
+    const way = isOfExtension ? '' : `ALTER FUNCTION ${fn} SET search_path = …, or `;
+    return `${caller} calls the function ${fn}, which finds ${found} by the search path alone; a load has none, and may fail by it: ${way}restore with --own-search-path`;
   });
 }
 

@@ -47,8 +47,6 @@ const BESIDE_TABLES = `
   with own as (
     select 'pg_default_acl'::regclass as class, oid from pg_default_acl
     union all select 'pg_publication'::regclass, oid from pg_publication
-    union all select 'pg_subscription'::regclass, oid from pg_subscription
-      where subdbid = (select oid from pg_database where datname = current_database())
     union all select 'pg_event_trigger'::regclass, oid from pg_event_trigger
     union all select 'pg_cast'::regclass, oid from pg_cast
     union all select 'pg_operator'::regclass, oid from pg_operator

@@ -12,7 +12,7 @@ export const LOAD_HINTS: NonNullable<Stage['hints']> = [
   ],
   [
     /(type|function|relation|operator|collation|schema|text search (configuration|dictionary)|procedure) .* does not exist/i,
-    'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
+    'A function that is called without its schema is found by search_path, which a dump empties. Before the next backup: ALTER FUNCTION … SET search_path = … at the source, for the function that the message names, unless it belongs to an extension, of which no dump has what was altered. For the data tonight: restore with --own-search-path, which loads with the path that the database has; or with --without-broken, which leaves the index or check out and says so.',
   ],
   [
     /must be (?:a )?member of role|must be able to SET ROLE|must be superuser to (?:create|alter)|must be owner of|permission denied to (?:create|alter|set)/i,
