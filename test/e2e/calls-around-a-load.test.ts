@@ -28,6 +28,7 @@ create function @extschema@.timescaledb_post_restore() returns boolean language 
 create function _timescaledb_functions.stop_background_workers() returns boolean language sql as $$ select _timescaledb_catalog.note('stop') $$;
 create function _timescaledb_functions.start_background_workers() returns boolean language sql as $$ select _timescaledb_catalog.note('start') $$;
 create view timescaledb_information.jobs as select 'tidy'::name as proc_name, 1000 as job_id, true as scheduled;
+create view timescaledb_information.hypertables as select ''::name as hypertable_schema, ''::name as hypertable_name where false;
 create view timescaledb_information.chunks as select ''::name as chunk_schema, ''::name as chunk_name, ''::name as hypertable_schema, ''::name as hypertable_name where false;
 create function _timescaledb_catalog.guard() returns event_trigger language plpgsql as $$
   begin if coalesce(current_setting('timescaledb.restoring', true), '') <> 'on' then raise 'nobody said that this is a load'; end if; end $$;
@@ -36,9 +37,9 @@ create event trigger guarded on ddl_command_start when tag in ('CREATE TABLE') e
 const control = (version: string) => `default_version = '${version}'\nrelocatable = false\nsuperuser = true\n`;
 
 const tree = await extensionTree({
-  'timescaledb.control': control('2.0'),
-  'timescaledb--1.0.sql': STAND_IN,
+  'timescaledb.control': control('2.1'),
   'timescaledb--2.0.sql': STAND_IN,
+  'timescaledb--2.1.sql': STAND_IN,
 });
 const { postgres, missing } = await startPostgres(['max_prepared_transactions=2'], [], tree?.program);
 const skip = missing || (tree ? false : 'PostgreSQL is not laid out as Debian does');
@@ -49,7 +50,7 @@ async function prepared(also = ''): Promise<{ database: string; env: Record<stri
   await postgres.create(database, 'empty');
   await postgres.sql(
     database,
-    `create extension timescaledb version '1.0'; set timescaledb.restoring = on;
+    `create extension timescaledb version '2.0'; set timescaledb.restoring = on;
      create table t (id int primary key); insert into t select generate_series(1, 100); ${also}`,
   );
   const env = { ...postgres.env(database), BACKUP_DIR: temporaryFolder() };
@@ -77,7 +78,7 @@ describe('an extension that wants to be told of a load', { skip }, () => {
 
       await done('restore', [key, '--compare'], env);
       assert.deepEqual(await calls(database), ['before', 'after', 'stop', 'start']);
-      assert.equal(await version(database), '1.0');
+      assert.equal(await version(database), '2.0');
       await done('restore', ['--undo'], env);
       assert.deepEqual(await calls(database), ['start']);
       assert.equal(await settings(), 0);
@@ -101,7 +102,7 @@ describe('an extension that wants to be told of a load', { skip }, () => {
     assert.equal(await version(given), undefined);
 
     // what was there before stays, and its workers are let in again
-    await postgres.sql(given, "create extension timescaledb version '1.0'");
+    await postgres.sql(given, "create extension timescaledb version '2.0'");
     assert.equal((await runVerb('restore', [homely, '--to', given], env)).code, 1);
     assert.deepEqual(await calls(given), ['before', 'start']);
     assert.equal(await settings(), 0);
@@ -152,12 +153,12 @@ describe('an extension that wants to be told of a load', { skip }, () => {
 
   test('is not made in another version, and both are said before anything is touched', async () => {
     const { database, env, key } = await prepared();
-    const script = join(tree?.extensions ?? '', 'timescaledb--1.0.sql');
+    const script = join(tree?.extensions ?? '', 'timescaledb--2.0.sql');
     rmSync(script);
     try {
       const refused = await runVerb('restore', [key], env);
       assert.equal(refused.code, 1, refused.stderr);
-      assert.match(refused.stderr, /needs a version .* not installed here: timescaledb 1\.0, where there is 2\.0/);
+      assert.match(refused.stderr, /needs a version .* not installed here: timescaledb 2\.0, where there is 2\.1/);
       assert.match(refused.stderr, /ALTER EXTENSION timescaledb UPDATE.*Nothing was touched/);
       assert.deepEqual(await postgres.beside(database), [database]);
     } finally {

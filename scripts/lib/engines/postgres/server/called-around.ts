@@ -4,6 +4,8 @@ import type { Connection } from './connection.ts';
 /** An extension that wants to be told of a load, and whose workers do things of their own in a database that has it. */
 export interface CalledAround {
   readonly name: string;
+  /** The major version from which on all of this holds. */
+  readonly since: number;
   /** Functions of its own, without arguments: before a load, after one, and what keeps its workers out or lets them in. */
   readonly before: string;
   readonly after: string;
@@ -29,6 +31,7 @@ export interface CalledAround {
 export const CALLED_AROUND: readonly CalledAround[] = [
   {
     name: 'timescaledb',
+    since: 2,
     before: 'timescaledb_pre_restore',
     after: 'timescaledb_post_restore',
     stop: 'stop_background_workers',
@@ -49,13 +52,17 @@ export const CALLED_AROUND: readonly CalledAround[] = [
   },
 ];
 
+/** An older version names its views otherwise, and no server that is maintained takes it. */
+const isKnown = ({ name, since }: CalledAround, there: { name: string; version: string }) =>
+  there.name === name && Number.parseInt(there.version, 10) >= since;
+
 /** Those of them that the database has. */
 export async function calledAroundIn(connection: Connection): Promise<CalledAround[]> {
-  const rows = await connection.query<{ name: string }>(
-    'select extname as name from pg_extension where extname = any($1)',
+  const rows = await connection.query<{ name: string; version: string }>(
+    'select extname as name, extversion as version from pg_extension where extname = any($1)',
     [CALLED_AROUND.map(({ name }) => name)],
   );
-  return CALLED_AROUND.filter(({ name }) => rows.some((row) => row.name === name));
+  return CALLED_AROUND.filter((known) => rows.some((row) => isKnown(known, row)));
 }
 
 /** A word on those that the database has and the server does not preload, where it is read without them. */
@@ -77,7 +84,7 @@ export function calledAroundOf(
   manifest: Manifest | undefined,
 ): { readonly known: CalledAround; readonly there: Extension }[] {
   return CALLED_AROUND.flatMap((known) => {
-    const there = manifest?.extensions?.find(({ name }) => name === known.name);
+    const there = manifest?.extensions?.find((each) => isKnown(known, each));
     return there ? [{ known, there }] : [];
   });
 }
