@@ -1,8 +1,11 @@
+import { AFTERWARDS_NOTE, tryAfterwards } from './afterwards.ts';
 import { backUp, type Candidate, choose, FLOOR, leftOut, missingFor, ours } from './candidate.ts';
 import { encryption } from './encryption.ts';
+import { clusterBytes } from './half-way.ts';
 import type { Options } from './options.ts';
-import { comparison, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
-import { FILE_PREDECESSOR, PREDECESSOR, RIVALS } from './rivals.ts';
+import { type Columns, comparison, mb, nodePeakBytes, type Section, temporaryMb } from './report.ts';
+import { RIVALS } from './rivals.ts';
+import { FILE_PREDECESSOR, PREDECESSOR } from './rivals-pipelines.ts';
 import { inTurns, type Runs, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
 import type { Sized, TestBed } from './test-bed.ts';
@@ -41,22 +44,22 @@ export async function benchBackups(bed: TestBed, database: string, options: Opti
 }
 
 /** Ours beside what one would use instead, one database a row, and the cluster for those that copy that. */
-export async function benchRivals(
-  bed: TestBed,
-  { name: database, dumpBytes }: Sized,
-  options: Options,
-): Promise<Section> {
+export async function benchRivals(bed: TestBed, sized: Sized, options: Options): Promise<Section> {
+  const { name: database, dumpBytes } = sized;
   const all = [FLOOR, ONE_STREAM, TWO_STREAMS, ZSTD, NONE, ONE_STREAM_S3, TWO_STREAMS_S3, ...RIVALS];
   const { results, stored, notes } = await compare(bed, database, all, [FLOOR], options);
+  const afterwards = await tryAfterwards(bed, sized, all, results);
   const physical = RIVALS.filter(({ name, isPhysical }) => isPhysical && results.some((runs) => runs.name === name));
-  const [cluster] = await bed.query<{ bytes: string }>(
-    'postgres',
-    'select sum(pg_database_size(oid))::bigint as bytes from pg_database',
-  );
-  const note = `${physical.map(({ name }) => name).join(', ')}: they copy the files of the whole cluster (${mb(Number(cluster?.bytes))} MB, indexes among them), not one database, and nothing of it restores into another major version or beside other databases. They need an archive of WAL to restore from; it is switched off here, and its cost is not in these rows.`;
+  const cluster = mb(await clusterBytes(bed));
+  const note = `${physical.map(({ name }) => name).join(', ')}: they copy the files of the whole cluster (${cluster} MB, indexes among them), not one database, and nothing of it restores into another major version or beside other databases. They need an archive of WAL to restore from; it is switched off here, and its cost is not in these rows.`;
   return {
     title: 'Backup, beside other tools',
-    body: [comparison(results, storedColumn(stored)), ...(physical.length > 0 ? [note] : []), ...notes].join('\n\n'),
+    body: [
+      comparison(results, beside(storedColumn(stored), afterwards)),
+      AFTERWARDS_NOTE,
+      ...(physical.length > 0 ? [note] : []),
+      ...notes,
+    ].join('\n\n'),
     targets: [],
     chart: {
       file: 'backup-speed',
@@ -92,7 +95,11 @@ async function compare(
   return { results, stored, notes: notes === '' ? [] : [notes] };
 }
 
-function storedColumn(stored: ReadonlyMap<string, number>) {
+function beside(one: Columns, other: Columns): Columns {
+  return { head: [...one.head, ...other.head], cells: (runs) => [...one.cells(runs), ...other.cells(runs)] };
+}
+
+function storedColumn(stored: ReadonlyMap<string, number>): Columns {
   return {
     head: ['stored MB'],
     cells: ({ name }: Runs) => [stored.get(name) ? mb(stored.get(name) ?? 0) : '–'],

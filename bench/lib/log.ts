@@ -10,7 +10,7 @@ import type { Options } from './options.ts';
 import { bucket, source, verb } from './ours.ts';
 import { memoryOf } from './process-tree.ts';
 import { comparison, mb, nodePeakBytes, type Section, table, temporaryMb } from './report.ts';
-import { PHYSICAL } from './rivals.ts';
+import { CLUSTERS } from './rivals-clusters.ts';
 import { inTurns, median, ratio } from './rounds.ts';
 import { type Target, WANTED } from './targets.ts';
 import type { Sized, TestBed } from './test-bed.ts';
@@ -36,7 +36,7 @@ const OURS: Candidate = {
 /** Bases beside pg_basebackup, how soon a commit is stored, and what taking the log costs the server. */
 export async function benchLog(bed: TestBed, { name, dumpBytes }: Sized, options: Options): Promise<Section> {
   await letReplicate(bed);
-  const wanted = choose([BASE_FLOOR, OURS, ...PHYSICAL], options, [BASE_FLOOR, OURS]);
+  const wanted = choose([BASE_FLOOR, OURS, ...CLUSTERS], options, [BASE_FLOOR, OURS]);
   const able = wanted.filter((candidate) => missingFor(candidate, bed).length === 0);
   const bases = await inTurns(able, options.rounds, async (candidate) => {
     return (await backUp(bed, name, candidate)).measured;

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { cpuSecondsOf, memoryOf, treeOf } from './process-tree.ts';
 import { TemporaryDisk } from './temporary-disk.ts';
@@ -32,6 +33,19 @@ export interface Command {
   readonly target?: string;
   /** Off where only the time counts: looking takes some of it. */
   readonly isWatched?: boolean;
+  /** Told the process at the head of its group as soon as there is one. */
+  readonly onStarted?: (pid: number) => void;
+}
+
+/** A command that did not end well; its message has what it wrote to standard error. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 const SAMPLE_MS = 25;
@@ -41,7 +55,7 @@ const TIMES = /^BENCH-TIMES (\S+) (\S+)$/m;
 
 const running = new Set<number>();
 
-/** @throws Error with what the command wrote to standard error when it fails */
+/** @throws CommandFailed */
 export async function measure(command: Command): Promise<Measurement> {
   const serverBefore = command.serverPid === undefined ? 0 : cpuSecondsOf(command.serverPid);
   const started = performance.now();
@@ -56,6 +70,7 @@ export async function measure(command: Command): Promise<Measurement> {
   const pid = child.pid;
   if (pid === undefined) throw new Error('bash could not be started');
   running.add(pid);
+  command.onStarted?.(pid);
   const peaks = { tree: 0, node: 0 };
   const disk = command.scratch === undefined ? undefined : new TemporaryDisk(command.scratch, command.target);
   let samples = 0;
@@ -74,13 +89,16 @@ export async function measure(command: Command): Promise<Measurement> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-20_000);
   });
-  const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  const exitCode = await new Promise<number>((resolve) =>
+    child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL'])),
+  );
   const wallS = (performance.now() - started) / 1_000;
   clearInterval(timer);
   if (command.isWatched !== false) disk?.look([]);
   running.delete(pid);
   const times = TIMES.exec(stderr);
-  if (exitCode !== 0 || !times) throw new Error(`exit ${exitCode}: ${command.script}\n${stderr.trim()}`);
+  if (exitCode !== 0 || !times)
+    throw new CommandFailed(exitCode, `exit ${exitCode}: ${command.script}\n${stderr.trim()}`);
   return {
     wallS,
     cpuS: Number(times[1]) + Number(times[2]),

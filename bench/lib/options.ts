@@ -32,7 +32,8 @@ Measures this project side by side with what a user would pick instead, in one r
   --rivals SIZE   the same for the comparison with other tools and for waits [a quarter of --size] (BENCH_RIVALS)
   --rounds N      how often each candidate runs; the medians are shown [5] (BENCH_ROUNDS)
   --parts PART,…  what is measured, or all [all but the last five] (BENCH_PARTS):
-    rivals          backups, beside dumps, pipelines and tools such as restic and pgBackRest
+    rivals          backups, beside dumps, pipelines and tools such as restic and pgBackRest; each is restored and
+                    compared once, and run once more with its dump killed
     waits           how long another session's UPDATE waits meanwhile
     backup          backups, beside the floor and the predecessor, for the targets
     restore         restores, beside psql and pg_restore
@@ -52,7 +53,7 @@ Measures this project side by side with what a user would pick instead, in one r
   --keys N        the most keys that list, cleanup and status are shown, two a backup [200000] (BENCH_KEYS)
   --write         store tables and charts in docs/
 
-At 1 GB on two idle cores it takes about half an hour: backup 9 minutes, restore and rivals 7 each, waits, growth and
+At 1 GB on two idle cores it takes about forty minutes: backup 9 minutes, restore 7, rivals 15, waits, growth and
 catalog 2 or 3 each. At 250 MB it takes about ten minutes. The temporary folder (TMPDIR) has to hold eight times the size. A target that is missed is reported and fails
 nothing: figures of another machine say little.`;
 

@@ -33,6 +33,11 @@ export function cpuSecondsOf(pid: number): number {
   return (own + children.reduce((sum, ticks) => sum + ticks, 0)) / TICKS_PER_SECOND;
 }
 
+/** All that a process has read, of files and otherwise. */
+export function bytesReadBy(pid: number): number {
+  return Number(/^rchar: (\d+)/m.exec(read(`/proc/${pid}/io`))?.[1] ?? 0);
+}
+
 const TICKS_PER_SECOND = 100;
 
 /** The first `count` of a process's time counters: user, system, and both of the children that it waited for. */

@@ -42,7 +42,7 @@ export async function inTurns<C extends { readonly name: string }>(
 }
 
 /** Of what a command wrote, without the line that the shell added. */
-function lastLineOf(error: unknown): string {
+export function lastLineOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return (
     text

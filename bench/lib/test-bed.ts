@@ -37,7 +37,7 @@ export interface Sized {
 }
 
 /** What of a run is looked at beside the time; see Command. */
-export type Watch = Pick<Command, 'target' | 'isWatched' | 'serverPid'>;
+export type Watch = Pick<Command, 'target' | 'isWatched' | 'serverPid' | 'onStarted'>;
 
 /** What every candidate works on: one server, a folder, and an S3-compatible store where there is one. */
 export interface TestBed {

@@ -5,7 +5,7 @@ import { backUp, type Candidate, choose, FLOOR, leftOut, missingFor, ours } from
 import type { Measurement } from './measure.ts';
 import type { Options } from './options.ts';
 import { type Section, seconds, table } from './report.ts';
-import { FILE_PREDECESSOR, PREDECESSOR, RIVALS } from './rivals.ts';
+import { FILE_PREDECESSOR, PIPELINES, PREDECESSOR } from './rivals-pipelines.ts';
 import { inTurns, median } from './rounds.ts';
 import type { TestBed } from './test-bed.ts';
 
@@ -19,7 +19,7 @@ const NO_BACKUP: Candidate = { name: 'no backup (5 s)', needs: [], script: () =>
 /** How long updates of one row wait while a backup of the same database goes on. Not part of the times above. */
 export async function benchWaits(bed: TestBed, database: string, options: Options): Promise<Section> {
   const predecessor = missingFor(PREDECESSOR, bed).length === 0 ? PREDECESSOR : FILE_PREDECESSOR;
-  const parallel = RIVALS.filter(({ name }) => name === 'pg_dump -Fd -j2');
+  const parallel = PIPELINES.filter(({ name }) => name === 'pg_dump -Fd -j2');
   const all: readonly Candidate[] = [
     NO_BACKUP,
     FLOOR,
