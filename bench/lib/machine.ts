@@ -16,6 +16,8 @@ export function describeMachine(bed: TestBed): string {
     ...(bed.has('mc') ? [versionLine(bed, 'mc').split(' (')[0]] : []),
     ...(bed.has('pigz') ? [versionLine(bed, 'pigz')] : []),
     ...(bed.has('kopia') ? [`kopia ${versionLine(bed, 'kopia').split(' ')[0]}`] : []),
+    ...(bed.has('borg') ? [versionLine(bed, 'borg')] : []),
+    ...(bed.has('borgmatic') ? [`borgmatic ${versionLine(bed, 'borgmatic')}`] : []),
     ...(bed.has('pgbackrest') ? [versionLine(bed, 'pgbackrest', ['version'])] : []),
     ...(bed.has('barman-cloud-backup') ? [versionLine(bed, 'barman-cloud-backup')] : []),
     ...(bed.has('wal-g') ? [versionLine(bed, 'wal-g')] : []),

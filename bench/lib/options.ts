@@ -53,6 +53,10 @@ Measures this project side by side with what a user would pick instead, in one r
   --keys N        the most keys that list, cleanup and status are shown, two a backup [200000] (BENCH_KEYS)
   --write         store tables and charts in docs/
 
+Other tools take part where they are in PATH; two that are no programs, where a variable names a checkout of them:
+  BENCH_BACKUP_LOCAL   of prodrigestivill/docker-postgres-backup-local
+  BENCH_BACKUP_S3      of eeshugerman/postgres-backup-s3; wants aws, and a Docker engine for the store
+
 At 1 GB on two idle cores it takes about forty minutes: backup 9 minutes, restore 7, rivals 15, waits, growth and
 catalog 2 or 3 each. At 250 MB it takes about ten minutes. The temporary folder (TMPDIR) has to hold eight times the size. A target that is missed is reported and fails
 nothing: figures of another machine say little.`;
