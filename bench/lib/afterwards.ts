@@ -118,7 +118,7 @@ export function describeKilled({ ending, isFile, left }: Killed): string {
   if (!left) return `${end}, ${isFile ? 'no file' : 'not listed'}`;
   const listed = isFile ? 'the file is there' : 'listed as good';
   if ('difference' in left && left.difference === undefined) return `${end}, ${listed}, and it is whole`;
-  const came = 'failed' in left ? 'its restore fails' : `its restore ends well and differs: ${left.difference}`;
+  const came = 'failed' in left ? 'its restore fails' : `**its restore ends well** and differs: ${left.difference}`;
   if (ending !== 'hangs' && ending.exitCode === 0) return `**${end}, ${listed}**, ${came}`;
   return isFile ? `${end}, ${listed}, ${came}` : `${end}, **${listed}**, ${came}`;
 }

@@ -62,7 +62,7 @@ describe('the cells of a rival', () => {
     [{ ending, isFile: false, left: broken }, 'exit 1, **listed as good**, its restore fails'],
     [
       { ending, isFile: false, left: { difference: '1 table' } },
-      'exit 1, **listed as good**, its restore ends well and differs: 1 table',
+      'exit 1, **listed as good**, **its restore ends well** and differs: 1 table',
     ],
     [{ ending: { exitCode: 0 }, isFile: false, left: broken }, '**exit 0, listed as good**, its restore fails'],
     [{ ending: { exitCode: 0 }, isFile: true, left: broken }, '**exit 0, the file is there**, its restore fails'],
