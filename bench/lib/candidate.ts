@@ -38,7 +38,10 @@ export interface Candidate {
 export interface Afterwards {
   /** Restores it: into the database RESTORED, which it makes, or of a cluster into the new folder `restored` of the place. */
   readonly restore: (place: Place) => string;
-  /** Ends well where the tool has a backup that it takes for good; of a mere file, where that is there under its name. */
+  /**
+   * Ends well where the tool has a backup that it takes for good; of a mere file, where that is there under its name. Without grep -q, which
+   * breaks off the list that it reads: a pipeline of that fails now and then.
+   */
   readonly listed: (place: Place) => string;
   /** It keeps no list, and where it writes to is looked at. */
   readonly isFile?: boolean;
@@ -80,7 +83,7 @@ export function ours(
     }),
     afterwards: {
       restore: () => verb('restore', 'latest', '--to', RESTORED, '--json'),
-      listed: () => `${verb('list', '--json')} | grep -q '"key"'`,
+      listed: () => `${verb('list', '--json')} | grep '"key"' >/dev/null`,
     },
   };
 }

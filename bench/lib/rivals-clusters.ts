@@ -18,7 +18,7 @@ export const CLUSTERS: readonly Candidate[] = [
     afterwards: {
       restore: (place) =>
         `id=$(${barman(place, 'backup-list')} | awk 'NR > 1 { print $1 }') && ${barman(place, 'restore')} "$id" ${place.restored}`,
-      listed: (place) => `${barman(place, 'backup-list')} | awk 'NR > 1' | grep -q .`,
+      listed: (place) => `${barman(place, 'backup-list')} | awk 'NR > 1' | grep . >/dev/null`,
       sender: { name: 'barman-cloud-backup' },
     },
   },
@@ -30,7 +30,7 @@ export const CLUSTERS: readonly Candidate[] = [
     env: ({ bed, out }) => ({ WALG_FILE_PREFIX: out, PGDATA: bed.dataDirectory, PGHOST: bed.socketFolder }),
     afterwards: {
       restore: ({ restored }) => `wal-g backup-fetch ${restored} LATEST`,
-      listed: () => 'wal-g backup-list 2>/dev/null | grep -q base_',
+      listed: () => 'wal-g backup-list 2>/dev/null | grep base_ >/dev/null',
       sender: { name: 'wal-g' },
     },
   },
@@ -71,7 +71,8 @@ function pgBackRest(name: string, more: readonly string[]): Candidate {
       // of two words the later one counts
       restore: (place) =>
         `pgbackrest --stanza=bench --pg1-path=${place.restored} --repo1-path=${place.out} --lock-path=${place.bed.scratch}/lock --log-level-file=off --type=none restore`,
-      listed: ({ out }) => `pgbackrest --stanza=bench --repo1-path=${out} --output=json info | grep -q '"label"'`,
+      listed: ({ out }) =>
+        `pgbackrest --stanza=bench --repo1-path=${out} --output=json info | grep '"label"' >/dev/null`,
       sender: { name: 'pgbackrest', isLast: true },
     },
   };

@@ -14,7 +14,7 @@ const REPOSITORIES: readonly Candidate[] = [
     env: () => ({ RESTIC_PASSWORD: SECRET }),
     afterwards: {
       restore: ({ out }) => `${CREATE} && restic -q -r ${out} dump latest stdin | ${PSQL}`,
-      listed: ({ out }) => `restic -r ${out} snapshots --json | grep -q '"id"'`,
+      listed: ({ out }) => `restic -r ${out} snapshots --json | grep '"id"' >/dev/null`,
     },
   },
   {
@@ -26,7 +26,7 @@ const REPOSITORIES: readonly Candidate[] = [
     afterwards: {
       restore: (place) =>
         `${CREATE} && ${kopiaList(place)} | sed -n 's/.*"obj":"\\([^"]*\\)".*/\\1/p' > root && kopia show "$(cat root)/d.sql" | ${PSQL}`,
-      listed: (place) => `${kopiaList(place)} | grep -q '"obj"'`,
+      listed: (place) => `${kopiaList(place)} | grep '"obj"' >/dev/null`,
     },
   },
   {
@@ -36,7 +36,7 @@ const REPOSITORIES: readonly Candidate[] = [
     env: () => ({ BORG_PASSPHRASE: SECRET, BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes' }),
     afterwards: {
       restore: ({ out }) => `${CREATE} && borg extract --stdout ${out}::dump stdin | ${PSQL}`,
-      listed: ({ out }) => `borg list --short ${out} | grep -q .`,
+      listed: ({ out }) => `borg list --short ${out} | grep . >/dev/null`,
     },
   },
 ];
@@ -54,7 +54,7 @@ const RUNNERS: readonly Candidate[] = [
     afterwards: {
       restore: (place) =>
         `${CREATE} && ${borgmatic(place, `extract --archive latest --destination ${place.restored}`)} && pg_restore -d ${RESTORED} "$(find ${place.restored} -type f -name ${place.database})"`,
-      listed: (place) => `${borgmatic(place, 'repo-list --json')} | grep -q '"archive"'`,
+      listed: (place) => `${borgmatic(place, 'repo-list --json')} | grep '"archive"' >/dev/null`,
     },
   },
   {
