@@ -14,7 +14,8 @@ import type { DerivedSum, Manifest } from '../repository/manifest.ts';
 import { objectsOf } from '../repository/read.ts';
 import type { Repository } from '../repository/repository.ts';
 import { openText } from '../repository/sealed-text.ts';
-import { type DerivedPair, type Excused, judge } from './verdict.ts';
+import type { DerivedPair, Excused } from './not-in-dump.ts';
+import { judge } from './verdict.ts';
 
 /** What a proof needs to read the backup once more, should something differ. */
 export interface ProofOrder {

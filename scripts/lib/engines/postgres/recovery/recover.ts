@@ -1,4 +1,4 @@
-import { chownSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { buildLocales, missingLocales } from '../server/locales.ts';
 import { besideProgram, type Program } from '../server/programs.ts';
 import { serverProgram } from '../server/throwaway-server.ts';
 import { connectAsAny } from './connect.ts';
+import { ending, endOfReplay, isChatter, shutDown } from './ended.ts';
 import type { MadeTablespace } from './made-tablespaces.ts';
 import { prepareFiles } from './prepare-files.ts';
 import { type RecoverySaid, takeIn } from './server-log.ts';
@@ -79,7 +80,6 @@ export interface Recovered {
 const PORT = 5432;
 /** Bounded by the signal: a long log takes its time. */
 const NO_LIMIT_MS = 30 * 86_400_000;
-const SHUTDOWN_WITHIN_MS = 600_000;
 
 /**
  * Recovers a base with the log since then on a throwaway server, up to the target, and promotes it.
@@ -207,67 +207,4 @@ export async function recover(order: RecoveryOrder): Promise<Recovered> {
     shutDown: () => shutDown(server.directory, data),
     stop: server.stop,
   };
-}
-
-/** What is said for as long as somebody asks whether it answers, and what is no news. */
-function isChatter(line: string): boolean {
-  return /not yet accepting connections|is starting up|Hot standby mode is disabled|restored log file|^LOG: {2}(starting PostgreSQL|listening on)/.test(
-    line,
-  );
-}
-
-/** Why a recovery came to nothing. */
-function ending({ target, log: feed }: RecoveryOrder, said: RecoverySaid): OperatorError {
-  const hint = 'Nothing was touched.';
-  if (said.hasMissedTarget) {
-    if (target?.kind === 'time')
-      return new OperatorError(
-        'RESTORE_REFUSED',
-        `the log is stored for less than that: its last commit is of ${said.lastIn?.at ?? 'before the base ended'}, and no later one shows that nothing is missing before ${target.time}`,
-        { hint: `That commit's time, or an earlier one, can be restored. ${hint}` },
-      );
-    const what =
-      target?.kind === 'mark' ? `the mark ${target.name}` : `transaction ${target?.kind === 'xid' ? target.xid : ''}`;
-    return new OperatorError(
-      'RESTORE_REFUSED',
-      `${what} is not in the log between the base and its end (last commit in it: ${said.lastIn?.at ?? 'none'})`,
-      { hint: `It may have been rolled back, or be of another time. ${hint}` },
-    );
-  }
-  const fatal = said.fatal ?? 'the server ended without a word';
-  const library = /resource manager/.test(fatal)
-    ? ' An extension with a log of its own is needed to replay it: install it here.'
-    : '';
-  const where = /exit code 200/.test(fatal)
-    ? ` It asked for a file that the listing does not know (${feed.planned.length} segments were planned).`
-    : '';
-  return new OperatorError('RESTORE_FAILED', `the log could not be replayed: ${fatal}${where}`, {
-    hint: `${library}${hint}`.trim(),
-  });
-}
-
-/** Where the last record ends that was replayed: where the timeline that the promotion began leaves its parent. */
-export function endOfReplay(data: string): string {
-  const folder = join(data, 'pg_wal');
-  const newest = readdirSync(folder)
-    .filter((name) => /^[0-9A-F]{8}\.history$/.test(name))
-    .sort()
-    .at(-1);
-  const lines = newest === undefined ? [] : readFileSync(join(folder, newest), 'utf8').trim().split('\n');
-  const lsn = /^\d+\s+([0-9A-F]+\/[0-9A-F]+)/.exec(lines.at(-1) ?? '')?.[1];
-  if (lsn !== undefined) return lsn;
-  throw new OperatorError('RESTORE_FAILED', 'the recovered server does not say how far it has replayed the log', {
-    hint: 'Nothing was touched. This should not happen: please report it.',
-  });
-}
-
-async function shutDown(directory: string, data: string): Promise<void> {
-  const pid = Number.parseInt(readFileSync(join(data, 'postmaster.pid'), 'utf8'), 10);
-  process.kill(pid, 'SIGINT');
-  const deadline = Date.now() + SHUTDOWN_WITHIN_MS;
-  while (!existsSync(join(directory, 'ended'))) {
-    if (Date.now() > deadline)
-      throw new OperatorError('PROCESS_FAILED', 'the recovered server did not shut down in time');
-    await sleep(50);
-  }
 }
