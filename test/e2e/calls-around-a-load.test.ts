@@ -26,7 +26,7 @@ create function @extschema@.timescaledb_post_restore() returns boolean language 
   begin execute format('alter database %I reset timescaledb.restoring', current_database());
   return _timescaledb_catalog.note('after'); end $$;
 create function _timescaledb_functions.stop_background_workers() returns boolean language sql as $$ select _timescaledb_catalog.note('stop') $$;
-create function _timescaledb_functions.start_background_workers() returns boolean language sql as $$ select _timescaledb_catalog.note('start') $$;
+create function _timescaledb_functions.start_background_workers() returns boolean language sql as $$ select pg_sleep(0.3); select _timescaledb_catalog.note('start') $$;
 create view timescaledb_information.jobs as select 'tidy'::name as proc_name, 1000 as job_id, true as scheduled;
 create view timescaledb_information.hypertables as select ''::name as hypertable_schema, ''::name as hypertable_name where false;
 create view timescaledb_information.chunks as select ''::name as chunk_schema, ''::name as chunk_name, ''::name as hypertable_schema, ''::name as hypertable_name where false;

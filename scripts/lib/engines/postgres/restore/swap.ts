@@ -43,6 +43,10 @@ export async function swapDatabases(
   const ending = new AbortController();
   const helper = await connectBeside(source, signal);
   const terminating = terminateConnections(helper, [live, next], ending.signal);
+  const letIn = async () => {
+    ending.abort();
+    await terminating;
+  };
   try {
     await connection.query('begin');
     await connection.query("set local lock_timeout = '60s'");
@@ -59,12 +63,13 @@ export async function swapDatabases(
     await connection.query('rollback').catch(() => {});
     // the answer may be all that was lost
     if (isCommitting && (await hasSwapped(source, next, self?.pid ?? 0, error))) return;
+    // our own session among them
+    await letIn();
     // what kept workers out of it for the renaming is not taken back with that
     if (liveExists) await resumeWork(helper, source, live);
     throw await explain(helper, live, error);
   } finally {
-    ending.abort();
-    await terminating;
+    await letIn();
     await helper.close();
   }
 }
