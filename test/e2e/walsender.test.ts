@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { configure } from '../../scripts/lib/config/config.ts';
 import { readWalMessage, standbyStatus } from '../../scripts/lib/engines/postgres/walsender/messages.ts';
 import { openWalsender } from '../../scripts/lib/engines/postgres/walsender/walsender.ts';
@@ -133,10 +134,11 @@ describe('a replication session', { skip: missing }, () => {
     }, /told to stop/);
     const other = await openWalsender(serverOf(), signal);
     const second = other.stream({ start: flushed, timeline: 1 });
-    setTimeout(() => void postgres.sql('postgres', `select pg_terminate_backend(${other.pid})`), 200);
+    const ended = sleep(200).then(() => postgres.sql('postgres', `select pg_terminate_backend(${other.pid})`));
     await assert.rejects(async () => {
       for await (const _ of second);
     }, OperatorError);
+    await ended;
     await other.close();
   });
 });
