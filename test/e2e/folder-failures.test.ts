@@ -72,7 +72,7 @@ describe('when one of several streams fails, all end and nothing is left', { ski
          select pid from pg_stat_activity where datname = current_database() and query ilike 'copy %' limit 1) one`,
     );
     assert.equal(ended, 1);
-    held.double.change({});
+    held.double.change({ fault: () => undefined });
     // the server's last word is lost where it had been waiting to send rows
     await assertNothingLeft(held, /psql exited with \d: .*(terminating connection|server closed the connection)/s);
   });
