@@ -42,27 +42,32 @@ export async function assertHoldsText(
     );
 }
 
-// what is in no table, and yet becomes a part of what is restored, or does something to it
+/** What is in no table, and yet becomes a part of what is restored, or does something to it. */
+const CATALOGS = [
+  'pg_default_acl',
+  'pg_publication',
+  'pg_event_trigger',
+  'pg_cast',
+  'pg_operator',
+  'pg_opclass',
+  'pg_opfamily',
+  'pg_conversion',
+  'pg_ts_config',
+  'pg_ts_dict',
+  'pg_ts_parser',
+  'pg_ts_template',
+  'pg_foreign_data_wrapper',
+  'pg_foreign_server',
+  'pg_language',
+  'pg_am',
+  'pg_transform',
+];
+
+// the server's own collations are made of what its machine has, when it is set up
 const BESIDE_TABLES = `
   with own as (
-    select 'pg_default_acl'::regclass as class, oid from pg_default_acl
-    union all select 'pg_publication'::regclass, oid from pg_publication
-    union all select 'pg_event_trigger'::regclass, oid from pg_event_trigger
-    union all select 'pg_cast'::regclass, oid from pg_cast
-    union all select 'pg_operator'::regclass, oid from pg_operator
-    union all select 'pg_opclass'::regclass, oid from pg_opclass
-    union all select 'pg_opfamily'::regclass, oid from pg_opfamily
-    union all select 'pg_conversion'::regclass, oid from pg_conversion
-    union all select 'pg_collation'::regclass, oid from pg_collation where collnamespace <> 'pg_catalog'::regnamespace
-    union all select 'pg_ts_config'::regclass, oid from pg_ts_config
-    union all select 'pg_ts_dict'::regclass, oid from pg_ts_dict
-    union all select 'pg_ts_parser'::regclass, oid from pg_ts_parser
-    union all select 'pg_ts_template'::regclass, oid from pg_ts_template
-    union all select 'pg_foreign_data_wrapper'::regclass, oid from pg_foreign_data_wrapper
-    union all select 'pg_foreign_server'::regclass, oid from pg_foreign_server
-    union all select 'pg_language'::regclass, oid from pg_language
-    union all select 'pg_am'::regclass, oid from pg_am
-    union all select 'pg_transform'::regclass, oid from pg_transform)
+    ${CATALOGS.map((name) => `select '${name}'::regclass as class, oid from ${name} union all`).join('\n    ')}
+    select 'pg_collation'::regclass, oid from pg_collation where collnamespace <> 'pg_catalog'::regnamespace)
   select pg_describe_object(class, oid, 0) as what from own
   where oid >= 16384
     and not exists (select from pg_depend d where d.classid = own.class and d.objid = own.oid and d.deptype in ('e', 'i'))
